@@ -23,13 +23,17 @@ NEWEST := $(CACHE)/newest-$(notdir $(NEWEST_PYTHON))
 NEWEST_TESTS := tests/test_photo.py tests/test_pipeline.py tests/test_preview.py tests/test_self_test.py tests/texturing tests/perception \
   tests/fitting tests/evaluation tests/body tests/mesh_predictor tests/texture_predictor tests/transfer
 
-.PHONY: demo test test-newest test-ui lint lock self-test-values onnx bench dist docs addon clean
+.PHONY: demo test test-gpu test-newest test-ui lint lock self-test-values onnx bench dist docs addon clean
 
 demo: .venv/ready
 	$(BIN)/uvatar reconstruct $(foreach photo,$(subst $(comma), ,$(PHOTO)),"$(photo)") --out "$(OUT)" --open
 
 test: .venv/ready
 	$(TEST_THREADS) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# CUDA beside the CPU, with times: needs an NVIDIA GPU, and onnxruntime-gpu in place of onnxruntime. Takes under 5 minutes.
+test-gpu: .venv/ready
+	timeout 300 $(BIN)/python -m pytest -s -m gpu tests/gpu $(ARGS)
 
 # What `pip install .` takes where nothing holds it back, in an environment of its own (5 GB) that every run brings up to date.
 test-newest:

@@ -144,7 +144,7 @@ def sample_orders() -> list[tuple[bytes, dict[str, Any]]]:
     rounds = [[(sample, FAST) for sample in samples] * 5 for _ in samples]
     for sample, orders in zip(samples, rounds, strict=True):
         orders[-1] = (sample, {})
-    return sum(rounds, [])
+    return [order for orders in rounds for order in orders]
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from uvatar_blender.scene.motion import apply_motion, load_motion
 
 
 def seconds_of(call: Callable[[], object], clock: Callable[[], float]) -> float:
+    """Seconds that a call takes, measured by ``clock``."""
     begun = clock()
     call()
     return clock() - begun
@@ -56,6 +57,7 @@ def frame_times(frames: int) -> list[float]:
 
 
 def main() -> None:
+    """Measure, print the figures and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--frames", type=int, default=40)

@@ -1,7 +1,9 @@
-"""How fast the body model is, in NumPy and in PyTorch, beside smplx in the same run. `python -m benchmarks.body`
+"""Speed of the body model, in NumPy and in PyTorch, compared with smplx in the same run.
 
-Prints milliseconds (median of the repeats) and the ratio ours / smplx for posing alone and with gradients. "ours" is
-the body in NumPy where nothing is differentiated, and the body in PyTorch otherwise.
+    python -m benchmarks.body
+
+Prints milliseconds (median of the repeats) and the ratio ours / smplx, for posing alone and with gradients. "ours" is
+the body in NumPy if nothing is differentiated, and the body in PyTorch otherwise.
 """
 
 from __future__ import annotations
@@ -32,11 +34,12 @@ def milliseconds(run: Callable[[], object], repeats: int) -> float:
 
 
 def gradients(vertices: torch.Tensor) -> None:
+    """Backpropagate a simple loss of the vertices."""
     vertices.square().mean().backward()
 
 
 def smplx_model(body: BodyModel, batch: int) -> torch.nn.Module | None:
-    """The same body in smplx, or None where smplx is not installed."""
+    """The same body in smplx, or None if smplx is not installed."""
     try:
         import smplx
         from smplx.utils import Struct
@@ -47,6 +50,7 @@ def smplx_model(body: BodyModel, batch: int) -> torch.nn.Module | None:
 
 
 def main() -> None:
+    """Measure, print the figures and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 10, 64])
     batches = parser.parse_args().batches

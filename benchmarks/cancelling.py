@@ -1,9 +1,9 @@
-"""How long it takes to cancel a job, by what is being done with it.
+"""How long it takes to cancel a job, by the stage that it is in.
 
     python -m benchmarks.cancelling [--repeats 3]
 
-Seconds on the clock until the answer, and until no process works on the job any more. The pipeline is the tests' fake
-one, so that its stages last as long as is needed.
+Wall-clock seconds until the reply, and until no process works on the job any more. The pipeline is the tests' fake one,
+so that its stages last as long as needed.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def server_in(folder: Path, running: ExitStack, **choices: Any) -> Server:
 
 
 def main() -> None:
+    """Measure, print the figures and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
     repeats = parser.parse_args().repeats

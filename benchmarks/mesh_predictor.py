@@ -35,6 +35,7 @@ FAST = ("fast float32 channels-last", "fast bfloat16 channels-last")
 
 
 def build(network: str, row: str) -> tuple[torch.nn.Module, torch.dtype, torch.memory_format]:
+    """The network with random weights as a row's name describes it, with its precision and memory format."""
     torch.manual_seed(0)
     kind, precision, layout = row.split()
     dtype, order = getattr(torch, precision), LAYOUTS[layout]
@@ -147,6 +148,7 @@ def bfloat16_error(threads: int) -> tuple[float, float]:
 
 
 def main() -> None:
+    """Measure, print the figures and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--threads", type=int, default=2)

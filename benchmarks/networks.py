@@ -63,6 +63,7 @@ def module_of(network: str, row: str) -> nn.Module:
 
 
 def inputs_of(network: str, batch: int) -> dict[str, torch.Tensor]:
+    """Made-up inputs of a network."""
     if network in ("exact", "light"):
         return {"image": torch.rand(batch, 3, INPUT_SIDE, INPUT_SIDE, generator=torch.Generator().manual_seed(0))}
     if network == "lifter":
@@ -161,6 +162,7 @@ def lines(network: str, batch: int, measured: dict[str, list[tuple[float, float]
 
 
 def main() -> None:
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])

@@ -1,8 +1,9 @@
-"""Perception against human annotations, and its speed.
+"""Accuracy of perception against human annotations, and its speed.
+
     python -m benchmarks.perception [--folder FOLDER] [--every 1]
 
-FOLDER holds photos with COCO annotations of one person each (annotations.json, LICENSES.tsv; default: the shared ones
-beside the repository); EVERY takes one photo in so many.
+FOLDER holds photos with COCO annotations of one person each (annotations.json, LICENSES.tsv; by default the shared
+ones beside the repository); ``--every N`` takes every Nth photo.
 """
 
 from __future__ import annotations
@@ -75,9 +76,10 @@ def summary(name: str, rows: list[Row]) -> dict[str, object]:
 
 
 def main() -> None:
+    """Measure, print the figures and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=ANNOTATED)
-    parser.add_argument("--every", type=int, default=1, help="take one photo in so many")
+    parser.add_argument("--every", type=int, default=1, help="take every Nth photo")
     arguments = parser.parse_args()
     if not arguments.folder.is_dir():
         print(f"{arguments.folder} is missing: nothing to measure perception on")

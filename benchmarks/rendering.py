@@ -29,6 +29,7 @@ from uvatar_training.rendering.pytorch3d_raster import visible_faces_pytorch3d
 
 
 def timed(action: Callable[[], object]) -> float:
+    """Wall-clock seconds that an action takes."""
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
@@ -63,6 +64,7 @@ def measure(side: int, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
+    """Measure, print the figures and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sides", type=int, nargs="+", default=[128, 256])
     parser.add_argument("--repeats", type=int, default=9)

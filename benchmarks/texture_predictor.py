@@ -44,6 +44,7 @@ OURS = ("generator", "generator bfloat16", "whole", "generator as public")
 
 
 def ours(row: str) -> Callable[[], object]:
+    """A call that runs Uvatar's network once, in the configuration that a row's name describes."""
     config = default()
     if row == "generator as public":
         config = replace(
@@ -105,11 +106,12 @@ def measure(row: str, threads: int, repeats: int = 7) -> tuple[float, float]:
 
 
 def middle(values: list[float]) -> float:
+    """The median (the upper one of two)."""
     return sorted(values)[len(values) // 2]
 
 
 def install(folder: Path) -> str:
-    """Put the public package into a folder; what went wrong, or nothing."""
+    """Install the public package into a folder; returns what went wrong, or an empty string."""
     options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--target", str(folder)]
     command = [sys.executable, "-m", "pip", "install", *options, *PUBLIC]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -117,6 +119,7 @@ def install(folder: Path) -> str:
 
 
 def main() -> None:
+    """Measure, print the figures and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3, help="every row once per round, each in a process of its own")

@@ -44,6 +44,7 @@ Result = TypeVar("Result")
 
 
 def main() -> None:
+    """Measure, print the figures and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=Path, nargs="*", default=PHOTOS, metavar="PHOTO")
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024, 2048, 4096])
@@ -62,7 +63,7 @@ def main() -> None:
         view = prepared(path, body, face)
         print(f"{path.name}, the first person, {np.ptp(view.person.box[[1, 3]]):.0f} pixels tall:")
         for size in arguments.sizes:
-            seconds, texture = timed(partial(texture_person, [view], body, atlases.at(size), face=face))
+            seconds, texture = timed(partial(texture_person, [view], atlases.at(size), face=face))
             overlap, whole = likeness(view, texture, body)
             print(
                 f"  {size:4}  {seconds:5.2f} s   PSNR {overlap:4.1f} dB in the overlap, {whole:4.1f} dB over the mask"
@@ -73,6 +74,7 @@ def main() -> None:
 
 
 def timed(call: Callable[[], Result]) -> tuple[float, Result]:
+    """CPU seconds that a call takes, and its result."""
     start = time.process_time()
     result = call()
     return time.process_time() - start, result

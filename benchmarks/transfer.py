@@ -33,6 +33,7 @@ Result = TypeVar("Result")
 
 
 def main() -> None:
+    """Measure, print the figures and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--people", type=int, default=7)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 2048, 4096])
@@ -69,6 +70,7 @@ def main() -> None:
 
 
 def timed(call: Callable[[], Result]) -> tuple[float, Result]:
+    """CPU seconds that a call takes, and its result."""
     start = time.process_time()
     result = call()
     return time.process_time() - start, result

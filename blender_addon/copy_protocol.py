@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copy the protocol into the extension: python blender_addon/copy_protocol.py
+"""Copies the protocol into the extension. Run it with ``python blender_addon/copy_protocol.py``.
 
-``backend/uvatar/protocol`` (Apache-2.0, which GPL-3.0 may include) is its only source. The extension imports neither
-the backend nor anything else that Blender does not bring, so a copy lies in it; git does not keep the copy. A source
-distribution of the extension has the copy and not the source.
+The only source is ``backend/uvatar/protocol`` (Apache-2.0, which GPL-3.0 code may include). The extension cannot import
+the backend or anything else that Blender does not bring, so it carries a copy, which git ignores. A source distribution
+of the extension has the copy only.
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ COPY = HERE / "uvatar_blender" / "protocol"
 
 
 def copy_protocol() -> Path:
-    """Bring the copy up to date; returns its folder. Files that are right are left alone.
+    """Bring the copy up to date, without touching files that are up to date already.
 
-    Raises FileNotFoundError where there is neither the source nor a copy.
+    Returns:
+        The folder of the copy.
+
+    Raises:
+        FileNotFoundError: there is neither the source nor a copy.
     """
     if not SOURCE.is_dir():
         if (COPY / "__init__.py").is_file():
@@ -27,7 +31,7 @@ def copy_protocol() -> Path:
         raise FileNotFoundError(f"Neither {SOURCE} nor a copy of it in {COPY} exists.")
     COPY.mkdir(exist_ok=True)
     source = {path.name: path.read_bytes() for path in SOURCE.glob("*.py")}
-    source[LICENSE.name] = LICENSE.read_bytes()  # Apache-2.0 asks for its text beside every copy
+    source[LICENSE.name] = LICENSE.read_bytes()  # Apache-2.0 requires its text beside every copy
     for path in COPY.glob("*.py"):
         if path.name not in source:
             path.unlink()

@@ -11,8 +11,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class ProtocolCopied(BuildHookInterface[Any]):
-    """git does not keep the copy; wheels and source distributions hold it."""
+    """Brings the copy up to date, which git ignores, but which wheels and source distributions contain."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Called by hatchling."""
+        """Copy the protocol; hatchling calls this before a build."""
         runpy.run_path(str(Path(self.root, "copy_protocol.py")), run_name="__main__")

@@ -381,17 +381,17 @@ def bomb(side: int) -> bytes:
     ("data", "words"),
     [
         (b"", "empty"),
-        (b"this is no photo at all, only some text " * 20, "not a photo"),
+        (b"this is no photo at all, only some text " * 20, "cannot be read as a photo"),
         (
             encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)), "JPEG")[:4000],
-            "cut short",
+            "damaged or incomplete",
         ),
-        (encoded(Image.fromarray(picture()), "PNG")[:-40], "cut short"),
-        (b"\x89PNG\r\n\x1a\n", "not a photo|damaged"),
+        (encoded(Image.fromarray(picture()), "PNG")[:-40], "damaged or incomplete"),
+        (b"\x89PNG\r\n\x1a\n", "cannot be read as a photo|damaged"),
         (bomb(10_000), "megapixels"),
         (bomb(60_000), "pixels"),
         (encoded(Image.new("RGB", (31, 500)), "PNG"), "too small"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n", "not a photo"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n", "cannot be read as a photo"),
     ],
 )
 def test_bad_input_is_named_and_explained(data: bytes, words: str) -> None:

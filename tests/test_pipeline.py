@@ -23,7 +23,7 @@ from uvatar.engine.pipeline import Pipeline
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.engine.same_person import reconstruct_same_person
 from uvatar.fitting.fitter import fit_people
-from uvatar.fitting.report import finished, sureness
+from uvatar.fitting.report import finished, fit_confidence
 from uvatar.photos.decoding import decode_photo
 from uvatar.photos.encoding import encode_jpeg
 from uvatar.protocol import framing
@@ -275,7 +275,7 @@ def test_how_sure_follows_outline_and_texture() -> None:
     for outline, seen in ((0.4, 0.3), (0.9, 0.02), (float("nan"), 0.3)):
         assert finished(fit, outline, seen).confidence < 0.6
     assert any("outline does not match" in note for note in finished(fit, 0.4, 0.3).notes)
-    assert sureness(0.2, 1.0, 0.0) < sureness(0.9, 0.5, 0.01) < sureness(1.0, 0.95, 0.004)
+    assert fit_confidence(0.2, 1.0, 0.0) < fit_confidence(0.9, 0.5, 0.01) < fit_confidence(1.0, 0.95, 0.004)
 
 
 @pytest.mark.parametrize("name", ["torso_only.jpg", "woman_neck_to_hips.jpg"])

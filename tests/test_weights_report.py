@@ -59,7 +59,7 @@ def test_light_network_is_checked_by_loading(weights: Path) -> None:
     assert states(shipped(weights))[path.name] == UNRECORDED
     save_file({"backbone.weight": torch.zeros(3)}, path)
     item = next(item for item in shipped(weights) if item.name == path.name)
-    assert item.state == BROKEN and "another network" in item.remark
+    assert item.state == BROKEN and "a different network" in item.remark
 
 
 def test_texture_predictor_is_listed_and_checked_by_loading(weights: Path) -> None:

@@ -1,9 +1,10 @@
-"""Build a Debian root that has a real Blender, an X server without screen, and a mouse: python tools/blender_root.py
-[--suite trixie]
+"""Build a Debian root with a real Blender, an X server without a screen, and a mouse.
 
-For the UI test (tests/blender_window): pip's bpy has no window, and Blender's own downloads need libraries that a
-server lacks. The root is built once, in the user's cache, and found there by everyone who asks for the same packages:
-about 1.5 GB, four minutes. It needs Linux, root rights (chroot) and Debian's mirror; RootError says what is missing.
+    python tools/blender_root.py [--suite trixie]
+
+The UI test (tests/blender_window) needs it: pip's bpy has no window, and Blender's own downloads need libraries that
+a server lacks. The root is built once in the user's cache and reused for the same list of packages; it takes about 1.5
+GB and four minutes. Building needs Linux, root rights (chroot) and Debian's mirror; RootError says what is missing.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build the Blender extension: python tools/build_addon.py [--out dist] [--with-backend]
+"""Build the Blender extension.
 
-The extension's folder with a copy of the protocol (Apache-2.0, which GPL-3.0 may include) and the manifest, zipped and
-validated by Blender's own tool, which the bpy wheel brings along: no Blender program is needed. With the wheels of
-``uvatar`` (77 MB, weights included) and ``uvatar-blender`` in it, the extension can set the backend up from an index
-that has only their dependencies; the lists of tested packages lie beside them.
+    python tools/build_addon.py [--out dist] [--with-backend]
+
+Zips the extension's folder with a copy of the protocol (Apache-2.0, which GPL-3.0 may include) and the manifest, and
+validates it with Blender's own tool, which the bpy wheel contains, so no Blender program is needed. If the wheels of
+``uvatar`` (77 MB, weights included) and ``uvatar-blender`` are included, the extension can set up the backend from an
+index that has only their dependencies; the lists of tested packages are included beside them.
 """
 
 from __future__ import annotations

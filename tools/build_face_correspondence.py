@@ -1,10 +1,10 @@
-"""Build weights/face_correspondence.npz: where MediaPipe's 478 face mesh points lie on the open body.
+"""Build weights/face_correspondence.npz: the positions of MediaPipe's face mesh points on the open body.
 
     python tools/build_face_correspondence.py --skins ../shared/assets/makehuman/skins
 
-The face mesh model looks at rendered pictures of the body's head, with several skins and from several directions; every
-point is put back onto the mesh, averaged, and made symmetric.  Only triangle corners and weights are written, nothing
-of the skins.
+The face mesh model finds its landmarks in rendered pictures of the body's head, with several skins and from several
+directions. Every landmark is projected back onto the mesh, averaged, and made symmetric. Only triangle corners and
+weights are written, nothing from the skins.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ _LOOK_DISTANCE = 1.2
 
 
 def main() -> None:
+    """Write the file, and a picture of the points if asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     root = Path(__file__).resolve().parents[1]
     parser.add_argument(

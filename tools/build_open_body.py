@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def build(adults: int, children: int) -> BodyData:
+    """Build the body from so many sampled adults and children; prints the residual errors."""
     source = load_source()
     shapes = sample_shapes(source, adults, children, seed=1)
     mirror = mirror_map(source.model.template_vertices.numpy())
@@ -89,6 +90,7 @@ def build(adults: int, children: int) -> BodyData:
 
 
 def main() -> None:
+    """Build the body and write it to the file that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--adults", type=int, default=900, help="sampled adults")
     parser.add_argument("--children", type=int, default=500, help="sampled children of 3 to 17 years")

@@ -1,10 +1,10 @@
-"""Rebuild ``weights/pose_prior.npz``: what poses people take, as eight Gaussians over 63 joint angles.
+"""Rebuild ``weights/pose_prior.npz``: the distribution of human poses, as eight Gaussians over 63 joint angles.
 
     python tools/build_pose_prior.py --bank .../poses/posebank_cmu.npz --out weights/pose_prior.npz
 
-The bank holds SMPL-style axis-angles (N, 24, 3) retargeted from CMU motion capture; only the mixture's numbers leave
-this script. Sitting, kneeling and squatting are thin in motion capture, so hand-made seeds of them, with arms from the
-bank, join the bank and its mirror image.
+The bank holds SMPL-style axis-angles (N, 24, 3), retargeted from CMU motion capture; only the mixture's parameters are
+written. Sitting, kneeling and squatting are rare in motion capture, so hand-made poses of these kinds, with arms from
+the bank, are added to the bank and its mirror image.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ def _log_density(samples: Floats, mean: Floats, covariance: Floats) -> Floats:
 
 
 def main() -> None:
+    """Fit the mixture and write it to the file that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bank", type=Path, required=True, help="npz with aa (N, 24, 3)")
     parser.add_argument("--out", type=Path, required=True)

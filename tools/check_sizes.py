@@ -1,4 +1,4 @@
-"""Files over 400 lines and functions over 60 are errors: `python tools/check_sizes.py`, part of `make lint`."""
+"""Report files over 400 lines and functions over 60 as errors: `python tools/check_sizes.py`, part of `make lint`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FILE_LINES, FUNCTION_LINES = 400, 60
 
 
 def too_long(path: Path) -> Iterator[str]:
-    """A line for the file and for each of its functions, methods included, that is too long."""
+    """One message if the file is too long, and one for each function or method that is."""
     text = path.read_text(encoding="utf-8")
     name = path.relative_to(ROOT).as_posix()
     if (lines := len(text.splitlines())) > FILE_LINES:
@@ -36,7 +36,7 @@ def _functions(node: ast.AST, inside: str) -> Iterator[tuple[ast.FunctionDef | a
 
 
 def main() -> None:
-    """Name what is too long; end with an error if anything is."""
+    """Print what is too long, and exit with an error if anything is."""
     paths = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py") if COPY not in path.parents)
     if found := [line for path in paths for line in too_long(path)]:
         sys.exit("\n".join(found))

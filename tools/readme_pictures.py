@@ -30,6 +30,7 @@ def strip(folder: Path) -> Image.Image:
 
 
 def main() -> None:
+    """Write the pictures into the folder that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path)
     parser.add_argument("out", type=Path)

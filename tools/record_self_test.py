@@ -1,6 +1,8 @@
-"""Write the values that ``uvatar doctor --self-test`` expects: python tools/record_self_test.py [--photo]
+"""Write the values that ``uvatar doctor --self-test`` expects.
 
-To be run with the tested versions (the environment of ``make``), after a change that is meant to change avatars.
+    python tools/record_self_test.py [--photo]
+
+Run it with the tested versions (the environment of ``make``) after a change that is meant to change avatars.
 """
 
 from __future__ import annotations

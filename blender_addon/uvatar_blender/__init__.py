@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Uvatar: rigged, textured avatars from photos of people, inside Blender.
+"""Uvatar for Blender: rigged, textured avatars from photos of people.
 
-Three layers, each importing only those before it:
+The package has three layers, each of which imports only those before it:
 
 * ``core``: no bpy. The connection to the backend, the state of jobs, the backend process, the avatar's data and
   skeleton.
@@ -15,23 +15,26 @@ from typing import Any
 
 
 def register() -> None:
-    """Blender calls this when the add-on is enabled."""
+    """Register the add-on; Blender calls this when it is enabled."""
     from . import ui
 
     ui.register()
 
 
 def unregister() -> None:
-    """Blender calls this when the add-on is disabled, and at exit: the connection ends, jobs go on in the backend."""
+    """Unregister the add-on and end its connection; jobs continue in the backend.
+
+    Blender calls this when the add-on is disabled and when Blender exits.
+    """
     from . import ui
 
     ui.unregister()
 
 
-class glTF2ExportUserExtension:  # noqa: N801 (the name by which Blender's glTF exporter finds it)
-    """Blender's own File > Export > glTF asks this: the panel's photos, with their folders, stay out of its files."""
+class glTF2ExportUserExtension:  # the name by which Blender's glTF exporter finds it
+    """Keeps the list of photos, with their folders, out of what File > Export > glTF 2.0 writes."""
 
     def gather_scene_hook(self, gltf2_scene: Any, blender_scene: Any, export_settings: Any) -> None:
-        """Called by Blender for each scene that it has read."""
+        """Remove the add-on's data from a scene; the exporter calls this for each."""
         if gltf2_scene.extras:
             gltf2_scene.extras.pop("uvatar", None)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes files from a stored result, without a window.
+"""Write files from a stored result, without a window.
 
     python -m uvatar_blender.headless RESULT --person 0 --blend avatar.blend --glb avatar.glb
     blender -b --python blender_addon/uvatar_blender/headless.py -- RESULT --person 0 --blend avatar.blend
 
-RESULT is the result of one photo, as the backend stores it. The .blend holds the person in the photo's pose, the
-photo's camera with the photo behind it, and the rest pose in the bones; the .glb holds the rest pose, for games.
+RESULT is the result of one photo, as the backend stores it. The .blend has the person in the photo's pose, rigged, and
+the photo's camera with the photo as its background. The .glb has the person in the rest pose, for game engines.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .core.result import AvatarsResult
 
-if not __package__:  # run as a file by Blender: make this folder the package that its relative imports need
-    # By its path: the folder above it may be an environment's of another Python, whose numpy Blender must not find.
+if not __package__:  # Blender runs this as a file: make this folder the package that the relative imports need
+    # It is loaded by its path, because the folder above it may belong to the environment of another Python, whose
+    # numpy Blender must not find.
     _folder = Path(__file__).resolve().parent
     _spec = importlib.util.spec_from_file_location(
         _folder.name, _folder / "__init__.py", submodule_search_locations=[str(_folder)]
@@ -30,13 +31,13 @@ if not __package__:  # run as a file by Blender: make this folder the package th
     _spec.loader.exec_module(_package)
     __package__ = _folder.name
 
-EXIT_FAILED = 1  # argparse ends with 2 for wrong arguments
+EXIT_FAILED = 1  # argparse exits with 2 for wrong arguments
 
 
 def main(arguments: list[str]) -> int:
     """Write the requested files and return the exit code.
 
-    What is wrong is told on the standard error in one sentence.
+    If that fails, one sentence on standard error says why.
     """
     parser = argparse.ArgumentParser(
         prog="headless", description="Write an avatar's .blend and .glb from a stored result."
@@ -66,7 +67,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _write(result: AvatarsResult, options: argparse.Namespace) -> None:
-    import bpy  # only now: wrong arguments need not wait for it
+    import bpy  # only now, so that wrong arguments are reported without waiting for it
 
     from .scene.avatar import ImportOptions, import_people
     from .scene.camera import render_over_photo
@@ -86,7 +87,7 @@ def _write(result: AvatarsResult, options: argparse.Namespace) -> None:
 
 
 def _forget_folders() -> None:
-    """Blender's own start-up file has a file browser, which begins in the user's home: that stays out of the .blend."""
+    """Keep the user's home folder, in which the file browser of the start-up file begins, out of the .blend."""
     import bpy
 
     for screen in bpy.data.screens:
@@ -96,7 +97,7 @@ def _forget_folders() -> None:
 
 
 def _own_arguments(arguments: list[str]) -> list[str]:
-    """Blender passes on all of its arguments: ours come after "--"."""
+    """Return the arguments for this script: Blender passes on all of its own, with ours after "--"."""
     return arguments[arguments.index("--") + 1 :] if "--" in arguments else arguments[1:]
 
 

@@ -19,6 +19,7 @@ from uvatar.protocol import discovery, framing
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import UvatarError
 from uvatar_blender.core import protocol_client
+from uvatar_blender.core.events import Computes
 from uvatar_blender.core.jobs import JobState
 from uvatar_blender.core.problem import Remedy
 from uvatar_blender.core.session import Link, Session
@@ -325,6 +326,40 @@ def test_the_backend_is_started_once_where_none_runs(server: Server, session: Se
     server.start()
     until(session, lambda: session.link is Link.ON, "connected")
     assert (tmp_path / "runs").read_text() == "run\n"
+
+
+def test_what_the_backend_computes_on_is_told_again_after_each_job(
+    server: Server, session: Session, tmp_path: Path
+) -> None:
+    model: dict[str, Any] = {"state": "loading"}
+    server.answers["hello"] = lambda _: {"kind": "hello", "version": "9.9", "device": "auto", "model": model}
+    job = accepted(server, session, photos(tmp_path, "me.jpg"))
+    until(session, lambda: session.link is Link.ON, "connected")
+    assert session.device == "auto" and session.computes_on is None
+    model |= {"device": "8 processor cores", "device_notes": ["CUDA ran out of memory."]}
+    server.finish(job, 1)
+    server.publish(kind="finished", **server.jobs[job])
+    until(session, lambda: session.computes_on is not None, "the device is told")
+    assert session.computes_on == Computes("8 processor cores", ("CUDA ran out of memory.",))
+    until(session, lambda: not session.running, "the job is over")
+    assert session.run.jobs[0].state is JobState.DONE
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for the program is a shell script")
+@pytest.mark.parametrize(("device", "expected"), [("", ""), ("directml", " --device directml")])
+def test_the_backend_is_started_with_the_chosen_device(
+    server: Server, session: Session, tmp_path: Path, device: str, expected: str
+) -> None:
+    server.stop()
+    discovery.runtime_file(tmp_path).unlink()
+    program = tmp_path / "uvatar"
+    program.write_text(f"#!/bin/sh\necho \"$*\" > '{tmp_path}/arguments'\ncat\n")
+    program.chmod(0o755)
+    session.start(str(program), device)
+    until(session, lambda: (tmp_path / "arguments").exists(), "it is started")
+    until(session, lambda: bool((tmp_path / "arguments").read_text()), "it has said how")
+    assert (tmp_path / "arguments").read_text() == f"serve --exit-with-parent{expected}\n"
+    server.start()
 
 
 def test_cancel(server: Server, session: Session, tmp_path: Path) -> None:

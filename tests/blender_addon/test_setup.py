@@ -243,8 +243,8 @@ def test_somebody_elses_folder_is_left_alone(index: Index, tmp_path: Path) -> No
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.txt").write_text("precious")
     making = ended(Setup(options(index, tmp_path / "thesis")))
-    assert "not Uvatar's" in making.problem.message and (tmp_path / "thesis" / "chapter1.txt").exists()
-    with pytest.raises(ValueError, match="not Uvatar's"):
+    assert "does not belong to Uvatar" in making.problem.message and (tmp_path / "thesis" / "chapter1.txt").exists()
+    with pytest.raises(ValueError, match="does not belong to Uvatar"):
         remove_environment(tmp_path / "thesis")
 
 

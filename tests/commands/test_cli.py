@@ -116,7 +116,7 @@ def test_people_of_result_files_cross_as_numbers_and_no_path_does(tmp_path: Path
         FAKE,
     )
     assert done.returncode == 1 and (tmp_path / "out" / "a_p0" / "result.json").is_file(), done.stdout + done.stderr
-    assert "b.jpg: b.npz is damaged" in done.stdout and "c.jpg: There is no file" in done.stdout
+    assert "b.jpg: b.npz is damaged" in done.stdout and "c.npz does not exist" in done.stdout
     client = find(data)
     assert client
     with client:
@@ -257,7 +257,7 @@ def test_photos_are_sent_without_the_models_libraries() -> None:
 from pathlib import Path
 from uvatar.commands import forgetting, reconstruct
 from uvatar.files import export
-reconstruct.orders_of([(Path("a.jpg"), 1)], None)
+reconstruct.pending_photos([(Path("a.jpg"), 1)], None)
 print(*sys.modules)"""
     assert not {"torch", "cv2", "scipy"} & set(python(code).split())
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from tests.service.fake_pipeline import result
 from tests.service.servers import Server, end, photo, start
 from uvatar.commands import running
-from uvatar.commands.running import MANY, Order, Run, jobs
+from uvatar.commands.running import MANY, PendingPhoto, Run, jobs
 from uvatar.files.export import Exporter
 from uvatar.files.photo_files import gathered, read_photo
 from uvatar.protocol import framing
@@ -80,11 +80,11 @@ def run_of(client: Any, out: Path) -> Run:
     return Run(Console(file=io.StringIO()), lambda: client, Exporter(out))
 
 
-def photos(folder: Path, count: int, size: int = 1) -> list[Order]:
+def photos(folder: Path, count: int, size: int = 1) -> list[PendingPhoto]:
     folder.mkdir(exist_ok=True)
     for number in range(count):
         (folder / f"{number:04d}.jpg").write_bytes(bytes(size))
-    return [Order(path, size) for path, size in gathered([folder])[0]]
+    return [PendingPhoto(path, size) for path, size in gathered([folder])[0]]
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,13 @@ def test_many_photos_make_several_jobs_and_never_fill_the_memory(
 
 def test_jobs_become_folders_of_one_run(tmp_path: Path) -> None:
     """Names are shared out over all jobs, and a photo that has gone meanwhile is told while others go on."""
-    orders = photos(tmp_path / "a", 3) + photos(tmp_path / "b", 2)
+    pending = photos(tmp_path / "a", 3) + photos(tmp_path / "b", 2)
     (tmp_path / "a" / "0001.jpg").unlink()
     log: list[Any] = []
     run = run_of(
         FakeClient(log, frozenset({"0000.jpg", "0002.jpg"}), {"most_photos": 2, "most_bytes": 99}), tmp_path / "out"
     )
-    run.follow(orders, ONE_EACH)
+    run.follow(pending, ONE_EACH)
     assert [person.folder.name for person in run.people] == ["0000_p0", "0002_p0", "0000-2_p0"] and [
         n for n, _ in log
     ] == [1, 2, 1]
@@ -135,9 +135,13 @@ def test_jobs_become_folders_of_one_run(tmp_path: Path) -> None:
 
 
 def test_a_person_is_one_job_or_a_sentence() -> None:
-    orders = [Order(Path(f"{number}.jpg"), 10) for number in range(500)]
-    assert list(jobs(orders, TOGETHER, 500, 1 << 34)) == [range(500)]
-    for too_many, most_bytes in ((orders * 2, 1 << 34), (orders, 4999), ([Order(Path("a"), 600 << 20)] * 2, 1 << 34)):
+    pending = [PendingPhoto(Path(f"{number}.jpg"), 10) for number in range(500)]
+    assert list(jobs(pending, TOGETHER, 500, 1 << 34)) == [range(500)]
+    for too_many, most_bytes in (
+        (pending * 2, 1 << 34),
+        (pending, 4999),
+        ([PendingPhoto(Path("a"), 600 << 20)] * 2, 1 << 34),
+    ):
         with pytest.raises(UvatarError, match="All photos of one person form one job") as caught:
             list(jobs(too_many, TOGETHER, 500, most_bytes))
         assert caught.value.fix
@@ -145,15 +149,15 @@ def test_a_person_is_one_job_or_a_sentence() -> None:
 
 def test_an_avatar_knows_all_its_photos(tmp_path: Path) -> None:
     run = run_of(FakeClient([], frozenset({"0000.jpg"})), tmp_path / "out")
-    orders = photos(tmp_path / "photos", 2)
-    orders[1].path.write_bytes(b"another")
-    run.follow(orders, TOGETHER)
+    pending = photos(tmp_path / "photos", 2)
+    pending[1].path.write_bytes(b"another")
+    run.follow(pending, TOGETHER)
     assert run.people[0].summary["made_of"] == [hashlib.sha256(data).hexdigest() for data in (bytes(1), b"another")]
 
 
 def test_given_people_fit_the_messages_header() -> None:
     given = {"thetas": [[0.123456789] * 72] * 20}
-    shares = list(jobs([Order(Path("a.jpg"), 1, given)] * 300, ONE_EACH, 500, 1 << 34))
+    shares = list(jobs([PendingPhoto(Path("a.jpg"), 1, given)] * 300, ONE_EACH, 500, 1 << 34))
     assert len(shares) > 1 and [index for share in shares for index in share] == list(range(300))
     framing.pack({"photos": [b""] * len(shares[0]), "options": {"given_people": [given] * len(shares[0])}})
 
@@ -202,7 +206,7 @@ def test_a_real_server_takes_a_folder_of_several_jobs(tmp_path: Path) -> None:
         for number in range(5):
             (tmp_path / "photos" / f"{number}.jpg").write_bytes(photo(number=number, stages=1))
         run = run_of(server.client(), tmp_path / "out")
-        run.follow([Order(*found) for found in gathered([tmp_path / "photos"])[0]], checked_options({}))
+        run.follow([PendingPhoto(*found) for found in gathered([tmp_path / "photos"])[0]], checked_options({}))
         assert not run.failures and [person.folder.name for person in run.people] == [
             f"{number}_p0" for number in range(5)
         ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tests.fitting.people import CAMERA, fitting_model, person_of, standing
 from uvatar.body import BodyModel
 from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.landmarks import HIPS, Landmark
 from uvatar.data.person import Hand, Person
 from uvatar.data.start import Start
 from uvatar.fitting.chain import State
@@ -145,8 +146,8 @@ def test_legs_that_nobody_sees_hang_and_head_and_trunk_alone_are_no_child(body: 
     kicking.body_pose[0] = [-0.3, 0, 0.8]
     whole = person_of(body, kicking)
     landmarks = whole.landmarks.copy()
-    landmarks[25:, 2] = 0.1
-    hips = int(landmarks[23:25, 1].max() - whole.window[1])
+    landmarks[Landmark.LEFT_KNEE :, 2] = 0.1
+    hips = int(landmarks[HIPS, 1].max() - whole.window[1])
     mask = whole.mask.copy()
     mask[hips:] = 0
     found = fit(replace(whole, landmarks=landmarks, mask=mask), silhouette=False)[0]

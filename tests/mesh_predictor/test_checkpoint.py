@@ -91,7 +91,7 @@ def test_hostile_pickle_is_refused_and_not_run(network: nn.Module, tmp_path: Pat
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_truncated_empty_and_missing_files(network: nn.Module, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"file{suffix}"
-    with pytest.raises(CheckpointError, match="no file"):
+    with pytest.raises(CheckpointError, match="does not exist"):
         load_checkpoint(network, path)
     path.write_bytes(b"")
     with pytest.raises(CheckpointError):

@@ -258,6 +258,6 @@ def test_a_broken_checkpoint_is_reported_and_left_out(
     problem = entry["errors"][0]
     assert (
         problem["code"] == "bad-weights"
-        and "another network" in problem["message"]
+        and "a different network" in problem["message"]
         and str(tmp_path / "models") in problem["fix"]
     )

@@ -270,7 +270,7 @@ def test_a_video_s_file_gives_the_frame_named_like_the_photo(tmp_path: Path) -> 
 def test_a_folder_gives_the_file_named_like_the_photo(tmp_path: Path) -> None:
     save(tmp_path / "me.npz", minimal())
     assert len(load_results(tmp_path, 9, 9, "me.jpg")) == 2
-    with pytest.raises(ResultFileError, match=r"no file.*you.npz"):
+    with pytest.raises(ResultFileError, match=r"you.npz does not exist"):
         load_results(tmp_path, 9, 9, "you.jpg")
 
 
@@ -322,7 +322,7 @@ def test_files_that_lack_what_is_needed_say_so(results: Any, words: str, tmp_pat
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
-    with pytest.raises(ResultFileError, match="no file"):
+    with pytest.raises(ResultFileError, match="does not exist"):
         load_results(path, 640, 480)
     path.write_bytes(b"not a zip")
     with pytest.raises(ResultFileError, match="damaged"):
@@ -350,7 +350,7 @@ def test_packed_smpl_is_the_body_it_was_packed_from(smpl: BodyModel, packed: dic
 
 def test_missing_and_wrong_smpl_files_say_what_to_do(tmp_path: Path) -> None:
     assert neutral_smpl(tmp_path) is None and packed_regressors(tmp_path) is None
-    with pytest.raises(BodyError, match=r"no SMPL file.*SMPL_NEUTRAL.pkl.*Download SMPL"):
+    with pytest.raises(BodyError, match=r"SMPL file .*SMPL_NEUTRAL.pkl does not exist.*Download SMPL"):
         load_neutral_smpl(tmp_path / "SMPL_NEUTRAL.pkl")
     torch.save({"v_template": torch.zeros(6890, 3)}, tmp_path / "SMPL_NEUTRAL.pth")
     for load in (neutral_smpl, packed_regressors):

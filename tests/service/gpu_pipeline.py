@@ -111,6 +111,6 @@ def real_pipeline(threads: int | None = None, device: str | None = None, gpu: in
     """Uvatar's own pipeline, whose networks compute on the CPU and believe that it is a GPU."""
     from uvatar.engine.pipeline import Pipeline
 
-    networks.OnnxRuntime = lambda: shared  # type: ignore[assignment, misc]
+    networks.OnnxRuntime = lambda: shared  # type: ignore[assignment, misc, return-value]
     shared = runtime(real=True)
     return Pipeline(threads=threads, device=device, gpu=gpu)

@@ -13,6 +13,7 @@ from tests.service.gpu_pipeline import VARIABLE
 from tests.service.servers import Server, photo
 from tests.service.test_server import run, states
 
+SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "man.jpg"
 OLD_DRIVER = "CUDA driver version is insufficient for CUDA runtime version"
 StartServer = Callable[..., Server]
 
@@ -105,3 +106,26 @@ def test_each_gpu_has_a_model_process_of_its_own(gpu_server: StartServer) -> Non
     with server.client() as client:
         run(client, photo())
         assert len(client.status()["workers"]) == 2
+
+
+@pytest.mark.slow
+def test_a_whole_avatar_is_made_although_the_gpu_runs_out_of_memory_in_the_middle(
+    start_server: StartServer, log: Path
+) -> None:
+    orders = json.dumps({"devices": ["cuda"], "out_of_memory": [1], "log": str(log)})
+    server = start_server(pipeline="tests.service.gpu_pipeline:real_pipeline", **{VARIABLE: orders})
+    with server.client() as client:
+        job, events = run(client, SAMPLE.read_bytes())
+        assert states(events[-1]) == ["done"], events[-1]
+        result, model = client.result(job, 0), client.status()["model"]
+    # The Mesh Predictor ran on the GPU, and the Texture Predictor found no room there.
+    assert result["devices"]["predicting"] == "cuda" and result["devices"]["fitting"] == "cpu"
+    assert result["devices"]["clothing and texturing"] == "cpu"
+    [note] = result["notes"]
+    assert "out of memory" in note and model["device_notes"] == [note]
+    assert model["devices"] == {"mesh_predictor": "cuda", "texture_predictor": "cpu"}
+    assert model["device"].startswith("CUDA (Mesh Predictor) and ")
+    assert len(result["people"]) == 1 and result["people"][0]["licence"]["texture_predictor"]
+    lines = log.read_text().splitlines()  # the pose lifter always runs on the CPU
+    assert [line for line in lines if "cuda" in line] == ["start cuda 0", "start cuda 0", "run cuda", "run cuda"]
+    assert lines[-2:] == ["start cpu 0", "run cpu"]

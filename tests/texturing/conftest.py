@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.joints import Joint
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.geometry.raster import RayScene
@@ -30,7 +31,7 @@ class Studio:
     body: BodyModel
 
     def parameters(
-        self, turn: float = 0.0, pose: dict[int, tuple[float, float, float]] | None = None
+        self, turn: float = 0.0, pose: Mapping[Joint, tuple[float, float, float]] | None = None
     ) -> BodyParameters:
         """The body 2.6 m before the camera, turned by ``turn`` degrees; ``pose``: axis-angles of some joints."""
         body_pose = np.zeros((23, 3), np.float32)
@@ -50,7 +51,7 @@ class Studio:
         self,
         paint: Paint,
         turn: float = 0.0,
-        pose: dict[int, tuple[float, float, float]] | None = None,
+        pose: Mapping[Joint, tuple[float, float, float]] | None = None,
         background: tuple[int, int, int] = (128, 128, 128),
         side: int = 640,
         gain: float = 1.0,

@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 
 from tests.atlases import atlas_of
 from tests.texturing.conftest import SIZE, Studio, plain
+from uvatar.body.data import LEFT_EYE
+from uvatar.data.face import FACE_LANDMARKS, FaceLandmark
+from uvatar.data.joints import Joint
 from uvatar.runtime.weights import weights_folder
 from uvatar.texturing import View
 from uvatar.texturing.face import FaceSpline, face_offsets, face_shift, load_correspondence
-from uvatar.texturing.sight import look
+from uvatar.texturing.visibility import compute_visibility
 
-NOSE_TIP, CHIN, RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 4, 152, 33, 263
+NOSE, CHIN = 4, 152  # the outermost points of the face mesh
+CONTOUR = slice(FaceLandmark.RIGHT_IRIS)  # all points but the irises
 
 
 def projected_face(studio: Studio, view: View) -> NDArray[np.float32]:
@@ -23,7 +27,7 @@ def projected_face(studio: Studio, view: View) -> NDArray[np.float32]:
     points = load_correspondence(weights_folder() / "face_correspondence.npz", studio.body)
     assert points is not None
     vertices, _ = studio.body.posed(view.fit.body, view.fit.offsets)
-    face = np.zeros((478, 2), np.float32)
+    face = np.zeros((FACE_LANDMARKS, 2), np.float32)
     face[points.index] = view.camera.project(points.at(vertices))
     return face
 
@@ -39,7 +43,7 @@ def spline_of(studio: Studio) -> FaceSpline | None:
 def shift_of(studio: Studio, view: View) -> NDArray[np.float32]:
     surface = atlas_of(studio.body, SIZE).surface
     vertices, _ = studio.body.posed(view.fit.body, view.fit.offsets)
-    return face_shift(view.person, look(vertices, surface, view.person, view.camera), spline_of(studio))
+    return face_shift(view.person, compute_visibility(vertices, surface, view.person, view.camera), spline_of(studio))
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +55,17 @@ def test_the_correspondence_knows_nose_chin_and_sides(studio: Studio) -> None:
     points = load_correspondence(weights_folder() / "face_correspondence.npz", studio.body)
     assert points is not None
     place = dict(zip(points.index.tolist(), points.at(studio.body.data.v_template), strict=True))
-    assert place[NOSE_TIP][2] == pytest.approx(max(p[2] for p in place.values()), abs=0.004)
+    assert place[NOSE][2] == pytest.approx(max(p[2] for p in place.values()), abs=0.004)
     assert place[CHIN][1] == pytest.approx(min(p[1] for p in place.values()), abs=0.004)
-    assert abs(place[NOSE_TIP][0]) < 0.002 and abs(place[CHIN][0]) < 0.002
-    assert place[LEFT_EYE_OUTER][0] == pytest.approx(-place[RIGHT_EYE_OUTER][0], abs=0.002)
-    eye = studio.body.data.v_template[studio.body.data.part == 1].mean(0)
-    assert np.abs(place[LEFT_EYE_OUTER][:2] - eye[:2]).max() < 0.025
+    assert abs(place[NOSE][0]) < 0.002 and abs(place[CHIN][0]) < 0.002
+    assert place[FaceLandmark.LEFT_EYE_OUTER][0] == pytest.approx(-place[FaceLandmark.RIGHT_EYE_OUTER][0], abs=0.002)
+    eye = studio.body.data.v_template[studio.body.data.part == LEFT_EYE].mean(0)
+    assert np.abs(place[FaceLandmark.LEFT_EYE_OUTER][:2] - eye[:2]).max() < 0.025
 
 
 def test_a_face_beside_the_mesh_is_brought_onto_it(studio: Studio, view: View) -> None:
     face = projected_face(studio, view)
-    moved = (face - face[:468].mean(0)) * 1.06 + face[:468].mean(0) + [3.0, -2.0]
+    moved = (face - face[CONTOUR].mean(0)) * 1.06 + face[CONTOUR].mean(0) + [3.0, -2.0]
     shift = shift_of(studio, with_face(view, moved.astype(np.float32)))
     points = load_correspondence(weights_folder() / "face_correspondence.npz", studio.body)
     assert points is not None
@@ -74,7 +78,7 @@ def test_a_face_beside_the_mesh_is_brought_onto_it(studio: Studio, view: View) -
 @pytest.mark.parametrize("wrong", ["far away", "tiny", "upside down"])
 def test_a_face_that_cannot_be_this_one_moves_nothing(studio: Studio, view: View, wrong: str) -> None:
     face = projected_face(studio, view)
-    middle = face[:468].mean(0)
+    middle = face[CONTOUR].mean(0)
     moved = {
         "far away": face + 200,
         "tiny": (face - middle) * 0.2 + middle,
@@ -89,13 +93,13 @@ def test_a_face_turned_away_moves_nothing(studio: Studio) -> None:
 
 
 def test_offsets_bring_the_mesh_onto_the_photo(studio: Studio) -> None:
-    view = studio.photograph(plain, turn=20, pose={15: (0.2, 0.1, 0.0), 12: (0.1, 0.0, 0.1)})
+    view = studio.photograph(plain, turn=20, pose={Joint.HEAD: (0.2, 0.1, 0.0), Joint.NECK: (0.1, 0.0, 0.1)})
     face = projected_face(studio, view)
     target = (face + [2.5, -1.5]).astype(np.float32)
     view = with_face(view, target)
     offsets = face_offsets(view.fit, view.person, view.camera, studio.body, spline_of(studio))
     clothed = replace(view, fit=replace(view.fit, offsets=view.fit.offsets + offsets))
-    error = np.linalg.norm(projected_face(studio, clothed) - target, axis=1)[:468]
+    error = np.linalg.norm(projected_face(studio, clothed) - target, axis=1)[CONTOUR]
     assert np.median(error) < 0.3
     assert 0 < np.linalg.norm(offsets, axis=1).max() < 0.04
     assert not offsets[studio.body.data.v_template[:, 1] < 0.15].any()

@@ -88,7 +88,7 @@ def test_pngs_are_read_and_nonsense_is_refused(body: BodyModel, painted: Texture
     assert np.array_equal(read.image, painted.image) and np.array_equal(read.source, painted.source)
     with pytest.raises(TexturingError, match="not PNG"):
         read_painted(b"x", encode_png(painted.source))
-    with pytest.raises(TexturingError, match="one size"):
+    with pytest.raises(TexturingError, match="same size"):
         read_painted(encode_png(painted.image), encode_png(painted.source[:64, :64]))
     with pytest.raises(TexturingError, match="No part of the texture is marked"):
         complete_painted(Texture(painted.image, np.zeros_like(painted.source)), atlas_of(body, SIZE))

@@ -9,14 +9,16 @@ import pytest
 
 from tests.atlases import atlas_of
 from tests.texturing.conftest import SIZE, Studio, plain
+from uvatar.data.joints import HIP_JOINTS
 from uvatar.data.labels import Label
+from uvatar.data.landmarks import Landmark
 from uvatar.data.person import Hand
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing import texture_person
 from uvatar.texturing.foreground import cut_out
-from uvatar.texturing.sight import look
-from uvatar.texturing.surface import LEFT_HAND, TRUNK
+from uvatar.texturing.surface import Part
 from uvatar.texturing.texels import build_texel_table
+from uvatar.texturing.visibility import compute_visibility
 
 
 def test_srgb_survives_the_round_trip_and_follows_its_standard() -> None:
@@ -84,8 +86,8 @@ def test_hand_texels_are_trusted_only_where_the_photo_shows_the_hand(studio: Stu
     view = studio.photograph(plain)
     surface = atlas_of(studio.body, SIZE).surface
     vertices, _ = studio.body.posed(view.fit.body)
-    own = surface.part == LEFT_HAND
-    wrist, tip = view.person.landmarks[15, :2], view.person.landmarks[19, :2]
+    own = surface.part == Part.LEFT_HAND
+    wrist, tip = (view.person.landmarks[place, :2] for place in (Landmark.LEFT_WRIST, Landmark.LEFT_INDEX))
     along, across = (tip - wrist) * 1.5, (tip - wrist)[::-1] * [-0.5, 0.5]
     fingers = [
         along * reach + across * spread for spread in (1.2, 0.6, 0.2, -0.2, -0.6) for reach in (0.4, 0.6, 0.8, 1.0)
@@ -94,7 +96,7 @@ def test_hand_texels_are_trusted_only_where_the_photo_shows_the_hand(studio: Stu
     trusts = []
     for points in (there, there + [0, 150]):
         person = replace(view.person, left_hand=Hand(points.astype(np.float32), np.zeros((21, 3), np.float32), 0.9))
-        trusts.append(look(vertices, surface, person, view.camera).trust_at(vertices[own]).mean())
+        trusts.append(compute_visibility(vertices, surface, person, view.camera).trust_at(vertices[own]).mean())
     assert trusts[0] > trusts[1] + 0.2
     assert trusts[1] < 0.1
 
@@ -103,9 +105,9 @@ def test_the_trunk_is_trusted_where_nothing_is_before_it(studio: Studio) -> None
     view = studio.photograph(plain)
     surface = atlas_of(studio.body, SIZE).surface
     vertices, _ = studio.body.posed(view.fit.body)
-    sight = look(vertices, surface, view.person, view.camera)
-    front = (surface.part == TRUNK) & (sight.cosine > 0.7) & (np.abs(surface.template[:, 0]) < 0.1)
-    assert sight.trust_at(vertices[front]).min() > 0.99
+    visibility = compute_visibility(vertices, surface, view.person, view.camera)
+    front = (surface.part == Part.TRUNK) & (visibility.cosine > 0.7) & (np.abs(surface.template[:, 0]) < 0.1)
+    assert visibility.trust_at(vertices[front]).min() > 0.99
 
 
 def test_mirrored_places_are_mirrored(studio: Studio) -> None:
@@ -122,10 +124,10 @@ def test_mirrored_places_are_mirrored(studio: Studio) -> None:
 
 def test_in_a_close_up_the_legs_may_be_behind_the_camera(studio: Studio) -> None:
     view = studio.photograph(plain)
-    lying = studio.parameters(pose={1: (-1.57, 0, 0), 2: (-1.57, 0, 0)})
+    lying = studio.parameters(pose=dict.fromkeys(HIP_JOINTS, (-1.57, 0, 0)))
     fit = replace(view.fit, body=replace(lying, transl=np.array([0, 0.3, 0.6], np.float32)))
     assert studio.body.posed(fit.body)[0][:, 2].min() < 0
-    texture = texture_person([replace(view, fit=fit)], studio.body, atlas_of(studio.body, SIZE))
+    texture = texture_person([replace(view, fit=fit)], atlas_of(studio.body, SIZE))
     assert np.isin(texture.source, (Label.SEEN, Label.MIRRORED, Label.COMPLETED, Label.EMPTY)).all()
     assert (texture.source == Label.SEEN).any()
 
@@ -134,4 +136,6 @@ def test_bodies_behind_the_camera_are_refused(studio: Studio) -> None:
     view = studio.photograph(plain)
     vertices, _ = studio.body.posed(view.fit.body)
     with pytest.raises(ValueError, match="camera"):
-        look(vertices - np.array([0, 0, 5], np.float32), atlas_of(studio.body, SIZE).surface, view.person, view.camera)
+        compute_visibility(
+            vertices - np.array([0, 0, 5], np.float32), atlas_of(studio.body, SIZE).surface, view.person, view.camera
+        )

@@ -93,8 +93,8 @@ def test_photo_texels_stay_and_the_rest_is_the_prediction_brought_to_them(
     dim = table.picture(srgb_from_linear(linear_from_srgb(truth.reshape(-1, 3)[table.pixel]) * light[:, None]))
     view = studio.photograph(cloth)
     projected, combined = (
-        texture_person([view], studio.body, atlas),
-        texture_person([view], studio.body, atlas, dim),
+        texture_person([view], atlas),
+        texture_person([view], atlas, dim),
     )
     seen, unseen = combined.source == Label.SEEN, combined.source == Label.PREDICTED
     body = (table.scatter(surface.eye[surface.faces[table.face, 0]] == 0)) & (projected.source != Label.EMPTY)
@@ -107,7 +107,7 @@ def test_photo_texels_stay_and_the_rest_is_the_prediction_brought_to_them(
 
     assert (unseen & body).sum() > 0.3 * body.sum()
     assert error(combined.image) < 0.85 * error(dim)
-    exact = texture_person([view], studio.body, atlas, truth)
+    exact = texture_person([view], atlas, truth)
     assert error(exact.image) < 0.2 * error(projected.image)  # and a prediction that is right stays what it is
     # no step where photo and prediction meet, on the body: as smooth there as the truth is
     labels, image = combined.source.ravel()[table.pixel], combined.image.reshape(-1, 3)[table.pixel].astype(float)
@@ -129,9 +129,7 @@ def test_the_predictor_is_asked_with_what_the_product_makes_alone(
         return truth
 
     view = studio.photograph(cloth)
-    called, given, alone = (
-        texture_person([view], studio.body, atlas, prediction) for prediction in (predict, truth, None)
-    )
+    called, given, alone = (texture_person([view], atlas, prediction) for prediction in (predict, truth, None))
     np.testing.assert_array_equal(called.image, given.image)
     (completed,) = asked
     assert {Label.SEEN, Label.MIRRORED, Label.COMPLETED} <= set(np.unique(completed.source))
@@ -141,7 +139,7 @@ def test_the_predictor_is_asked_with_what_the_product_makes_alone(
 
 
 def test_the_prediction_alone(studio: Studio, truth: NDArray[Any], atlas: Atlas) -> None:
-    alone = texture_person([studio.photograph(cloth)], studio.body, atlas, truth, keep_photo=False)
+    alone = texture_person([studio.photograph(cloth)], atlas, truth, keep_photo=False)
     assert set(np.unique(alone.source)) == {Label.EMPTY, Label.PREDICTED}
     np.testing.assert_array_equal(alone.image, truth)
 
@@ -149,4 +147,4 @@ def test_the_prediction_alone(studio: Studio, truth: NDArray[Any], atlas: Atlas)
 def test_a_prediction_of_another_size_is_refused(studio: Studio, atlas: Atlas, truth: NDArray[Any]) -> None:
     for predicted in (truth[::2, ::2], lambda partial: truth[::2, ::2]):
         with pytest.raises(TexturingError, match="predicted texture has shape"):
-            texture_person([studio.photograph(cloth, side=128)], studio.body, atlas, predicted)
+            texture_person([studio.photograph(cloth, side=128)], atlas, predicted)

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from tests.atlases import atlas_of
 from tests.texturing.conftest import SIZE, Studio, plain, waves
+from uvatar.data.joints import Joint
 from uvatar.data.labels import Label
+from uvatar.data.landmarks import Landmark
 from uvatar.texturing import Atlases, Texture, TexturingError, texture_person
 
-FOREARM_BEFORE_TRUNK = {16: (0.0, -0.9, -1.1), 18: (0.0, -1.9, 0.0)}
+FOREARM_BEFORE_TRUNK = {Joint.LEFT_SHOULDER: (0.0, -0.9, -1.1), Joint.LEFT_ELBOW: (0.0, -1.9, 0.0)}
 LEFT_ELBOW = 0.44
 
 
@@ -34,7 +36,7 @@ def eye_texels(studio: Studio) -> NDArray[Any]:
 
 @pytest.fixture(scope="module")
 def front(studio: Studio) -> Texture:
-    return texture_person([studio.photograph(waves)], studio.body, atlas_of(studio.body, SIZE))
+    return texture_person([studio.photograph(waves)], atlas_of(studio.body, SIZE))
 
 
 def test_seen_texels_carry_the_photographed_colours(
@@ -61,7 +63,7 @@ def test_what_is_not_seen_continues_the_colours_of_the_same_height(
     def bands(rest: NDArray[Any]) -> NDArray[Any]:
         return np.where(rest[:, 1:2] > -0.25, [200.0, 60.0, 60.0], [50.0, 60.0, 160.0])
 
-    texture = texture_person([studio.photograph(bands)], studio.body, atlas_of(studio.body, SIZE))
+    texture = texture_person([studio.photograph(bands)], atlas_of(studio.body, SIZE))
     rest, filled = rest_of_texel
     far = filled & (texture.source == Label.COMPLETED) & (np.abs(rest[..., 0]) < 0.15)
     far &= (np.abs(rest[..., 1] + 0.25) > 0.12) & (rest[..., 1] < 0.1) & (rest[..., 1] > -0.9)
@@ -76,7 +78,7 @@ def test_nothing_is_black_and_gutters_are_filled(front: Texture, studio: Studio)
 
 def test_colours_do_not_step_at_uv_seams(studio: Studio) -> None:
     """The same vertex, looked up at its places on several UV islands, has the same colour."""
-    texture = texture_person([studio.photograph(waves, turn=25)], studio.body, atlas_of(studio.body, SIZE))
+    texture = texture_person([studio.photograph(waves, turn=25)], atlas_of(studio.body, SIZE))
     data = studio.body.data
     pairs = np.unique(np.column_stack([data.faces.ravel(), data.face_uv.ravel()]), axis=0)
     order = np.flatnonzero(np.diff(pairs[:, 0]) == 0)
@@ -99,15 +101,13 @@ def test_an_arm_before_the_trunk_leaves_no_ghost(
         return np.where(np.abs(rest[:, :1]) > 0.24, [220.0, 30.0, 30.0], [40.0, 60.0, 190.0])
 
     view = studio.photograph(red_arms, pose=FOREARM_BEFORE_TRUNK)
-    elbow, wrist = view.person.landmarks[13, :2], view.person.landmarks[15, :2]
+    elbow, wrist = (view.person.landmarks[place, :2] for place in (Landmark.LEFT_ELBOW, Landmark.LEFT_WRIST))
     assert view.photo.pixels[tuple(((elbow + wrist) / 2).astype(int)[::-1])][0] > 150, (
         "the forearm is not in the picture"
     )
     # fits are never exact: the body is fitted two centimetres beside the photographed one
     shifted = replace(view.fit.body, transl=view.fit.body.transl + np.array([0.02, 0.01, 0], np.float32))
-    texture = texture_person(
-        [replace(view, fit=replace(view.fit, body=shifted))], studio.body, atlas_of(studio.body, SIZE)
-    )
+    texture = texture_person([replace(view, fit=replace(view.fit, body=shifted))], atlas_of(studio.body, SIZE))
     rest, filled = rest_of_texel
     trunk = filled & (np.abs(rest[..., 0]) < 0.13) & (rest[..., 1] < 0.12) & (rest[..., 1] > -0.25)
     redness = texture.image[..., 0].astype(int) - texture.image[..., 2]
@@ -120,7 +120,7 @@ def test_an_arm_before_the_trunk_leaves_no_ghost(
 def test_the_hidden_side_is_mirrored_where_both_sides_look_alike(
     studio: Studio, rest_of_texel: tuple[NDArray[Any], NDArray[Any]]
 ) -> None:
-    texture = texture_person([studio.photograph(waves, turn=60)], studio.body, atlas_of(studio.body, SIZE))
+    texture = texture_person([studio.photograph(waves, turn=60)], atlas_of(studio.body, SIZE))
     rest, _ = rest_of_texel
     mirrored = texture.source == Label.MIRRORED
     assert mirrored.mean() > 0.05
@@ -133,7 +133,7 @@ def test_a_side_that_looks_different_is_not_mirrored(
     def two_halves(rest: NDArray[Any]) -> NDArray[Any]:
         return np.where(rest[:, :1] > 0, [200.0, 50.0, 50.0], [50.0, 170.0, 60.0])
 
-    texture = texture_person([studio.photograph(two_halves, turn=35)], studio.body, atlas_of(studio.body, SIZE))
+    texture = texture_person([studio.photograph(two_halves, turn=35)], atlas_of(studio.body, SIZE))
     rest, filled = rest_of_texel
     legs = filled & (rest[..., 1] < -0.45)
     assert not (texture.source[legs] == Label.MIRRORED).any()
@@ -146,8 +146,8 @@ def test_a_side_that_looks_different_is_not_mirrored(
 def test_two_photos_merge(studio: Studio, rest_of_texel: tuple[NDArray[Any], NDArray[Any]]) -> None:
     rest, filled = rest_of_texel
     views = [studio.photograph(waves), studio.photograph(waves, turn=180, gain=0.8)]
-    alone = [texture_person([view], studio.body, atlas_of(studio.body, SIZE)) for view in views]
-    both = texture_person(views, studio.body, atlas_of(studio.body, SIZE))
+    alone = [texture_person([view], atlas_of(studio.body, SIZE)) for view in views]
+    both = texture_person(views, atlas_of(studio.body, SIZE))
     shares = [(texture.source[filled] == Label.SEEN).mean() for texture in (*alone, both)]
     assert shares[2] > max(shares[:2]) + 0.25
     seen = both.source == Label.SEEN
@@ -159,9 +159,7 @@ def test_the_background_does_not_tint_the_outline(studio: Studio) -> None:
     # the mask is a pixel too large, as masks are at best
     grown = np.pad(view.person.mask, 1, mode="edge")
     grown = np.max([grown[i : i + 640, j : j + 640] for i in range(3) for j in range(3)], axis=0)
-    texture = texture_person(
-        [replace(view, person=replace(view.person, mask=grown))], studio.body, atlas_of(studio.body, SIZE)
-    )
+    texture = texture_person([replace(view, person=replace(view.person, mask=grown))], atlas_of(studio.body, SIZE))
     seen = (texture.source == Label.SEEN) | (texture.source == Label.MIRRORED)
     green = texture.image[..., 1].astype(int) - texture.image[..., 2]
     assert (green[seen] > -60).mean() < 0.035
@@ -175,14 +173,14 @@ def test_other_people_are_never_sampled(studio: Studio) -> None:
     view = replace(
         view, photo=replace(view.photo, pixels=pixels), person=replace(view.person, others=others, mask=mask)
     )
-    texture = texture_person([view], studio.body, atlas_of(studio.body, SIZE))
+    texture = texture_person([view], atlas_of(studio.body, SIZE))
     redness = texture.image[..., 0].astype(int) - texture.image[..., 1]
     assert redness.max() < 120
 
 
 def test_a_grey_photo_gives_a_grey_texture(studio: Studio) -> None:
     view = studio.photograph(lambda rest: np.repeat(waves(rest)[:, :1], 3, axis=1))
-    texture = texture_person([view], studio.body, atlas_of(studio.body, SIZE))
+    texture = texture_person([view], atlas_of(studio.body, SIZE))
     assert np.ptp(texture.image.astype(int), axis=-1).max() <= 2
 
 
@@ -199,7 +197,7 @@ def test_a_predicted_texture_completes_and_is_tinted_to_the_person(
     rest, filled = rest_of_texel
     stripes = np.zeros((SIZE, SIZE, 3), np.uint8)
     stripes[filled] = np.where(np.sin(60 * rest[filled][:, 1:2]) > 0, 180, 90)
-    texture = texture_person([studio.photograph(waves)], studio.body, atlas_of(studio.body, SIZE), predicted=stripes)
+    texture = texture_person([studio.photograph(waves)], atlas_of(studio.body, SIZE), predicted=stripes)
     assert (texture.source[filled] == Label.PREDICTED).mean() > 0.3
     back = (
         (texture.source == Label.PREDICTED)
@@ -219,7 +217,7 @@ def test_unusable_sizes_are_refused(studio: Studio, size: int) -> None:
 
 def test_no_photo_is_refused(studio: Studio) -> None:
     with pytest.raises(TexturingError, match="photo"):
-        texture_person([], studio.body, atlas_of(studio.body, SIZE))
+        texture_person([], atlas_of(studio.body, SIZE))
 
 
 def test_a_garment_s_hem_is_as_sharp_on_the_back_as_its_slices_are(studio: Studio) -> None:
@@ -233,7 +231,7 @@ def test_a_garment_s_hem_is_as_sharp_on_the_back_as_its_slices_are(studio: Studi
 
     atlas = atlas_of(studio.body, SIZE)
     table, surface = atlas.table, atlas.surface
-    texture = texture_person([studio.photograph(clothes)], studio.body, atlas_of(studio.body, SIZE))
+    texture = texture_person([studio.photograph(clothes)], atlas_of(studio.body, SIZE))
     place = table.interpolate(surface.template, surface.faces)
     behind = (place[:, 2] < surface.template[:, 2].mean() - 0.03) & (np.abs(place[:, 0]) < 0.12)
     middle = behind & (np.abs(place[:, 1] - hem) < 0.15) & (texture.source.ravel()[table.pixel] == Label.COMPLETED)

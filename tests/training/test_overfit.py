@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from torch import nn
 
 from uvatar.body import BodyModel, load_open_body
+from uvatar.body.torch_body import TorchBody
 from uvatar.mesh_predictor.maps import MAP_SIDE, Maps
 from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.networks.network import MeshPredictor
@@ -57,7 +58,7 @@ def test_every_term_s_gradient_reaches_its_heads_and_through_them_the_picture(
     maps = Maps(
         *(nn.functional.interpolate(part, (MAP_SIDE, MAP_SIDE)) for part in (maps.center, maps.camera, maps.smpl))
     )
-    mesh_terms(maps, labels, body)[term].backward()
+    mesh_terms(maps, labels, TorchBody(body.data))[term].backward()
     for number in "123":
         head: Any = network.final_layers[number]
         gradient = head[-1].weight.grad
@@ -80,7 +81,7 @@ def test_true_maps_cost_nothing_but_the_perspective(body: BodyModel) -> None:
     for person, (x, y) in enumerate(cells.tolist()):
         smpl[0, :, y, x] = torch.cat([six_d_from_matrices(labels.pose[person, :22]).flatten(), labels.betas[person]])
         camera[0, :, y, x] = cameras[person]
-    terms = mesh_terms(Maps(labels.heatmaps(), camera, smpl), labels, body)
+    terms = mesh_terms(Maps(labels.heatmaps(), camera, smpl), labels, TorchBody(body.data))
     for name in ("pose", "shape", "camera", "joints_3d", "joints_aligned"):
         assert terms[name] < 1e-4, name
     assert terms["joints_2d"] < 0.02  # what a weak-perspective camera cannot say of people metres away
@@ -166,12 +167,13 @@ def _train(
     loss = MeshLoss({**ROMP_WEIGHTS, "camera": 50.0})
     prior = prior_of_the_fitting()
     log: dict[str, float] = {}
+    posing = TorchBody(body.data)
     for _ in range(epochs):
         for rows in torch.randperm(len(COUNTS), generator=order).split(batch):
             with torch.autocast("cpu", torch.bfloat16, enabled=half):
                 maps = forward(rows)
             maps = Maps(maps.center.float(), maps.camera.float(), maps.smpl.float())
-            total, log = loss(mesh_terms(maps, _pictures(labels, rows), body, prior))
+            total, log = loss(mesh_terms(maps, _pictures(labels, rows), posing, prior))
             optimiser.zero_grad()
             total.backward()
             optimiser.step()

@@ -143,7 +143,7 @@ def test_without_the_file_the_job_is_refused_with_where_it_goes(
         lambda loaded: loaded.complete_texture(photos, "smpl", lambda *_: None),
     )
     for job in jobs:
-        with pytest.raises(UvatarError, match=r"no SMPL file.*SMPL_NEUTRAL.pkl.*Download SMPL") as refused:
+        with pytest.raises(UvatarError, match=r"SMPL file .*SMPL_NEUTRAL.pkl does not exist.*Download SMPL") as refused:
             job(pipeline(tmp_path))
         assert refused.value.code == "no-body" and str(tmp_path) in refused.value.message
     (tmp_path / "SMPL_NEUTRAL.npz").write_bytes(b"nothing")
@@ -197,7 +197,7 @@ def test_a_painted_texture_of_an_smpl_avatar_is_completed_in_smpl_s_layout(
 def test_files_that_change_are_read_anew(body: BodyModel, models: Path, tmp_path: Path) -> None:
     files = UserSmpl(body, tmp_path)
     assert bodies(tmp_path) == ["open_body"] and "smpl_uv.obj" in files.no_texture
-    with pytest.raises(BodyError, match="no SMPL file"):
+    with pytest.raises(BodyError, match=r"SMPL file .* does not exist"):
         files.registration()
     shutil.copy(models / "SMPL_NEUTRAL.pkl", tmp_path)
     assert bodies(tmp_path) == ["open_body", "smpl"]

@@ -39,6 +39,8 @@ def volume(vertices: Array, faces: NDArray[np.int32]) -> Array:
 
 @dataclass(frozen=True)
 class ShapeSpace:
+    """A linear shape space: vertices = template + directions @ betas, in metres."""
+
     template: Array  # (V, 3)
     directions: Array  # (V, 3, 10)
     names: tuple[str, ...]
@@ -54,6 +56,7 @@ class ShapeSpace:
         return betas
 
     def rebuild(self, betas: Array) -> Array:
+        """Vertices (N, V, 3) of betas (N, 10)."""
         vertices: Array = self.template + np.einsum("vck,nk->nvc", self.directions, betas)
         return vertices
 

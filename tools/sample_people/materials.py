@@ -41,6 +41,7 @@ class MaterialNodes:
         return node
 
     def put(self, socket: bpy.types.NodeSocket, value: object) -> None:
+        """Link an output socket to an input, or set the input's value."""
         if isinstance(value, bpy.types.NodeSocket):
             self.tree.links.new(value, socket)
         else:

@@ -1,4 +1,4 @@
-"""Training of the Mesh Predictor and the Texture Predictor: data, losses, trainers.
+"""Training of the Mesh Predictor, the Texture Predictor and the pose lifter: data, losses, trainers.
 
 Uses `uvatar`; nothing there uses this.
 """

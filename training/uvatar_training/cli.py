@@ -8,7 +8,7 @@ from uvatar.runtime.terminal import print_anything, terminal
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; what is wrong with data, recipes and runs is one line, not a traceback.
+    """Run the command line. Errors in data, recipes and runs are printed in one line, without a traceback.
 
     Args:
         arguments: by default the program's.

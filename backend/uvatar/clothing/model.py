@@ -19,7 +19,7 @@ from uvatar.geometry.mesh import unit
 
 @dataclass(frozen=True)
 class ClothingSettings:
-    """Tuned numbers of clothing.
+    """Tuned numbers of clothing. Where nothing is said of how a number was chosen, that is not recorded.
 
     Attributes:
         rounds: (stiffness of the fields, size weight of the swelling), round by round: first whole cross-sections

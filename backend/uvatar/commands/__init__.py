@@ -1,4 +1,4 @@
-"""The commands of ``uvatar``, in groups; `uvatar.commands.cli` puts them together.
+"""The ``uvatar`` commands, one module per group; `uvatar.commands.cli` assembles them.
 
-They import what they need when they run.
+Each command imports what it needs only when it runs, so that ``--help`` is fast.
 """

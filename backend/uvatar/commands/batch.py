@@ -1,4 +1,4 @@
-"""The command for thousands of photos."""
+"""The command for thousands of photos: `uvatar batch`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from uvatar.service.batch.record import PhotoOutcome
     from uvatar.service.batch.run import BatchTotals
 
-AHEAD = 4  # photos for each model process that the server has before it needs them
+AHEAD = 4  # photos queued on the server ahead of time, for each model process
 
 
 def batch(
@@ -44,9 +44,7 @@ def batch(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the avatars, the record and the report.")],
     options: dict[str, Any],
     blend: BlendOption = True,
-    workers: Annotated[
-        int, typer.Option(min=1, help="Number of model processes, if a server has to be started for this.")
-    ] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Number of model processes, if a server has to be started.")] = 1,
     ray: Annotated[
         str | None,
         typer.Option(
@@ -59,10 +57,10 @@ def batch(
     server: ServerOption = None,
     pipeline: PipelineOption = DEFAULT_PIPELINE,
 ) -> None:
-    """Make avatars of thousands of photos. Whenever it is interrupted, the same command goes on where it was.
+    """Make avatars from thousands of photos. After an interruption, run the same command again to continue.
 
-    Writes report.html with a thumbnail of every avatar, and every failure with its reason.
-    Photos without people are not tried again; other failures are, by the next run.
+    Writes report.html with a thumbnail of every avatar and the reason for every failure.
+    The next run retries failed photos, except those that show nobody.
     Exit code 0: all photos worked. 1: some did not. 130: interrupted.
     """
     from uvatar.protocol.errors import UvatarError
@@ -95,7 +93,7 @@ def batch(
 def _tell(
     console: Console, end_if_interrupted: Callable[[], None], number: int, photos: int, outcome: PhotoOutcome
 ) -> None:
-    """Say what became of a photo."""
+    """Print the outcome of one photo."""
     from uvatar.protocol import photo_lists
 
     people = "1 person" if len(outcome.folders) == 1 else f"{len(outcome.folders)} people"

@@ -1,4 +1,4 @@
-"""The ``uvatar`` command. What a command needs is imported when it runs, so that asking for help takes no time."""
+"""The ``uvatar`` command. Each command imports what it needs when it runs, so that ``--help`` is fast."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ HELP = """Make rigged, textured avatars from photos of people.
 
 Try:  uvatar reconstruct me.jpg --out avatars
 
-A server does the work and keeps its models loaded. It is started when needed,
+A server does the work and keeps the models loaded. It is started when needed,
 and the Blender add-on uses the same one."""
 
 
 def make_app() -> typer.Typer:
-    """All commands, with the job options as they are declared now."""
+    """Build the command line, with the job options as they are declared at this moment."""
     app = _group(HELP)
     app.command(RECONSTRUCT)(with_job_options(RECONSTRUCT, reconstruct.reconstruct))
     app.command(BATCH)(with_job_options(BATCH, batch.batch))
     for command in (servers.serve, servers.status, servers.stop, servers.forget, servers.logs, doctor.doctor):
         app.command()(command)
     app.command()(weights.weights)
-    evaluation = _group("Measure the quality of avatars: on photos, on rendered people, and by the start of the fit.")
+    evaluation = _group("Measure the quality of avatars: on photos, on rendered people, and for each start of the fit.")
     for measure in evaluate.COMMANDS:
         evaluation.command()(measure)
-        app.command(f"evaluate-{measure.__name__}", hidden=True)(measure)  # as it was called until 0.1
+        app.command(f"evaluate-{measure.__name__}", hidden=True)(measure)  # its name until 0.1
     app.add_typer(evaluation, name="evaluate")
     return app
 
@@ -46,12 +46,12 @@ def _group(help_text: str) -> typer.Typer:
 
 
 def main() -> None:
-    """Entry point of the ``uvatar`` command."""
+    """Run the ``uvatar`` command."""
     from uvatar.protocol.errors import UvatarError
     from uvatar.runtime.terminal import print_anything
 
     print_anything()
     try:
         make_app()()
-    except UvatarError as error:  # of no command's own: there is no place for the data, for example
+    except UvatarError as error:  # raised outside any command's own handling, such as for a missing data folder
         sys.exit(f"{error.message} {error.fix}".strip())

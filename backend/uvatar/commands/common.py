@@ -1,4 +1,4 @@
-"""Shared by the commands: server options, exit codes, connecting to a server, terminal messages."""
+"""What the commands share: server options, exit codes, connecting to a server, terminal messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXIT_FAILED = 1
 EXIT_ALREADY_SERVED = 3
 EXIT_INTERRUPTED = 130
 
-IDLE_SECONDS = 300  # a server that a command started waits this long for the next one, with its models loaded
+IDLE_SECONDS = 300  # how long a server started by a command keeps its models loaded for the next command
 DEFAULT_PIPELINE = "uvatar.engine.pipeline:Pipeline"
 
 BlendOption = Annotated[
@@ -29,7 +29,7 @@ DataOption = Annotated[
     Path | None,
     typer.Option(
         "--data",
-        help="Folder of the server's jobs, results and logs. [default: UVATAR_DATA, or your system's usual location]",
+        help="Folder for the server's jobs, results and logs. [default: UVATAR_DATA, or your system's usual location]",
     ),
 ]
 ServerOption = Annotated[
@@ -65,14 +65,14 @@ PipelineOption = Annotated[
 
 
 def console_of(stderr: bool = False) -> Console:
-    """The terminal."""
+    """The console for standard output, or standard error."""
     from uvatar.runtime.terminal import terminal
 
     return terminal(stderr)
 
 
 def blender_of(console: Console) -> list[str] | None:
-    """The command that writes .blend and .glb files. Where there is none, the console says why and what helps."""
+    """The command that writes .blend and .glb files, or None after telling the user why and what to do."""
     from uvatar.files.export import blender_advice, blender_command
 
     command = blender_command()
@@ -89,7 +89,7 @@ def fatal(console: Console, error: Exception) -> typer.Exit:
 
 
 def in_words(error: Exception) -> str:
-    """What went wrong and what to do: of the system's own errors what and where, without their numbers."""
+    """What went wrong and what to do, in sentences; system errors without their error number."""
     from uvatar.protocol.photo_lists import shown
 
     if isinstance(error, OSError) and error.strerror and isinstance(error.filename, (str, bytes)):
@@ -98,9 +98,10 @@ def in_words(error: Exception) -> str:
 
 
 def found(data: Path | None, server: Path | None) -> Client | None:
-    """A client of the server that runs, here or where ``server`` says; None if none runs here.
+    """A client of the running server, on this computer or at ``server``; None if none runs on this computer.
 
-    Raises as `client.reach`.
+    Raises:
+        UvatarError, OSError: the server in ``server`` cannot be reached (see `client.reach`).
     """
     from uvatar.service import client, network
 
@@ -110,9 +111,9 @@ def found(data: Path | None, server: Path | None) -> Client | None:
 def attached(
     console: Console, data: Path | None, server: Path | None, pipeline: str, device: str | None, *arguments: str
 ) -> Client:
-    """A client of the server that runs, or of one started with ``device`` and ``arguments`` for it.
+    """A client of the running server, or of one that is started with ``device`` and ``arguments`` for ``uvatar serve``.
 
-    The console says where the server that runs computes on another device.
+    A message says so if the running server was started with another device.
     """
     from uvatar.service import client
 

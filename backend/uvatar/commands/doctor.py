@@ -1,4 +1,4 @@
-"""The command that looks whether all is well."""
+"""The command that checks the installation: `uvatar doctor`."""
 
 from __future__ import annotations
 

@@ -49,10 +49,10 @@ class Finding:
     """The result of one check.
 
     Attributes:
-        subject: what was looked at.
-        state: "ok", "warning" (Uvatar works, with less) or "problem".
+        subject: what was checked.
+        state: "ok", "warning" (Uvatar works, but not in full) or "problem".
         words: what was found.
-        fix: what to do; empty where nothing is to be done.
+        fix: what to do; empty if nothing needs to be done.
     """
 
     subject: str
@@ -62,11 +62,12 @@ class Finding:
 
 
 def examine(folder: Path, self_test: bool = False, device: str | None = None) -> Iterator[Finding]:
-    """Look at everything, with ``folder`` as the data folder. Changes nothing and sends nothing anywhere.
+    """Run all checks, one after the other. They change nothing and send nothing anywhere.
 
     Args:
+        folder: the data folder.
         self_test: also load the models and reconstruct a small picture whose avatar is known.
-        device: what networks are to run on, as `uvatar.engine.engine.Engine.load` has it.
+        device: what networks are to run on, as in `uvatar.engine.engine.Engine.load`.
     """
     looks: tuple[Callable[[], Iterator[Finding]], ...] = (
         _python,
@@ -84,7 +85,7 @@ def examine(folder: Path, self_test: bool = False, device: str | None = None) ->
     for look in looks:
         try:
             yield from look()
-        except Exception as error:  # the doctor has to survive what it finds
+        except Exception as error:  # a failing check must not stop the others
             yield Finding("doctor", PROBLEM, f"A check failed: {type(error).__name__}: {error}", "Please report this.")
 
 
@@ -252,7 +253,7 @@ def _server(folder: Path) -> Iterator[Finding]:
         yield Finding("Server", PROBLEM, model["error"]["message"], model["error"]["fix"])
     elif facts["version"] != __version__:
         yield Finding(
-            "Server", WARNING, f"It has version {facts['version']}; this is {__version__}", "Run `uvatar stop`."
+            "Server", WARNING, f"It runs version {facts['version']}; this is {__version__}", "Run `uvatar stop`."
         )
     else:
         yield Finding(

@@ -1,4 +1,4 @@
-"""The commands that measure how good avatars are: `uvatar evaluate`."""
+"""The commands that measure the quality of avatars: `uvatar evaluate`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def starts(
         Path | None, typer.Option(help="Mesh Predictor to evaluate. [default: the installed one]", exists=True)
     ] = None,
 ) -> None:
-    """Compare where fitting ends with and without the learned starts: the pose lifter's and the Mesh Predictor's."""
+    """Compare the results of fitting with and without learned starts (pose lifter and Mesh Predictor)."""
     _prepare(out)
     from uvatar.evaluation.starts import evaluate_starts
     from uvatar.mesh_predictor.predictor import Predictor
@@ -68,7 +68,7 @@ COMMANDS = (photos, synthetic, starts)
 
 
 def _prepare(out: Path) -> None:
-    """See that something can be written there before hours of work; end the command where it cannot."""
+    """Check that the output folder can be written to before hours of work; end the command if it cannot."""
     from uvatar.files.avatar_folders import prepare
     from uvatar.protocol.errors import UvatarError
 

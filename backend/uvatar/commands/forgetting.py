@@ -25,9 +25,9 @@ class Forgotten:
     """The outcome of deleting avatars.
 
     Attributes:
-        deleted: folders whose avatar is no more.
-        kept: those of them that are still there, for what else lies in them.
-        failed: (path, reason) of what could not be deleted.
+        deleted: folders whose avatar was deleted.
+        kept: those of them that still exist because they hold other files, too.
+        failed: (path, reason) for what could not be deleted.
     """
 
     deleted: tuple[Path, ...] = ()
@@ -39,9 +39,10 @@ class Forgotten:
 
 
 def photo_digests(paths: Sequence[Path]) -> tuple[list[str], list[tuple[str, str]]]:
-    """sha256 of each of these photos, and of all in these folders, read one at a time.
+    """The sha256 of photos and of all photos in folders, read one at a time.
 
-    (path, reason) of those that cannot be read.
+    Returns:
+        the digests, and (path, reason) for every photo that cannot be read.
     """
     photos, failures = gathered(paths)
     digests = []
@@ -56,13 +57,20 @@ def photo_digests(paths: Sequence[Path]) -> tuple[list[str], list[tuple[str, str
 def forget_jobs(
     find: Callable[[], Client | None], folder: Path, digests: Sequence[str], jobs: Sequence[str], everything: bool
 ) -> list[str]:
-    """Delete jobs, by their ids, or because they hold one of the photos (sha256), or all; the ids of those that were
-    deleted.
+    """Delete jobs: those with these ids, those that hold one of these photos, or all.
 
     Args:
-        find: the running server, or None: then the journal of ``folder`` is opened directly.
+        find: gives a client of the running server, or None; then the journal of ``folder`` is opened directly.
+        folder: the data folder.
+        digests: sha256 of photos.
+        jobs: ids of jobs.
+        everything: delete all jobs.
 
-    Raises UvatarError, OSError.
+    Returns:
+        the ids of the deleted jobs.
+
+    Raises:
+        UvatarError, OSError: a job cannot be deleted, or the server does not answer.
     """
     client = find()
     if client is None and not (folder / "journal.sqlite").exists():
@@ -73,7 +81,7 @@ def forget_jobs(
                 deleted = [job for digest in digests for job in forget(journal, photo=digest)]
                 deleted += [gone for job in jobs for gone in forget(journal, job=job)]
                 return deleted + (forget(journal, everything=True) if everything else [])
-        except AlreadyServed as error:  # it was started at this very moment, or does not answer
+        except AlreadyServed as error:  # a server was started just now, or it does not answer
             raise OSError(f"{error} It does not respond; stop it, then try again.") from error
     with client:
         deleted = [job for digest in digests for job in client.forget(photo=digest)]
@@ -82,11 +90,9 @@ def forget_jobs(
 
 
 def forget_avatars(folder: Path, digests: Collection[str]) -> Forgotten:
-    """Delete the avatars of photos (sha256) below a folder, what killed runs left of them, and what batches noted of
-    them.
+    """Delete the avatars of photos (sha256) below a folder, with leftovers of killed runs and entries in batch records.
 
-    Exactly the files that an avatar's ``result.json`` lists are deleted, and its folder only where nothing else is in
-    it.
+    Only files that an avatar's ``result.json`` lists are deleted, and its folder only if it holds nothing else.
     """
     deleted, kept, failed = [], [], []
     for summary in list(folder.rglob(SUMMARY)):
@@ -110,7 +116,7 @@ def forget_avatars(folder: Path, digests: Collection[str]) -> Forgotten:
 
 
 def _forget_in_record(out: Path, digests: Collection[str]) -> None:
-    """Take photos out of a batch's record, report and thumbnails. Raises OSError."""
+    """Remove photos from a batch's record, report and thumbnails. Raises OSError."""
     record = BatchRecord(out)
     try:
         if not record.forget(digests):

@@ -1,4 +1,4 @@
-"""Ctrl+C that is not lost."""
+"""Handling of Ctrl+C so that no interrupt is lost."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from types import FrameType
 
 @contextmanager
 def remembered_interrupts() -> Iterator[Callable[[], None]]:
-    """Within the block Ctrl+C raises KeyboardInterrupt as always, and what the block is given raises it again.
+    """Within the block, Ctrl+C raises KeyboardInterrupt as usual, and the yielded function raises it again.
 
-    Python drops an exception that arises while an object is being freed, this one too: someone who presses Ctrl+C while
-    a pool of threads ends, say, would have to press again. So call it wherever work can end.  Outside the main thread,
-    and where Ctrl+C is ignored or handled otherwise, nothing changes.
+    Python drops exceptions that are raised while an object is being freed, so a Ctrl+C pressed while a thread pool
+    shuts down, for example, would be lost. Call the yielded function wherever the work can stop. Outside the main
+    thread, and where Ctrl+C is ignored or handled otherwise, nothing changes.
     """
     pressed = threading.Event()
 

@@ -1,4 +1,4 @@
-"""The flags of a job's options, made from their declaration (`uvatar.protocol.options`)."""
+"""Command-line flags for the job options, made from their declarations (`uvatar.protocol.options`)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ PLACE = "options"  # the parameter of a command's function that stands for all o
 
 
 def with_job_options(command: str, function: Callable[..., None]) -> Callable[..., None]:
-    """A command's function with a flag for each option that is declared for this command.
+    """Give a command's function a flag for each option that is declared for this command.
 
-    ``function`` has a parameter ``options``, to which it is given all options of a job, checked. In the place of that
-    parameter the flags appear in ``--help``. A value that is refused ends the command as wrong usage does.
+    A value that is refused ends the command like any other wrong usage.
 
     Args:
-        command: as declarations name it.
+        command: the command's name in the declarations.
+        function: has a parameter ``options``, which receives all options of a job, checked. In ``--help`` the flags
+            appear in the place of this parameter.
     """
     flags = {
         name: option
@@ -50,14 +51,14 @@ def with_job_options(command: str, function: Callable[..., None]) -> Callable[..
 
 
 def spelling(name: str, option: Option) -> str:
-    """How an option's flag is written; a switch that is on for some command can be turned off, too."""
+    """How an option's flag is written; a switch that is on by default for any command also gets ``--no-``."""
     words = name.replace("_", "-")
     on_somewhere = option.flag is not None and any((option.default, *option.flag.defaults.values()))
     return f"--{words}/--no-{words}" if option.kind is bool and on_somewhere else f"--{words}"
 
 
 def _parameter(name: str, option: Option, command: str) -> inspect.Parameter:
-    """An option as typer reads it from a function's signature."""
+    """An option as a parameter from which typer makes a flag."""
     flag = option.flag or Flag()
     kind = option.kind | None if option.optional else option.kind
     return inspect.Parameter(

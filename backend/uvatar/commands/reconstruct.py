@@ -29,7 +29,7 @@ from uvatar.commands.common import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from uvatar.commands.running import Order, Run
+    from uvatar.commands.running import PendingPhoto, Run
     from uvatar.files.export import PersonFiles
 
 
@@ -52,7 +52,7 @@ def reconstruct(
     server: ServerOption = None,
     pipeline: PipelineOption = DEFAULT_PIPELINE,
 ) -> None:
-    """Make avatars of the people in photos.
+    """Make avatars from photos of people.
 
     Each person gets a folder <photo>_p<number> with avatar.blend, avatar.glb, texture.png, overlay.jpg and more.
     Exit code 0: all photos worked. 1: some did not, and the reasons were printed. 2: the command was not understood.
@@ -63,10 +63,10 @@ def reconstruct(
 
     console = console_of()
     found, failures = gathered(photos)
-    orders, unknown = orders_of(found, from_npz)
+    pending, unknown = pending_photos(found, from_npz)
     blender = blender_of(console) if blend else None
     run = Run(console, partial(attached, console, data, server, pipeline, device), export.Exporter(out, blender))
-    ended = _follow(run, orders, options) if orders else None
+    ended = _follow(run, pending, options) if pending else None
     failures = [*failures, *unknown, *run.failures]
     report(console, run.people, failures)
     if run.people:
@@ -77,11 +77,14 @@ def reconstruct(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _follow(run: Run, orders: Sequence[Order], options: dict[str, Any]) -> typer.Exit | None:
-    """See the photos through; how the command ends after what was made, where not all of them could be.
+def _follow(run: Run, pending: Sequence[PendingPhoto], options: dict[str, Any]) -> typer.Exit | None:
+    """Process the photos.
+
+    Returns:
+        the exit to raise after the report if the work stopped early, else None.
 
     Raises:
-        typer.Exit: Ctrl+C was pressed, or nothing could be made.
+        typer.Exit: Ctrl+C was pressed, or the work stopped before any avatar was written.
     """
     from uvatar.files.avatar_folders import prepare
     from uvatar.protocol.errors import UvatarError
@@ -89,7 +92,7 @@ def _follow(run: Run, orders: Sequence[Order], options: dict[str, Any]) -> typer
     out = run.exporter.out
     try:
         prepare(out)
-        run.follow(orders, options)
+        run.follow(pending, options)
     except KeyboardInterrupt:
         run.console.print(f"Cancelled. Finished avatars are in {out}", soft_wrap=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -101,26 +104,30 @@ def _follow(run: Run, orders: Sequence[Order], options: dict[str, Any]) -> typer
     return None
 
 
-def orders_of(photos: Sequence[tuple[Path, int]], results: Path | None) -> tuple[list[Order], list[tuple[str, str]]]:
-    """Photos (path, bytes) with their people where ``results`` names result files, and (photo, reason) of those that
-    have none there.
+def pending_photos(
+    photos: Sequence[tuple[Path, int]], results: Path | None
+) -> tuple[list[PendingPhoto], list[tuple[str, str]]]:
+    """Pair the photos (path, size in bytes) with their people from another estimator's ``results``, if given.
+
+    Returns:
+        the pending photos, and (photo, reason) for the photos that have no usable entry in ``results``.
     """
-    from uvatar.commands.running import Order
+    from uvatar.commands.running import PendingPhoto
 
     if results is None or not photos:
-        return [Order(path, size) for path, size in photos], []
+        return [PendingPhoto(path, size) for path, size in photos], []
     from uvatar.mesh_predictor.result_file import ResultFileError, ResultFiles  # takes seconds
     from uvatar.protocol.photo_lists import photo_name
 
     files = ResultFiles(results)
-    orders, failures = [], []
+    pending, failures = [], []
     for path, size in photos:
         name = photo_name(path.name)
         try:
-            orders.append(Order(path, size, {"photo": name, **files.people(path.name).as_numbers()}))
+            pending.append(PendingPhoto(path, size, {"photo": name, **files.people(path.name).as_numbers()}))
         except ResultFileError as error:
             failures.append((name, str(error)))
-    return orders, failures
+    return pending, failures
 
 
 def report(console: Console, people: Sequence[PersonFiles], failures: Sequence[tuple[str, str]]) -> None:
@@ -152,7 +159,7 @@ def report(console: Console, people: Sequence[PersonFiles], failures: Sequence[t
 
 
 def _about(name: str, words: str) -> str:
-    """Words about a photo, with its name before them where they do not name it."""
+    """A message about a photo, preceded by the photo's name unless it contains the name."""
     return words if name in words else f"{name}: {words}"
 
 

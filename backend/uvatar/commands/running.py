@@ -1,6 +1,4 @@
-"""`uvatar reconstruct` at work: photos read and sent a job at a time, their progress shown, their avatars written as
-they come.
-"""
+"""The work of `uvatar reconstruct`: send photos one job at a time, show progress, write avatars as they arrive."""
 
 from __future__ import annotations
 
@@ -30,21 +28,20 @@ if TYPE_CHECKING:
 
 Failure = tuple[str, str]  # photo, reason
 
-ATTEMPTS = 3  # at a job whose server goes away
-FULL_PAUSE = 2.0  # seconds between questions whether a full queue has room
-MANY = 20  # photos from which on only those at work have a bar, and all together have one
-GIVEN_BYTES = (
-    LIMITS.header_bytes // 2
-)  # of people that other estimators saw, in a job: they travel in the message's header
+ATTEMPTS = 3  # for one job, if its server stops
+FULL_PAUSE = 2.0  # seconds between attempts to submit to a full queue
+MANY = 20  # above this number of photos there is one bar for all, and one for each photo at work
+GIVEN_BYTES = LIMITS.header_bytes // 2  # of other estimators' people in one job: they travel in the message's header
 
 
 @dataclass(frozen=True)
-class Order:
-    """A photo on its way.
+class PendingPhoto:
+    """A photo to process.
 
     Attributes:
-        path: its file; bytes: the file's size.
-        given: its people as another estimator sees them, None if nobody was asked.
+        path: its file.
+        bytes: the file's size.
+        given: its people as found by another estimator; None if there is none.
     """
 
     path: Path
@@ -59,11 +56,13 @@ class Order:
 
 @dataclass
 class _Job:
-    """A job that the server has or is to get.
+    """A job that the server has, or is about to get.
 
     Attributes:
-        names: of its photos; tasks: their bars; taken: which of them are over.
-        made_of: sha256 of all photos, where they make one avatar; else nothing.
+        names: names of its photos.
+        tasks: the photos' progress bars.
+        made_of: sha256 of all photos if together they make one avatar; else empty.
+        taken: indices of the photos that are finished.
     """
 
     names: list[str]
@@ -75,11 +74,12 @@ class _Job:
 
 @dataclass
 class Run:
-    """Photos seen through from files to avatars.
+    """Processes photos, from files to avatars.
 
     Attributes:
-        attach: connects to the server, which is started where it does not run.
-        people: what was written; failures: photos of which nothing could be made, with the reason.
+        attach: connects to the server, which is started if none runs.
+        people: the avatars that were written.
+        failures: photos that gave no avatar, with the reason.
     """
 
     console: Console
@@ -88,39 +88,45 @@ class Run:
     people: list[PersonFiles] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
-    def follow(self, orders: Sequence[Order], options: dict[str, Any]) -> None:
-        """Send the photos, as many jobs as they need one after the other, and write each result as it comes.
+    def follow(self, pending: Sequence[PendingPhoto], options: dict[str, Any]) -> None:
+        """Send the photos in as many jobs as needed, one after the other, and write each result as it arrives.
 
-        Only one job's photos are in memory. Raises UvatarError and OSError for what keeps all further photos from being
-        made.
+        Only one job's photos are in memory at a time.
+
+        Raises:
+            UvatarError, OSError: the remaining photos cannot be processed.
         """
         self._client = self.attach()
         try:
-            with _Bars(self.console, len(orders)) as bars, remembered_interrupts() as end_if_interrupted:
-                for job in jobs(orders, options, *self._room()):
-                    self._see_through([orders[index] for index in job], options, bars, end_if_interrupted)
+            with _Bars(self.console, len(pending)) as bars, remembered_interrupts() as end_if_interrupted:
+                for job in jobs(pending, options, *self._room()):
+                    self._see_through([pending[index] for index in job], options, bars, end_if_interrupted)
                     end_if_interrupted()
         finally:
             self._client.close()
 
     def _room(self) -> tuple[int, int]:
-        """How many photos and bytes a job may have for this server."""
+        """How many photos and how many bytes this server takes in a job."""
         queue: dict[str, int] = {}
-        with suppress(UvatarError):  # too much to tell, at worst
+        with suppress(UvatarError):  # the defaults are good enough
             queue = self._client.status()["queue"]
         return min(JOB_PHOTOS, queue.get("most_photos", JOB_PHOTOS)), queue.get("most_bytes", LIMITS.total_bytes)
 
     def _see_through(
-        self, orders: Sequence[Order], options: dict[str, Any], bars: _Bars, end_if_interrupted: Callable[[], None]
+        self,
+        pending: Sequence[PendingPhoto],
+        options: dict[str, Any],
+        bars: _Bars,
+        end_if_interrupted: Callable[[], None],
     ) -> None:
-        """One job, from reading its photos to its end, whatever happens to the server meanwhile."""
-        kept, photos = self._read(orders)
+        """Process one job from reading its photos to its end, even if the server stops in between."""
+        kept, photos = self._read(pending)
         if not kept:
             return
-        if any(order.given is not None for order in kept):
-            options = {**options, "given_people": [order.given for order in kept]}
+        if any(photo.given is not None for photo in kept):
+            options = {**options, "given_people": [photo.given for photo in kept]}
         made_of = [hashlib.sha256(data).hexdigest() for _, data in photos] if options["same_person"] else []
-        job = _Job([order.name for order in kept], [bars.add(order.name) for order in kept], made_of)
+        job = _Job([photo.name for photo in kept], [bars.add(photo.name) for photo in kept], made_of)
         try:
             for attempts_left in reversed(range(ATTEMPTS)):
                 try:
@@ -137,25 +143,25 @@ class Run:
                     self.console.print("The server has stopped; starting it again. No finished photo is lost.")
                     self._client.close()
                     self._client = self.attach()
-        except ServerGone:  # it may only be slow, and will do the job
+        except ServerGone:  # it may only be slow, and still do the job
             raise
-        except BaseException:  # Ctrl+C, or no room for what would come
+        except BaseException:  # Ctrl+C, or a full disk
             with suppress(UvatarError, OSError):
                 self._client.cancel(job.id)
             raise
 
-    def _read(self, orders: Sequence[Order]) -> tuple[list[Order], list[tuple[str, bytes]]]:
+    def _read(self, pending: Sequence[PendingPhoto]) -> tuple[list[PendingPhoto], list[tuple[str, bytes]]]:
         kept, photos = [], []
-        for order in orders:
+        for photo in pending:
             try:
-                photos.append((order.name, read_photo(order.path)))
-                kept.append(order)
+                photos.append((photo.name, read_photo(photo.path)))
+                kept.append(photo)
             except UvatarError as error:
-                self._fail(shown(str(order.path)), error)
+                self._fail(shown(str(photo.path)), error)
         return kept, photos
 
     def _send(self, job: str, photos: Sequence[tuple[str, bytes]], options: dict[str, Any]) -> None:
-        """Hand the job over, when the server has room for it."""
+        """Submit the job, waiting until the server has room for it."""
         told = False
         while True:
             try:
@@ -170,7 +176,7 @@ class Run:
             time.sleep(FULL_PAUSE)
 
     def _heed(self, job: _Job, event: dict[str, Any], bars: _Bars) -> None:
-        """Show an event, and take what has come of a photo."""
+        """Show an event's progress, or take a finished photo."""
         photo: int = event.get("photo", -1)
         if photo in job.taken:
             return
@@ -185,7 +191,7 @@ class Run:
             bars.end(job.tasks[photo], words)
 
     def _take(self, job: _Job, event: dict[str, Any]) -> str:
-        """Write what has come of a photo; in a few words, what that is."""
+        """Write a finished photo's avatars, and return the outcome in a few words."""
         name = job.names[event["photo"]]
         if event["state"] == "merged":
             return "Merged into the same avatar"
@@ -212,13 +218,24 @@ class Run:
         return "Failed"
 
 
-def jobs(orders: Sequence[Order], options: dict[str, Any], most_photos: int, most_bytes: int) -> Iterator[range]:
-    """Which photos make a job each. Raises UvatarError if those of one person are too many for one.
+def jobs(
+    pending: Sequence[PendingPhoto], options: dict[str, Any], most_photos: int, most_bytes: int
+) -> Iterator[range]:
+    """Divide the photos among jobs.
 
     Args:
-        most_photos, most_bytes: that the server takes in a job.
+        pending: all photos.
+        options: the job options.
+        most_photos: how many photos the server takes in a job.
+        most_bytes: how many bytes of photos the server takes in a job.
+
+    Yields:
+        the indices of each job's photos.
+
+    Raises:
+        UvatarError: the photos of one person do not fit into one job.
     """
-    sizes = [order.bytes for order in orders]
+    sizes = [photo.bytes for photo in pending]
     if options["same_person"]:
         largest = min(most_bytes, LIMITS.total_bytes - LIMITS.header_bytes)
         if len(list(photo_lists.portions(sizes, most_photos, largest))) > 1:
@@ -227,16 +244,16 @@ def jobs(orders: Sequence[Order], options: dict[str, Any], most_photos: int, mos
                 "MB at most."
             )
             raise UvatarError(message, Code.TOO_LARGE, "Choose fewer photos; a few from each side are enough.")
-        yield range(len(orders))
+        yield range(len(pending))
         return
     for portion in photo_lists.portions(sizes, most_photos, min(most_bytes, JOB_BYTES)):
-        given = (len(json.dumps(orders[index].given)) for index in portion)
+        given = (len(json.dumps(pending[index].given)) for index in portion)
         for part in photo_lists.portions(given, most_photos, GIVEN_BYTES):
             yield range(portion.start + part.start, portion.start + part.stop)
 
 
 class _Bars:
-    """A progress bar for each photo; of many photos only for those at work, and one for all together."""
+    """A progress bar for each photo; for many photos, one for each at work and one for all together."""
 
     def __init__(self, console: Console, photos: int) -> None:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -256,16 +273,16 @@ class _Bars:
         self._progress.stop()
 
     def add(self, name: str) -> TaskID:
-        """A photo that waits."""
+        """Add the bar of a waiting photo."""
         return self._progress.add_task("Waiting", total=1.0, start=False, photo=name, visible=not self._many)
 
     def advance(self, task: TaskID, fraction: float | None, words: str) -> None:
-        """A photo at work: the share that is done, None if nothing new is known."""
+        """Update a photo's bar; ``fraction`` is the share done, None to leave it."""
         self._progress.start_task(task)
         self._progress.update(task, completed=fraction, description=words, visible=True)
 
     def end(self, task: TaskID, words: str) -> None:
-        """A photo that is over."""
+        """Finish a photo's bar."""
         self._progress.start_task(task)
         self._progress.update(task, completed=1.0, description=words)
         if self._many:

@@ -1,4 +1,4 @@
-"""Commands about the server: serve, status, stop, forget, logs."""
+"""The commands that run and manage the server: serve, status, stop, forget, logs."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_TOKEN = 1000  # bytes of a token file
+MOST_TOKEN = 1000  # bytes read from a token file
 
 
 def _finite(value: float | None) -> float | None:
-    """A number that can be counted with: "nan" and "inf" are numbers to Python."""
+    """Refuse "nan" and "inf", which Python accepts as numbers."""
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter("This is not a finite number.")
     return value
@@ -106,11 +106,11 @@ def serve(
     memory_gb: MemoryOption = None,
     pipeline: PipelineOption = DEFAULT_PIPELINE,
 ) -> None:
-    """Run the server, in this terminal, until Ctrl+C or `uvatar stop`.
+    """Run the server in this terminal until Ctrl+C or `uvatar stop`.
 
-    Only this computer can reach it, and only with the token that it writes into its data folder for you alone.
-    With --network others can too: encrypted, and only with the access file that it writes there.
-    Jobs that were not finished when it stopped go on when it is started again.
+    Only this computer can reach it, and only with the token in its data folder, which only you can read.
+    With --network, other computers can reach it too: encrypted, and only with the access file that it writes there.
+    Jobs that are not finished when it stops continue when it is started again.
     """
     from uvatar.protocol import discovery
     from uvatar.protocol.errors import UvatarError
@@ -150,7 +150,7 @@ def serve(
 
 
 def status(data: DataOption = None, server: ServerOption = None) -> None:
-    """Show whether a server runs and what it is doing: queue, devices that are used, memory, versions, jobs."""
+    """Show whether a server is running and what it is doing: queue, device in use, memory, versions, jobs."""
     console = console_of()
     facts = _answer(console, data, server, lambda running: running.status())
     if facts is None:
@@ -160,7 +160,7 @@ def status(data: DataOption = None, server: ServerOption = None) -> None:
 
 
 def stop(data: DataOption = None, server: ServerOption = None) -> None:
-    """Stop the server. Jobs that are not finished go on when a server is started again."""
+    """Stop the server. Unfinished jobs continue when a server is started again."""
     console = console_of()
     unfinished = _answer(console, data, server, lambda running: running.shutdown())
     if unfinished is None:
@@ -174,7 +174,7 @@ def stop(data: DataOption = None, server: ServerOption = None) -> None:
 def forget(
     photos: Annotated[
         list[Path] | None,
-        typer.Argument(help="The person's photos as they were sent, or folders of them.", show_default=False),
+        typer.Argument(help="The person's photos as you sent them, or folders of them.", show_default=False),
     ] = None,
     job: Annotated[list[str] | None, typer.Option(help="Also delete this job.")] = None,
     folder: Annotated[
@@ -187,11 +187,10 @@ def forget(
     data: DataOption = None,
     server: ServerOption = None,
 ) -> None:
-    """Delete everything about a person, for good: jobs with these photos, with all their results, whether finished or
-    not.
+    """Permanently delete everything about a person: all jobs with these photos, and their results.
 
-    A photo is known by its content, whatever its file is called. Works with and without a running server.
-    Of the avatars' folders exactly what Uvatar wrote is deleted; your own files in them stay.
+    Photos are recognised by their content, whatever the file is called. Works with and without a running server.
+    In the avatars' folders only what Uvatar wrote is deleted; your own files stay.
     """
     from uvatar.commands.forgetting import Forgotten, forget_avatars, forget_jobs, photo_digests
     from uvatar.protocol import discovery, photo_lists
@@ -237,7 +236,7 @@ def logs(
 
 
 def _answer(console: Console, data: Path | None, server: Path | None, ask: Callable[[Client], T]) -> T | None:
-    """What the server that runs answers, None if none runs; an error is printed and ends the command."""
+    """Ask the running server; None if none runs. An error is printed and ends the command."""
     from uvatar.protocol.errors import UvatarError
 
     try:
@@ -289,9 +288,11 @@ def _size(count: float) -> str:
 
 
 def _token(path: Path) -> str:
-    """The token in a file, which is made, readable by its owner only, where there is none.
+    """The token in a file. A missing file is created, readable by its owner only.
 
-    Raises UvatarError ("bad-access") where others can write to the file, OSError.
+    Raises:
+        UvatarError: other users can write to the file ("bad-access").
+        OSError: the file cannot be read or created.
     """
     from uvatar.protocol import atomic_files
     from uvatar.service.private import private_file

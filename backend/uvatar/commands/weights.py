@@ -8,8 +8,7 @@ from uvatar.commands.common import EXIT_FAILED, console_of, fatal
 
 
 def weights() -> None:
-    """List and check the installed weights and models, and show where your own go and which licence each
-    has.
+    """List and check the installed weights and models, with their licences, and show where to put your own.
 
     Exit code 1: a file is broken.
     """

@@ -24,7 +24,7 @@ from uvatar.transfer.smpl import UV_HELP, with_uv
 GOOD, MISSING, BROKEN, UNRECORDED = "ok", "not installed", "broken", "no checksum recorded"
 SMPL_LICENCE = "SMPL licence (Max Planck): not for commercial use without an agreement."
 _SUFFIXES = (".npz", ".onnx", ".safetensors", ".tflite")
-# How the pages beside the shipped files state it.
+# How the model cards beside the shipped files state it.
 _LICENCE = re.compile(r"Licence of this file:\W*(.+?)(?:\. |\.?$)", re.MULTILINE)
 
 
@@ -54,7 +54,7 @@ def _where_torch_is(load: Callable[[Path], None]) -> Callable[[Path], None]:
     return lambda path: load(path) if torch_is_installed() else None
 
 
-# Shipped files that are worth more than a checksum.
+# Shipped files that are also loaded, beyond the checksum.
 _LOADERS: dict[str, Callable[[Path], object]] = {
     LIGHT_FILE: _where_torch_is(_load_light),
     TEXTURE_FILE: _where_torch_is(_load_texture_predictor),
@@ -67,11 +67,11 @@ class Item:
     """One file.
 
     Attributes:
-        name: of the file, within its folder.
-        what: it is for.
+        name: the file's name, within its folder.
+        what: what the file is for.
         state: "ok", "not installed", "broken" or "no checksum recorded".
-        licence: of the file.
-        remark: what is wrong with it and what to do, or where to get it; empty where nothing is to be done.
+        licence: the file's licence.
+        remark: what is wrong with it and what to do, or where to get it; empty if nothing needs to be done.
     """
 
     name: str
@@ -82,16 +82,15 @@ class Item:
 
 
 def shipped(weights: Path) -> list[Item]:
-    """Every file of the weights folder, compared with the sha256 that ``sources.json`` or the page beside it
-    records.
-    """
+    """Check every file of the weights folder against the sha256 in ``sources.json`` or in its model card."""
     items = []
     for path in sorted(path for path in weights.rglob("*") if path.suffix in _SUFFIXES):
         sources = path.parent / "sources.json"
         what, licence, digest = _from_sources(sources, path.name) if sources.is_file() else _from_page(path)
         name = path.relative_to(weights).as_posix()
         if digest is not None and sha256_of(path) != digest:
-            items.append(Item(name, what, BROKEN, licence, "Its sha256 is not the recorded one. Install Uvatar again."))
+            words = "The file is damaged or was replaced (its sha256 is not as recorded). Install Uvatar again."
+            items.append(Item(name, what, BROKEN, licence, words))
             continue
         item = _checked(path, what, licence, "", _LOADERS.get(path.name, Path.exists), name)
         items.append(replace(item, state=UNRECORDED) if digest is None and item.state == GOOD else item)
@@ -108,7 +107,7 @@ def shipped(weights: Path) -> list[Item]:
 
 
 def brought(models: Path) -> list[Item]:
-    """The files that users may bring into the folder ``models``, loaded to see whether they can be used."""
+    """Check the files that users may put into the folder ``models`` by loading them."""
     items = [
         _checked(
             models / ROMP_FILE,
@@ -150,9 +149,7 @@ def brought(models: Path) -> list[Item]:
 
 
 def _check_uv(path: Path, smpl: list[Path]) -> None:
-    """Raises BodyError if the UV map does not fit the SMPL body beside it; without one there is nothing to compare
-    it with.
-    """
+    """Raise BodyError if the UV map does not fit the first of the SMPL bodies; without a body, check nothing."""
     if smpl:
         with_uv(load_neutral_smpl(smpl[0]), path)
 
@@ -169,7 +166,7 @@ def _checked(path: Path, what: str, licence: str, where: str, load: Callable[[Pa
 
 
 def _from_sources(sources: Path, name: str) -> tuple[str, str, str | None]:
-    """What, licence and sha256 of a file that ``sources.json`` lists."""
+    """What a file listed in ``sources.json`` is for, its licence and its sha256."""
     listed = json.loads(sources.read_text(encoding="utf-8"))
     for entry in listed["files"]:
         if entry["file"] == name:
@@ -178,7 +175,7 @@ def _from_sources(sources: Path, name: str) -> tuple[str, str, str | None]:
 
 
 def _from_page(path: Path) -> tuple[str, str, str | None]:
-    """What, licence and sha256 of a file as the page beside it states them."""
+    """What a file is for, its licence and its sha256, as its model card states them."""
     page = path.with_suffix(".md")
     if not page.is_file():
         return "", "unknown", None

@@ -25,6 +25,7 @@ class FaceLandmark(IntEnum):
 
 
 FACE_LANDMARKS = 478
+FACE_SCORE = 0.5  # of `Person.face_score`: above it, the mesh is more likely a face than not, and is used
 
 # The body landmarks that the face mesh gives, too, and more sharply.
 FACE_OF_BODY_LANDMARK = {

@@ -38,6 +38,20 @@ STEADY_HAND_LANDMARKS = [
     HandLandmark.INDEX_MCP, HandLandmark.INDEX_PIP, HandLandmark.MIDDLE_MCP, HandLandmark.MIDDLE_PIP,
     HandLandmark.RING_MCP, HandLandmark.RING_PIP, HandLandmark.PINKY_MCP, HandLandmark.PINKY_PIP,
 ]  # fmt: skip
+# The bones of the fingers and of the palm's sides, between neighbouring landmarks.
+HAND_BONES = [
+    (HandLandmark.WRIST, HandLandmark.THUMB_CMC), (HandLandmark.THUMB_CMC, HandLandmark.THUMB_MCP),
+    (HandLandmark.THUMB_MCP, HandLandmark.THUMB_IP), (HandLandmark.THUMB_IP, HandLandmark.THUMB_TIP),
+    (HandLandmark.WRIST, HandLandmark.INDEX_MCP), (HandLandmark.INDEX_MCP, HandLandmark.INDEX_PIP),
+    (HandLandmark.INDEX_PIP, HandLandmark.INDEX_DIP), (HandLandmark.INDEX_DIP, HandLandmark.INDEX_TIP),
+    (HandLandmark.INDEX_MCP, HandLandmark.MIDDLE_MCP), (HandLandmark.MIDDLE_MCP, HandLandmark.MIDDLE_PIP),
+    (HandLandmark.MIDDLE_PIP, HandLandmark.MIDDLE_DIP), (HandLandmark.MIDDLE_DIP, HandLandmark.MIDDLE_TIP),
+    (HandLandmark.MIDDLE_MCP, HandLandmark.RING_MCP), (HandLandmark.RING_MCP, HandLandmark.RING_PIP),
+    (HandLandmark.RING_PIP, HandLandmark.RING_DIP), (HandLandmark.RING_DIP, HandLandmark.RING_TIP),
+    (HandLandmark.RING_MCP, HandLandmark.PINKY_MCP), (HandLandmark.WRIST, HandLandmark.PINKY_MCP),
+    (HandLandmark.PINKY_MCP, HandLandmark.PINKY_PIP), (HandLandmark.PINKY_PIP, HandLandmark.PINKY_DIP),
+    (HandLandmark.PINKY_DIP, HandLandmark.PINKY_TIP),
+]  # fmt: skip
 # The outline of the palm.
 PALM = [
     HandLandmark.WRIST, HandLandmark.THUMB_CMC, HandLandmark.INDEX_MCP, HandLandmark.MIDDLE_MCP,

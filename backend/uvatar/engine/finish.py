@@ -23,7 +23,8 @@ from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.engine.detect import DetectedPeople
 from uvatar.engine.timing import Stopwatch
-from uvatar.fitting.report import LEAST_SEEN, finished
+from uvatar.fitting.report import DEFAULT_SETTINGS as REPORT_SETTINGS
+from uvatar.fitting.report import finished
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.mesh_predictor.prediction import Prediction
@@ -101,9 +102,7 @@ def texture_views(views: Sequence[View], engine: Engine, options: Options) -> tu
     """A person's texture from one or more views, and notes about it."""
     predictor = engine.texture_predictor
     chosen = options.texture or ("projected" if options.fast else "combined")
-    without = functools.partial(
-        texture_person, views, engine.body, engine.atlases.at(options.texture_size), face=engine.face
-    )
+    without = functools.partial(texture_person, views, engine.atlases.at(options.texture_size), face=engine.face)
     if predictor is None or chosen == "projected":
         return without(), ()
     predict = functools.partial(predictor.predict, views[0], seed=options.texture_seed or None)
@@ -119,7 +118,7 @@ def judge(person: PersonResult, photo: Photo, camera: Camera, engine: Engine) ->
     Raises NotFitted if (next to) nothing of the photo is on the avatar.
     """
     vertices = engine.body.posed(person.fit.body, person.fit.offsets)[0]
-    if not person.texture.seen >= LEAST_SEEN:
+    if not person.texture.seen >= REPORT_SETTINGS.least_seen:
         raise not_fitted(person.person, photo, "no pixels of the photo reached the texture")
     outline = outline_iou(person.person, vertices, engine.body.data.faces, camera)
     return replace(person, outline=outline, fit=finished(person.fit, outline, person.texture.seen))

@@ -57,6 +57,8 @@ _QUANTILES = np.linspace(0.1, 0.9, 9)
 class LikenessSettings:
     """Tuned numbers for describing and comparing people; `ChoiceSettings` says what they achieve.
 
+    Where nothing is said of how a number was chosen, that is not recorded.
+
     Attributes:
         side: pixels of a person's longer side at which colours are compared, so that a fabric's pattern is as fine in
             every photo.

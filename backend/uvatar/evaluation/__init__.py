@@ -1,1 +1,1 @@
-"""How good a reconstruction is, measured on photos and on synthetic pictures."""
+"""Measures the quality of reconstructions, on photos and on synthetic pictures."""

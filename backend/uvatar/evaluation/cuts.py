@@ -1,6 +1,4 @@
-"""Cut people: the part of a picture that shows a torso, legs, a hand or half a face of somebody whose keypoints are
-known.
-"""
+"""Cuts out parts of people whose keypoints are known: a torso, legs, a hand or half a face, for example."""
 
 from __future__ import annotations
 
@@ -24,18 +22,17 @@ SHOULDERS, ELBOWS, WRISTS = _rows(landmarks.SHOULDERS), _rows(landmarks.ELBOWS),
 HIPS, KNEES, ANKLES = _rows(landmarks.HIPS), _rows(landmarks.KNEES), _rows(landmarks.ANKLES)
 LEAST = 48  # pixels of a cut's shorter side
 
-# (17, 3) x, y, flag (2 visible, 1 hidden, 0 unknown) and the person's box (4,) -> the part's x0, y0, x1, y1; None where
-# it is not there
+# (17, 3) x, y, flag (2 visible, 1 hidden, 0 unknown) and the person's box (4,) -> the part's x0, y0, x1, y1, or None if
+# the person has no such part in the picture
 Cut = Callable[[Floats, Floats], "list[float] | None"]
 
 
 def cut_window(kind: str, keypoints: Floats, box: Floats, width: int, height: int) -> tuple[int, int, int, int] | None:
-    """The pixels of a photo that show the part ``kind`` (one of `CUTS`) of a person.
-
-    None if the person has no such part there.
+    """The window of a photo that shows a part of a person; None if there is no such part.
 
     Args:
-        keypoints: (17, 3) x, y, flag in COCO's order and sense.
+        kind: one of `CUTS`.
+        keypoints: (17, 3) x, y, flag as in COCO.
         box: (4,) x0, y0, x1, y1 of the whole person.
         width, height: of the photo, pixels.
     """
@@ -56,14 +53,14 @@ def _points(keypoints: Floats, group: list[int]) -> Floats:
 
 
 def _below_head(keypoints: Floats, trunk: float) -> float:
-    """The y from which on nothing of the head is seen."""
+    """The y below which nothing of the head is visible."""
     return max(
         float(keypoints[SHOULDERS, 1].min()) - 0.12 * trunk, float(_points(keypoints, HEAD)[:, 1].max()) + 0.18 * trunk
     )
 
 
 def _trunk(keypoints: Floats) -> float | None:
-    """Length of an upright trunk under a head, pixels; None for other people."""
+    """Length of the trunk in pixels if it is upright under the head, else None."""
     if not _known(keypoints, SHOULDERS, HIPS) or len(_points(keypoints, HEAD)) < 2:
         return None
     shoulders, hips = keypoints[SHOULDERS, :2], keypoints[HIPS, :2]
@@ -149,7 +146,7 @@ def _arm(keypoints: Floats, box: Floats) -> list[float] | None:
 
 
 def _eyes_apart(keypoints: Floats) -> float | None:
-    """Pixels between the eyes of a face that is seen; None if none is."""
+    """Pixels between the eyes of a visible face; None if there is none."""
     apart = float(np.linalg.norm(np.diff(keypoints[EYES, :2], axis=0)))
     return apart if (keypoints[[NOSE, *EYES], 2] == 2).all() and apart >= 14 else None
 

@@ -1,4 +1,4 @@
-"""Flat pictures without people: pages, landscapes, textures, drawn faces, houses, flowers, charts."""
+"""Draws flat pictures without people: pages, landscapes, textures, faces, houses, flowers, charts."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def landscape(rng: np.random.Generator) -> Canvas:
 
 
 def texture(rng: np.random.Generator) -> Canvas:
-    """Stone, wood, water or cloth from near."""
+    """A close-up of stone, wood, water or cloth."""
     first, second = rng.uniform(0, 255, 3), rng.uniform(0, 255, 3)
     x, y = np.meshgrid(np.arange(SIDE), np.arange(SIDE))
     warp = _noise(rng, rng.uniform(20, 150))
@@ -79,7 +79,7 @@ def texture(rng: np.random.Generator) -> Canvas:
 
 
 def smiley(rng: np.random.Generator) -> Canvas:
-    """A drawn face: a smiley, cat or moon, and nobody's."""
+    """A drawn face of a smiley, cat or moon."""
     canvas = np.full((SIDE, SIDE, 3), rng.integers(200, 256), np.uint8)
     centre, radius, skin = (SIDE // 2, SIDE // 2), int(rng.integers(90, 160)), _ink(rng)
     if rng.random() < 0.5:

@@ -1,8 +1,8 @@
-"""Pictures of three kinds, made by their numbers alone: of things, of parts of people, and of whole people whose truth
-is known.
+"""Labelled test pictures of things, of parts of people, and of whole people whose truth is known.
 
-What an avatar's *sure* is worth shows on them: no thing should become an avatar, no part a whole body somewhere else.
-`write_pictures` makes a folder of them, `read_pictures` reads it.
+They test whether an avatar's confidence can be trusted: no thing should become an avatar, and no part a whole body
+somewhere else. Every picture depends on its number alone. `write_pictures` makes a folder of them, and `read_pictures`
+reads it.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from uvatar.photos.decoding import PhotoError, decode_photo
 from uvatar.protocol.photo_lists import PHOTO_SUFFIXES
 
 THING, PART, PERSON = "thing", "part", "person"
-HIDDEN = "hidden"  # a person whom their photo cuts, or who is small or half behind something
-CUT_SIDE = 320  # pixels: smaller cuts are enlarged to this longer side, as people do
-MISPLACED = 0.15  # of the person's height
-SIZES = (0.6, 1.67)  # a body that much smaller or larger than the person is not theirs
+HIDDEN = "hidden"  # a person who is cut by the frame, small, or half behind something
+CUT_SIDE = 320  # pixels; smaller cuts are enlarged to this longer side, as users would do
+MISPLACED = 0.15  # share of the person's height
+SIZES = (0.6, 1.67)  # relative sizes beyond which a body is not the person's
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,12 @@ class LabelledPicture:
     """A picture and its truth.
 
     Attributes:
-        name: unique; decides the half that it belongs to.
-        kind: `THING`, `PART`, `HIDDEN` or `PERSON`; what: which thing or part.
+        name: unique; it decides which half the picture belongs to.
+        kind: `THING`, `PART`, `HIDDEN` or `PERSON`.
+        what: which thing or part it is.
         pixels: (H, W, 3) sRGB.
         keypoints: (17, 3) x, y, flag of the person in COCO's order, also outside the picture; None for things.
-        side: pixels, longer side of the whole person's box; NaN for things.
+        side: longer side of the whole person's box, pixels; NaN for things.
     """
 
     name: str
@@ -61,13 +62,11 @@ class LabelledPicture:
 
     @property
     def held_out(self) -> bool:
-        """Whether the picture is of the half on which nothing is tuned."""
+        """Whether the picture belongs to the half on which nothing was tuned."""
         return zlib.crc32(self.name.encode()) % 2 == 1
 
     def misplaced(self, marks: Floats) -> bool:
-        """Whether an avatar's keypoints (17, 2), pixels, belong to a body that is not where the person is, or of
-        another size.
-        """
+        """Whether a body with keypoints (17, 2), pixels, is not where the person is, or has a different size."""
         if self.keypoints is None or np.count_nonzero(self.keypoints[:, 2]) < 3:
             return self.keypoints is None
         height, width = self.pixels.shape[:2]
@@ -81,12 +80,14 @@ class LabelledPicture:
 def write_pictures(
     folder: Path, body: BodyModel, annotated: Path | None = None, things_in: Sequence[Path] = (), count: int = 100
 ) -> None:
-    """Make the pictures of all kinds: PNGs in ``folder`` and their truth in ``truth.jsonl``, the kinds mixed.
+    """Make pictures of all kinds in mixed order: PNGs, and their truth in ``truth.jsonl``.
 
     Args:
-        annotated: folder of photos with COCO annotations: real people, and parts of them.
-        things_in: folders of pictures without people, taken over as they are.
-        count: of things, and about as many parts of rendered people; a quarter as many of those.
+        folder: where they are written.
+        body: the body of rendered people.
+        annotated: folder of photos with COCO annotations, for real people and parts of them.
+        things_in: folders of pictures without people, which are used as they are.
+        count: number of things, and roughly of parts of rendered people; a quarter as many rendered people.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rendered = list(synthetic_people(body, count // 4))
@@ -125,7 +126,7 @@ def read_pictures(folder: Path) -> Iterator[LabelledPicture]:
 
 
 def real_things(folders: Sequence[Path]) -> Iterator[LabelledPicture]:
-    """Pictures of things from folders, by name; those that cannot be read are passed over."""
+    """Pictures of things from folders, in the order of their names; unreadable ones are left out."""
     for folder in folders:
         for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES):
             try:
@@ -137,12 +138,12 @@ def real_things(folders: Sequence[Path]) -> Iterator[LabelledPicture]:
 
 
 def _extent(points: Floats) -> float:
-    """Spread of points (K, 2), pixels: bent people keep it better than they keep their height."""
+    """Spread of points (K, 2), pixels, which changes less than the height when a person bends."""
     return float(np.sqrt(np.sum(np.var(points, axis=0))))
 
 
 def things(count: int) -> Iterator[LabelledPicture]:
-    """Rendered and drawn things, three rendered ones to one that is drawn."""
+    """Rendered and drawn things, three rendered ones for each drawn one."""
     for number in range(count):
         rng = np.random.default_rng([16, number])
         if number % 4:
@@ -156,7 +157,7 @@ def things(count: int) -> Iterator[LabelledPicture]:
 
 
 def synthetic_people(body: BodyModel, count: int) -> Iterator[LabelledPicture]:
-    """Rendered people in poses that nothing was fitted to, all of them in the picture."""
+    """Rendered people in poses that nothing was fitted to, entirely inside the picture."""
     bank = load_poses(None)
     for number in range(count):
         rng = np.random.default_rng([17, number])
@@ -168,7 +169,7 @@ def synthetic_people(body: BodyModel, count: int) -> Iterator[LabelledPicture]:
         )
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         marks = projected(body, sitter.body, sitter.camera)
-        # what faces away is known all the same, but no face is seen there
+        # keypoints facing away are still known, but no face is visible
         flags = np.full(17, float(VISIBLE))
         if abs(sitter.yaw) > 60:
             flags[:3] = 1
@@ -184,9 +185,7 @@ def synthetic_people(body: BodyModel, count: int) -> Iterator[LabelledPicture]:
 
 
 def annotated_people(folder: Path) -> Iterator[LabelledPicture]:
-    """Real people with human annotations (`uvatar.perception.annotated`); those that are cut, small or hidden are a
-    kind of their own.
-    """
+    """Real people with human annotations (`uvatar.perception.annotated`); cut, small or hidden ones are `HIDDEN`."""
     for annotation in read_annotations(folder):
         pixels = decode_photo((folder / annotation.file).read_bytes(), annotation.file).pixels
         kind = PERSON if annotation.full_body else HIDDEN
@@ -196,7 +195,7 @@ def annotated_people(folder: Path) -> Iterator[LabelledPicture]:
 
 
 def parts(people: Sequence[LabelledPicture], most: int) -> Iterator[LabelledPicture]:
-    """Cuts of people, of every kind of cut at most ``most``, in a mixed order."""
+    """Cuts of people in mixed order, at most ``most`` of each kind of cut."""
     taken = dict.fromkeys(CUTS, 0)
     for index in np.random.default_rng(18).permutation(len(people) * len(CUTS)):
         whole, kind = people[index // len(CUTS)], list(CUTS)[index % len(CUTS)]
@@ -206,7 +205,7 @@ def parts(people: Sequence[LabelledPicture], most: int) -> Iterator[LabelledPict
 
 
 def part(whole: LabelledPicture, kind: str) -> LabelledPicture | None:
-    """The part ``kind`` of a whole person, enlarged where it is small; None if it is not there to be cut."""
+    """The part ``kind`` of a whole person, enlarged if it is small; None if there is no such part."""
     if whole.keypoints is None:
         return None
     height, width = whole.pixels.shape[:2]

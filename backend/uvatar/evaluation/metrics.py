@@ -1,8 +1,8 @@
-"""Image and landmark metrics that look at the person only, not at the background that both pictures share.
+"""Image and landmark metrics on the person only, not on the background that both pictures share.
 
-On a white background a silhouette of one flat colour already scores an SSIM of .93; inside the mask, with windows that
-do not see over its border, the same colour scores .2 to .5. Every figure here is therefore taken inside a mask, and
-`flat_colour_psnr` gives the baseline to print beside it.
+On a white background a silhouette of one flat colour already has an SSIM of .93; inside the mask, with windows that end
+at its border, the same colour has .2 to .5. All metrics here are therefore computed inside a mask, and
+`flat_colour_psnr` gives the baseline to print beside them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def psnr(image: Numbers, reference: Numbers, mask: NDArray[np.bool_]) -> float:
 
 
 def flat_colour_psnr(reference: Numbers, mask: NDArray[np.bool_]) -> float:
-    """What `psnr` gives to a person painted in the one colour that suits it best: the baseline of every texture."""
+    """The `psnr` of a person painted in the best single colour: the baseline for every texture."""
     if not mask.any():
         return float("nan")
     return _decibels(float(np.mean(np.var(reference[mask].astype(np.float64), axis=0))))
@@ -45,15 +45,15 @@ def _decibels(mean_square: float) -> float:
 
 
 def missing_as_grey(image: NDArray[Scalar], drawn: NDArray[np.bool_]) -> NDArray[Scalar]:
-    """The picture with mid-grey where nothing was drawn, so that a missing coat costs what it should."""
+    """The picture with mid-grey where nothing was drawn, so that missing parts count as errors."""
     return np.where(drawn[..., None], image, np.asarray(MID_GREY, image.dtype))
 
 
 def masked_ssim(image: Numbers, reference: Numbers, mask: NDArray[np.bool_]) -> float:
-    """Structural similarity with windows that are cut at the mask: pixels outside weigh nothing, not even as black.
+    """Structural similarity with windows cut at the mask: pixels outside have no weight.
 
-    Pictures (H, W, 3) in 0..255, mask (H, W). Mean over the mask's pixels and the channels; NaN where the mask is
-    empty.
+    Pictures are (H, W, 3) in 0..255, the mask is (H, W). The mean is over the mask's pixels and the channels; NaN if
+    the mask is empty.
     """
     if not mask.any():
         return float("nan")
@@ -86,16 +86,14 @@ def masked_ssim(image: Numbers, reference: Numbers, mask: NDArray[np.bool_]) -> 
 
 @dataclass(frozen=True)
 class LandmarkError:
-    """Distances in the picture as fractions of the person's box side; NaN where no landmark is visible."""
+    """Distances in the picture as fractions of the person's box side; NaN if no landmark is visible."""
 
     median: float
     p95: float
 
 
 def landmark_error(projected: Floats, seen: Floats, visible: NDArray[np.bool_], box_side: float) -> LandmarkError:
-    """Distance of projected landmarks (N, 2) from the seen ones (N, 2), over the visible (N,) ones, per box side
-    (pixels).
-    """
+    """Distances of projected landmarks (N, 2) from seen ones (N, 2), pixels, over those ``visible`` (N,)."""
     if not visible.any():
         return LandmarkError(float("nan"), float("nan"))
     distance = np.linalg.norm(projected[visible] - seen[visible], axis=-1) / box_side
@@ -104,11 +102,11 @@ def landmark_error(projected: Floats, seen: Floats, visible: NDArray[np.bool_], 
 
 @dataclass(frozen=True)
 class Spoilt:
-    """Shares of a person's pixels that a texture got wrong in the two ways that stand out most, 0..1.
+    """Shares of a person's pixels with the two most noticeable errors of a texture, 0..1.
 
     Attributes:
-        black: near black where the photo is not.
-        background: far from the photo's colour and close to that of the nearest background.
+        black: pixels that are nearly black while the photo is not.
+        background: pixels that differ from the photo and resemble the nearest background.
     """
 
     black: float
@@ -116,10 +114,13 @@ class Spoilt:
 
 
 def spoilt_shares(image: Numbers, photo: Numbers, person: NDArray[np.bool_], background: NDArray[np.bool_]) -> Spoilt:
-    """How much of the rendered ``image`` (H, W, 3) is black or background-coloured over the pixels of ``person`` (H,
-    W).
+    """Measure how much of a rendered person is wrongly black or background-coloured.
 
-    ``background`` (H, W): pixels of ``photo`` (H, W, 3) that certainly show nobody.
+    Args:
+        image: (H, W, 3) the rendering.
+        photo: (H, W, 3).
+        person: (H, W) the pixels to measure.
+        background: (H, W) pixels of the photo that certainly show nobody.
     """
     if not person.any():
         return Spoilt(float("nan"), float("nan"))

@@ -1,12 +1,13 @@
-"""`uvatar evaluate photos`: how well the avatars of a folder of photos lie on those photos.
+"""`uvatar evaluate photos`: measures how well avatars match their photos, for a folder of photos.
 
-One row per person, overlays and turntables beside the table. A row is *full* where the figures mean the whole person:
-head, hips, knees, ankles and feet inside the photo and seen by the landmark model, at least 300 pixels tall, and at
-most 15 % of the body behind other people. Where the folder holds human annotations (COCO's ``annotations.json`` with a
-``LICENSES.tsv``), landmarks and masks are also measured against those, for the raw landmarks and for the fitted body.
+The table has one row per person, with overlays and turntables beside it. A row is *full* if its figures cover the whole
+person: head, hips, knees, ankles and feet are inside the photo and seen by the landmark model, the person is at least
+300 pixels tall, and at most 15 % of the body is behind other people. If the folder contains human annotations (COCO's
+``annotations.json`` with a ``LICENSES.tsv``), landmarks and masks are also compared with those, both for the raw
+landmarks and for the fitted body.
 
-These are figures in the picture plane: a body that leans the wrong way towards the camera scores as well as one that
-stands right. `uvatar.evaluation.synthetic` measures depth.
+All figures are in the picture plane: a body that wrongly leans towards the camera scores as well as an upright one.
+`uvatar.evaluation.synthetic` measures depth.
 """
 
 from __future__ import annotations
@@ -51,13 +52,13 @@ if TYPE_CHECKING:
 
 Reconstruct = Callable[[bytes, str], "PhotoResult"]
 
-COMPARED_SIDE = 1024  # pixels of the box side at most when colours are compared
+COMPARED_SIDE = 1024  # largest box side in pixels at which colours are compared
 FULL_HEIGHT = 300  # pixels
 FULL_HIDDEN = 0.15  # share of the body behind other people
 VISIBLE = 0.5
 LEGS = [*HIPS, *KNEES, *ANKLES, *TOES]
 
-# What issue 2 asks of every full person: column, least or greatest value.
+# Targets for every full person: column, and greatest or least value.
 AT_MOST = {"landmark median %": 0.8, "landmark p95 %": 2.5}
 AT_LEAST = {"IoU body": 0.78, "IoU clothed": 0.94, "PSNR overlap": 26.0, "PSNR mask": 23.0}
 
@@ -68,12 +69,13 @@ class PersonFigures:
 
     Attributes:
         landmark_median, landmark_p95: distance of the body's landmarks from the seen ones, per cent of the box side.
-        iou_body, iou_clothed: body's outline against the person's mask, where no other person is.
+        iou_body, iou_clothed: outline of the body, without and with clothing, against the person's mask, where no
+            other person is.
         psnr_overlap: the rendered avatar against the photo where body and mask overlap.
         psnr_mask: the same over the whole mask; what the body does not cover counts as mid-grey.
-        psnr_flat: one flat colour over the whole mask: the baseline of the two.
-        ssim_mask: structural similarity in windows that are cut at the mask.
-        black, background: shares of the overlap that are black, or background-coloured, and not so in the photo.
+        psnr_flat: one flat colour over the whole mask: the baseline for both.
+        ssim_mask: structural similarity in windows cut at the mask.
+        black, background: shares of the overlap that are wrongly black or background-coloured.
         seconds: the photo's time divided by its people.
     """
 
@@ -94,7 +96,7 @@ class PersonFigures:
     seconds: float
 
     def row(self) -> Row:
-        """The figures under the table's headings."""
+        """The figures by the table's column names."""
         names = {
             "landmark_median": "landmark median %", "landmark_p95": "landmark p95 %", "iou_body": "IoU body",
             "iou_clothed": "IoU clothed",
@@ -112,10 +114,19 @@ def evaluate_photos(
     body: BodyModel | None = None,
     console: Console | None = None,
 ) -> list[PersonFigures]:
-    """Reconstruct every photo of ``folder``, print the tables, and write them and the pictures into ``out``.
+    """Reconstruct and measure every photo in a folder; print the tables, and write them and the pictures.
 
-    ``reconstruct`` turns a photo's bytes and name into a result, by default with all stages; ``body`` is the
-    model it fits. Photos that cannot be used are reported and passed over. Returns the figures of all people.
+    Photos that cannot be used are reported and left out.
+
+    Args:
+        folder: the photos.
+        out: where tables and pictures are written.
+        reconstruct: turns a photo's bytes and name into a result; by default all stages.
+        body: the body model that ``reconstruct`` fits.
+        console: where the tables are printed.
+
+    Returns:
+        the figures of all people.
     """
     console = console or terminal()
     if reconstruct is None or body is None:
@@ -152,7 +163,7 @@ def evaluate_photos(
 def measure_person(
     photo_name: str, number: int, result: PhotoResult, person: PersonResult, body: BodyModel, seconds: float
 ) -> PersonFigures:
-    """All figures of one person, measured in the photo's pixels or in at most `COMPARED_SIDE` of them."""
+    """All figures of one person; colours are compared at a box side of at most `COMPARED_SIDE` pixels."""
     seen, fit = person.person, person.fit
     side = seen.side
     marks = result.camera.project(body.landmarks_of(fit.body))
@@ -188,7 +199,7 @@ def measure_person(
 
 
 def _is_full(person: Person, camera: Camera, hidden: float) -> bool:
-    """Whether the figures mean the whole person (see the module's description)."""
+    """Whether the figures cover the whole person (see the module's description)."""
     x, y, visibility = person.landmarks.T
     inside = (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height)
     seen = inside & (visibility > VISIBLE)
@@ -221,7 +232,7 @@ def _close_up(
 
 
 def _write_pictures(out: Path, stem: str, result: PhotoResult, body: BodyModel) -> None:
-    """The photo with all meshes over it; per person photo, avatar and mesh side by side, and eight views."""
+    """Write the photo with all meshes over it and, per person, photo, avatar and mesh side by side, and eight views."""
     clothed = [body.posed(person.fit.body, person.fit.offsets)[0] for person in result.people]
     _write(out / f"{stem}_overlay.jpg", preview.overlay(result.photo.pixels, result.camera, clothed, body.data.faces))
     for number, (person, vertices) in enumerate(zip(result.people, clothed, strict=True)):
@@ -243,9 +254,7 @@ def _write(path: Path, image: NDArray[np.uint8]) -> None:
 
 @dataclass(frozen=True)
 class _Agreement:
-    """One annotated person: keypoint errors per box side of the raw landmarks and of the body, mask IoUs; empty if
-    missed.
-    """
+    """One annotated person: keypoint errors of raw landmarks and body, and mask IoUs; empty if missed."""
 
     full_body: bool
     raw: NDArray[np.float32] | None = None
@@ -294,7 +303,7 @@ def _report(figures: Sequence[PersonFigures], agreements: Sequence[_Agreement], 
 
 
 def _summary(rows: Sequence[Row]) -> list[Row]:
-    """Mean, median, least and greatest of every figure."""
+    """Mean, median, minimum and maximum of every figure."""
     if not rows:
         return []
     names = [name for name, value in rows[0].items() if isinstance(value, float)]
@@ -312,7 +321,7 @@ def _summary(rows: Sequence[Row]) -> list[Row]:
 
 
 def _targets(rows: Sequence[Row]) -> list[Row]:
-    """How many of the full people meet each target, and who is farthest from it."""
+    """How many full people meet each target, and who is farthest from it."""
     result: list[Row] = []
     for targets, sign, word in ((AT_MOST, 1, "at most"), (AT_LEAST, -1, "at least")):
         for name, target in targets.items():

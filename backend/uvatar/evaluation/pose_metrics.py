@@ -1,4 +1,4 @@
-"""Errors in 3D between a body and the truth."""
+"""Errors in 3D between a body and the true one."""
 
 from __future__ import annotations
 
@@ -19,17 +19,15 @@ from uvatar.data.joints import (
 )
 from uvatar.data.landmarks import ANKLES, ELBOWS, HIPS, KNEES, SHOULDERS, WRISTS
 
-# Trunk, head and limbs; hands and toes say nothing that wrists and ankles do not.
+# Trunk, head and limbs; hands and toes add nothing to wrists and ankles.
 BODY_JOINTS = [joint for joint in Joint if joint not in (*HAND_JOINTS, *FOOT_JOINTS)]
-# The joints that landmark models know too, in the order of `LIMB_LANDMARKS`.
+# The joints that landmark models have, too, in the order of `LIMB_LANDMARKS`.
 LIMB_JOINTS = [*SHOULDER_JOINTS, *ELBOW_JOINTS, *WRIST_JOINTS, *HIP_JOINTS, *KNEE_JOINTS, *ANKLE_JOINTS]
 LIMB_LANDMARKS = [*SHOULDERS, *ELBOWS, *WRISTS, *HIPS, *KNEES, *ANKLES]
 
 
 def mpjpe(joints: Floats, truth: Floats, root: int | list[int] = 0) -> float:
-    """Mean distance of joints (J, 3) from the true ones after both are moved so that ``root`` (mean of several) is at
-    the origin.
-    """
+    """Mean distance of joints (J, 3) from the true ones, after aligning ``root`` (the mean of several joints)."""
 
     def centred(points: Floats) -> Floats:
         points = np.asarray(points, np.float64)
@@ -45,10 +43,7 @@ def pa_mpjpe(joints: Floats, truth: Floats) -> float:
 
 
 def procrustes(points: Floats, target: Floats) -> NDArray[np.float64]:
-    """``points`` (N, 3) rotated, scaled and moved onto ``target`` (N, 3) with least squares (Umeyama 1991, eq.
-
-    40-42).
-    """
+    """Rotate, scale and move ``points`` (N, 3) onto ``target`` (N, 3) by least squares (Umeyama 1991, eq. 40-42)."""
     points, target = np.asarray(points, np.float64), np.asarray(target, np.float64)
     source, goal = points - points.mean(0), target - target.mean(0)
     u, scale, vt = np.linalg.svd(goal.T @ source)

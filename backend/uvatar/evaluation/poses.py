@@ -1,4 +1,4 @@
-"""Which poses the synthetic evaluation may use: ones that nothing else was fitted to."""
+"""The poses of the synthetic evaluation, to which nothing else was fitted."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from uvatar.runtime.weights import weights_folder
 
-# A pose bank is ordered by clip, so neighbours are nearly the same pose: whole blocks are held out, spread over the
-# clips.
+# A pose bank is ordered by clip, so neighbouring poses are nearly the same. Therefore whole blocks are held out, spread
+# over the clips.
 _PERIOD, _HELD_OUT_FROM, _GUARD = 1000, 900, 20
 
 
 def held_out(count: int) -> NDArray[np.bool_]:
     """(count,) True for the poses of an ordered bank that no prior and no network may be fitted to.
 
-    The last 100 of every 1,000. Fit to ``bank[~held_out(len(bank))]``.
+    These are the last 100 of every 1,000. Fit to ``bank[~held_out(len(bank))]``.
     """
     return np.arange(count) % _PERIOD >= _HELD_OUT_FROM
 
@@ -31,8 +31,9 @@ def evaluation_indices(count: int) -> NDArray[np.int64]:
 def load_poses(path: Path | None = None) -> NDArray[np.float32]:
     """(N, 24, 3) axis-angle poses in body axes (x left, y up, z forward) to evaluate with.
 
-    By default the poses that ship with the program (`tools/build_evaluation_poses.py`; no prior saw any of them). Else
-    those of ``path``, an npz with ``aa`` (N, 24, 3): of a bank, its held-out blocks; of fewer than 1,000 poses, all.
+    Args:
+        path: an npz with ``aa`` (N, 24, 3): of a bank, the held-out blocks are taken; of fewer than 1,000 poses, all.
+            By default the shipped poses (`tools/build_evaluation_poses.py`), which no prior was fitted to.
     """
     with np.load(path or weights_folder() / "evaluation_poses.npz", allow_pickle=False) as file:
         poses = file["aa"].astype(np.float32)

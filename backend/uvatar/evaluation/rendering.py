@@ -1,4 +1,4 @@
-"""Pictures of bodies whose truth is known: clothed by procedural paint, softly lit, before a made-up background."""
+"""Renders bodies whose truth is known: with painted clothes, soft light and a synthetic background."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SUPERSAMPLE = 2
 
 @dataclass(frozen=True)
 class Light:
-    """One soft light and the sky.
+    """One soft light, and light from the sky.
 
     Attributes:
         direction: (3,) unit vector towards the light, camera axes (y down).
@@ -38,17 +38,21 @@ class Light:
     ambient: NDArray[np.float64]
 
     def on(self, albedo: Floats, facing: Floats, upward: Floats) -> NDArray[np.float64]:
-        """(K, 3) linear RGB of a surface with albedo (K, 3), from the cosines (K,) of its normals to the light and to
-        straight up.
+        """(K, 3) linear RGB of a lit surface.
+
+        Args:
+            albedo: (K, 3) linear RGB.
+            facing: (K,) cosines between the normals and the direction of the light.
+            upward: (K,) cosines between the normals and the vertical.
         """
-        # Wrapped a little past the terminator, as light does on skin and cloth.
+        # The light reaches slightly past the terminator, as on skin and cloth.
         direct = np.clip((facing + 0.25) / 1.25, 0, 1)
         light = direct[:, None] * self.colour + (0.65 + 0.35 * upward)[:, None] * self.ambient
         return np.asarray(albedo * light, np.float64)
 
 
 def random_light(rng: np.random.Generator) -> Light:
-    """A light from above on the camera's side, warm or cool, with enough sky that shadows stay readable."""
+    """A random warm or cool light from above on the camera's side, with enough sky light to keep shadows readable."""
     direction = np.array([rng.normal(0, 0.7), -rng.uniform(0.4, 1.2), -rng.uniform(0.3, 1.0)])
     warmth = rng.normal(0, 0.06)
     colour = rng.uniform(0.55, 0.85) * np.array([1 + warmth, 1, 1 - warmth])
@@ -66,9 +70,10 @@ def photograph(
     background: NDArray[np.uint8],
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """A picture (H, W, 3) of a posed body (V, 3) over a ``background`` of the camera's size, and its mask (H, W).
+    """Render a posed body (V, 3) over a ``background`` of the camera's size: picture (H, W, 3) and mask (H, W).
 
-    Lambert's law on smooth normals with sky light from above, then the blur and noise of a small sensor.
+    Shading is Lambertian on smooth normals, with light from the sky; then the blur and noise of a small sensor are
+    added.
     """
     window = picture_window(vertices, camera)
     small = camera.cropped(window, SUPERSAMPLE)
@@ -100,14 +105,14 @@ def photograph(
 
 
 def sensed(picture: Floats, blur: float, noise: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """What a small sensor makes of linear light (H, W, 3): ``blur`` in pixels, ``noise`` in 8-bit levels."""
+    """A small sensor's picture of linear light (H, W, 3); ``blur`` in pixels, ``noise`` in 8-bit levels."""
     soft = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur), picture.dtype)
     noisy = srgb_from_linear(soft).astype(np.float32) + rng.normal(0, noise, picture.shape)
     return np.clip(noisy, 0, 255).astype(np.uint8)
 
 
 def random_background(width: int, height: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """An out-of-focus place (height, width, 3): a wall, a floor, and things that are no people."""
+    """A random out-of-focus background (height, width, 3): a wall, a floor, and objects, but no people."""
     horizon = int(height * rng.uniform(0.45, 0.75))
     picture = np.empty((height, width, 3), np.float32)
     picture[:horizon] = rng.uniform(90, 230) + rng.normal(0, 14, 3)
@@ -154,8 +159,9 @@ def read_paint(path: Path) -> Paint:
 
 
 def random_outfit(body: BodyData, rng: np.random.Generator) -> Paint:
-    """Skin, hair, face, shirt, trousers and shoes painted by place on the rest body, with a fabric of stripes, checks
-    or plain.
+    """Random skin, hair, face, shirt, trousers and shoes, painted by position on the rest body.
+
+    Fabrics are striped, checked or plain.
     """
     landmark = dict(zip(LANDMARK_NAMES, body.landmark_template.astype(np.float64), strict=True))
     joint = dict(zip(body.joint_names, body.joint_template.astype(np.float64), strict=True))
@@ -255,7 +261,7 @@ def _random_fabric(rng: np.random.Generator) -> Callable[[Floats], Floats]:
 
 
 def picture_window(vertices: Floats, camera: Camera) -> tuple[int, int, int, int]:
-    """The part of the picture (x0, y0, x1, y1), pixels, that vertices (V, 3) in the camera's frame can be seen in."""
+    """The window (x0, y0, x1, y1) of the picture, pixels, that contains vertices (V, 3), camera frame."""
     pixels = camera.project(vertices)
     low = np.clip(np.floor(pixels.min(0)) - 2, 0, (camera.width - 1, camera.height - 1)).astype(int)
     high = np.clip(np.ceil(pixels.max(0)) + 2, low + 1, (camera.width, camera.height)).astype(int)

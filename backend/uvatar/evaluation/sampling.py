@@ -1,8 +1,7 @@
-"""How people and cameras are drawn at random, in one way for all: the evaluation in 3D, the pictures that the pose
-lifter learns from, and synthetic photos.
+"""Random people and cameras, for the evaluation in 3D, the pose lifter's training data, and synthetic photos.
 
-Each of them states its own distribution with the settings below; the numbers drawn from a seed, and their order, are
-part of the figures that are published, so change neither.
+Each of these states its own distribution with the settings below. The published figures depend on the numbers drawn
+from a seed and on their order, so change neither.
 
 World axes are x, y up, z; a person at rest faces +z. The camera's axes are OpenCV's: x right, y down, z forward.
 """
@@ -21,18 +20,18 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 
 GROUPS = ("male", "female", "child")
-# From the world's axes to those of a camera that looks along -z.
+# Rotation from the world's axes to those of a camera that looks along -z.
 FACING_CAMERA = np.diag([1.0, -1.0, -1.0])
 
 
 @dataclass(frozen=True)
 class Population:
-    """Whose bodies are drawn.
+    """The distribution of bodies.
 
     Attributes:
-        shares: of `GROUPS`, summing to 1.
-        spread: share of the shape prior's standard deviation; below 1 because the rarest bodies are the prior's
-            guesses, not people.
+        shares: share of each of `GROUPS`, summing to 1.
+        spread: factor on the shape prior's standard deviation; below 1 because the prior's rarest bodies are not
+            realistic.
     """
 
     shares: tuple[float, float, float]
@@ -50,7 +49,7 @@ class Population:
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """Where a person is seen from: degrees turned away from facing the camera, seen from above, and tilted."""
+    """Where a person is seen from, in degrees: rotation away from facing the camera, view from above, and tilt."""
 
     yaw: float
     pitch: float
@@ -65,20 +64,21 @@ class Viewpoint:
         return matrix
 
     def seen(self, orient: Floats) -> NDArray[np.float64]:
-        """(3,) axis-angle in the camera's axes of a body that is oriented ``orient`` (3,) in the world."""
+        """(3,) orientation in the camera's axes, axis-angle, of a body with ``orient`` (3,) in the world."""
         vector: NDArray[np.float64] = (Rotation.from_matrix(self.matrix()) * Rotation.from_rotvec(orient)).as_rotvec()
         return vector
 
 
 @dataclass(frozen=True)
 class Viewpoints:
-    """From where people are seen; all angles in degrees.
+    """The distribution of viewpoints; all angles in degrees.
 
     Attributes:
-        front_share: of the views lie within ``front_yaw`` of the front; the others come from all round.
-        pitch: mean and standard deviation of the normal distribution from above, cut to ``pitch_range``.
-        steep: least and most pitch of a share ``steep_share`` of the views instead.
-        roll: standard deviation of the tilt, 0 for none; tilted: the same for a share ``tilted_share`` instead.
+        front_share: share of the views within ``front_yaw`` of the front; the others are from all sides.
+        pitch: mean and standard deviation of the view from above, clipped to ``pitch_range``.
+        steep: range of the pitch for a share ``steep_share`` of the views.
+        roll: standard deviation of the tilt, 0 for none.
+        tilted: the same for a share ``tilted_share`` of the views.
     """
 
     front_share: float
@@ -106,14 +106,14 @@ class Viewpoints:
 
 @dataclass(frozen=True)
 class Lenses:
-    """Focal lengths from ``least`` to ``most`` of the picture's longer side, evenly or evenly in their logarithm."""
+    """Focal lengths from ``least`` to ``most``, in units of the longer side, uniform or uniform in their logarithm."""
 
     least: float
     most: float
     logarithmic: bool = True
 
     def camera(self, width: int, height: int, rng: np.random.Generator) -> Camera:
-        """A camera with a random lens and the principal point in the middle of the picture."""
+        """A camera with a random focal length and the principal point in the middle of the picture."""
         if self.logarithmic:
             focal = float(np.exp(rng.uniform(*np.log((self.least, self.most)))))
         else:
@@ -123,15 +123,15 @@ class Lenses:
 
 @dataclass(frozen=True)
 class Framing:
-    """How a camera is moved until a person fills the picture.
+    """How a camera is moved iteratively until a person fills the picture.
 
     Attributes:
-        rounds: of moving it; each uses the projection of the one before.
-        start: metres from the camera to the middle of the points in the first round.
-        step: least and most relative change of the distance in one round.
-        nearest: metres from the camera to the nearest point, at least.
-        least_depth: metres from the camera to the middle of the points, at least.
-        clip: metres; points nearer to the camera than this are projected as if they were so far away.
+        rounds: number of iterations; each uses the projection of the one before.
+        start: distance from the camera to the middle of the points in the first round, metres.
+        step: smallest and largest relative change of the distance in one round.
+        nearest: minimum distance to the nearest point, metres.
+        least_depth: minimum distance to the middle of the points, metres.
+        clip: metres; points nearer to the camera than this are projected as if at this depth.
     """
 
     rounds: int = 8
@@ -142,8 +142,13 @@ class Framing:
     clip: float = -np.inf
 
     def placed(self, points: Floats, camera: Camera, fill: float, aside: Floats) -> NDArray[np.float64]:
-        """The translation (3,), metres, that centres points (K, 3) in the picture, ``aside`` (2,) shares of it off, and
-        lets them fill the share ``fill`` of it.
+        """The translation (3,), metres, by which points fill the picture.
+
+        Args:
+            points: (K, 3) metres.
+            camera: the camera.
+            fill: share of the picture that the points fill.
+            aside: (2,) offset of their centre from the picture's, as shares of the picture.
         """
         middle = (points.min(0) + points.max(0)) / 2
         transl = self._first(points)
@@ -159,7 +164,7 @@ class Framing:
         return transl
 
     def extent(self, points: Floats, camera: Camera) -> NDArray[np.float64]:
-        """(2,) how wide and high points (K, 3) are in the first round, as shares of the picture."""
+        """(2,) width and height of points (K, 3) in the first round, as shares of the picture."""
         pixels = self.projected(points + self._first(points), camera)
         shares: NDArray[np.float64] = np.ptp(pixels, axis=0) / np.array([camera.width, camera.height])
         return shares
@@ -169,12 +174,12 @@ class Framing:
         return transl
 
     def projected(self, points: Floats, camera: Camera) -> NDArray[np.float64]:
-        """(K, 2) pixels of points (K, 3) in the camera's frame, the nearest ones moved away to `clip`."""
+        """(K, 2) pixels of points (K, 3), camera frame, with depths of at least `clip`."""
         return camera.project(np.maximum(points, [-np.inf, -np.inf, self.clip]))
 
 
 def heading(orient: Floats) -> float:
-    """Radians about the vertical from +z to where a body faces that is oriented ``orient`` (3,), axis-angle."""
+    """The angle about the vertical, radians, from +z to where a body faces; ``orient`` (3,) is axis-angle."""
     forward = Rotation.from_rotvec(orient).apply([0.0, 0.0, 1.0])
     return float(np.arctan2(forward[0], forward[2]))
 

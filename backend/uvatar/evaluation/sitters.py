@@ -1,4 +1,4 @@
-"""The people of the evaluation in 3D: who sits before which camera."""
+"""The people of the evaluation in 3D, with their cameras."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uvatar.evaluation.sampling import Framing, Lenses, Population, Viewpoints, 
 
 WIDTH, HEIGHT = 640, 800
 POPULATION = Population(shares=(0.45, 0.4, 0.15), spread=0.8)
-# Most photos show people from the front half; the others come from all round.
+# Most photos show people from the front; the others are from all sides.
 VIEWPOINTS = Viewpoints(front_share=0.7, front_yaw=60.0, pitch=(6, 7), pitch_range=(-10, 25))
 LENSES = Lenses(1.0, 1.8, logarithmic=False)
 FRAMING = Framing()
@@ -25,7 +25,9 @@ class Sitter:
     """A synthetic person and the camera that sees it.
 
     Attributes:
-        name: for tables and files; group: "male", "female" or "child"; yaw: degrees turned from facing the camera.
+        name: for tables and files.
+        group: "male", "female" or "child".
+        yaw: rotation from facing the camera, degrees.
         body: the truth, in the frame of ``camera``.
     """
 
@@ -37,9 +39,7 @@ class Sitter:
 
 
 def random_sitter(name: str, pose: Floats, body: BodyModel, rng: np.random.Generator) -> Sitter:
-    """A person of random shape in ``pose`` (24, 3), seen from a random side by a random lens, filling most of the
-    picture.
-    """
+    """A person of random shape in ``pose`` (24, 3), with a random viewpoint and lens, filling most of the picture."""
     group = POPULATION.group(rng)
     betas = POPULATION.betas(body.data, group, rng)
     view = VIEWPOINTS.draw(rng)

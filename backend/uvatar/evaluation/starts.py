@@ -1,9 +1,8 @@
-"""`uvatar evaluate starts`: does fitting end lower, or sooner, where it may also begin with what the learned predictors
-say?
+"""`uvatar evaluate starts`: measures whether the learned predictors' starts make the fit better or faster.
 
-Every person of every photo is fitted from the landmarks' own pose alone, and again with the pose lifter's, the Mesh
-Predictor's and all of them as further starts. What is compared is the objective where the fit ends, in nats, less is
-better; the evidence is the same.
+Every person in every photo is fitted from the landmarks' own pose alone, and again with the pose lifter's, the Mesh
+Predictor's and all of them as further starts. The objectives at the end of the fits are compared, in nats; less is
+better. The evidence is the same for all.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from uvatar.runtime.terminal import terminal
 from uvatar.runtime.weights import models_folder, weights_folder
 
 LANDMARKS, LIFTER = "landmarks", "lifter"
-# Name in the table, which starts are tried, and whether with half the steps.
+# Name in the table, the starts, and whether the fit has half the steps.
 WAYS: tuple[tuple[str, frozenset[str], bool], ...] = (
     ("landmarks", frozenset({LANDMARKS}), False),
     ("and lifter", frozenset({LANDMARKS, LIFTER}), False),
@@ -49,8 +48,9 @@ class Ends:
     """One person's fits.
 
     Attributes:
-        photo, person: which.
-        costs: nats at the end of each of `WAYS`; starts: which start each went on from.
+        photo, person: the photo's name and the person's number.
+        costs: objective at the end for each of `WAYS`, nats.
+        starts: the start that each fit continued from.
     """
 
     photo: str
@@ -59,7 +59,7 @@ class Ends:
     starts: tuple[str, ...]
 
     def row(self) -> Row:
-        """For the table of all people."""
+        """The person's row in the table."""
         names = [name for name, _, _ in WAYS]
         return {
             "photo": self.photo,
@@ -72,10 +72,16 @@ class Ends:
 def evaluate_starts(
     folder: Path, out: Path, predictor: Predictor | None = None, console: Console | None = None
 ) -> list[Ends]:
-    """Fit the people of a folder of photos from each set of starts; prints the summary, writes one row per person to
-    out/starts.csv.
+    """Fit the people in a folder of photos from each set of starts; print the summary and write out/starts.csv.
 
-    ``predictor`` defaults to the one that is installed. Raises ModelError if a model of perception is missing.
+    Args:
+        folder: the photos.
+        out: where the table is written, with one row per person.
+        predictor: the Mesh Predictor, by default the installed one.
+        console: where the summary is printed.
+
+    Raises:
+        ModelError: a model of perception is missing.
     """
     console = console or terminal()
     body, perception = load_open_body(), Perception(weights_folder() / "perception")
@@ -108,7 +114,7 @@ def evaluate_starts(
 
 
 def summary(ends: Sequence[Ends]) -> list[Row]:
-    """Per way: how its ends compare with the first one's."""
+    """For each of `WAYS`, how its fits compare with those of the first."""
     costs = np.array([one.costs for one in ends])
     rows: list[Row] = []
     for column, (name, _, _) in enumerate(WAYS):

@@ -1,7 +1,7 @@
-"""The check in 3D: our own bodies, rendered in poses nothing was fitted to, through the whole pipeline and compared
-with the truth.
+"""`uvatar evaluate synthetic`: renders bodies in new poses, reconstructs them and measures the errors in 3D.
 
-Figures in the picture (landmark error, outline) cannot see a wrong depth: two fits 11 cm apart score the same there.
+Figures in the picture plane (landmark error, outline) do not show errors in depth: two fits that are 11 cm apart have
+the same ones.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ Reconstruct = Callable[[bytes, str], PhotoResult]
 class Score:
     """One person's errors: lengths in cm, angles in degrees, PSNR in dB; NaN where the person was not found.
 
-    ``mpjpe``, ``pa_mpjpe`` over all 24 joints; ``_20`` without hands and toes; ``_limbs`` over the 12 shoulders,
-    elbows, wrists, hips, knees and ankles, the ones that the landmark model knows. ``landmarks_``: its raw world
-    landmarks. ``standing_``: a mean person who stands and faces the camera. ``mask_iou``: perception's mask,
-    ``body_iou``: the body without clothing, both against the true mask.
+    ``mpjpe`` and ``pa_mpjpe`` are over all 24 joints; ``_20`` without hands and toes; ``_limbs`` over the 12 shoulders,
+    elbows, wrists, hips, knees and ankles, which the landmark model has, too. ``landmarks_`` is for its raw world
+    landmarks, ``standing_`` for the mean person, standing and facing the camera. ``mask_iou`` is perception's mask,
+    ``body_iou`` the body without clothing, both against the true mask.
     """
 
     name: str
@@ -84,8 +84,9 @@ class Score:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All scores, and their summary: name -> (mean, median, 90th percentile) of the absolute values over the people
-    found.
+    """All scores, and their summary over the people found.
+
+    The summary has mean, median and 90th percentile of the absolute values, by name.
     """
 
     scores: Sequence[Score]
@@ -93,7 +94,7 @@ class Evaluation:
 
     @property
     def found(self) -> int:
-        """How many people the pipeline found."""
+        """The number of people that the pipeline found."""
         return sum(score.found for score in self.scores)
 
 
@@ -106,12 +107,11 @@ def evaluate_synthetic(
     seed: int = 0,
     body: BodyModel | None = None,
 ) -> Evaluation:
-    """Render ``count`` people, reconstruct each from the bytes of its picture, print the table and write it with sheets
-    to look at.
+    """Render people, reconstruct each from the bytes of its picture, and measure the errors.
 
     Args:
-        out_dir: gets table.csv, sheet_*.jpg and the pictures.
-        reconstruct: picture bytes and name -> result; by default the engine with a small texture.
+        out_dir: where table.csv, sheet_*.jpg and the pictures are written.
+        reconstruct: turns a picture's bytes and name into a result; by default the engine with a small texture.
         poses: npz of poses (see `load_poses`); by default those that ship with the program.
         textures: folder of clothed UV textures (png, jpg) of the open body; by default procedural outfits.
         body: the body that is rendered and fitted, where ``reconstruct`` is given.
@@ -147,7 +147,7 @@ def evaluate_synthetic(
 def _evaluate_one(
     sitter: Sitter, paint: Paint, body: BodyModel, reconstruct: Reconstruct, pictures: Path, rng: np.random.Generator
 ) -> tuple[Score, NDArray[np.uint8]]:
-    """Render, reconstruct and score one person; also its row of the sheet."""
+    """Render, reconstruct and score one person; also returns its row of the sheet."""
     vertices, joints = body.posed(sitter.body)
     background = random_background(WIDTH, HEIGHT, rng)
     picture, mask = photograph(vertices, body.data, paint, sitter.camera, random_light(rng), background, rng)
@@ -235,7 +235,7 @@ def summarise(scores: Sequence[Score]) -> dict[str, tuple[float, float, float]]:
 
 
 def as_table(evaluation: Evaluation) -> Table:
-    """The summary for people."""
+    """The summary as a table for the console."""
     rows = [
         ("MPJPE, 24 joints (cm)", "mpjpe", None),
         ("MPJPE, 20 joints (cm)", "mpjpe_20", "standing_mpjpe_20"),
@@ -303,7 +303,7 @@ def _side_view(bodies: Sequence[Floats], body: BodyModel) -> NDArray[np.uint8]:
     distance = 12.0
     camera = Camera(HEIGHT * distance / reach, (WIDTH / 2, HEIGHT / 2), WIDTH, HEIGHT)
     turned = [((vertices - middle) @ turn.T + [0, 0, distance]).astype(np.float32) for vertices in bodies]
-    # `overlay` lets bodies hide each other; half transparent one by one shows both.
+    # `overlay` lets bodies hide each other; drawing them one by one, half transparent, shows both.
     picture = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     for vertices, opacity in zip(turned, (0.9, 0.55), strict=False):
         tint_as = [vertices] if vertices is turned[0] else [turned[0] + [0, 0, 100], vertices]

@@ -1,4 +1,4 @@
-"""Rows of figures as CSV for programs, Markdown for people, and a table on the console."""
+"""Writes rows of figures as CSV, Markdown, or a table on the console."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = Mapping[str, str | float | int | bool]
 
 
 def formatted(value: str | float | int | bool) -> str:
-    """A figure as people read it: three significant places at most, empty where it does not exist."""
+    """A figure for display: at most three significant digits; empty for NaN."""
     if isinstance(value, bool):
         return "yes" if value else ""
     if isinstance(value, float):
@@ -25,7 +25,7 @@ def formatted(value: str | float | int | bool) -> str:
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """All figures at full precision. Rows have the same keys."""
+    """Write all figures at full precision. All rows must have the same keys."""
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]) if rows else [])
         writer.writeheader()
@@ -41,7 +41,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def print_table(rows: Sequence[Row], title: str, console: Console) -> None:
-    """The rows on the console; as Markdown where it is a file or a pipe, or too narrow for them."""
+    """Print the rows as a table, or as Markdown if the console is a file, a pipe or too narrow."""
     if not console.is_terminal or (rows and console.width < 9 * len(rows[0])):
         console.print(f"\n{title}\n{markdown(rows)}", markup=False, highlight=False, soft_wrap=True)
         return

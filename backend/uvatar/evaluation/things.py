@@ -1,9 +1,8 @@
-"""Pictures without people, drawn and rendered: what perception must not take for somebody.
+"""Renders things without people, which perception must not mistake for persons.
 
-Solids are unions of round cones, ellipsoids and boxes, melted into each other and seen by sphere tracing (Hart, "Sphere
-tracing: a geometric method for the antialiased ray tracing of implicit surfaces", 1996); the others are drawn flat.
-Every picture is made by its number alone. They are harder than most photos of things: smooth, upright, with limbs, and
-some with eyes.
+Solids are smooth unions of round cones, ellipsoids and boxes, rendered by sphere tracing (Hart, "Sphere tracing: a
+geometric method for the antialiased ray tracing of implicit surfaces", 1996). Every picture depends on its number
+alone. They are harder than most photos of things: smooth, upright, with limbs, and some with eyes.
 """
 
 from __future__ import annotations
@@ -20,19 +19,18 @@ from uvatar.photos.colour import linear_from_srgb
 
 SIDE = 320  # pixels
 STEPS, NEAR = 48, 2e-3
-MELT = 0.05  # how far parts flow into each other; the things are about 2 high
+MELT = 0.05  # radius of the smooth union; the things are about 2 units high
 Point = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class SolidPart:
-    """A round cone from ``a`` to ``b`` with radii ``ra`` and ``rb``, y up; where ``scale`` is not 1, squeezed along the
-    axes about ``a``.
+    """A round cone from ``a`` to ``b`` with radii ``ra`` and ``rb``, y up, scaled about ``a`` along the axes.
 
     Attributes:
         colour: linear RGB.
-        box: half sizes of a box about ``a`` instead, or None.
-        sharp: does not melt into its neighbours.
+        box: half sizes of a box about ``a`` instead of the cone, or None.
+        sharp: whether it is joined to its neighbours without smoothing.
     """
 
     a: Point
@@ -45,7 +43,7 @@ class SolidPart:
     sharp: bool = False
 
     def distance(self, points: Floats) -> Floats:
-        """(N,) distances of (N, 3) points, exact for round cones of one radius, else a lower bound."""
+        """(N,) distances of points (N, 3): exact for round cones of one radius, else a lower bound."""
         a = np.array(self.a)
         if self.box is not None:
             outside = np.abs(points - a) - self.box
@@ -80,7 +78,7 @@ def _eyes(x: float, y: float, z: float, apart: float, size: float) -> list[Solid
 
 
 def quadruped(rng: np.random.Generator) -> Sequence[SolidPart]:
-    """A horse, dog, cow, giraffe or what comes of it, from the side."""
+    """A random four-legged animal from the side, like a horse, dog, cow or giraffe."""
     fur, leg, neck, thick = _colour(rng, 0.8), rng.uniform(0.5, 1.1), rng.uniform(0.2, 1.0), rng.uniform(0.2, 0.4)
     top, long = leg + thick * 0.6, rng.uniform(0.5, 0.8)
     lean = rng.uniform(0.1, 0.5)
@@ -125,7 +123,7 @@ def bird(rng: np.random.Generator) -> Sequence[SolidPart]:
 
 
 def sitting_animal(rng: np.random.Generator) -> Sequence[SolidPart]:
-    """A toy bear, cat or rabbit that sits and looks at you: two arms, two legs, a face, and nobody."""
+    """A toy bear, cat or rabbit that sits and faces the camera, with two arms, two legs and a face."""
     fur, light = _colour(rng, 0.8), rng.uniform(0.3, 0.8) * np.array([0.9, 0.8, 0.65])
     ear = rng.uniform(0.1, 0.5)
     return [
@@ -155,7 +153,7 @@ def dinosaur(rng: np.random.Generator) -> Sequence[SolidPart]:
 
 
 def turned(rng: np.random.Generator) -> Sequence[SolidPart]:
-    """What a lathe makes: a vase, bottle, lamp, skittle or pawn."""
+    """A turned object: a vase, bottle, lamp, skittle or pawn."""
     body, heights = _colour(rng), np.linspace(0, 2, rng.integers(4, 8))
     radii = rng.uniform(0.12, 0.55, len(heights))
     stack = [
@@ -182,7 +180,7 @@ def pumpkin(rng: np.random.Generator) -> Sequence[SolidPart]:
 
 
 def hat(rng: np.random.Generator) -> Sequence[SolidPart]:
-    """A hat on nobody's head."""
+    """A hat."""
     felt, high = _colour(rng), rng.uniform(0.3, 1.2)
     return [
         _ball((0, 0.3, 0), 1.0, felt, (1, rng.uniform(0.05, 0.2), 0.9)),
@@ -292,8 +290,9 @@ SOLIDS: tuple[Maker, ...] = (
 
 
 def render_solid(parts: Sequence[SolidPart], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A picture (SIDE, SIDE, 3) of parts that stand on y = 0, turned a little at random, over a plain or an
-    out-of-focus place.
+    """Render parts that stand on y = 0, rotated slightly at random: (SIDE, SIDE, 3).
+
+    The background is plain or out of focus.
     """
     white = np.full((SIDE, SIDE, 3), rng.integers(215, 256), np.uint8)
     background = white if rng.random() < 0.5 else random_background(SIDE, SIDE, rng)
@@ -315,7 +314,7 @@ def render_solid(parts: Sequence[SolidPart], rng: np.random.Generator) -> NDArra
 
 
 def _field(parts: Sequence[SolidPart], points: Floats) -> Floats:
-    """(N,) lower bounds of the distance of (N, 3) points from the melted parts."""
+    """(N,) lower bounds of the distances of points (N, 3) from the smooth union of the parts."""
     soft = [part.distance(points) for part in parts if not part.sharp]
     hard = [part.distance(points) for part in parts if part.sharp]
     distance = np.full(len(points), np.inf)
@@ -326,7 +325,7 @@ def _field(parts: Sequence[SolidPart], points: Floats) -> Floats:
 
 
 def _trace(parts: Sequence[SolidPart], eye: Floats, rays: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Distance along each ray (N, 3) from ``eye``, and whether it meets the parts."""
+    """The distance along each ray (N, 3) from ``eye``, and whether it hits the parts."""
     depth, far = np.zeros(len(rays)), float(np.linalg.norm(eye)) + 4.0
     alive, seen = np.arange(len(rays)), np.zeros(len(rays), bool)
     for _ in range(STEPS):
@@ -342,7 +341,7 @@ def _trace(parts: Sequence[SolidPart], eye: Floats, rays: Floats) -> tuple[Float
 def _shade(
     parts: Sequence[SolidPart], points: Floats, light: Light, to_world: Floats, rng: np.random.Generator
 ) -> Floats:
-    """Linear RGB of (N, 3) points of the surface: the nearest parts' colours, mottled, under one light and a sky."""
+    """Linear RGB of surface points (N, 3): the nearest parts' colours, mottled, lit by one light and the sky."""
     distances = np.array([part.distance(points) for part in parts])
     shares = np.exp(-np.maximum(distances - distances.min(0), 0) / 0.015)
     albedo = (shares / shares.sum(0)).T @ np.array([part.colour for part in parts])

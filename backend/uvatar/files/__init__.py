@@ -1,1 +1,1 @@
-"""The user's own files: photos that are read, avatar folders that are written."""
+"""The user's files: photos to read, and avatar folders to write."""

@@ -1,4 +1,4 @@
-"""An avatar as a script holds it: arrays in metres, and files when they are asked for."""
+"""An avatar for use in scripts: arrays in metres, and files on request."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Pose = Literal["rest", "photo"]
 class Avatar:
     """One person of one photo, as a rigged and textured body.
 
-    Lengths are metres. There are two frames: "rest" is the T pose in SMPL's axes (x to the person's left, y up,
-    z forward), "photo" the pose and place that the photo shows, in the camera frame (x right, y down, z forward, the
+    Lengths are in metres. There are two frames: "rest" is the T pose in SMPL's axes (x to the person's left, y up,
+    z forward); "photo" is the pose and position in the photo, in the camera frame (x right, y down, z forward, with the
     camera at the origin).
 
     Attributes:
         result: the photo's whole result (docs/result-schema.md).
-        number: which of its people this is; 0 is the most prominent one.
+        number: the person's number in the result; 0 is the most prominent person.
     """
 
     result: Mapping[str, Any]
@@ -50,7 +50,7 @@ class Avatar:
 
     @property
     def confidence(self) -> float:
-        """0..1: how sure it is that this is a person and that the avatar is like them (docs/confidence.md)."""
+        """How likely this is a person and the avatar resembles them, 0..1 (docs/confidence.md)."""
         return float(self.person["confidence"])
 
     @property
@@ -60,7 +60,7 @@ class Avatar:
 
     @property
     def measurements(self) -> dict[str, float]:
-        """Of the body without clothes, centimetres: stature, chest, waist, hip and others."""
+        """Measurements of the body without clothes in centimetres: stature, chest, waist, hip and others."""
         return dict(self.person["measurements"])
 
     @property
@@ -70,17 +70,17 @@ class Avatar:
 
     @property
     def pose(self) -> NDArray[np.float32]:
-        """(24, 3) axis-angle, radians, each joint relative to its parent; 0 is the orientation in the camera frame."""
+        """(24, 3) axis-angle, radians; joint 0 is the orientation in the camera frame, others relative to parents."""
         return np.asarray(self.person["pose"], np.float32)
 
     @property
     def transl(self) -> NDArray[np.float32]:
-        """(3,) metres, added to the posed body, camera frame."""
+        """(3,) translation of the posed body, metres, camera frame."""
         return np.asarray(self.person["transl"], np.float32)
 
     @property
     def faces(self) -> NDArray[np.int32]:
-        """(F, 4) corners of the quads, or (F, 3) of the triangles where the body has no quads."""
+        """(F, 4) corners of the quads, or (F, 3) corners of triangles if the body has no quads."""
         quads = self.person["quads"]
         return np.asarray(self.person["triangles"] if quads is None else quads, np.int32)
 
@@ -102,21 +102,21 @@ class Avatar:
 
     @cached_property
     def texture(self) -> NDArray[np.uint8] | None:
-        """(N, N, 3) sRGB, row 0 at v = 1; None for a body without UV layout."""
+        """(N, N, 3) sRGB, row 0 at v = 1; None for a body without a UV layout."""
         return _picture(self.person["texture_png"], "RGB")
 
     @cached_property
     def texture_source(self) -> NDArray[np.uint8] | None:
-        """(N, N) where each texel comes from (`uvatar.data.labels.Label`); None for a body without UV layout."""
+        """(N, N) origin of each texel (`uvatar.data.labels.Label`); None for a body without a UV layout."""
         return _picture(self.person["source_png"], "L")
 
     @property
     def joints(self) -> NDArray[np.float32]:
-        """(24, 3) joints as the photo shows them, metres, camera frame."""
+        """(24, 3) joints in the photo's pose, metres, camera frame."""
         return self.joints_in("photo")
 
     def joints_in(self, pose: Pose = "rest") -> NDArray[np.float32]:
-        """(24, 3) joints, metres: "rest" in the T pose, body frame; "photo" as in the photo, camera frame."""
+        """(24, 3) joints, metres: in the T pose and the body frame ("rest"), or the photo's pose and camera frame."""
         _check(pose)
         rest = self._rest_joints()
         if pose == "rest":
@@ -125,8 +125,9 @@ class Avatar:
         return (placed + self.transl).astype(np.float32)
 
     def vertices(self, pose: Pose = "rest") -> NDArray[np.float32]:
-        """(V, 3) vertices with clothes and hair, metres: "rest" in the T pose, body frame; "photo" as in the photo,
-        camera frame.
+        """(V, 3) vertices with clothes and hair, metres.
+
+        With "rest" they are in the T pose and the body frame; with "photo", in the photo's pose and the camera frame.
         """
         _check(pose)
         person = self.person
@@ -148,15 +149,18 @@ class Avatar:
     def save(self, folder: Path | str, blender: bool = True) -> PersonFiles:
         """Write the avatar's files into a folder of its own below ``folder``, as the command line does.
 
-        Texture, overlay and result.json always (docs/result-schema.md); avatar.blend and avatar.glb where Blender or
-        bpy is found.
+        Texture, overlay and result.json are always written (docs/result-schema.md); avatar.blend and avatar.glb if
+        Blender or bpy is found.
 
         Args:
-            blender: False leaves avatar.blend and avatar.glb out, which take some seconds.
+            folder: where the avatar's folder is made.
+            blender: False leaves out avatar.blend and avatar.glb, which take some seconds.
 
-        Returns what was written; its ``problem`` says why Blender's files are missing.
+        Returns:
+            what was written; ``problem`` says why avatar.blend and avatar.glb are missing.
 
-        Raises OSError if a file cannot be written.
+        Raises:
+            OSError: a file cannot be written.
         """
         exporter = Exporter(Path(folder), blender_command() if blender else None)
         (written,) = exporter.write(self.result, only=self.number)
@@ -198,7 +202,7 @@ def _rotations(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 def _chain(
     pose: NDArray[np.float64], heads: NDArray[np.float64], parents: list[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rotations (24, 3, 3) and places (24, 3) of the posed joints, from the rest joints ``heads`` (24, 3)."""
+    """Rotations (24, 3, 3) and positions (24, 3) of the posed joints, from the rest joints ``heads`` (24, 3)."""
     local = _rotations(pose)
     world, placed = local.copy(), heads.copy()
     for joint, parent in enumerate(parents):

@@ -1,8 +1,6 @@
-"""Folders of avatars, ``<photo>_p<number>``: what they are called, which photo they are of, how they are replaced and
-deleted.
+"""Avatar folders, ``<photo>_p<number>``: their names, the photo each belongs to, and how they are replaced and deleted.
 
-Of what lies in somebody's folders only that is touched which a ``result.json`` of ours lists. docs/files.md says so to
-people.
+In users' folders only files that a ``result.json`` of Uvatar's lists are touched, as docs/files.md promises.
 """
 
 from __future__ import annotations
@@ -27,19 +25,19 @@ from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.photo_lists import shown
 
 SUMMARY = "result.json"
-RECORD, THUMBNAILS = "batch.jsonl", "thumbnails"  # of a batch, beside the folders
+RECORD, THUMBNAILS = "batch.jsonl", "thumbnails"  # of a batch, beside the avatars' folders
 
-TEMPORARY_PREFIX = ".uvatar-"  # how the folders begin in which avatars are made before they are put in their place
+TEMPORARY_PREFIX = ".uvatar-"  # of folders in which avatars are written before they are moved into place
 STORED_RESULT = "photo.uvatar"
-# Seconds without a change after which nobody works there any more; Blender has five minutes for a person.
+# Seconds without a change after which a temporary folder is abandoned; Blender has five minutes for a person.
 ABANDONED = 3600.0
 
-MOST_SUMMARY = 16 << 20  # bytes; one has some 10 kB
+MOST_SUMMARY = 16 << 20  # bytes; a usual one has about 10 kB
 LONGEST = 160  # bytes of a stem in UTF-8: with number and suffix well below the 255 that file systems hold
-# Bytes that have to be free for a start: one person's files take 5 to 20 MB, and as much while they are made.
+# Bytes that must be free at the start: one person's files take 5 to 20 MB, and as much again while they are written.
 ROOM = 64 << 20
 
-# Faults of the disk rather than of one file: what comes after would fail in the same way.
+# Faults of the disk rather than of one file: all further writes would fail in the same way.
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 _COUNTED = re.compile(r"(.+)-(\d{1,9})", re.DOTALL)
@@ -48,14 +46,14 @@ _NUMBERED = re.compile(r"([^\\/:\0]*)_p\d+", re.DOTALL)
 
 @dataclass(frozen=True)
 class AvatarFolder:
-    """The facts in a folder's ``result.json``.
+    """What a folder's ``result.json`` says about its files.
 
     Attributes:
-        folder: that it lies in.
+        folder: the avatar's folder.
         digest: sha256 of the photo, hexadecimal.
         files: names of the files that were written into the folder.
-        beside: of those that were written beside it.
-        made_of: sha256 of all photos, where several make this avatar.
+        beside: names of the files that were written beside it.
+        made_of: sha256 of all photos, if the avatar is made from several.
     """
 
     folder: Path
@@ -65,15 +63,12 @@ class AvatarFolder:
     made_of: tuple[str, ...] = ()
 
     def shows(self, digests: Collection[str]) -> bool:
-        """Whether one of these photos went into it."""
+        """Whether it was made from one of these photos (sha256)."""
         return self.digest in digests or any(digest in digests for digest in self.made_of)
 
 
 def read_avatar(folder: Path) -> AvatarFolder | None:
-    """The avatar in a folder.
-
-    None if there is none, or a ``result.json`` that is not ours or names files elsewhere.
-    """
+    """The avatar in a folder; None if there is none, or if ``result.json`` is not Uvatar's or names files elsewhere."""
     try:
         with (folder / SUMMARY).open("rb") as file:
             summary = json.loads(file.read(MOST_SUMMARY))
@@ -87,14 +82,20 @@ def read_avatar(folder: Path) -> AvatarFolder | None:
 
 
 def _is_plain(name: object) -> bool:
-    """Whether this is a file's name and not a way to somewhere else, on any system."""
+    """Whether this is a plain file name, not a path to somewhere else, on any system."""
     return isinstance(name, str) and not re.search(r"[\\/:\0]", name) and name not in ("", ".", "..")
 
 
 def delete_avatar(avatar: AvatarFolder) -> bool:
-    """Delete exactly the files that were written, then the folder if nothing else is in it; whether it has gone.
+    """Delete the files that were written, and the folder if it holds nothing else.
 
-    ``result.json`` goes last: what cannot be deleted now can be found again. Raises OSError.
+    ``result.json`` is deleted last, so that an avatar which cannot be deleted completely can be found again.
+
+    Returns:
+        whether the folder was deleted.
+
+    Raises:
+        OSError: a file cannot be deleted.
     """
     for path in (
         *(avatar.folder.parent / name for name in avatar.beside),
@@ -109,16 +110,17 @@ def delete_avatar(avatar: AvatarFolder) -> bool:
 
 
 def put_in_place(source: Path, files: Sequence[str], target: Path) -> None:
-    """Move a folder of an avatar's files to its place; where there is an older avatar, its files are replaced.
+    """Move a folder with an avatar's files into its place, or replace the files of an older avatar there.
 
-    Raises OSError.
+    A new avatar appears as a whole or not at all. An old one's ``result.json`` is replaced last, so that the folder
+    remains recognisable.
 
-    A new avatar is there as a whole or not at all. An old one's ``result.json`` is replaced last, so the folder is
-    known for what it is.
+    Raises:
+        OSError: a file cannot be moved or replaced.
     """
     if _is_free(target):
         with suppress(FileNotFoundError):
-            target.rmdir()  # Windows moves folders to new names only
+            target.rmdir()  # Windows cannot move a folder onto an existing one
         source.rename(target)
         return
     older = read_avatar(target)
@@ -130,7 +132,7 @@ def put_in_place(source: Path, files: Sequence[str], target: Path) -> None:
 
 
 def _is_free(folder: Path) -> bool:
-    """Whether there is nothing of this name, or an empty folder."""
+    """Whether nothing of this name exists, or only an empty folder."""
     try:
         return not os.listdir(folder)
     except FileNotFoundError:
@@ -143,9 +145,11 @@ def _is_free(folder: Path) -> bool:
 
 
 def stem_of(text: str, keep_end: bool = False) -> str:
-    """What the folders of a photo are called by default: of its name what every file system can hold.
+    """The default stem of a photo's folders: its name, reduced to what every file system can store.
 
-    ``keep_end``: of long names, for paths.
+    Args:
+        text: the photo's name, or its path.
+        keep_end: shorten long names at the beginning instead of the end, for paths.
     """
     stem = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", text)).strip("._").encode("utf-8")
     stem = stem[-LONGEST:] if keep_end else stem[:LONGEST]
@@ -154,23 +158,23 @@ def stem_of(text: str, keep_end: bool = False) -> str:
 
 
 def is_avatar_name(name: str) -> bool:
-    """Whether folders of avatars are called so."""
+    """Whether an avatar's folder can have this name."""
     return _NUMBERED.fullmatch(name) is not None
 
 
 def same_name(stem: str) -> str:
-    """A key by which two names are one for some file system.
+    """A key that is equal for names which some file system considers the same.
 
-    Windows and macOS make no difference of case, macOS none of composition.
+    Windows and macOS ignore case, and macOS ignores Unicode composition.
     """
     return unicodedata.normalize("NFC", stem).casefold()
 
 
 class FolderNames:
-    """Who has which name in an output folder, from earlier runs and in this one."""
+    """The names in use in an output folder, from earlier runs and in this one."""
 
     def __init__(self, out: Path) -> None:
-        """Raises OSError."""
+        """Read the output folder. Raises OSError."""
         self._out = out
         self._given: set[str] = set()  # in this run; these and all others as `same_name` has them
         self._names: set[str] = set()
@@ -186,14 +190,18 @@ class FolderNames:
     def give(
         self, wanted: str, digest: str, own: Collection[str] = (), beside: str = ""
     ) -> tuple[str, list[AvatarFolder]]:
-        """A stem for a photo's folders, and the avatars that an earlier run made of the photo under it.
+        """Choose the stem of a photo's folders.
 
-        It is the one that the photo has already; else ``wanted``, with a number where others have that.
+        It is the stem that the photo already has, else ``wanted``, with a number if another photo has that.
 
         Args:
-            digest: of the photo.
-            own: folders that are known to be this photo's, though its content was another then.
-            beside: suffix of a file that will lie beside the folders, and must not replace somebody else's.
+            wanted: the preferred stem.
+            digest: sha256 of the photo.
+            own: folders that are known to be this photo's, even if its content was different then.
+            beside: suffix of a file that will lie beside the folders, and must not replace another photo's.
+
+        Returns:
+            the stem, and the photo's avatars from an earlier run under it.
         """
         known = (f"{wanted}-{number}" for number in sorted(self._numbers.get(same_name(wanted), ())))
         further = (f"{wanted}-{number}" for number in count(2))
@@ -205,7 +213,7 @@ class FolderNames:
         return stem, ours or []
 
     def _of(self, stem: str, digest: str, own: Collection[str], beside: str) -> list[AvatarFolder] | None:
-        """The avatars of the photo under this stem; None if it is another's."""
+        """The photo's avatars under this stem; None if another photo has the stem."""
         if same_name(stem) in self._given:
             return None
         ours = []
@@ -227,13 +235,13 @@ class FolderNames:
 
 
 def prepare(out: Path) -> None:
-    """Make an output folder and try whether files can be written into it, before hours of work. Raises UvatarError."""
+    """Create an output folder and check, before hours of work, that it can be written to. Raises UvatarError."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=out) as trial:
             Path(trial, STORED_RESULT).write_bytes(
                 bytes(4096)
-            )  # called so that a killed run's is found by `delete_abandoned`
+            )  # so named that `delete_abandoned` finds it after a killed run
         free = shutil.disk_usage(out).free
     except OSError as error:
         raise output_error(out, error) from error
@@ -254,14 +262,17 @@ def output_error(out: Path, error: OSError) -> UvatarError:
 
 
 def is_disk_fault(error: OSError) -> bool:
-    """Whether the disk is at fault, so that there is no point in going on."""
+    """Whether the disk is at fault, so that continuing is pointless."""
     return error.errno in _DISK_FAULTS
 
 
 def delete_abandoned(folder: Path, digests: Collection[str] = ()) -> int:
-    """Delete what killed runs left in a folder, their temporary folders; how many.
+    """Delete temporary folders that killed runs left in a folder.
 
-    Only those in which nobody works any more, and those of the photos with these sha256.
+    Only folders that no run uses any more are deleted, and those of the photos with these sha256.
+
+    Returns:
+        how many were deleted.
     """
     deleted = 0
     for place in folder.glob(f"{TEMPORARY_PREFIX}*"):
@@ -276,9 +287,7 @@ def delete_abandoned(folder: Path, digests: Collection[str] = ()) -> int:
 
 
 def _is_temporary_folder(place: Path) -> bool:
-    """Whether nothing but what we put there lies in it: the photo's result, whole or in part, and a folder for each
-    person.
-    """
+    """Whether it holds only what Uvatar puts there: the photo's result, or a part of it, and folders of people."""
     return place.is_dir() and all(
         re.fullmatch(rf"\d+|\.?{re.escape(STORED_RESULT)}(\..*)?", name) for name in os.listdir(place)
     )

@@ -1,4 +1,4 @@
-"""From a photo's result to the files an artist keeps: one folder per person. docs/result-schema.md describes them."""
+"""Writes a photo's result as files, in one folder per person. docs/result-schema.md describes them."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ from uvatar.runtime.spawn import environment, module_command
 
 SUMMARY_SCHEMA = 1  # of result.json
 MAX_BLENDERS = 4  # at once; each takes a core and some 400 MB
-BLENDER_SECONDS = 300.0  # for one person; far more than it takes, but not for ever
+BLENDER_SECONDS = 300.0  # for one person; much longer than it takes
 
-# Of a person's entry in the result, what goes into result.json as it is; arrays become lists.
+# Keys of a person's entry in the result that go into result.json unchanged; arrays become lists.
 _PERSON_KEYS = (
     "id",
     "body_model",
@@ -67,10 +67,10 @@ class PersonFiles:
     """The files written for one person.
 
     Attributes:
-        folder: where.
+        folder: the person's folder.
         summary: the content of result.json.
-        about_photo: those of its notes that are about the photo as a whole, the same for all people of it.
-        problem: why avatar.blend and avatar.glb could not be written; None if they were, or were not asked for.
+        about_photo: the notes that concern the photo as a whole, the same for all its people.
+        problem: why avatar.blend and avatar.glb could not be written; None if they were, or were not requested.
     """
 
     folder: Path
@@ -81,13 +81,14 @@ class PersonFiles:
 
 @dataclass
 class Exporter:
-    """Writes results below one folder, each person into a folder of their own, ``<photo>_p<number>``.
+    """Writes results below one folder, each person into a separate folder ``<photo>_p<number>``.
 
-    What an earlier run made of the same photo is replaced; another photo of the same name gets other folders
+    Avatars that an earlier run made from the same photo are replaced; another photo of the same name gets other folders
     (docs/files.md).
 
     Attributes:
-        blender: command that runs the add-on's headless exporter (see `blender_command`), None to leave its files out.
+        out: the output folder.
+        blender: command that runs the add-on's headless exporter (see `blender_command`); None leaves out its files.
     """
 
     out: Path
@@ -106,14 +107,14 @@ class Exporter:
 
         Args:
             result: docs/result-schema.md.
-            stem: of the folders' names, by default one that follows from the photo's name; with a number where it is
-                another photo's.
-            own: names of folders that are this photo's from an earlier run, even if it has changed since.
-            made_of: sha256 of all photos, where several make one avatar.
-            only: number of the one person to write; the others' folders stay as they are.
+            stem: stem of the folders' names, by default made from the photo's name; a number is added if another
+                photo has it.
+            own: names of folders that are this photo's from an earlier run, even if the file has changed since.
+            made_of: sha256 of all photos, if several make one avatar.
+            only: number of the only person to write; the others' folders stay as they are.
 
-        Raises OSError if a file cannot be written; then the photo's folders are as they were, or those of some
-        people are new.
+        Raises:
+            OSError: a file cannot be written. The folders of some people may be new then, the others are unchanged.
         """
         self.out.mkdir(parents=True, exist_ok=True)
         if self._folder_names is None:
@@ -123,7 +124,7 @@ class Exporter:
         wanted = stem or stem_of(Path(result["photo"]["name"]).stem)
         stem, older = self._folder_names.give(wanted, result["photo"]["digest"], own, suffix)
         beside = {name for avatar in older for name in avatar.beside} | ({stem + suffix} if suffix else set())
-        # Blender reads the result, which holds the photo, from a file: in the user's folder, never in the system's.
+        # Blender reads the result, which contains the photo, from a file in the user's folder, never in the system's.
         with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=self.out) as temporary_folder:
             stored = Path(temporary_folder) / STORED_RESULT
             message_files.dump(dict(result), stored)
@@ -167,7 +168,7 @@ class Exporter:
                 files += ["avatar.blend", "avatar.glb"]
             except BlenderError as error:
                 problem = str(error)
-        for name in set(os.listdir(person_folder)).difference(files):  # the half of a pair that Blender did not finish
+        for name in set(os.listdir(person_folder)).difference(files):  # incomplete files of Blender's
             (person_folder / name).unlink()
         files = [*sorted(files), SUMMARY]
         summary = summarise(result, number, files, beside, made_of)
@@ -189,7 +190,7 @@ class Exporter:
                 timeout=BLENDER_SECONDS,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
-        except subprocess.TimeoutExpired as error:  # its own words are the whole command
+        except subprocess.TimeoutExpired as error:  # its own message is the whole command
             raise BlenderError(f"Blender did not finish within {BLENDER_SECONDS:.0f} seconds.") from error
         except OSError as error:
             raise BlenderError(f"Blender cannot be started: {error.strerror or error}.") from error
@@ -201,11 +202,10 @@ class Exporter:
 
 
 def save_romp_results(results: Mapping[str, Any], path: Path) -> None:
-    """Write ROMP's kind of result file: arrays by ROMP's keys as one object, ``numpy.load(path,
-    allow_pickle=True)["results"][()]``.
+    """Write a result file in ROMP's format.
 
-    The entry "body", the name of the body that betas and vertices belong to, becomes a member of its own that ROMP's
-    scripts do not see.
+    ``numpy.load(path, allow_pickle=True)["results"][()]`` gives the arrays by ROMP's keys. The entry "body", which
+    names the body that betas and vertices belong to, becomes a separate member that ROMP's scripts ignore.
     """
     wrapped = np.empty((), object)
     wrapped[()] = {key: np.array(value) for key, value in results.items() if key != "body"}
@@ -219,10 +219,14 @@ def summarise(
     beside: Sequence[str] = (),
     made_of: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """One person's result.json: everything about the person but meshes and pictures.
+    """The content of one person's result.json: everything about the person except meshes and pictures.
 
-    ``files`` and ``beside``: names of the files in the person's folder and beside it; ``made_of``: sha256 of several
-        photos of the person.
+    Args:
+        result: the photo's result.
+        number: the person's number.
+        files: names of the files in the person's folder.
+        beside: names of the files beside it.
+        made_of: sha256 of all photos, if several make this avatar.
     """
     person = people_of(result)[number]
     photo = result["photo"]
@@ -244,15 +248,15 @@ def summarise(
 
 
 def _about_photo(result: Mapping[str, Any]) -> tuple[str, ...]:
-    """What to know about the photo as a whole, in sentences."""
+    """The notes and errors that concern the photo as a whole, in sentences."""
     return (*result.get("notes", ()), *(_sentence(error) for error in result.get("errors", ())))
 
 
 def readable_json(value: Any) -> str:
-    """JSON with a line for each thing that people look for: a list of plain values stays on one line."""
+    """JSON that is easy to read: indented, but with lists of plain values on one line."""
     text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
-    # No string of JSON holds a line break, so those between brackets are ours; strings with brackets just keep their
-    # lines.
+    # JSON strings contain no line breaks, so those between brackets come from the indentation; strings that contain
+    # brackets just keep their lines.
     return (
         re.sub(r"\[\n[^\[\]{}]*\]", lambda values: "[" + re.sub(r"\n *", " ", values[0][1:-1]).strip() + "]", text)
         + "\n"
@@ -264,9 +268,7 @@ def _sentence(error: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """JSON's own types; single-precision numbers with the digits that they hold, not those of their double
-    neighbours.
-    """
+    """Convert to JSON's types; single-precision numbers get only the digits that they hold, not those of a double."""
     if isinstance(value, np.ndarray):
         return [_plain(item) for item in value] if value.ndim else _plain(value[()])
     if isinstance(value, np.float32):
@@ -281,7 +283,7 @@ def _plain(value: Any) -> Any:
 
 
 def colour_labels(source_png: bytes) -> Image.Image:
-    """The label map as a picture that people can read: a palette image whose indices still are the labels."""
+    """The label map as a picture with readable colours: a palette image whose indices are the labels."""
     with Image.open(io.BytesIO(source_png)) as grey:
         labels = np.asarray(grey.convert("L"))
     picture = Image.fromarray(np.minimum(labels, len(LABEL_COLOURS) - 1), mode="P")
@@ -290,7 +292,7 @@ def colour_labels(source_png: bytes) -> Image.Image:
 
 
 def _blender_environment() -> dict[str, str]:
-    """For bpy, this Python's; for a Blender, none of this Python's paths: its own Python may be another one."""
+    """The environment for bpy or Blender; a Blender, whose Python may be another one, gets none of this one's paths."""
     if importlib.util.find_spec("bpy") and not os.environ.get("UVATAR_BLENDER"):
         return environment()
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
@@ -299,9 +301,9 @@ def _blender_environment() -> dict[str, str]:
 def blender_command() -> list[str] | None:
     """The command that runs the extension's code without a window.
 
-    None if this installation has no `uvatar_blender` package, or this computer has neither Blender nor bpy; see
-    `blender_advice`. In this order: the Blender that UVATAR_BLENDER names, the bpy package beside this one, a Blender
-    on the search path.
+    It uses the Blender that UVATAR_BLENDER names, else the bpy package in this environment, else a Blender on the
+    search path. None if the package `uvatar_blender` is not installed, or neither Blender nor bpy is found; see
+    `blender_advice`.
     """
     extension = importlib.util.find_spec("uvatar_blender")
     if extension is None or extension.origin is None:
@@ -317,8 +319,8 @@ def blender_command() -> list[str] | None:
 
 
 def blender_advice() -> tuple[str, str]:
-    """What is missing if `blender_command` finds nothing, and what to do about it; each is a sentence."""
-    # bpy 4.5 has wheels for this Python alone; those for newer ones need another Python than the backend does.
+    """What is missing if `blender_command` finds nothing, and what to do; each is a sentence."""
+    # bpy 4.5 has wheels for this Python only; newer versions of bpy need a Python that the backend does not support.
     has_bpy = sys.version_info[:2] == (3, 11)
     if importlib.util.find_spec("uvatar_blender") is None:
         fix = 'Install it: python -m pip install "uvatar[blender]".'

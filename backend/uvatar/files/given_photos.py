@@ -1,4 +1,4 @@
-"""Photos as a script gives them: paths, bytes, or both with a name."""
+"""Photos as scripts may give them: paths, bytes, or pairs of name and bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def photo_files(photos: GivenPhoto | Iterable[GivenPhoto]) -> list[PhotoFile]:
     Args:
         photos: a path, a photo file's bytes, a pair of name and bytes, or a list of these.
 
-    Raises UvatarError if a file cannot be read.
+    Raises:
+        UvatarError: a file cannot be read.
     """
     if isinstance(photos, (str, bytes, os.PathLike)) or _is_pair(photos):
         photos = [photos]  # type: ignore[list-item]

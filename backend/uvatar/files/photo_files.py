@@ -1,8 +1,6 @@
-"""Photos as files: which there are in a folder or a list, and their bytes.
+"""Photo files: finds them in folders and lists, and reads their bytes.
 
-Every command that takes photos finds them here.
-
-docs/files.md says the same for people.
+Every command that takes photos finds them with this module; docs/files.md describes the rules for users.
 """
 
 from __future__ import annotations
@@ -23,11 +21,11 @@ MOST_BYTES = LIMITS.frame_bytes  # of a photo; the server takes no more
 NO_PHOTOS = f"There are no photos in this folder. Photos are files whose names end in {', '.join(PHOTO_SUFFIXES)}."
 MOST_LIST = 64 << 20  # bytes of a list of photos: half a million long paths
 
-# Folders that systems make beside people's own: macOS in archives, Synology for thumbnails, Windows' bin and its index.
-# In lower case.
+# Folders that systems create: macOS in archives, Synology for thumbnails, Windows' recycle bin and index. In lower
+# case.
 _SYSTEM_FOLDERS = {"__macosx", "@eadir", "$recycle.bin", "system volume information"}
 
-# Byte order marks, the longer ones first: UTF-32's begins with UTF-16's.
+# Byte order marks, the longer ones first, because UTF-32's begins with UTF-16's.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -38,17 +36,19 @@ _MARKS = (
 
 
 def has_photo_suffix(path: Path) -> bool:
-    """Whether the file's name ends as photos' names do."""
+    """Whether the file's name has a photo's suffix."""
     return path.suffix.lower() in PHOTO_SUFFIXES
 
 
 def photos_in(folder: Path, deep: bool = False) -> list[Path]:
-    """The photos of a folder, in the order of their names; ``deep``: and of all folders in it.
+    """The photos in a folder, in the order of their names; with ``deep``, also those in its subfolders.
 
-    Passed over are hidden files and folders (``._me.jpg``, which macOS writes beside ``me.jpg`` on foreign disks), what
-    systems keep for themselves, and the pictures of avatars. Whatever else is called like a photo is among them, so
-    that somebody is told why it is none; so are folders that cannot be looked into. Raises OSError if ``folder``
-    itself cannot be read.
+    Hidden files and folders (such as ``._me.jpg``, which macOS writes beside ``me.jpg`` on foreign disks), system
+    folders and the pictures of avatars are left out. Everything else with a photo's suffix is included, so that the
+    user is told why it is not a photo; so are folders that cannot be read.
+
+    Raises:
+        OSError: ``folder`` itself cannot be read.
     """
     found: list[Path] = []
     waiting = [folder]
@@ -66,10 +66,7 @@ def photos_in(folder: Path, deep: bool = False) -> list[Path]:
 
 
 def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The photos and the folders that lie in a folder.
-
-    Links to folders are not followed: they may lead round in circles.
-    """
+    """The photos and the subfolders in a folder. Links to folders are not followed, because they may form loops."""
     with os.scandir(folder) as entries:
         inside = {entry.name: entry for entry in entries if not entry.name.startswith(".")}
     avatar = read_avatar(folder) if SUMMARY in inside else None
@@ -89,7 +86,7 @@ def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a folder or a link to one; of a link that leads nowhere, or to itself, that it is none."""
+    """Whether it is a folder or a link to one; false for a broken link or a link to itself."""
     try:
         return entry.is_dir()
     except OSError:
@@ -97,8 +94,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def gathered(paths: Sequence[Path]) -> tuple[list[tuple[Path, int]], list[tuple[str, str]]]:
-    """The photos that these files and folders are, each with its size in bytes, and what is wrong with others as (path,
-    reason).
+    """Collect the photos among these files and folders.
+
+    Returns:
+        the photos with their sizes in bytes, and (path, reason) for everything that is not a usable photo.
     """
     photos: list[tuple[Path, int]] = []
     failures: list[tuple[str, str]] = []
@@ -119,13 +118,14 @@ def gathered(paths: Sequence[Path]) -> tuple[list[tuple[Path, int]], list[tuple[
 
 
 def photo_size(path: Path) -> int:
-    """Bytes of a photo's file.
+    """The size of a photo's file in bytes.
 
-    Raises UvatarError if it is none that can be read: folder, pipe, device, too large, not there.
+    Raises:
+        UvatarError: the file cannot be read: it does not exist, is a folder, pipe or device, or is too large.
     """
     try:
         facts = path.stat()
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+    except (OSError, ValueError) as error:  # ValueError: an impossible file name
         raise _unreadable(error) from error
     if stat.S_ISDIR(facts.st_mode):
         raise UvatarError(
@@ -133,9 +133,7 @@ def photo_size(path: Path) -> int:
             Code.UNREADABLE,
             "Give photos instead, and check the folder's permissions.",
         )
-    if not stat.S_ISREG(
-        facts.st_mode
-    ):  # opening a pipe would wait for whoever writes into it, for ever where nobody does
+    if not stat.S_ISREG(facts.st_mode):  # opening a pipe waits for a writer, possibly for ever
         raise UvatarError(
             "This is a pipe, a socket or a device, not a photo.", Code.UNREADABLE, "Copy the photo to a regular file."
         )
@@ -168,10 +166,14 @@ def _too_large(size: int) -> UvatarError:
 
 
 def read_list(path: Path) -> list[str]:
-    """The paths that a text file lists, one a line, each once. Empty lines and those that begin with "#" do not count.
+    """Read the paths in a text file, one per line, without duplicates, empty lines and lines that begin with "#".
 
-    Text is UTF-8 or what the file's mark says (Windows' "Unicode": UTF-16); quotes around a path, as Windows copies
-    paths, are taken off. Raises UvatarError ("bad-list") where the file is no such text, OSError.
+    The text is UTF-8, or what the byte order mark says (Windows' "Unicode" is UTF-16). Quotes around a path, which
+    Windows adds when copying paths, are removed.
+
+    Raises:
+        UvatarError: the file is not such a text ("bad-list").
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         raw = file.read(MOST_LIST + 1)
@@ -182,8 +184,7 @@ def read_list(path: Path) -> list[str]:
         lines = _lines(raw.decode(encoding))
     except UnicodeDecodeError as error:
         lines = _lines(raw.decode("utf-8", "surrogateescape")) if os.name == "posix" and encoding == "utf-8" else []
-        # On such systems a file's name may be any bytes, and a list of them is right as it is, if they are names of
-        # files.
+        # On these systems file names may be any bytes, so a list of such bytes is valid if the files exist.
         strange = [line for line in lines if shown(line) != line]
         if not any("\0" not in line and os.path.lexists(path.parent / line) for line in strange):
             raise _no_list(path) from error

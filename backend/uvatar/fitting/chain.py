@@ -1,8 +1,8 @@
 """Linear blend skinning of a few points, with its exact derivatives: what each Gauss-Newton step needs.
 
-Forward and derivatives follow from X_p = sum_k w_pk (G_k (x_p - j_k) + t_k). A small turn omega of joint j (in camera
-axes) moves the point by omega x sum over k below j of w_pk (G_k (x_p - j_k) + t_k - t_j); so a point's derivative is a
-lever arm per joint, and no automatic differentiation is needed.
+Forward and derivatives follow from X_p = sum_k w_pk (G_k (x_p - j_k) + t_k). A small rotation omega of joint j (in
+camera axes) moves the point by omega x sum over k below j of w_pk (G_k (x_p - j_k) + t_k - t_j); so a point's
+derivative is a lever arm per joint, and no automatic differentiation is needed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uvatar.data.joints import POSED_JOINTS
 from uvatar.geometry import rotations
 
 POSED = POSED_JOINTS
-# Order of the unknowns: global turn, body pose, shape, translation.
+# Order of the unknowns: global rotation, body pose, shape, translation.
 ORIENT, POSE, BETAS, TRANSL = slice(0, 3), slice(3, 66), slice(66, 76), slice(76, 79)
 UNKNOWNS = 79
 
@@ -39,7 +39,7 @@ class State:
     transl: NDArray[np.float64]
 
     def stepped(self, step: Floats) -> State:
-        """Moved by a step (B, 79): the orientation is turned from the left, all else is added."""
+        """Moved by a step (B, 79): the orientation is multiplied from the left, all else is added."""
         return State(
             rotations.exp(step[:, ORIENT]) @ self.orient,
             self.pose + step[:, POSE].reshape(-1, 21, 3),
@@ -104,7 +104,7 @@ class BodySkeleton:
     parents: tuple[int, ...]
 
     def below(self) -> NDArray[np.float64]:
-        """(24, 22) one where joint k (row) turns with joint j (column)."""
+        """(24, 22) one where joint k (row) rotates with joint j (column)."""
         table = np.eye(24)
         for k in range(1, 24):
             table[k] += table[self.parents[k]]
@@ -115,23 +115,23 @@ class BodySkeleton:
         rest = _shaped(self.template, self.shapedirs, state.betas)
         count = len(state.betas)
         local = rotations.exp(state.pose)
-        turn = np.empty((count, 24, 3, 3))
+        rotation = np.empty((count, 24, 3, 3))
         place = np.empty((count, 24, 3))
         place_by_beta = np.empty((count, 24, 3, 10))
         axes = np.empty((count, POSED, 3, 3))
-        turn[:, 0], axes[:, 0] = state.orient, np.eye(3)
+        rotation[:, 0], axes[:, 0] = state.orient, np.eye(3)
         place[:, 0] = rest[:, 0] + state.transl
         place_by_beta[:, 0] = self.shapedirs[0]
         for k in range(1, 24):
             parent = self.parents[k]
-            turn[:, k] = turn[:, parent] @ local[:, k - 1] if k < POSED else turn[:, parent]
-            place[:, k] = place[:, parent] + np.einsum("bij,bj->bi", turn[:, parent], rest[:, k] - rest[:, parent])
-            place_by_beta[:, k] = place_by_beta[:, parent] + turn[:, parent] @ (
+            rotation[:, k] = rotation[:, parent] @ local[:, k - 1] if k < POSED else rotation[:, parent]
+            place[:, k] = place[:, parent] + np.einsum("bij,bj->bi", rotation[:, parent], rest[:, k] - rest[:, parent])
+            place_by_beta[:, k] = place_by_beta[:, parent] + rotation[:, parent] @ (
                 self.shapedirs[k] - self.shapedirs[parent]
             )
         parents = np.array(self.parents[1:POSED])
-        axes[:, 1:] = turn[:, parents] @ rotations.left_jacobian(state.pose)
-        return PosedSkeleton(state, turn, rest, place, place_by_beta, axes, self.shapedirs, self.below())
+        axes[:, 1:] = rotation[:, parents] @ rotations.left_jacobian(state.pose)
+        return PosedSkeleton(state, rotation, rest, place, place_by_beta, axes, self.shapedirs, self.below())
 
 
 @dataclass(frozen=True)
@@ -140,15 +140,17 @@ class PosedSkeleton:
 
     Attributes:
         state: what it was posed with.
-        turn: (B, 24, 3, 3) rotation of each joint in camera axes.
+        rotations: (B, 24, 3, 3) of each joint in camera axes.
         rest, joints: (B, 24, 3) joints at rest and posed, metres.
         joints_by_beta: (B, 24, 3, 10).
-        axes: (B, 22, 3, 3) columns are the turns, in camera axes, that the components of a joint's rotation vector
-            make.
+        axes: (B, 22, 3, 3) columns are the rotation vectors, in camera axes, that the components of a joint's rotation
+            vector cause.
+        joint_shapedirs: (24, 3, 10) how the betas move the joints at rest, metres per beta.
+        below: (24, 22) one where joint k (row) rotates with joint j (column).
     """
 
     state: State
-    turn: Floats
+    rotations: Floats
     rest: Floats
     joints: Floats
     joints_by_beta: Floats
@@ -159,9 +161,9 @@ class PosedSkeleton:
     def place(self, points: BodyPoints) -> Placed:
         """Skin the points: positions in the camera frame."""
         rest = _shaped(points.template, points.shapedirs, self.state.betas)
-        shift = self.joints - np.einsum("bkij,bkj->bki", self.turn, self.rest)
+        shift = self.joints - np.einsum("bkij,bkj->bki", self.rotations, self.rest)
         weights = np.broadcast_to(points.weights, (*rest.shape[:2], 24))
-        blend = (weights @ self.turn.reshape(-1, 24, 9)).reshape(*rest.shape[:2], 3, 3)
+        blend = (weights @ self.rotations.reshape(-1, 24, 9)).reshape(*rest.shape[:2], 3, 3)
         positions = np.einsum("bpij,bpj->bpi", blend, rest) + weights @ shift
         return Placed(self, points, rest, shift, blend, positions)
 
@@ -190,18 +192,18 @@ class Placed:
         posed, weights = self.posed, np.broadcast_to(self.points.weights, (*self.rest.shape[:2], 24))
         # Each joint's share of a point: w_pk (G_k x_p + shift_k); summed over the joints below j, less their weight
         # times joint j.
-        share = np.einsum("bkij,bpj->bpki", posed.turn, self.rest, optimize=True) + self.shift[:, None]
+        share = np.einsum("bkij,bpj->bpki", posed.rotations, self.rest, optimize=True) + self.shift[:, None]
         share *= weights[..., None]
         lever = np.einsum("kj,bpki->bpji", posed.below, share, optimize=True)
         lever -= (weights @ posed.below)[..., None] * posed.joints[:, None, :POSED]
-        shape_shift = posed.joints_by_beta - posed.turn @ posed.joint_shapedirs
+        shape_shift = posed.joints_by_beta - posed.rotations @ posed.joint_shapedirs
         by_beta = self.blend @ self.points.shapedirs + (weights @ shape_shift.reshape(-1, 24, 30)).reshape(
             *self.rest.shape[:2], 3, 10
         )
         if direction is None:
             out = np.zeros((*self.rest.shape[:2], 3, UNKNOWNS))
-            turned = np.einsum("bpjik,bjkl->bpijl", -rotations.skew(lever), posed.axes, optimize=True)
-            out[..., : POSED * 3] = turned.reshape(*turned.shape[:3], POSED * 3)
+            by_rotation = np.einsum("bpjik,bjkl->bpijl", -rotations.skew(lever), posed.axes, optimize=True)
+            out[..., : POSED * 3] = by_rotation.reshape(*by_rotation.shape[:3], POSED * 3)
             out[..., BETAS] = by_beta
             out[..., TRANSL] = np.eye(3)
             return out

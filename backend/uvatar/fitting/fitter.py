@@ -27,10 +27,10 @@ from uvatar.fitting.hypotheses import Hypotheses
 from uvatar.fitting.objective import Objective
 from uvatar.fitting.observations import Observations, world_landmarks
 from uvatar.fitting.prepared import FittingModel
-from uvatar.fitting.report import quality
+from uvatar.fitting.report import ReportSettings, quality
 from uvatar.fitting.shape import PERHAPS_CHILD_NOTE, ShapeGroup, ShapeSettings
 from uvatar.fitting.solver import SolverSettings, minimise, only
-from uvatar.fitting.starts import landmark_start
+from uvatar.fitting.starts import StartSettings, landmark_start
 from uvatar.fitting.terms import TERMS, LandmarkTerm, Term
 from uvatar.fitting.terms.base import Stage, project
 from uvatar.geometry import rotations
@@ -40,19 +40,27 @@ from uvatar.geometry import rotations
 class FittingSettings:
     """Tuned numbers of fitting; those of a term are in its own file.
 
+    How the numbers of steps were chosen is not recorded; in the prototype of the fit, half as many were enough for easy
+    poses and lost hard ones.
+
     Attributes:
         terms: what makes each term of the observations.
         shapes: of the choice between groups of people.
+        starts: of the starts' poses.
         solver: of the single steps.
+        report: of the judgement.
         place_steps, search_steps, landmark_steps: of the first stage, place and shape alone; of the first stage, all;
             of the second. Half as many when fast.
         outline_steps, close_steps: of the last two stages: (by default, when fast).
-        far_behind: nats after the landmarks from which a shape group is not tried on the outline.
+        far_behind: nats after the landmarks from which a shape group is not tried on the outline, which saves time. How
+            it was chosen is not recorded.
     """
 
     terms: tuple[Callable[[Observations], Term | None], ...] = tuple(term.of for term in TERMS)
     shapes: ShapeSettings = field(default_factory=ShapeSettings)
+    starts: StartSettings = field(default_factory=StartSettings)
     solver: SolverSettings = field(default_factory=SolverSettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
     place_steps: int = 6
     search_steps: int = 10
     landmark_steps: int = 12
@@ -112,23 +120,25 @@ def fit_people(
     report = report or (lambda fraction, message: None)
     problem = _Problem.of(people, camera, model, options, settings)
     hypotheses = _first_hypotheses(problem, starts or [[] for _ in people])
-    hypotheses = _pose_from_landmarks(problem, hypotheses, _told(report, 0.0, _LANDMARKS_DONE, "Posing from landmarks"))
+    hypotheses = _pose_from_landmarks(
+        problem, hypotheses, _stage_report(report, 0.0, _LANDMARKS_DONE, "Posing from landmarks")
+    )
     if options.silhouette:
         hypotheses = _fit_outline(
-            problem, hypotheses, _told(report, _LANDMARKS_DONE, _OUTLINE_DONE, "Fitting the outline")
+            problem, hypotheses, _stage_report(report, _LANDMARKS_DONE, _OUTLINE_DONE, "Fitting the outline")
         )
     hypotheses, open_age = hypotheses.decided(settings.shapes)
-    hypotheses = _fit_closely(problem, hypotheses, _told(report, _OUTLINE_DONE, 1.0, "Fitting the details"))
+    hypotheses = _fit_closely(problem, hypotheses, _stage_report(report, _OUTLINE_DONE, 1.0, "Fitting the details"))
     return _results(problem, hypotheses, open_age)
 
 
-def _told(report: StageProgress, start: float, end: float, message: str) -> Report:
-    """The report of a stage that lasts from ``start`` to ``end`` of the whole."""
+def _stage_report(report: StageProgress, start: float, end: float, message: str) -> Report:
+    """The report of a stage that lasts from ``start`` to ``end`` of the whole, 0..1."""
     return lambda fraction: report(start + (end - start) * fraction, message)
 
 
-def _part(report: Report, start: float, end: float) -> Report:
-    """The report of what lasts from ``start`` to ``end`` of a stage."""
+def _part_report(report: Report, start: float, end: float) -> Report:
+    """The report of a part that lasts from ``start`` to ``end`` of a stage, 0..1."""
     return lambda fraction: report(start + (end - start) * fraction)
 
 
@@ -190,7 +200,11 @@ def _first_hypotheses(problem: _Problem, further: Sequence[Sequence[Start]]) -> 
         (number, start, group)
         for number, person in enumerate(observed.people)
         for start in [
-            landmark_start(world_landmarks(person, observed.camera), observed.model.landmarks.template),
+            landmark_start(
+                world_landmarks(person, observed.camera),
+                observed.model.landmarks.template,
+                settings=problem.settings.starts,
+            ),
             *(Start("lifter", lifted.orient, lifted.pose) for lifted in observed.lifted[number : number + 1]),
             *further[number],
         ]
@@ -215,13 +229,13 @@ def _pose_from_landmarks(problem: _Problem, hypotheses: Hypotheses, report: Repo
     steps = [settings.place_steps, settings.search_steps, settings.landmark_steps]
     steps = [count // (2 if problem.options.fast else 1) for count in steps]
     ends = np.cumsum([0, *steps]) / sum(steps)
-    reports = [_part(report, float(start), float(end)) for start, end in itertools.pairwise(ends)]
+    reports = [_part_report(report, float(start), float(end)) for start, end in itertools.pairwise(ends)]
     state = _placed(search, hypotheses.state)
     free = only(ORIENT, BETAS, TRANSL)
     state, _ = problem.minimised(search, state, steps[0], free=free, report=reports[0])
     state, damping = problem.minimised(search, state, steps[1], report=reports[1])
     state, _ = problem.minimised(narrow, state, steps[2], damping, report=reports[2])
-    fitted = _judged(problem, narrow, hypotheses, state)
+    fitted = _with_costs(problem, narrow, hypotheses, state)
     return fitted.best(lambda owner, start, group: (owner, group), within=settings.far_behind)
 
 
@@ -238,22 +252,22 @@ def _fit_outline(problem: _Problem, hypotheses: Hypotheses, report: Report) -> H
     """Draw the outlines of all hypotheses to their masks."""
     objective = problem.objective(hypotheses).at(Stage.OUTLINE)
     steps = problem.settings.outline_steps[problem.options.fast]
-    objective, state = _drawn(problem, objective, hypotheses.state, steps, report)
-    return _judged(problem, objective, hypotheses, state)
+    objective, state = _paired_steps(problem, objective, hypotheses.state, steps, report)
+    return _with_costs(problem, objective, hypotheses, state)
 
 
 def _fit_closely(problem: _Problem, hypotheses: Hypotheses, report: Report) -> Hypotheses:
     """The last steps: close to the picture, true to the shape and the directions in space found so far."""
     objective = problem.objective(hypotheses).at(Stage.CLOSE).held(hypotheses.state)
     steps = problem.settings.close_steps[problem.options.fast]
-    _, state = _drawn(problem, objective, hypotheses.state, steps, report)
+    _, state = _paired_steps(problem, objective, hypotheses.state, steps, report)
     return replace(hypotheses, state=state)
 
 
-def _drawn(
+def _paired_steps(
     problem: _Problem, objective: Objective, state: State, steps: int, report: Report
 ) -> tuple[Objective, State]:
-    """Steps with body points and mask pixels paired anew before each, and the objective paired after the last."""
+    """Take steps with body points and mask pixels paired anew before each; the objective is paired after the last."""
     damping = None
     for number in range(steps):
         objective = objective.paired(state)
@@ -262,8 +276,8 @@ def _drawn(
     return objective.paired(state), state
 
 
-def _judged(problem: _Problem, objective: Objective, hypotheses: Hypotheses, state: State) -> Hypotheses:
-    """The hypotheses, fitted, with what each costs: Laplace's approximation of minus the log probability of the
+def _with_costs(problem: _Problem, objective: Objective, hypotheses: Hypotheses, state: State) -> Hypotheses:
+    """The fitted hypotheses with their costs, nats: Laplace's approximation of minus the log probability of the
     evidence.
 
     Without the Hessian's determinant, a group as various as children could never win against one as uniform as men.
@@ -285,7 +299,7 @@ def _results(problem: _Problem, hypotheses: Hypotheses, open_age: Collection[int
     orient = rotations.log(state.orient)
     fits = []
     for i, person in enumerate(observed.people):
-        judged = quality(person, pixels[i], observed.camera, hypotheses.groups[i])
+        judged = quality(person, pixels[i], observed.camera, hypotheses.groups[i], problem.settings.report)
         parameters = BodyParameters(
             betas=state.betas[i].astype(np.float32),
             global_orient=orient[i].astype(np.float32),

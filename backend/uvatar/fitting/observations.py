@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
-from uvatar.data.face import FACE_OF_BODY_LANDMARK
+from uvatar.data.face import FACE_OF_BODY_LANDMARK, FACE_SCORE
 from uvatar.data.landmarks import ANKLES, HEELS, HIPS, KNEES, SHOULDERS, TOES
 from uvatar.data.person import Person
 from uvatar.fitting.chain import State
@@ -21,7 +21,6 @@ from uvatar.geometry import rotations
 # BlazePose bends nearly straight knees: seen at (first row), they are really at (second row), medians over rendered
 # people, radians.
 KNEE_SEEN, KNEE_TRUE = np.radians([[0, 20, 30, 40, 50, 60, 180], [0, 3, 12, 26, 38, 52, 180]])
-FACE_SCORE = 0.5  # score from which the face mesh is believed
 SEEN = 0.5  # visibility from which a landmark counts as seen
 
 

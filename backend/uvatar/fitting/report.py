@@ -15,8 +15,6 @@ from uvatar.data.person import Person
 from uvatar.fitting.observations import SEEN, image_landmarks, inside_photo
 from uvatar.fitting.shape import CHILD_NOTE, ShapeGroup
 
-# Of the box side: median error of a useless fit, 95th percentile that deserves a note.
-GOOD_ERROR, BAD_TAIL = 0.03, 0.05
 LIMBS = {
     "head": HEAD,
     "left arm": [Landmark.LEFT_ELBOW, Landmark.LEFT_WRIST],
@@ -24,12 +22,36 @@ LIMBS = {
     "left leg": [Landmark.LEFT_KNEE, Landmark.LEFT_ANKLE],
     "right leg": [Landmark.RIGHT_KNEE, Landmark.RIGHT_ANKLE],
 }
-UNCLEAR = 0.75  # likelihood below which the artist should look twice
-ODD_OUTLINE = 0.55  # overlap (IoU) of body and mask, below that of nearly everybody who is found where they are
-NO_OUTLINE = 0.25  # overlap that is worth nothing
-ENOUGH_SEEN = 0.05  # share of the texels; a head and shoulders show more
-LEAST_SEEN = 0.005  # share of the texels below which an avatar shows nothing of the photo
-SMALL = 100  # pixels of the box side below which pose and texture are rough
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """Tuned numbers of the judgement (docs/confidence.md). Where nothing is said of how a number was
+    chosen, that is not recorded.
+
+    Attributes:
+        error: median landmark error, as a share of the box side, that leaves a fit 1/e of its confidence.
+        tail: 95th percentile of the landmark errors, as a share of the box side, that deserves a note.
+        unclear: likelihood of being a person below which you should look twice.
+        odd_outline: overlap (IoU) of body and mask that deserves a note below: nearly everybody who is found where they
+            are overlaps more.
+        no_outline: overlap that is worth nothing.
+        enough_seen: share of the texels from which as much is seen as can be expected: a head and shoulders show more.
+        least_seen: share of the texels below which an avatar shows nothing of the photo.
+        small: pixels of the box side below which pose and texture are rough.
+    """
+
+    error: float = 0.03
+    tail: float = 0.05
+    unclear: float = 0.75
+    odd_outline: float = 0.55
+    no_outline: float = 0.25
+    enough_seen: float = 0.05
+    least_seen: float = 0.005
+    small: float = 100
+
+
+DEFAULT_SETTINGS = ReportSettings()
 
 
 @dataclass(frozen=True)
@@ -42,21 +64,36 @@ class Quality:
     notes: tuple[str, ...]
 
 
-def quality(person: Person, pixels: Floats, camera: Camera, group: ShapeGroup) -> Quality:
-    """Judge a body whose landmarks project to ``pixels`` (33, 2); only landmarks seen inside the photo are compared."""
+def quality(
+    person: Person,
+    pixels: Floats,
+    camera: Camera,
+    group: ShapeGroup,
+    settings: ReportSettings = DEFAULT_SETTINGS,
+) -> Quality:
+    """Judge a fitted body. Only landmarks that are seen inside the photo are compared.
+
+    Args:
+        person: what perception found.
+        pixels: (33, 2) where the body's landmarks project in the photo.
+        camera: the photo's.
+        group: of people whose shapes the body was drawn towards.
+        settings: tuned numbers.
+    """
     inside = inside_photo(person.landmarks[:, :2], camera)
     seen = inside & (person.landmarks[:, 2] > SEEN)
     errors = np.linalg.norm(pixels - image_landmarks(person)[:, :2], axis=-1)[seen] / person.side
     median, tail = (float(np.percentile(errors, q)) for q in (50, 95)) if len(errors) else (1.0, 1.0)
     trust = float((person.landmarks[:, 2] * inside).mean())
-    return Quality(
-        median, tail, sureness(person.likelihood, trust, median), tuple(_notes(person, seen, inside, tail, group))
-    )
+    notes = _limb_notes(seen, inside)
+    if group.name == "child":
+        notes.append(CHILD_NOTE)
+    notes += _doubts(person, tail, settings)
+    return Quality(median, tail, fit_confidence(person.likelihood, trust, median, settings), tuple(notes))
 
 
-def _notes(
-    person: Person, seen: NDArray[np.bool_], inside: NDArray[np.bool_], tail: float, group: ShapeGroup
-) -> list[str]:
+def _limb_notes(seen: NDArray[np.bool_], inside: NDArray[np.bool_]) -> list[str]:
+    """Sentences about limbs of which no landmark (33,) is seen."""
     notes = []
     outside = [name for name, points in LIMBS.items() if not inside[points].any()]
     hidden = [name for name, points in LIMBS.items() if name not in outside and not seen[points].any()]
@@ -64,45 +101,54 @@ def _notes(
         notes.append(f"Outside the photo: {', '.join(outside)}. Unseen parts have a typical pose.")
     if hidden:
         notes.append(f"Hidden, given a typical pose: {', '.join(hidden)}.")
-    if group.name == "child":
-        notes.append(CHILD_NOTE)
-    if person.likelihood < UNCLEAR:
+    return notes
+
+
+def _doubts(person: Person, tail: float, settings: ReportSettings) -> list[str]:
+    """Sentences about what may be wrong; ``tail``: 95th percentile of the landmark errors, share of the box side."""
+    notes = []
+    if person.likelihood < settings.unclear:
         notes.append("It is uncertain whether this is a person, or how they stand: check the overlay.")
-    if tail > BAD_TAIL:
+    if tail > settings.tail:
         notes.append("Some joints do not match the photo: check the overlay.")
-    if person.side < SMALL:
+    if person.side < settings.small:
         notes.append("Small in the photo: pose and texture are rough.")
     return notes
 
 
-def sureness(likelihood: float, visible: float, error: float) -> float:
-    """0..1: how sure a fit is before mask and texture are known.
+def fit_confidence(
+    likelihood: float, visible: float, error: float, settings: ReportSettings = DEFAULT_SETTINGS
+) -> float:
+    """How sure a fit is, 0..1, before mask and texture are known.
 
     Args:
-        likelihood: that it is a person who is where the landmarks say.
-        visible: mean visibility of the landmarks, those outside the photo counting as hidden.
+        likelihood: 0..1, that it is a person who is where the landmarks say.
+        visible: mean visibility of the landmarks, 0..1, those outside the photo counting as hidden.
         error: median distance of the body from the landmarks, as a share of the box side.
+        settings: tuned numbers.
     """
-    return likelihood * visible * float(np.exp(-((error / GOOD_ERROR) ** 2)))
+    return likelihood * visible * float(np.exp(-((error / settings.error) ** 2)))
 
 
-def shown_share(outline: float, texels_seen: float) -> float:
-    """0..1: what the finished avatar leaves of the fit's confidence (arguments as for `finished`)."""
+def shown_share(outline: float, texels_seen: float, settings: ReportSettings = DEFAULT_SETTINGS) -> float:
+    """What the finished avatar leaves of the fit's confidence, 0..1; arguments as for `finished`."""
     overlap = 0.0 if np.isnan(outline) else outline
-    agreement = float(np.clip((overlap - NO_OUTLINE) / (ODD_OUTLINE - NO_OUTLINE), 0, 1))
-    return agreement * float(np.clip(texels_seen / ENOUGH_SEEN, 0, 1))
+    least, enough = settings.no_outline, settings.odd_outline
+    agreement = float(np.clip((overlap - least) / (enough - least), 0, 1))
+    return agreement * float(np.clip(texels_seen / settings.enough_seen, 0, 1))
 
 
-def finished(fit: Fit, outline: float, texels_seen: float) -> Fit:
-    """The fit with the confidence that all stages together give, and a remark where body and mask do not agree.
+def finished(fit: Fit, outline: float, texels_seen: float, settings: ReportSettings = DEFAULT_SETTINGS) -> Fit:
+    """The fit with the confidence that all stages together give, and a note if body and mask do not agree.
 
     Args:
+        fit: with the confidence that `quality` gave it.
         outline: overlap (IoU) of the body, clothing included, and the person's mask; NaN where neither is seen.
         texels_seen: share of the texels that a photo shows.
+        settings: tuned numbers.
     """
-    odd = (
-        ()
-        if outline >= ODD_OUTLINE
-        else ("The body's outline does not match the person in the photo: check the overlay.",)
-    )
-    return replace(fit, confidence=fit.confidence * shown_share(outline, texels_seen), notes=fit.notes + odd)
+    notes = fit.notes
+    if not outline >= settings.odd_outline:  # nor NaN
+        notes = (*notes, "The body's outline does not match the person in the photo: check the overlay.")
+    confidence = fit.confidence * shown_share(outline, texels_seen, settings)
+    return replace(fit, confidence=confidence, notes=notes)

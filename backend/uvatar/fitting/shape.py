@@ -29,8 +29,9 @@ class ShapeSettings:
             more says little. Of 90 people in real photos whose legs are seen, thirteen win by 1.0 to 9.6 %, children of
             up to about ten all of them; six by up to 0.5 %: a boy of about twelve, and five youths and grown-ups
             (skaters, skiers, a woman at a desk).
-        male_share: of the mean adult's shape: up to here the chest stays flat.
-        gender_variance: of the adults' step from the female to the male mean.
+        male_share: of the mean adult's shape; the rest is female. It was chosen so that the chest just stays flat.
+        gender_variance: of the adults' step from the female to the male mean, in units of that step. How it was chosen
+            is not recorded.
         least_variance: of a beta, so that every covariance can be inverted.
     """
 

@@ -15,7 +15,7 @@ from uvatar.fitting.objective import Objective
 
 @dataclass(frozen=True)
 class SolverSettings:
-    """Tuned numbers of the solver.
+    """Tuned numbers of the solver. How they were chosen is not recorded.
 
     Attributes:
         most_rotation: radians that a joint may rotate in one step: axis-angles are only nearly linear.

@@ -1,4 +1,4 @@
-"""People, landmarks and masks of a photo, from pretrained models with permissive licences."""
+"""Finds people, landmarks and masks in a photo, with pretrained models under permissive licences."""
 
 from uvatar.data.person import Hand, Person
 from uvatar.perception.perception import Perception

@@ -1,6 +1,4 @@
-"""Human annotations in COCO's format, and how well a person found agrees with one: the independent yardstick of
-perception.
-"""
+"""Human annotations in COCO's format, and the agreement of found people with them: perception's independent measure."""
 
 from __future__ import annotations
 
@@ -29,8 +27,8 @@ class Annotation:
     Attributes:
         file: name of the photo.
         full_body: head to ankle visible, 200 px or taller.
-        box: (4,) x0, y0, x1, y1 pixels.
-        keypoints: (17, 3) x, y, flag in COCO's order; flag 2 visible, 1 hidden, 0 not annotated.
+        box: (4,) x0, y0, x1, y1, pixels.
+        keypoints: (17, 3) x, y, flag in COCO's order; flags are 2 visible, 1 hidden, 0 not annotated.
         outline: polygons, each (N, 2) pixels.
     """
 
@@ -46,7 +44,7 @@ class Annotation:
         return float(np.max(self.box[2:] - self.box[:2]))
 
     def mask(self, width: int, height: int) -> NDArray[np.bool_]:
-        """(H, W) inside of the outline."""
+        """(H, W) true inside the outline."""
         canvas = np.zeros((height, width), np.uint8)
         for polygon in self.outline:
             cv2.fillPoly(canvas, [np.round(polygon * 16 - 8).astype(np.int32)], [1.0], shift=4)
@@ -75,7 +73,7 @@ def read_annotations(folder: Path) -> list[Annotation]:
 
 
 def keypoint_errors(points: Floats, annotation: Annotation) -> NDArray[np.float32]:
-    """Distances of (17, 2) points from the visible keypoints as parts of the box side; (number visible,)."""
+    """Distances of points (17, 2) from the K visible keypoints, as shares of the box side; (K,)."""
     visible = annotation.keypoints[:, 2] == VISIBLE
     errors: NDArray[np.float32] = (
         np.linalg.norm(points[visible] - annotation.keypoints[visible, :2], axis=1) / annotation.side
@@ -93,10 +91,10 @@ def mask_iou(person: Person, annotation: Annotation, width: int, height: int) ->
 
 
 def match(people: list[Person], annotation: Annotation) -> Person | None:
-    """The found person that the annotation is of, or None if nobody fits.
+    """The found person that the annotation describes; None if nobody matches.
 
-    Somebody fits whose box overlaps the annotated one by half (IoU), or whose landmarks lie within a tenth of the box
-    side for half of the visible keypoints; of several the one with the smallest median keypoint error.
+    A person matches if their box overlaps the annotated one with an IoU of one half, or if half of the visible
+    keypoints are within a tenth of the box side. Of several, the one with the smallest median keypoint error is taken.
     """
 
     def error(person: Person) -> float:

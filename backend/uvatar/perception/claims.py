@@ -1,9 +1,9 @@
 """Assigns contested mask regions to people, using the pose model's claims.
 
-The pose model looks at one person at a time. Beside a neighbour it claims the neighbour's arm or sleeve as surely as
-what is its own, and where one person's arm is hidden it takes the nearest arm for it. Thin gaps between people it
-overlooks. What only one person claims is certain, and so is what nobody claims: they tell the colours of that person
-and of the background thereabouts, and by these the rest is given out.
+The pose model looks at one person at a time. It claims a neighbour's arm or sleeve as confidently as the person's own,
+mistakes the nearest arm for one that is hidden, and overlooks thin gaps between people. Pixels that only one person
+claims are certain, and so are pixels that nobody claims. These give the local colours of each person and of the
+background, by which the remaining pixels are assigned.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from uvatar.perception.pose import Pose
 
 # Shoulder, elbow, wrist and the hand's landmarks of the left and the right arm.
 ARMS = [list(arm) for arm in zip(SHOULDERS, ELBOWS, WRISTS, PINKIES, INDICES, THUMBS, strict=True)]
-SAME_ARM = 0.35  # elbows and wrists nearer than this part of the longer forearm: one arm, found twice
+SAME_ARM = 0.35  # if elbows and wrists are nearer than this share of the longer forearm, one arm was found twice
 UNEQUAL = 2.0  # how much a difference in length between a person's arms counts against a claim
-SURER = 0.05  # claims nearer than this are equal
-BORROWED = 0.4  # visibility, at most, of an arm that belongs to somebody else
+SURER = 0.05  # claims that differ by less than this are equal
+BORROWED = 0.4  # maximum visibility of an arm that belongs to somebody else
 
-SURE = 2.0  # log odds from which on a claim is certain, and below minus which nobody else has one
-FEW = 50  # pixels: so few certain ones tell nothing about a person's colours
+SURE = 2.0  # log odds above which a claim is certain, and below the negative of which there is none
+FEW = 50  # fewer certain pixels than this say nothing about a person's colours
 SAMPLES = 4000
 NEIGHBOURS = 6
-PLACE = 0.15  # Lab units per pixel of the grid: how much farther off a similar colour may be
-COLOUR = 6.0  # Lab units: a colour that is so much nearer to one person's is that person's
+PLACE = 0.15  # Lab units per pixel of the grid: how much distance in the picture counts against distance in colour
+COLOUR = 6.0  # Lab units: a colour that is this much nearer to one person's colours is that person's
 COLOUR_ODDS = 3.0
-WEAK = 9.0  # log odds up to which colours may tell that there is nobody
+WEAK = 9.0  # log odds up to which colours may overrule a claim in favour of the background
 BACKGROUND_ODDS = 8.0
-CLAIM_ODDS = 2.0  # the model's own odds count so much at most: it is sure of either
+CLAIM_ODDS = 2.0  # limit of the model's own odds, which are high for either person
 
 
 def without_borrowed_arms(poses: list[Pose]) -> list[Pose]:
-    """The poses with little visibility (below one half) for arms that are a neighbour's, found again from beside.
+    """Lower the visibility (below one half) of arms that belong to a neighbour.
 
-    Of two arms in one place the one stays whose elbow and wrist are seen more certainly, and that is as long as the
-    other arm of the same person; where that does not tell, both stay.
+    Of two arms in the same place, the one is kept whose elbow and wrist are more certain, and whose length is that of
+    the same person's other arm. If this does not decide, both are kept.
     """
     visibility = [pose.landmarks[:, 2].copy() for pose in poses]
     for a, b in combinations(range(len(poses)), 2):
@@ -67,7 +67,7 @@ def _joints(pose: Pose, side: int) -> NDArray[np.float32]:
 
 
 def _arm_claim(pose: Pose, side: int) -> float:
-    """How certain it is that an arm is the person's own, about 0..1."""
+    """How likely an arm is the person's own, about 0..1."""
     own, other = (
         float(np.linalg.norm(np.diff(_joints(pose, which)[:, :2], axis=0), axis=1).sum()) for which in (side, 1 - side)
     )
@@ -86,7 +86,8 @@ def contested_odds(
 
     Args:
         guide: (h, w, 3) colours in [0, 1].
-        own, other: (h, w) log odds of either person; third: the highest of all further people.
+        own, other: (h, w) log odds of either person.
+        third: (h, w) the highest log odds of all further people.
         own_arms, other_arms: (h, w) log odds that the landmarks of their arms add.
     """
     contested = (own + own_arms > 0) & (other + other_arms > 0)
@@ -105,11 +106,12 @@ def contested_odds(
 def background_odds(
     guide: NDArray[np.float32], own: NDArray[np.float32], rivals: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Log odds (h, w) by colour of a person against the background where the claim is a weak one; 0 elsewhere.
+    """Log odds (h, w), by colour, of a person against the background where the claim is weak; 0 elsewhere.
 
     Args:
         guide: (h, w, 3) colours in [0, 1].
-        own: (h, w) log odds of the person; rivals: the highest of all others.
+        own: (h, w) log odds of the person.
+        rivals: (h, w) the highest log odds of all others.
     """
     odds = np.zeros(own.shape, np.float32)
     asked = (np.abs(own) < WEAK) & (rivals < 0)
@@ -124,16 +126,14 @@ def _away_from_edges(area: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _sure(odds: NDArray[np.float32], rivals: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where one person is certain and away from everything else."""
+    """Where one person is certain, away from edges and from all others."""
     return _away_from_edges((odds > SURE) & (rivals < -SURE))
 
 
 def _colour_odds(
     guide: NDArray[np.float32], own: NDArray[np.bool_], other: NDArray[np.bool_], asked: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """(K,) log odds by colour of the K pixels asked about, from the nearest certain pixels of either person in colour
-    and place.
-    """
+    """(K,) log odds of the K pixels asked about, from each side's nearest certain pixels in colour and position."""
     if min(np.count_nonzero(own), np.count_nonzero(other)) < FEW:
         return np.zeros(np.count_nonzero(asked), np.float32)
     rows, columns = np.indices(asked.shape, np.float32)

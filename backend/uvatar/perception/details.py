@@ -1,8 +1,8 @@
 """Face mesh and hands of a person whose body landmarks are known.
 
 Models: Kartynnik et al., "Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs", 2019 (478 points with
-irises); Zhang et al., "MediaPipe Hands: On-device Real-time Hand Tracking", 2020.  Both were trained on regions that
-the points of the previous pass define, so each is run twice: on a region from the body, then on its own.
+irises); Zhang et al., "MediaPipe Hands: On-device Real-time Hand Tracking", 2020. Both were trained on regions defined
+by the points of a previous pass, so each is run twice: on a region from the body's landmarks, then on one from its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from uvatar.perception.geometry import Pyramid, Roi
 from uvatar.perception.models import Model, sigmoid
 
 FACE_SIDE, HAND_SIDE = 256, 224
-MIN_FACE, MIN_HAND = 24.0, 16.0  # pixels of the photo across the region: below, there is nothing to see
+MIN_FACE, MIN_HAND = 24.0, 16.0  # least size of the region in pixels of the photo
 MIN_SCORE = 0.5
 MIN_WRIST = 0.3  # visibility
 
@@ -33,10 +33,15 @@ class FaceModel:
         self._model = model
 
     def find(self, photo: Pyramid, landmarks: Floats) -> tuple[NDArray[np.float32] | None, float]:
-        """(478, 2) pixels of the photo, and how certain that is a face, 0..1; None and 0 where no face is seen.
+        """Find the person's face.
 
         Args:
-            landmarks: (33, 3) of the body.
+            photo: the photo.
+            landmarks: (33, 3) the body's landmarks.
+
+        Returns:
+            (478, 2) landmarks in pixels of the photo, and the certainty that this is a face, 0..1; None and 0 if no
+            face is seen.
         """
         eyes, mouth = landmarks[EYES, :2].mean(0), landmarks[MOUTH, :2].mean(0)
         down = mouth - eyes
@@ -49,7 +54,7 @@ class FaceModel:
         across = _across(points)
         points, score = self._look(photo, _roi_around(points, float(np.arctan2(across[1], across[0])), 1.5))
         near = np.hypot(*(points.mean(0) - center)) < 1.5 * height
-        # the mesh model also sees faces on the backs of heads; the body says which eye is on which side
+        # the mesh model also finds faces on the backs of heads; the body's landmarks tell which eye is on which side
         left_eye, right_eye = landmarks[EYES, :2]
         faces_us = float(_across(points) @ (left_eye - right_eye)) > 0
         return (points.astype(np.float32), score) if near and faces_us and score >= MIN_SCORE else (None, 0.0)
@@ -66,11 +71,7 @@ class HandModel:
         self._model = model
 
     def find(self, photo: Pyramid, landmarks: Floats, left: bool) -> Hand | None:
-        """The person's left or right hand, or None if it is not seen.
-
-        Args:
-            landmarks: (33, 3) of the body.
-        """
+        """The person's left or right hand; None if it is not seen. ``landmarks`` (33, 3) are the body's."""
         side = 0 if left else 1
         wrist, little, index = landmarks[[WRISTS[side], PINKIES[side], INDICES[side]]]
         along = (2 * index + little)[:2] / 3 - wrist[:2]
@@ -96,13 +97,13 @@ class HandModel:
 
 
 def _across(points: Floats) -> Floats:
-    """(2,) from the outer corner of the right eye to that of the left one, of a face mesh (478, 2)."""
+    """(2,) vector from the outer corner of the right eye to that of the left eye, of a face mesh (478, 2)."""
     across: Floats = points[FaceLandmark.LEFT_EYE_OUTER] - points[FaceLandmark.RIGHT_EYE_OUTER]
     return across
 
 
 def _palm_roi(points: Floats) -> Roi:
-    """Region of the next pass, of a hand's points (21, 2): fingers up, palm and first finger bones in its middle."""
+    """The region of the next pass for a hand (21, 2): fingers up, palm and first finger bones in the middle."""
     along = points[KNUCKLES].mean(0) - points[HandLandmark.WRIST]
     angle = float(np.arctan2(along[0], -along[1]))
     roi = _roi_around(points[STEADY_HAND_LANDMARKS], angle, 2.0)

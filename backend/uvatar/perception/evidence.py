@@ -1,20 +1,19 @@
-"""A second opinion on every detection: is it a person, and are they where the landmarks say?
+"""A check of every detection: is it a person, and is the person where the landmarks are?
 
-The detector takes horses, hats and dinosaurs for people, and the landmark model fits a whole body to whatever it is
-shown: to a horse, upside down, or to a shirt, the head on the collar. What gives them away, alone and in sum:
+The detector mistakes horses, hats and dinosaurs for people, and the landmark model fits a whole body to whatever it is
+given: to a horse, upside down, or to a shirt, with the head on the collar. The following evidence is combined:
 
-- *support*: the landmarks' heatmaps have their peaks where the landmarks are, if somebody is there; a guessed pose has
-  none;
-- the *mirror image*: of people the model says the same when it sees them mirrored; a guess falls out otherwise;
-- the *detector's other classes*: an animal or teddy bear found in the same box;
-- how far the *segmentation* fills the detected box, and whether the trunk is *upright*.
+- *support*: for a person, the landmarks' heatmaps have peaks where the landmarks are; for a guessed pose they do not;
+- the *mirror image*: for a person, the model gives the same landmarks in the mirrored picture; for a guess, others;
+- the *detector's other classes*: an animal or a teddy bear found in the same box;
+- how well the *segmentation* fills the detected box, and whether the trunk is *upright*.
 
-The detector's own score and the face model's were tried too and brought nothing beside these.
+The detector's own score and the face model's add nothing to these.
 
-Legs alone are nobody either, however well they are seen: nearly all of the avatar would be made up
+Legs alone do not count as a person, however well they are seen, since nearly all of the avatar would be invented
 (`upper_body_inside`).
 
-`WEIGHTS` are those of a logistic regression, made by ``tools/confidence.py`` (docs/confidence.md says of what).
+`WEIGHTS` are those of a logistic regression, fitted by ``tools/confidence.py`` to the data in docs/confidence.md.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class PersonEvidence:
 
     Attributes:
         rival: the detector's certainty that the box holds an animal or a teddy bear.
-        presence: the landmark model's certainty that its region holds a person, the lower one of both passes.
+        presence: the landmark model's certainty that its region holds a person, the lower of the two passes.
         support: mean support of the landmarks inside the photo.
         apart: median distance between the landmarks and those of the mirror image, as a share of their extent.
         box: overlap (IoU) of the segmentation's box and the detected one.
@@ -54,8 +53,14 @@ class PersonEvidence:
 
     @classmethod
     def of(cls, pose: Pose, again: Pose, size: tuple[int, int], box: Floats, rival: float) -> PersonEvidence:
-        """The evidence of a pose and of ``again``, the same region seen mirrored, in a photo of ``size`` (width,
-        height).
+        """Collect the evidence for a detection.
+
+        Args:
+            pose: the pose.
+            again: the pose of the same region in the mirrored picture.
+            size: width and height of the photo.
+            box: (4,) the detected box, pixels.
+            rival: see `PersonEvidence`.
         """
         points = pose.landmarks[:, :2]
         inside = np.all((points >= 0) & (points <= size), axis=1)
@@ -74,36 +79,37 @@ class PersonEvidence:
 
 FEATURES = ("one", "rival", "presence", "support", "apart", "box", "upright")
 WEIGHTS = (-10.01, -3.52, 1.69, 5.30, 0.86, 3.36, 0.59)
-POSSIBLE = 0.1  # from which likelihood on it is said that somebody was left out; below lie horses, hats and pumpkins
-# from which likelihood on somebody is a person: at the fitted half's bend between things let in and people lost
+POSSIBLE = 0.1  # likelihood above which a left-out person is mentioned; below are horses, hats and pumpkins
+# likelihood above which a detection is a person: where, on the fitted half, accepted things and lost people balance
 LIKELY = 0.6
-# People are seldom alone: where a photo certainly shows somebody, others need less evidence. Pictures of things show
-# nobody certain. The lower limit lies between what were people found twice (.06 at most) and a player seen in the
-# middle of a leap (.21) in photos of groups.
+# People are seldom alone: if a photo certainly shows somebody, others need less evidence. Pictures of things show
+# nobody certain. In photos of groups, the lower limit lies between people who were found twice (.06 at most) and a
+# player in the middle of a leap (.21).
 CERTAIN, LIKELY_IN_COMPANY = 0.9, 0.15
-# Between two who stand close the detector can see a third made of them both, whose likelihood OpenCV 5 raises to .37:
-# surer people's boxes cover .94 of that one's, at most .77 of those of people who are there (three photos of groups).
+# Between two people who stand close together the detector can find a third, made of both, whose likelihood is up to .37
+# with OpenCV 5: more certain people's boxes cover .94 of its box, but at most .77 of real people's (three group
+# photos).
 COVERED = 0.85
 
 
 def features(evidence: PersonEvidence) -> NDArray[np.float64]:
-    """The evidence as the regression takes it: one number for each of `FEATURES`."""
+    """The regression's input: one number for each of `FEATURES`."""
     apart = -np.log(max(evidence.apart, 0.01))
     return np.array([1.0, evidence.rival, evidence.presence, evidence.support, apart, evidence.box, evidence.upright])
 
 
 def likelihood(evidence: PersonEvidence) -> float:
-    """0..1: how likely it is a person whose landmarks lie where the photo shows them."""
+    """How likely this is a person whose landmarks are in the right places, 0..1."""
     return float(1 / (1 + np.exp(-features(evidence) @ WEIGHTS)))
 
 
 def likely_enough(likelihoods: NDArray[np.float64], boxes: Floats, least: float = LIKELY) -> NDArray[np.bool_]:
-    """(N,) which of a photo's detections are people.
+    """Which of a photo's detections are people, (N,).
 
     Args:
-        likelihoods: (N,) as `likelihood`.
+        likelihoods: (N,) from `likelihood`.
         boxes: (N, 4) left, top, right, bottom, pixels.
-        least: the likelihood that somebody alone must have.
+        least: the likelihood that a person alone in a photo must have.
     """
     enough = likelihoods >= least
     if likelihoods.max(initial=0.0) >= CERTAIN:
@@ -127,8 +133,6 @@ def covered(box: Floats, others: Floats) -> float:
 
 
 def upper_body_inside(landmarks: Floats, size: tuple[int, int]) -> bool:
-    """Whether a photo of ``size`` (width, height) shows anything of the head or the arms of landmarks (33, 2 or more),
-    pixels.
-    """
+    """Whether any landmark (33, 2 or more), pixels, of head or arms lies inside a photo of ``size`` (width, height)."""
     points = landmarks[UPPER, :2]
     return bool(np.any(np.all((points >= 0) & (points <= size), axis=1)))

@@ -59,7 +59,7 @@ class Roi:
 
 
 class Pyramid:
-    """A photo and its halvings, made when first needed, so that far reduced crops neither alias nor cost."""
+    """A photo and its half-size versions, made when first needed, so that small crops are fast and free of aliasing."""
 
     def __init__(self, pixels: NDArray[np.uint8]) -> None:
         self._levels = [pixels]
@@ -75,14 +75,14 @@ class Pyramid:
         return self._levels[min(wanted, len(self._levels) - 1)]
 
     def crop(self, roi: Roi, side: int, border: int = cv2.BORDER_CONSTANT) -> NDArray[np.uint8]:
-        """(side, side, 3) picture of the region; ``border`` says what fills the part outside the photo."""
+        """(side, side, 3) picture of the region; ``border`` is OpenCV's mode for the part outside the photo."""
         return self.warp(roi.matrix(side), (side, side), border)
 
     def warp(self, matrix: Floats, size: tuple[int, int], border: int = cv2.BORDER_CONSTANT) -> NDArray[np.uint8]:
         """Picture of ``size`` (width, height) whose points lie at ``matrix`` (2, 3) @ point in the photo."""
         level = self.level(float(np.linalg.norm(matrix[:, 0])))
         reduced = matrix * (np.array([level.shape[1] / self.width, level.shape[0] / self.height])[:, None])
-        # cv2 counts pixels from their centres, everything here from the corner
+        # cv2 has the origin at the first pixel's centre, this module at its corner
         reduced[:, 2] += reduced[:, :2] @ [0.5, 0.5] - 0.5
         crop = cv2.warpAffine(level, reduced, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border)
         return crop.astype(np.uint8, copy=False)

@@ -1,4 +1,4 @@
-"""Heads that the photo does not show: the landmark model always finds one, if need be on the collar."""
+"""Heads outside the photo, for which the landmark model gives a position inside it, for example on the collar."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ from uvatar.perception.pose import Pose
 
 HEIGHT = 0.36  # of the trunk's length: how far above the shoulders the middle of the head is
 SHOULDER_WIDTHS = 1.2  # so many make a trunk where it is foreshortened
-CERTAIN = 0.75  # support from which on the head's points are believed, whatever the trunk says
+CERTAIN = 0.75  # support above which the head's landmarks are trusted, whatever the trunk suggests
 UNSEEN = 0.1  # visibility of a head outside the photo
 
 
 def head_outside(pose: Pose, size: tuple[int, int], face_seen: bool) -> NDArray[np.float64] | None:
-    """Where the middle of the head would be, (2,) pixels, if that is outside a photo of ``size`` (width, height) and
-    nothing speaks for a head inside it, neither the face model nor the landmarks' support; else None.
+    """The likely middle of the head, (2,) pixels, if it is outside the photo; else None.
+
+    None also if there is evidence of a head inside: from the face model, or from the landmarks' support.
+
+    Args:
+        pose: the person's pose.
+        size: width and height of the photo.
+        face_seen: whether the face model found a face.
     """
     points = pose.landmarks[:, :2].astype(float)
     left, right = points[SHOULDERS]
@@ -29,7 +35,7 @@ def head_outside(pose: Pose, size: tuple[int, int], face_seen: bool) -> NDArray[
 
 
 def with_head_at(landmarks: NDArray[np.float32], middle: Floats) -> NDArray[np.float32]:
-    """(33, 3) landmarks with those of the head moved so that their middle is at ``middle``, and hardly visible."""
+    """(33, 3) landmarks with the head's moved so that their middle is at ``middle``, with low visibility."""
     moved = landmarks.copy()
     moved[FACE, :2] += (middle - moved[FACE, :2].mean(0)).astype(np.float32)
     moved[FACE, 2] = np.minimum(moved[FACE, 2], UNSEEN)
@@ -37,9 +43,7 @@ def with_head_at(landmarks: NDArray[np.float32], middle: Floats) -> NDArray[np.f
 
 
 def with_head_upright(world: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(33, 3) world landmarks with those of the head moved to where they are on somebody who holds it straight above
-    the trunk.
-    """
+    """(33, 3) world landmarks with the head's moved to where they are if the head is straight above the trunk."""
     moved = world.copy()
     up = world[SHOULDERS].mean(0) - world[HIPS].mean(0)
     moved[FACE] += world[SHOULDERS].mean(0) + HEIGHT * up - world[FACE].mean(0)

@@ -1,4 +1,4 @@
-"""From the pose model's coarse segmentations to masks at photo resolution that do not overlap."""
+"""Turns the pose model's coarse segmentations into masks at the photo's resolution that do not overlap."""
 
 from __future__ import annotations
 
@@ -33,32 +33,33 @@ GRID = 2 * LANDMARK_SIDE
 OUTSIDE = -50.0
 FILTER_RADIUS = 6
 FILTER_EPSILON = 1e-4
-HAZE = 0.2  # the filter spreads a little beyond the outline and into the person: less than this is nothing
+HAZE = 0.2  # smaller values count as 0 (and larger than 1 - HAZE as 1), because the filter spreads across the outline
 WINDOW_MARGIN = 0.05
 MIN_HOLE = 0.002
 MIN_PIECE = 0.02
-STRAY = 0.03  # of the landmarks' extent: farther from the person's mask, a landmark is hidden or wrong
+STRAY = 0.03  # share of the landmarks' extent; a landmark farther than this from the person's mask is hidden or wrong
 # The bones of both arms, to the index finger.
 ARMS = [bone for arm in zip(SHOULDERS, ELBOWS, WRISTS, INDICES, strict=True) for bone in pairwise(arm)]
-ARM_RADIUS = 0.09  # of the trunk's length, with a sleeve
-ARM_ODDS = 4.0  # log odds that an arm seen here adds to its owner's
+ARM_RADIUS = 0.09  # share of the trunk's length, with a sleeve
+ARM_ODDS = 4.0  # log odds that a visible arm adds to those of its owner
 # Hands with their wrists, feet with their ankles.
 LIMB_ENDS = [
     list(end)
     for pairs in ((WRISTS, PINKIES, INDICES, THUMBS), (ANKLES, HEELS, TOES))
     for end in zip(*pairs, strict=True)
 ]
-DOUBT = 0.4  # times the visibility of such a landmark
+DOUBT = 0.4  # factor on the visibility of a doubtful landmark
 
 
 Window = tuple[int, int, int, int]
 
 
 def person_masks(photo: Pyramid, poses: list[Pose]) -> list[tuple[Window, NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Masks of all people of a photo, sharpened along the photo's edges and resolved against each other.
+    """Masks of all people in a photo, aligned with the photo's edges and without overlaps.
 
     Returns:
-        per pose: window (x0, y0, x1, y1) in the photo, (y1-y0, x1-x0) uint8 of this person, the same of all others.
+        for each pose: the window (x0, y0, x1, y1) in the photo, the person's mask (y1 - y0, x1 - x0), uint8, and the
+        mask of all others in the window.
     """
     windows = [_window(pose, photo.width, photo.height) for pose in poses]
     masks = [_refined(photo, poses, index, window) for index, window in enumerate(windows)]
@@ -70,9 +71,7 @@ def person_masks(photo: Pyramid, poses: list[Pose]) -> list[tuple[Window, NDArra
 
 
 def logits_in(pose: Pose, matrix: Floats, size: tuple[int, int]) -> NDArray[np.float32]:
-    """A pose's log odds on a grid of ``size`` (width, height) whose points lie at ``matrix`` (2, 3) @ point in the
-    photo.
-    """
+    """A pose's log odds on a grid of ``size`` (width, height); ``matrix`` (2, 3) maps its points to the photo."""
     to_crop = cv2.invertAffineTransform(pose.roi.matrix(LANDMARK_SIDE))
     joined = np.column_stack([to_crop[:, :2] @ matrix[:, :2], to_crop[:, :2] @ matrix[:, 2] + to_crop[:, 2]])
     joined[:, 2] += joined[:, :2] @ [0.5, 0.5] - 0.5
@@ -84,9 +83,7 @@ def logits_in(pose: Pose, matrix: Floats, size: tuple[int, int]) -> NDArray[np.f
 
 
 def _window(pose: Pose, width: int, height: int) -> Window:
-    """The part of the photo that holds everything of the person: mask and landmarks inside the photo, and some
-    margin.
-    """
+    """The part of the photo that contains the person's mask and the landmarks inside the photo, with a margin."""
     rows, columns = np.nonzero(pose.logits > -2.0)
     points = pose.roi.to_photo(np.column_stack([columns, rows]) + 0.5, LANDMARK_SIDE)
     points = np.concatenate([points, pose.landmarks[:, :2]])
@@ -99,7 +96,7 @@ def _window(pose: Pose, width: int, height: int) -> Window:
 
 
 def _refined(photo: Pyramid, poses: list[Pose], index: int, window: Window) -> NDArray[np.uint8]:
-    """One person's mask over its window: coarse odds against the others, guided by the photo's colours."""
+    """One person's mask in its window: coarse odds against the others, refined by the photo's colours."""
     x0, y0, x1, y1 = window
     longer = max(x1 - x0, y1 - y0)
     work = _scaled(window, min(1.0, MAX_SIDE / longer))
@@ -117,7 +114,7 @@ def _refined(photo: Pyramid, poses: list[Pose], index: int, window: Window) -> N
 
 
 def _own_odds(guide: NDArray[np.float32], poses: list[Pose], index: int, to_photo: Floats) -> NDArray[np.float32]:
-    """One person's log odds over ``guide``, less where others have the better claim or colours tell of nobody."""
+    """One person's log odds over ``guide``, lowered where others have a better claim or colours say background."""
     size = guide.shape[1], guide.shape[0]
     claims = [logits_in(pose, to_photo, size) for pose in poses]
     arms = [_arm_odds(pose, to_photo, guide.shape[:2]) for pose in poses]
@@ -138,9 +135,7 @@ def _own_odds(guide: NDArray[np.float32], poses: list[Pose], index: int, to_phot
 
 
 def _arm_odds(pose: Pose, to_photo: Floats, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Log odds that a person's arms add: the coarse segmentation loses thin arms between people and gives them to the
-    neighbour.
-    """
+    """Log odds that a person's arms add, because the coarse segmentation gives thin arms to the neighbour."""
     points = (pose.landmarks[:, :2] - to_photo[:, 2]) / [to_photo[0, 0], to_photo[1, 1]]
     shoulders, hips = points[SHOULDERS], points[HIPS]
     trunk = max(
@@ -162,7 +157,7 @@ def _scaled(window: Window, scale: float) -> tuple[int, int]:
 
 
 def _one_piece(odds: NDArray[np.float32], pose: Pose, to_photo: Floats) -> NDArray[np.float32]:
-    """Drop background islands (small pieces that hold no landmark) and fill pinholes."""
+    """Remove islands (small pieces that contain no landmark) and fill pinholes."""
     size = odds.shape[1], odds.shape[0]
     count, labels, stats, _ = cv2.connectedComponentsWithStats((odds > 0).astype(np.uint8), connectivity=4)
     if count > 1:
@@ -190,7 +185,10 @@ def guided_coefficients(
     """The colour guided filter's local linear model (He, Sun and Tang, "Guided Image Filtering", TPAMI 2013).
 
     Args:
-        guide: (H, W, 3) in [0, 1]; values: (H, W); radius: of the box window in pixels; epsilon: variance seen as flat.
+        guide: (H, W, 3) colours in [0, 1].
+        values: (H, W) to filter.
+        radius: radius of the box window, pixels.
+        epsilon: variance below which the guide counts as flat.
 
     Returns:
         (H, W, 4): filtered value = first three . colour + fourth; may be upsampled and applied to a finer guide.
@@ -217,18 +215,18 @@ def guided_coefficients(
 
 
 def _part(window: Window, mask: NDArray[np.uint8], common: Window) -> NDArray[np.uint8]:
-    """View of the part of a window's mask that lies in ``common``, which is inside the window."""
+    """A view of the part of a window's mask that lies in ``common``, which is inside the window."""
     return mask[common[1] - window[1] : common[3] - window[1], common[0] - window[0] : common[2] - window[0]]
 
 
 def _common(a: Window, b: Window) -> Window | None:
-    """Where two windows overlap, or None."""
+    """The overlap of two windows, or None."""
     x0, y0, x1, y1 = max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
 
 def _share(windows: list[Window], masks: list[NDArray[np.uint8]]) -> None:
-    """Change masks in place so that no pixel is given out more than once: the stronger claim goes first."""
+    """Change the masks in place so that no pixel is assigned more than once; stronger claims take precedence."""
     for (window_a, mask_a), (window_b, mask_b) in combinations(zip(windows, masks, strict=True), 2):
         if (common := _common(window_a, window_b)) is not None:
             a, b = _part(window_a, mask_a, common), _part(window_b, mask_b, common)
@@ -237,7 +235,7 @@ def _share(windows: list[Window], masks: list[NDArray[np.uint8]]) -> None:
 
 
 def _others(windows: list[Window], masks: list[NDArray[np.uint8]], index: int) -> NDArray[np.uint8]:
-    """Where other people are in a person's window."""
+    """The mask of the other people in a person's window."""
     others = np.zeros_like(masks[index])
     for other, (window, mask) in enumerate(zip(windows, masks, strict=True)):
         if other != index and (common := _common(windows[index], window)) is not None:
@@ -247,16 +245,14 @@ def _others(windows: list[Window], masks: list[NDArray[np.uint8]], index: int) -
 
 
 def doubted(landmarks: NDArray[np.float32], window: Window, mask: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(33, 3) landmarks with little visibility (below one half) for those in the window but clearly outside the
-    person's mask.
-    """
+    """(33, 3) landmarks, with low visibility (below one half) for those clearly outside the person's mask."""
     inside = np.all((landmarks[:, :2] >= window[:2]) & (landmarks[:, :2] < window[2:]), axis=1)
     away = cv2.distanceTransform((mask <= 127).astype(np.uint8), cv2.DIST_L2, 3)
     columns, rows = (np.floor(landmarks[inside, :2]).astype(int) - window[:2]).T
     stray = np.zeros(len(landmarks), bool)
     stray[inside] = away[rows, columns] > STRAY * float(np.max(np.ptp(landmarks[:, :2], axis=0)))
     for limb in LIMB_ENDS:
-        # a limb that is mostly off the mask is off it altogether: its last points may lie on something else of the
+        # a limb that is mostly outside the mask counts as outside: its other points may lie on another part of the
         # person
         if stray[limb].mean() > 0.5:
             stray[limb] = True

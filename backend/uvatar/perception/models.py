@@ -1,4 +1,4 @@
-"""The vendored LiteRT models: checked against their recorded sha256, loaded on first use."""
+"""The vendored LiteRT models, checked against their recorded sha256 and loaded on first use."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ REBUILD_HINT = "rebuild the folder with: python tools/fetch_perception_models.py
 
 
 class ModelError(RuntimeError):
-    """A model file is missing or is not the recorded one; the message names it and says how to rebuild it."""
+    """A model file is missing or differs from the recorded one; the message names it and says how to rebuild it."""
 
 
 class Model:
-    """One tflite file, run by LiteRT on the CPU. Nothing is read before the first call.
+    """One tflite file, run by LiteRT on the CPU. It is read on the first call.
 
     Args:
         folder: the folder that holds the file and ``sources.json``.
         name: file name of the model in it.
-        threads: threads of one call.
+        threads: threads for each call.
     """
 
     def __init__(self, folder: Path, name: str, threads: int = 1) -> None:
@@ -34,7 +34,7 @@ class Model:
         self._interpreter: Any = None
 
     def __call__(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
-        """Run on one input tensor (batch of one) -> the outputs in the file's order, as float32 or integer arrays.
+        """Run on one input tensor (batch of one); returns the outputs in the file's order, float32 or integer.
 
         Raises:
             ModelError: the file is missing or altered.
@@ -49,7 +49,7 @@ class Model:
 
 
 def verified(path: Path) -> bytes:
-    """The bytes of a model file whose sha256 is the one that ``sources.json`` beside it records.
+    """The bytes of a model file, after checking its sha256 against ``sources.json`` beside it.
 
     Raises:
         ModelError: ``sources.json`` or the file is missing, the file is not listed, or its sha256 differs.

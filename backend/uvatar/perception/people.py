@@ -1,4 +1,4 @@
-"""Where the people are: EfficientDet-Lite0 over the photo, and over parts of it for small people.
+"""Detects people: EfficientDet-Lite0 on the photo, and on parts of it for small people.
 
 Model: Tan, Pang and Le, "EfficientDet: Scalable and Efficient Object Detection", CVPR 2020; Lite0, int8, trained on
 COCO.
@@ -17,13 +17,13 @@ from uvatar.perception.models import Model
 
 SIDE = 320
 PERSON = 0
-ANIMALS = (*range(15, 25), 87)  # bird to giraffe, and teddy bear: what else stands on legs and looks at you
+ANIMALS = (*range(15, 25), 87)  # bird to giraffe, and teddy bear: what is most often mistaken for a person
 RIVAL_THRESHOLD = 0.2
-RIVAL_OVERLAP = 0.5  # an animal whose box overlaps a person's more (IoU) may be the same thing
-SAME_BOX = 0.6  # boxes that overlap more (IoU) are one person; the poses decide about the others
-SMALL = 0.35  # a lone person of less than this part of the photo's longer side: look closer, there may be more
+RIVAL_OVERLAP = 0.5  # an animal whose box overlaps a person's by more than this (IoU) may be the same object
+SAME_BOX = 0.6  # boxes that overlap by more than this (IoU) are one person; for others the poses decide
+SMALL = 0.35  # share of the photo's longer side; around a lone person smaller than this, there may be more people
 THRESHOLD = 0.25
-FOREGROUND = 0.6  # people of at least this part of the largest one's size are as welcome as that one
+FOREGROUND = 0.6  # people at least this share of the largest person's size need no more certainty than that person
 BYSTANDER_PENALTY = 0.6
 TILE_STEP = 0.55
 CUT_MARGIN = 0.06
@@ -46,7 +46,7 @@ class Detections:
     rivals: NDArray[np.float32]
 
     def only(self, kept: NDArray[np.bool_]) -> Detections:
-        """The detections for which ``kept`` (N,) is true."""
+        """Only the detections for which ``kept`` (N,) is true."""
         return Detections(self.boxes[kept], self.scores[kept], self.rivals[kept])
 
 
@@ -115,16 +115,14 @@ class PeopleDetector:
         if len(sides) != 1 or sides[0] < SMALL * side:
             closer = [(window, self.view(photo, window, threshold)) for window in tiles(width, height)]
             whole = [_whole_in(photo, window, part) for window, part in closer]
-            # where nobody is seen whole, somebody cut by a tile is better than nobody
+            # if nobody is seen as a whole, a person cut by a tile is better than none
             parts += whole if any(len(part.scores) for part in parts + whole) else [part for _, part in closer]
         found = suppress(_joined(photo, parts), SAME_BOX)
         return without_bystanders(found)
 
 
 def without_bystanders(found: Detections) -> Detections:
-    """Leave out the crowd behind: the smaller a person is beside the largest one, the more certain the detection must
-    be.
-    """
+    """Leave out the crowd in the background: the smaller a person, the more certain the detection must be."""
     sides = _sides(found.boxes)
     smallness = np.clip(1.0 - sides / (FOREGROUND * np.max(sides, initial=1.0)), 0, 1)
     kept = found.scores >= THRESHOLD + BYSTANDER_PENALTY * smallness
@@ -138,7 +136,7 @@ def _sides(boxes: Floats) -> Floats:
 
 
 def tiles(width: int, height: int) -> list[Window]:
-    """Overlapping squares that cover a photo: of its shorter side (where it is oblong), and of half its longer side."""
+    """Overlapping squares that cover a photo: of its shorter side (if it is oblong), and of half its longer side."""
     windows: list[Window] = []
     for side in (min(width, height), max(width, height) / 2):
         columns, rows = (
@@ -151,12 +149,12 @@ def tiles(width: int, height: int) -> list[Window]:
 
 
 def _steps(length: float, side: float) -> int:
-    """How many tiles along a length so that neighbours overlap by half or a little less."""
+    """The number of tiles along a length for which neighbours overlap by half or slightly less."""
     return int(np.ceil((length - side) / (TILE_STEP * side))) + 1
 
 
 def _whole_in(photo: Pyramid, window: Window, found: Detections) -> Detections:
-    """The detections that no inner border of the tile cuts."""
+    """The detections that are not cut by a tile's border inside the photo."""
     x0, y0, x1, y1 = window
     margin = CUT_MARGIN * (x1 - x0)
     limits = [x0 + margin if x0 > 0 else -np.inf, y0 + margin if y0 > 0 else -np.inf]
@@ -166,8 +164,9 @@ def _whole_in(photo: Pyramid, window: Window, found: Detections) -> Detections:
 
 
 def suppress(found: Detections, overlap: float) -> Detections:
-    """Non-maximum suppression: of boxes that overlap more than ``overlap`` (IoU) only the best stays, with the surest
-    of their rivals.
+    """Non-maximum suppression: of boxes that overlap by more than ``overlap`` (IoU) only the best is kept.
+
+    It gets the highest rival score of them all.
     """
     boxes, rivals = found.boxes, found.rivals.copy()
     kept: list[int] = []
@@ -182,7 +181,7 @@ def suppress(found: Detections, overlap: float) -> Detections:
 
 
 def _joined(photo: Pyramid, parts: list[Detections]) -> Detections:
-    """All detections together, clipped to the photo, those with nothing inside it left out."""
+    """All detections together, clipped to the photo; those entirely outside are left out."""
     boxes, scores, rivals = (
         np.concatenate([getattr(part, name) for part in parts]) for name in ("boxes", "scores", "rivals")
     )

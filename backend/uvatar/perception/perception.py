@@ -1,4 +1,4 @@
-"""Perception: a photo in, the people in it out."""
+"""Perception: finds the people in a photo."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Progress = Callable[[float], None]
 
 
 class Perception:
-    """Finds the people of a photo with the vendored models; they are loaded when first needed.
+    """Finds the people in a photo with the vendored models, which are loaded when first needed.
 
     Args:
         weights: the folder ``weights/perception``.
-        threads: CPU threads of each model.
+        threads: CPU threads for each model.
     """
 
     def __init__(self, weights: Path, threads: int = 1) -> None:
@@ -42,10 +42,11 @@ class Perception:
         )
 
     def people(self, photo: Photo, progress: Progress | None = None) -> list[Person]:
-        """All people of a photo, most prominent (large and certain) first; an empty list where there is nobody.
+        """All people in a photo, the most prominent (large and certain) first; empty if there is nobody.
 
         Args:
-            progress: called with the part done, 0..1.
+            photo: the photo.
+            progress: called with the share done, 0..1.
 
         Raises:
             ModelError: a model file is missing or altered.
@@ -53,9 +54,15 @@ class Perception:
         return self.found(photo, progress).people
 
     def found(self, photo: Photo, progress: Progress | None = None, least: float = LIKELY) -> Found:
-        """The people of a photo (arguments as for `people`), each with the evidence.
+        """The people in a photo, each with the evidence.
 
-        ``least``: the likelihood that somebody alone must have (`likely_enough`).
+        Args:
+            photo: the photo.
+            progress: as for `people`.
+            least: the likelihood that a person alone in a photo must have (`likely_enough`).
+
+        Raises:
+            ModelError: a model file is missing or altered.
         """
         report = progress or (lambda part: None)
         pyramid = Pyramid(photo.pixels)
@@ -85,7 +92,7 @@ class Perception:
         return Found(people, [look.evidence for look in looks], left_out)
 
     def _look_again(self, pyramid: Pyramid, found: Detections, item: Hypothesis) -> _Look:
-        """A chosen pose, averaged with that of the mirror image, its face, and what speaks for it."""
+        """A chosen pose, averaged with that of the mirrored picture, with its face and its evidence."""
         box, score, rival = found.boxes[item.index], float(found.scores[item.index]), float(found.rivals[item.index])
         size = pyramid.width, pyramid.height
         again = self._poses.look(pyramid, item.pose.roi.flipped(), kept_box(box))
@@ -121,8 +128,8 @@ class Found:
 
     Attributes:
         people: the most prominent first.
-        evidence: what speaks for each of them.
-        left_out: how many others may be people, though it is not likely enough.
+        evidence: the evidence for each of them.
+        left_out: how many others may be people, but are not likely enough.
     """
 
     people: list[Person]
@@ -132,10 +139,10 @@ class Found:
 
 @dataclass(frozen=True)
 class _Look:
-    """Somebody found, before people are told from each other.
+    """A person found, before people are separated from each other.
 
     Attributes:
-        head: (2,) where the head would be, outside the photo; None if it is seen.
+        head: (2,) likely position of the head outside the photo, pixels; None if it is seen.
     """
 
     box: NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""BlazePose: 33 image landmarks, 33 world landmarks and a segmentation of the one person in a region.
+"""BlazePose: 33 image landmarks, 33 world landmarks and a segmentation of one person in a region.
 
 Models: Bazarevsky et al., "BlazePose: On-device Real-time Body Pose tracking", 2020, and Grishchenko et al., "BlazePose
 GHUM Holistic", 2022 (heavy variant).
@@ -21,11 +21,11 @@ LANDMARK_SIDE = 256
 DETECTOR_SIDE = 224
 ROI_MARGIN = 1.25
 GREY = 128
-DISAGREEMENT = 0.08  # of the landmarks' extent
+DISAGREEMENT = 0.08  # share of the landmarks' extent
 HEATMAP_RADIUS = 3
 HEATMAP_PEAK = 0.5
-HEATMAP_SHARE = 0.7  # of the way from the regressed point to the heatmap's
-# The model's landmarks: those of the body, then two that say where it looks next and four that are not used.
+HEATMAP_SHARE = 0.7  # share of the way from the regressed point to the heatmap's
+# The model's landmarks: those of the body, then two that define its next region, and four that are not used.
 ALL_LANDMARKS = 39
 NEXT_CENTER, NEXT_TOP = 33, 34
 
@@ -34,18 +34,18 @@ _BODY = len(Landmark)
 
 @dataclass(frozen=True)
 class Pose:
-    """What one or several averaged passes of the landmark model say about one region.
+    """The result of one pass of the landmark model over a region, or of several averaged passes.
 
     Attributes:
         landmarks: (33, 3) x, y in pixels of the photo, visibility 0..1.
         world: (33, 3) metres, origin between the hips, camera axes (x right, y down, z away).
         presence: probability that the region holds a person, 0..1.
-        certainty: mean peak of the landmarks' heatmaps, 0..1: tells a pose that fits from one that was guessed.
-        support: (33,) peak of each landmark's heatmap near where the landmark is, 0..1; 0 outside the region. Unlike
-            the visibility, which says that a landmark should be in view, it says that something there looks like it.
+        certainty: mean peak of the landmarks' heatmaps, 0..1; it is low for a pose that was guessed.
+        support: (33,) peak of each landmark's heatmap near the landmark, 0..1; 0 outside the region. While visibility
+            predicts whether a landmark should be in view, support measures whether the picture there looks like it.
         logits: (256, 256) log odds of "this person" over ``roi``.
         roi: the region.
-        next_roi: where the model would look next: centred on the person, upright along the trunk.
+        next_roi: the model's next region: centred on the person, upright along the trunk.
     """
 
     landmarks: NDArray[np.float32]
@@ -58,9 +58,7 @@ class Pose:
     next_roi: Roi
 
     def outline_box(self) -> NDArray[np.float64]:
-        """(4,) x0, y0, x1, y1 of the segmentation in the photo, a few stray pixels disregarded; zeros where it is
-        empty.
-        """
+        """(4,) box x0, y0, x1, y1 of the segmentation in the photo, without stray pixels; zeros if it is empty."""
         rows, columns = np.nonzero(self.logits > 0)
         if len(rows) == 0:
             return np.zeros(4)
@@ -76,8 +74,8 @@ class Pose:
 def averaged(first: Pose, second: Pose) -> Pose:
     """The mean of two passes over the same region, mirrored or not; region and presence are the first one's.
 
-    Where they disagree, which is mostly about which leg is the left one, the mean would lie between the limbs: there
-    the more certain pass is taken.
+    Where the passes disagree, mostly about which leg is the left one, the mean would lie between the limbs, so the more
+    certain pass is used there.
     """
     surer = first if first.certainty >= second.certainty else second
     apart = np.linalg.norm(first.landmarks[:, :2] - second.landmarks[:, :2], axis=1) > DISAGREEMENT * surer.size()
@@ -92,8 +90,9 @@ def averaged(first: Pose, second: Pose) -> Pose:
 
 
 def anchors() -> NDArray[np.float32]:
-    """(2254, 2) centres x, y, as parts of the side, of the pose detector's anchors: strides 8, 16, 32, 32, 32, two
-    each.
+    """(2254, 2) centres x, y of the pose detector's anchors, as shares of the side.
+
+    The strides are 8, 16, 32, 32, 32, with two anchors each.
     """
     rows = []
     for stride, count in ((8, 2), (16, 2), (32, 6)):
@@ -113,23 +112,24 @@ class PoseEstimator:
         self._anchors = anchors()
 
     def find(self, photo: Pyramid, region: Roi, keep: Floats | None = None) -> tuple[Roi, float]:
-        """The landmark region of the most certain person in ``region``, and how certain it is, 0..1.
+        """The landmark region of the most certain person in ``region``, and the certainty, 0..1.
 
         Args:
-            keep: (4,) box of the photo outside which the picture is greyed, or None.
+            photo: the photo.
+            region: where to look.
+            keep: (4,) box of the photo outside which the picture is greyed out, or None.
         """
         crop = grey_outside(photo.crop(region, DETECTOR_SIDE), region, keep)
         outputs = self._detector(crop[None].astype(np.float32) / 127.5 - 1.0)
         boxes, scores = sorted((output[0] for output in outputs), key=lambda output: -output.shape[-1])
         best = int(np.argmax(scores[:, 0]))
-        # a box, then four points of which the first is between the hips and the second on the circle around the whole
-        # body
+        # a box, then four points: the first is between the hips, the second on the circle around the whole body
         points = boxes[best, 4:].reshape(4, 2) / DETECTOR_SIDE + self._anchors[best]
         hips, top = region.to_photo(points[:2] * DETECTOR_SIDE, DETECTOR_SIDE)
         return _roi_from_points(hips, top), float(sigmoid(scores[best, 0]))
 
     def look(self, photo: Pyramid, roi: Roi, keep: Floats | None = None) -> Pose:
-        """One pass of the landmark model over ``roi`` (arguments as for ``find``)."""
+        """Run one pass of the landmark model over ``roi``; the other arguments are as for `find`."""
         crop = grey_outside(photo.crop(roi, LANDMARK_SIDE), roi, keep)
         points, presence, logits, heat, world = self._landmarks(crop[None].astype(np.float32) / 255.0)
         points = points.reshape(ALL_LANDMARKS, 5)
@@ -157,10 +157,10 @@ class PoseEstimator:
 
 
 def heatmap_points(points: Floats, heat: Floats, person: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Move landmarks towards the centre of gravity of their heatmaps nearby, where those show a clear peak.
+    """Move landmarks towards the centre of mass of their heatmaps nearby, if those have a clear peak.
 
-    The heatmaps measure where the regressed points guess: on people in unusual poses they are nearer to the truth.  A
-    point that was guessed beside the person goes to its heatmap's peak on the person, however far.
+    For people in unusual poses the heatmaps are nearer to the truth than the regressed points. A point outside the
+    person moves to its heatmap's peak on the person, however far away.
 
     Args:
         points: (K, 2) pixels of the landmark model's crop.
@@ -188,10 +188,7 @@ def heatmap_points(points: Floats, heat: Floats, person: NDArray[np.bool_]) -> N
 
 
 def heatmap_support(points: Floats, heat: Floats) -> NDArray[np.float32]:
-    """(K,) peaks of the heatmaps (S, S, K) within `HEATMAP_RADIUS` of the (K, 2) points of the crop.
-
-    0 for points outside it.
-    """
+    """(K,) peaks of heatmaps (S, S, K) within `HEATMAP_RADIUS` of points (K, 2) of the crop; 0 for points outside."""
     side = heat.shape[0]
     support = np.zeros(len(points), np.float32)
     for index, (column, row) in enumerate(np.floor(points * side / LANDMARK_SIDE).astype(int)):
@@ -202,13 +199,13 @@ def heatmap_support(points: Floats, heat: Floats) -> NDArray[np.float32]:
 
 
 def _roi_from_points(center: Floats, top: Floats) -> Roi:
-    """Region around a person from the point between the hips and the point of the enclosing circle above the head."""
+    """The region around a person, from the point between the hips and that of the enclosing circle above the head."""
     dx, dy = top - center
     return Roi(float(center[0]), float(center[1]), float(2 * ROI_MARGIN * np.hypot(dx, dy)), float(np.arctan2(dx, -dy)))
 
 
 def grey_outside(crop: NDArray[np.uint8], roi: Roi, box: Floats | None) -> NDArray[np.uint8]:
-    """Grey out what of a crop lies outside a box of the photo, so that the model cannot jump to a neighbour."""
+    """Grey out the part of a crop outside a box of the photo, so that the model does not jump to a neighbour."""
     if box is None:
         return crop
     side = crop.shape[0]

@@ -1,4 +1,4 @@
-"""Which pose belongs to which detected box: several hypotheses per box, chosen so that nobody is counted twice."""
+"""Finds the pose for each detected box: several hypotheses per box, chosen so that nobody is counted twice."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from uvatar.perception.people import Detections
 from uvatar.perception.pose import LANDMARK_SIDE, ROI_MARGIN, Pose, PoseEstimator
 
 BOX_MARGIN = 0.08
-LYING = 1.4  # times as wide as high: the person of such a box mostly lies
-EDGE = 4.0  # pixels: a box that comes closer to the photo's edge may be of a person whom the photo cuts
+LYING = 1.4  # width / height of a box above which the person probably lies
+EDGE = 4.0  # pixels; the person in a box that is closer to the photo's edge than this may be cut by it
 GOOD_QUALITY, GOOD_CERTAINTY = 0.85, 0.6
-UNSEEN = 0.55  # support: where less of a pose is seen, most of the person may lie outside the photo or behind something
+UNSEEN = 0.55  # support below which most of the person may be outside the photo or behind something
 WIDER = (
     (2.0, 0.3),
     (3.0, 0.3),
     (4.5, 0.0),
 )  # regions for those: sides, and how far below the box's centre, in the box's longer side
-MIN_QUALITY = 0.23  # times the root of the detection's score: less is no person, or a pose of something else
-MIN_NOVELTY = 0.5  # a hypothesis more like (or covered by) a chosen person than this is that person again
+MIN_QUALITY = 0.23  # least quality times the root of the detection's score; below, it is no person or a wrong pose
+MIN_NOVELTY = 0.5  # a hypothesis more similar to (or covered by) a chosen person than this is that person again
 SAMPLE_STEP = 4
 
 
@@ -31,11 +31,10 @@ class Hypothesis:
     """A pose that may explain a box.
 
     Attributes:
-        index: of the box among the detections.
+        index: index of the box among the detections.
         pose: the pose.
         quality: 0..1, presence times overlap of the segmentation's box with the detected one.
-        support: 0..1, mean support of the landmarks that lie inside the photo: how far what is seen looks like what the
-            pose says.
+        support: 0..1, mean support of the landmarks inside the photo: how well the picture agrees with the pose.
     """
 
     index: int
@@ -45,20 +44,19 @@ class Hypothesis:
 
     @property
     def worth(self) -> float:
-        """What hypotheses are compared by: the heatmaps' certainty counts most."""
+        """The score by which hypotheses are compared; the heatmaps' certainty counts most."""
         worth: float = self.pose.certainty * self.quality**0.5
         return worth
 
 
 def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: Floats) -> list[Hypothesis]:
-    """Poses for one box: from an upright region (good for whole people), and, unless that fits, from the pose
-    detector's.
+    """Poses for one box: from an upright region (good for whole people) and, unless that fits, the pose detector's.
 
-    The detector misses people who lie: for a wide box, regions rotated to either side are tried as well. What lies
-    outside the box is greyed, so that the model does not jump to a neighbour, and the region is refined once.  Where
-    none of the poses is what is seen, much of the person may lie outside the photo or behind a table, and the region is
-    too small: the model fits a whole body into it, its head on a shirt for instance.  Larger ones are tried then, and
-    not refined, because refining shrinks them onto what is seen.
+    The pose detector misses people who lie, so for a wide box regions rotated to either side are also tried. The
+    picture outside the box is greyed out, so that the model does not jump to a neighbour, and the region is refined
+    once. If no pose agrees with the picture, much of the person may be outside the photo or behind a table, and the
+    region is too small: the model fits a whole body into it, for instance with the head on a shirt. Then larger regions
+    are tried, without refinement, which would shrink them to the visible part.
     """
     keep = kept_box(box)
     x, y = (box[:2] + box[2:]) / 2
@@ -91,15 +89,13 @@ def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: Floats
 
 
 def kept_box(box: Floats) -> Floats:
-    """The box with a margin for what the detector cut off."""
+    """The box with a margin for parts that the detector cut off."""
     margin = BOX_MARGIN * (box[2:] - box[:2])
     return np.concatenate([box[:2] - margin, box[2:] + margin])
 
 
 def choose(candidates: list[Hypothesis], found: Detections) -> list[Hypothesis]:
-    """The best set of people: greedily the best hypothesis of a new box that is not one of the people already
-    chosen.
-    """
+    """Choose people greedily: always the best hypothesis of a new box that is not a person already chosen."""
     chosen: list[Hypothesis] = []
     trust = np.sqrt(found.scores)
     open_ones = [
@@ -122,13 +118,13 @@ def choose(candidates: list[Hypothesis], found: Detections) -> list[Hypothesis]:
 
 
 def same_person(a: Pose, b: Pose) -> float:
-    """How alike two poses are as points in the photo, 0 other people .. 1 the same."""
+    """Similarity of two poses in the photo, from 0 (different people) to 1 (the same)."""
     weights = np.minimum(a.landmarks[:, 2], b.landmarks[:, 2]) + 0.05
     return landmark_similarity(a.landmarks[:, :2], b.landmarks[:, :2], min(a.size(), b.size()), weights)
 
 
 def covered(a: Pose, b: Pose) -> float:
-    """The part of ``a``'s segmentation that lies in ``b``'s, 0..1."""
+    """The share of ``a``'s segmentation that lies in ``b``'s, 0..1."""
     rows, columns = np.nonzero(a.logits[::SAMPLE_STEP, ::SAMPLE_STEP] > 0)
     if len(rows) == 0:
         return 1.0

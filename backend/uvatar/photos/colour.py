@@ -1,4 +1,4 @@
-"""sRGB at the borders, linear light inside: mixing colours in sRGB darkens their borders."""
+"""Colour conversions. Colours are sRGB in files and linear inside, because mixing sRGB values darkens edges."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 
-# (R, G, B) shares of luminance: of linear light (Rec. 709, rounded), and of coded values as `perceptual` weighs them.
+# Weights of R, G and B: for linear light (Rec. 709, rounded), and for coded values in `perceptual`.
 LUMA = np.array([0.21, 0.72, 0.07], np.float32)
 _CODED_LUMA = np.array([0.3, 0.6, 0.1], np.float32)
 _STEPS = 1 << 14
@@ -28,7 +28,7 @@ def srgb_from_linear(values: NDArray[Any]) -> NDArray[np.uint8]:
 def perceptual(values: Floats) -> NDArray[np.float32]:
     """(..., 3) linear light -> (..., 3) float32 gamma-coded luma and two chroma differences, about 0..1.
 
-    Equal distances look about equally far apart: good enough to ask whether two patches are the same garment.
+    The space is roughly perceptually uniform: good enough to decide whether two patches are the same garment.
     """
     coded = np.cbrt(np.clip(values, 0, None)).astype(np.float32)
     luma = coded @ _CODED_LUMA
@@ -36,8 +36,9 @@ def perceptual(values: Floats) -> NDArray[np.float32]:
 
 
 def colour_distance(a: Floats, b: Floats) -> NDArray[np.float32]:
-    """(...,) how different colours (..., 3) in linear light look; light changes brightness more than hue, so hue counts
-    more.
+    """(...,) perceived difference of colours (..., 3) in linear light.
+
+    Hue counts more than brightness, because lighting changes brightness more.
     """
     difference = (perceptual(a) - perceptual(b)) * np.array([1.0, 2.5, 2.5], np.float32)
     distance: NDArray[np.float32] = np.linalg.norm(difference, axis=-1)

@@ -1,4 +1,4 @@
-"""Photo bytes in, upright sRGB pixels out."""
+"""Decodes photo files to upright sRGB pixels."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # Pillow opens a phone'
 HEIF, AVIF = "HEIF", "AVIF"
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 32
-# Scans of a progressive JPEG. Encoders write about ten; each takes as long as all pixels do, and a file of some hundred
-# kilobytes has room for tens of thousands. libtiff, which meets the same files inside of TIFFs, has the same limit.
+# Scans of a progressive JPEG. Encoders write about ten. Each takes as long to decode as all pixels, and a file of a few
+# hundred kilobytes can contain tens of thousands. libtiff, which decodes JPEGs inside TIFFs, has the same limit.
 MAX_SCANS = 100
 FILM_DIAGONAL = 43.27  # mm, of the 36 x 24 mm frame that "35 mm equivalent" refers to
 PLAUSIBLE_FOCAL = (0.35, 15.0)  # times the diagonal: from a 15 mm fisheye to a 650 mm telephoto lens
@@ -61,10 +61,10 @@ class PhotoError(ValueError):
 
 
 class NoMemoryForPhoto(MemoryError):
-    """There is not enough memory to decode the photo, which may well be whole.
+    """There is not enough memory to decode the photo, which may be perfectly valid.
 
     Attributes:
-        pixels: how many it has; 0 where that was not even found out.
+        pixels: the photo's number of pixels; 0 if unknown.
     """
 
     def __init__(self, message: str, pixels: int = 0) -> None:
@@ -76,16 +76,15 @@ def decode_photo(data: bytes, name: str = "photo", max_pixels: int = MAX_PIXELS)
     """Decode a photo: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or the first frame of an animation.
 
     EXIF orientation is applied, colours are converted to sRGB (embedded profiles, CMYK, L*a*b*, greyscale, palettes,
-    more than 8 bits per channel) and transparency is laid over white.  EXIF that is damaged is left out, as far as it
-    is damaged.
+    more than 8 bits per channel) and transparency is laid over white. Damaged parts of EXIF are ignored.
 
     Args:
         data: the file's bytes.
-        name: what the artist calls the photo; appears in messages.
+        name: the photo's name, for messages.
         max_pixels: a photo of this many pixels or more is refused before its pixels are decoded.
 
     Raises:
-        PhotoError: the bytes are no usable photo.
+        PhotoError: the bytes are not a usable photo.
         NoMemoryForPhoto: there is not enough memory to decode it.
     """
     if not data:
@@ -111,7 +110,7 @@ def decode_photo(data: bytes, name: str = "photo", max_pixels: int = MAX_PIXELS)
             exif = _exif(image)
             image.load()
             pixels = np.asarray(_srgb(_upright(image, exif), data))
-    except Exception as error:  # a damaged file can raise almost anything, and a decoder in doubt is not believed
+    except Exception as error:  # a damaged file can raise almost anything, and warnings count as errors
         if is_out_of_memory(error):
             raise NoMemoryForPhoto(f"There is not enough memory for {name}.", width * height) from error
         raise PhotoError(f"{name} is damaged or incomplete and cannot be read. Copy or export it again.") from error
@@ -119,7 +118,7 @@ def decode_photo(data: bytes, name: str = "photo", max_pixels: int = MAX_PIXELS)
 
 
 def _opened(data: bytes, name: str) -> Image.Image:
-    """The file with its header read, nothing decoded yet."""
+    """Open the file and read its header, without decoding pixels."""
     formats = (*FORMATS, *_heif(), *_avif())
     try:
         # Pillow's own limit is a process-wide setting; the size is checked by the caller, before decoding
@@ -136,7 +135,7 @@ def _opened(data: bytes, name: str) -> Image.Image:
 
 
 def _unreadable(data: bytes, formats: Sequence[str]) -> str:
-    """What to say of a file that no decoder takes, after its name."""
+    """The message about a file that no decoder accepts, to follow its name."""
     kind = _BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
     if kind and kind not in formats:
         what = "an AVIF" if kind == AVIF else "a HEIC"
@@ -151,9 +150,7 @@ def _unreadable(data: bytes, formats: Sequence[str]) -> str:
 
 @contextmanager
 def _warnings_as_errors(data: bytes) -> Iterator[None]:
-    """Treat what a decoder warns of as an error, but for what the caller checks itself, and for what says nothing about
-    the pixels.
-    """
+    """Treat decoders' warnings as errors, except those that the caller checks for and those not about pixels."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours, see `decode_photo`
@@ -166,7 +163,7 @@ def _warnings_as_errors(data: bytes) -> Iterator[None]:
 
 
 def _has_too_many_scans(data: bytes) -> bool:
-    """Whether a JPEG has more scans than anybody needs."""
+    """Whether a JPEG has more than `MAX_SCANS` scans."""
     if not data.startswith(b"\xff\xd8") or data.count(bytes((0xFF, _START_OF_SCAN))) <= MAX_SCANS:
         return False  # the usual case, in a fraction of a millisecond
     scans, place = 0, 2
@@ -181,7 +178,7 @@ def _has_too_many_scans(data: bytes) -> bool:
 
 
 def _heif() -> tuple[str, ...]:
-    """HEIF, where pillow-heif is installed (it registers itself with Pillow once)."""
+    """HEIF, if pillow-heif is installed (it registers itself with Pillow once)."""
     try:
         import pillow_heif
     except ImportError:
@@ -192,14 +189,14 @@ def _heif() -> tuple[str, ...]:
 
 
 def _avif() -> tuple[str, ...]:
-    """AVIF, where this Pillow was built with it (11.3 and later, from its wheels)."""
+    """AVIF, if this Pillow was built with it (its wheels are, from 11.3 on)."""
     return (AVIF,) if features.check("avif") else ()
 
 
 def _exif(image: Image.Image) -> Mapping[int, Any]:
-    """What EXIF says of orientation and focal length; what is damaged is left out."""
+    """EXIF's orientation and focal length; damaged entries are left out."""
     told: dict[int, Any] = {}
-    with suppress(Exception):  # EXIF of strangers can raise almost anything
+    with suppress(Exception):  # damaged EXIF can raise almost anything
         exif = image.getexif()
         told[ExifTags.Base.Orientation] = exif.get(ExifTags.Base.Orientation)
         told[ExifTags.Base.FocalLengthIn35mmFilm] = exif.get_ifd(ExifTags.IFD.Exif).get(
@@ -209,17 +206,14 @@ def _exif(image: Image.Image) -> Mapping[int, Any]:
 
 
 def _upright(image: Image.Image, exif: Mapping[int, Any]) -> Image.Image:
-    """The image rotated as EXIF says. Pillow rotates TIFFs itself."""
+    """The image rotated according to EXIF. Pillow rotates TIFFs itself."""
     orientation = exif.get(ExifTags.Base.Orientation)
     method = _TRANSPOSITIONS.get(orientation) if isinstance(orientation, int) and image.format != "TIFF" else None
     return image if method is None else image.transpose(method)
 
 
 def _focal(exif: Mapping[int, Any], size: tuple[int, int]) -> float | None:
-    """Focal length in pixels from the 35 mm equivalent in EXIF, which relates to the diagonal.
-
-    None where absent or absurd.
-    """
+    """Focal length in pixels from EXIF's 35 mm equivalent, which refers to the diagonal; None if absent or absurd."""
     try:
         equivalent = float(exif.get(ExifTags.Base.FocalLengthIn35mmFilm) or 0)
     except (TypeError, ValueError, ZeroDivisionError):
@@ -244,7 +238,7 @@ def _srgb(image: Image.Image, data: bytes) -> Image.Image:
 
 
 def _colour_managed(image: Image.Image) -> Image.Image:
-    """Convert through the embedded ICC profile, where there is a usable one of the image's own kind."""
+    """Convert with the embedded ICC profile, if there is a usable one for the image's mode."""
     profile = image.info.get("icc_profile")
     if profile and image.mode in ("RGB", "CMYK", "L"):
         try:

@@ -1,4 +1,4 @@
-"""Pictures as files' bytes."""
+"""Encodes pictures as PNG and JPEG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outline of a mask, moved to where the photo's colours change from those inside to those outside."""
+"""Moves the outline of a mask to where the photo's colours change from inside to outside."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-BAND = 3.0  # pixels, at scale 1, to either side of the outline in which it is looked for
-RADIUS = 10  # pixels, at scale 1: colours so near around a pixel are its surroundings
-NOISE = 1e-3  # variance of colours in [0, 1] that tells nothing
-APART = 8.0  # squared distance of the two sides, in their own scatter, at which colours count as much as the mask
-FEW = 0.03  # part of the surroundings that either side must fill
+BAND = 3.0  # pixels, at scale 1, to either side of the outline in which it may move
+RADIUS = 10  # pixels, at scale 1, of the neighbourhood whose colours are compared
+NOISE = 1e-3  # variance of noise, for colours in [0, 1]
+APART = 8.0  # squared Mahalanobis distance of the two sides at which colours count as much as the mask
+FEW = 0.03  # share of the neighbourhood that either side must fill
 
 
 def sharpened(guide: NDArray[np.float32], alpha: NDArray[np.float32], scale: float = 1.0) -> NDArray[np.float32]:
-    """Alpha again, near its outline as the colours tell it.
+    """Alpha (h, w), corrected near its outline by the photo's colours.
 
-    The pixels just beyond the band give the mean and the covariance of the colours on either side; alpha is a pixel's
-    place between the two means along Fisher's linear discriminant ("The use of multiple measurements in taxonomic
-    problems", 1936), as far as the two sides can be told apart by it.
+    The pixels just beyond the band give the mean and covariance of the colours on either side. Alpha is a pixel's
+    position between the two means along Fisher's linear discriminant ("The use of multiple measurements in taxonomic
+    problems", 1936), weighted by how well it separates the two sides.
 
     Args:
-        guide: (h, w, 3) colours in [0, 1]; alpha: (h, w) in [0, 1].
-        scale: of the picture against the one in which the outline was found; the band is as many pixels wider.
+        guide: (h, w, 3) colours in [0, 1].
+        alpha: (h, w) in [0, 1].
+        scale: size of the picture relative to the one in which the outline was found; it scales the band.
     """
     band, radius = BAND * scale, round(RADIUS * scale)
     distance = signed_distance(alpha >= 0.5)
@@ -51,9 +52,7 @@ def signed_distance(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
 def _statistics(
     guide: NDArray[np.float32], side: NDArray[np.bool_], at: NDArray[np.bool_], radius: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Share (K,), mean (K, 3) and covariance (K, 3, 3) of the colours of ``side`` within ``radius`` of the K pixels of
-    ``at``.
-    """
+    """Share (K,), mean (K, 3) and covariance (K, 3, 3) of ``side``'s colours around the K pixels of ``at``."""
     weight = side.astype(np.float32)
     pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
     products = [guide[..., i] * guide[..., j] for i, j in pairs]

@@ -1,4 +1,4 @@
-"""The versions of packages that Uvatar was tested with, and what of this installation differs from them."""
+"""The package versions that Uvatar was tested with, and how this installation differs from them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _MACHINES = {"linux": ("x86_64",), "win32": ("amd64", "x86_64"), "darwin": ("arm
 
 @dataclass(frozen=True)
 class Difference:
-    """A package that is not as it was tested.
+    """A package whose version is not the tested one.
 
     Attributes:
+        name: the package.
         installed: its version here; None if it is missing.
         tested: the version that was tested.
     """
@@ -32,9 +33,9 @@ class Difference:
 
 
 def constraints_file() -> Path | None:
-    """The pinned packages for this system and Python (``tools/lock_dependencies.py`` makes them).
+    """The file of pinned packages for this system and Python (``tools/lock_dependencies.py`` makes it).
 
-    None if none are tested.
+    None if this system and Python were not tested.
     """
     if platform.machine().lower() not in _MACHINES.get(sys.platform, ()):
         return None
@@ -45,12 +46,12 @@ def constraints_file() -> Path | None:
 
 
 def versions_in(path: Path) -> dict[str, str]:
-    """Versions by normalised name that a constraints file pins."""
+    """The versions that a constraints file pins, by normalised package name."""
     return dict(_PIN.findall(path.read_text(encoding="utf-8")))
 
 
 def differences() -> list[Difference]:
-    """Installed packages that are not the tested ones; empty where this system and Python have no tested set."""
+    """Packages whose version is not the tested one; empty if this system and Python were not tested."""
     path = constraints_file()
     found = []
     for name, tested in versions_in(path).items() if path else ():

@@ -1,8 +1,8 @@
 """Memory of this process: recognising out-of-memory errors, and returning freed memory to the system.
 
-The latter makes a server that runs for weeks as large as what it holds.  glibc keeps large blocks that were freed:
-below a small allocation that lives on, and at the top of each thread's heap.  Which jobs leave some there is chance, so
-the processes seem to grow and to shrink by the size of a result or of a model's buffers.
+The latter keeps a server that runs for weeks no larger than what it holds. glibc keeps large freed blocks that lie
+below a small live allocation, or at the top of a thread's heap. Which jobs leave such blocks is chance, so without this
+the processes seem to grow and shrink by the size of a result or of a model's buffers.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from contextlib import suppress
 import psutil
 
 _M_MMAP_THRESHOLD = -3  # of glibc's <malloc.h>
-_LARGE = 128 << 10  # bytes; where glibc begins
+_LARGE = 128 << 10  # bytes; glibc's initial value
 
-# What those say that have no exception of their own for it: OpenCV, torch, onnxruntime and its GPU providers, Pillow's
-# and libheif's decoders, and Windows where it finds no room for a library (in its own language, but for the number).
+# Messages of libraries that have no exception type for it: OpenCV, torch, onnxruntime and its GPU providers, Pillow's
+# and libheif's decoders, and Windows when it cannot load a library (in the system's language, except for the number).
 _PAGING_FILE_TOO_SMALL = 1455
 _OUT_OF_MEMORY = re.compile(
     r"\(-4:Insufficient memory\)|not enough memory|out of memory|can't allocate memory|cannot allocate memory|bad_alloc"
@@ -51,17 +51,17 @@ def _is_windows_own(error: BaseException) -> bool:
 
 
 def give_back() -> None:
-    """Have the C library return the pages that nothing uses now; takes milliseconds."""
+    """Make the C library return unused pages to the system; takes milliseconds."""
     if hasattr(psutil, "heap_trim"):  # all systems but those with musl
         with suppress(OSError):
             psutil.heap_trim()
 
 
 def always_give_back() -> None:
-    """From now on have every large block be pages of its own, which go when it is freed.
+    """From now on, allocate every large block as separate pages, which are returned when it is freed.
 
-    glibc does that for ever larger blocks only, as it learns what is freed; other C libraries are left as they are.
-    For processes that pass blocks on: those that compute would spend much of their time on new pages.
+    By default glibc raises the size from which it does so whenever such a block is freed; other C libraries are left as
+    they are. This is for processes that only pass blocks on: those that compute would spend much time on new pages.
     """
     with suppress(AttributeError, OSError, TypeError):  # no such call, or no library of that kind
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)

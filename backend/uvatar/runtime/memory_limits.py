@@ -1,9 +1,8 @@
-"""How much memory there is for this process: the computer's, or less where a container or a service manager allows
-less.
+"""How much memory this process may use: the computer's, or less in a container or under a service manager.
 
 Linux keeps such limits in control groups (the kernel's Documentation/admin-guide/cgroup-v2.rst; version 1:
-cgroup-v1/memory.rst). Who exceeds one is killed without a word, and the system's own figures, which `psutil` gives,
-know nothing of it.  Elsewhere the computer's memory is all that is asked for.
+cgroup-v1/memory.rst). A process that exceeds one is killed without a message, and the system-wide figures that `psutil`
+gives do not include them. On other systems only the computer's memory counts.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
-# Bytes of a model process with its models, and of each pixel of the photo on top of it while that is decoded and looked
-# at. Measured on Linux, one person, largest resident size: 1.28 GB (fast) and 1.34 GB with a JPEG of 1 megapixel. What
-# a photo adds to it is 10 to 14 bytes a pixel for JPEGs of 96 and 24 megapixels, and 12 (grey of 16 bits) to 20 (dim
-# colour of 16 bits) for PNGs of 99 megapixels.
+# Bytes of a model process with its models, and additional bytes per pixel of the photo while it is decoded and
+# processed. Measured on Linux, one person, largest resident size: 1.28 GB (fast) and 1.34 GB with a JPEG of 1
+# megapixel. A photo adds 10 to 14 bytes per pixel for JPEGs of 96 and 24 megapixels, and 12 (16-bit grey) to 20 (dim
+# 16-bit colour) for PNGs of 99 megapixels.
 MODEL_BYTES = 1_300_000_000
 PIXEL_BYTES = 20
 
@@ -34,7 +33,7 @@ class Memory:
     Attributes:
         total: what all programs here may use together.
         available: what is left of it.
-        limited: it is a container's or a service's share, not the computer's memory.
+        limited: whether it is a container's or a service's share rather than the computer's memory.
     """
 
     total: int
@@ -42,17 +41,17 @@ class Memory:
     limited: bool = False
 
     def describe(self, verb: str = "") -> str:
-        """The figures, in words; ``verb``: "are ", for a sentence."""
+        """The figures in words; ``verb`` is "are " to form a sentence."""
         where = " that this container or service may use" if self.limited else ""
         return f"{self.available / 1e9:.1f} GB {verb}free of {self.total / 1e9:.1f} GB{where}"
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Where a control group says what: its folder, and the names of its files.
+    """A control group's folder, and the names of its files.
 
     Attributes:
-        cache: the line of ``memory.stat`` that counts what is given up without harm.
+        cache: the line of ``memory.stat`` that counts memory which can be reclaimed without harm.
         kills: the file with the line ``oom_kill``.
     """
 
@@ -64,7 +63,7 @@ class _Group:
 
 
 def memory(root: Path = _ROOT) -> Memory:
-    """The memory that there is now.
+    """The memory that this process may use, and what of it is available now.
 
     Args:
         root: where ``proc`` and ``sys`` are, for tests.
@@ -82,9 +81,9 @@ def memory(root: Path = _ROOT) -> Memory:
 
 
 def kills(root: Path = _ROOT) -> int | None:
-    """How many processes the system has killed so far, of this one's group where it is in one, because memory ran out.
+    """How many processes the system has killed so far because memory ran out; None if unknown.
 
-    None: unknown.
+    If this process is in a control group, only processes of that group count.
     """
     for group in _groups(root):
         count = _entry(group.folder / group.kills, "oom_kill")
@@ -94,7 +93,7 @@ def kills(root: Path = _ROOT) -> int | None:
 
 
 def needed(pixels: int = 0) -> str:
-    """How much a model process needs, in a sentence; also for a photo of so many pixels."""
+    """How much memory a model process needs, also with a photo of so many pixels, in a sentence."""
     words = f"A model process needs about {MODEL_BYTES / 1e9:.1f} GB"
     if pixels:
         words += (
@@ -125,7 +124,7 @@ def _groups(root: Path) -> Iterator[_Group]:
                 base = root / "sys" / "fs" / "cgroup" / "memory"
             else:
                 continue
-            # A container sees its own group at the top, under whatever path the host knows it by.
+            # Inside a container its own group is at the top, whatever its path on the host.
             inner = PurePosixPath(path).relative_to("/") if path.startswith("/") else PurePosixPath()
             for place in (inner, *inner.parents):
                 if (base / place).is_dir():
@@ -140,7 +139,7 @@ def _number(path: Path) -> int | None:
 
 
 def _entry(path: Path, name: str) -> int | None:
-    """The number of a line ``name number``."""
+    """The number in a line ``name number``."""
     with suppress(OSError, ValueError, IndexError):
         return next(
             (int(line.split()[1]) for line in path.read_text().splitlines() if line.split()[:1] == [name]), None

@@ -1,4 +1,4 @@
-"""Starting Python processes that find this package, wherever they are started from and however it is installed."""
+"""Starts Python processes that can import this package, wherever they run and however it is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words for the terminal, whatever it can show and whatever people call their files."""
+"""Output to the terminal, whatever characters it can show and whatever file names contain."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def terminal(stderr: bool = False) -> Console:
-    """The terminal, where text is printed as it is.
+    """A console that prints text as it is.
 
-    "[red]" and ":smile:" in somebody's file name are no commands; styles go by ``style=``.
+    "[red]" or ":smile:" in a file name is not interpreted; styles are given by ``style=``.
     """
     from rich.console import Console
 
@@ -21,9 +21,7 @@ def terminal(stderr: bool = False) -> Console:
 
 
 def print_anything() -> None:
-    """Have output that a terminal, file or pipe cannot hold (Japanese in cp1252, bytes that are not text) appear as
-    "?", not fail.
-    """
+    """Print "?" for characters that the output cannot encode (Japanese in cp1252, for example) instead of failing."""
     for stream in (sys.stdout, sys.stderr):  # None where there is no console, other things in tests and notebooks
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

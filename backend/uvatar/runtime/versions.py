@@ -15,7 +15,7 @@ PACKAGES = (
 
 
 def installed() -> dict[str, str]:
-    """Versions of Uvatar, Python, this system and the packages that matter; a package that is missing is left out."""
+    """The versions of Uvatar, Python, this system and important packages; missing packages are left out."""
     found = {
         "uvatar": __version__,
         "python": platform.python_version(),

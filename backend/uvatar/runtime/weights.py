@@ -1,4 +1,4 @@
-"""Where the files that the default path needs are found, and where a user's own files go."""
+"""Finds and checks the shipped weights, and the users' own model files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uvatar.protocol.errors import Code, UvatarError
 from uvatar.runtime.devices import CPU
 from uvatar.runtime.networks import CheckpointError, open_onnx
 
-# What a user's own SMPL body may be called: the official names first; the last is what `romp.prepare_smpl` packs.
+# Names that a user's own SMPL body may have: the official ones first; the last is made by `romp.prepare_smpl`.
 SMPL_PACKED = "SMPL_NEUTRAL.pth"
 SMPL_NAMES = ("SMPL_NEUTRAL.pkl", "SMPL_NEUTRAL.npz", "basicmodel_neutral_lbs_10_207_0_v1.1.0.pkl", SMPL_PACKED)
 SMPL_UV = "smpl_uv.obj"  # SMPL's UV map, as its makers name it
@@ -32,11 +32,12 @@ class WeightsError(UvatarError):
 
 
 def weights_folder() -> Path:
-    """Folder of the shipped weights.
+    """The folder of the shipped weights.
 
-    UVATAR_WEIGHTS, or inside the installed package, or beside it in a source checkout.
+    It is UVATAR_WEIGHTS if set, else inside the installed package, or beside it in a source checkout.
 
-    Raises WeightsError if there is none.
+    Raises:
+        WeightsError: there is no such folder.
     """
     package = Path(__file__).resolve().parents[1]
     chosen = os.environ.get("UVATAR_WEIGHTS")
@@ -51,10 +52,9 @@ def weights_folder() -> Path:
 
 
 def recorded_sha256(path: Path) -> str | None:
-    """The sha256 that the page beside a file of the weights folder records (``name.md`` beside ``name.npz``),
-    or None.
+    """The sha256 in a weights file's model card (``name.md`` beside ``name.npz``); None if there is none.
 
-    A page about two files names the second one before its sha256.
+    A card for two files names the second one before its sha256.
     """
     page = path.with_suffix(".md")
     if not page.is_file():
@@ -74,9 +74,9 @@ def sha256_of(path: Path) -> str:
 
 
 def check_shipped(folder: Path) -> None:
-    """Raises WeightsError if an array file in the folder itself is not the one that was shipped.
+    """Raise WeightsError if an array file in the folder itself is not the shipped one.
 
-    The perception models in their own folder are checked as each is loaded.
+    The perception models in their own folder are checked when each is loaded.
     """
     for path in sorted(folder.iterdir()):
         if path.suffix in (".npz", ".onnx", ".safetensors") and recorded_sha256(path) not in (None, sha256_of(path)):
@@ -99,19 +99,16 @@ def check_belonging(path: Path) -> None:
 
 
 def models_folder() -> Path:
-    """Folder of the users' own model files: UVATAR_MODELS, or ``models`` in Uvatar's data folder.
-
-    It may not exist.
-    """
+    """The folder of users' own model files: UVATAR_MODELS, or ``models`` in Uvatar's data folder; it may not exist."""
     chosen = os.environ.get("UVATAR_MODELS")
     return Path(chosen).expanduser() if chosen else data_folder() / "models"
 
 
 def smpl_path(models: Path) -> Path | None:
-    """The neutral SMPL file in the folder ``models``, None if there is none."""
+    """The neutral SMPL file in the folder ``models``; None if there is none."""
     return next((models / name for name in SMPL_NAMES if (models / name).is_file()), None)
 
 
 def bodies(models: Path) -> list[str]:
-    """The values that the job option ``body`` can have with the files in the folder ``models``."""
+    """The values of the job option ``body`` that are possible with the files in the folder ``models``."""
     return ["open_body", *(["smpl"] if smpl_path(models) else [])]

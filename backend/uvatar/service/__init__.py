@@ -1,1 +1,1 @@
-"""The server: its listeners, its journal, its model processes, and the client that talks to it."""
+"""The server, with its listeners, journal and model processes, and the client that talks to it."""

@@ -4,7 +4,7 @@ with Client.connect() as client:
     for avatar in client.reconstruct("me.jpg"):
         avatar.save("out")
 
-`Client.submit`, `Client.events` and `Client.result` are the steps of that, for programs that ask for a job by its id.
+`Client.submit`, `Client.events` and `Client.result` are its steps, for programs that keep track of jobs by their ids.
 """
 
 from __future__ import annotations
@@ -41,26 +41,23 @@ if TYPE_CHECKING:
     from uvatar.files.avatar import Avatar
 
 REPLY_SECONDS = 60.0  # a server on a busy disk may take long to store a job
-SILENCE_SECONDS = 3.0  # without events; then ask how the job is
+SILENCE_SECONDS = 3.0  # without events, after which the job's status is requested
 START_SECONDS = 60.0
-RUNTIME_SECONDS = 5.0  # for a server that has the folder to say where it is
-REACH_SECONDS = 10.0  # for the first answer of a server on another computer
+RUNTIME_SECONDS = 5.0  # to wait for a server that uses the folder to write its server.json
+REACH_SECONDS = 10.0  # to wait for the first answer of a server on another computer
 
 
 class ServerGone(ConnectionError):
-    """The server does not answer. Its jobs are not lost: attach again and ask by id."""
+    """The server does not answer. Its jobs are not lost: attach again and ask for them by id."""
 
 
 class Client:
-    """A connection to a server. One thread at a time."""
+    """A connection to a server, for use by one thread at a time."""
 
     def __init__(
         self, port: int, token: str, reply_seconds: float = REPLY_SECONDS, access: Access | None = None
     ) -> None:
-        """Connect to 127.0.0.1, or, encrypted, to where ``access`` says. Says nothing yet.
-
-        `hello` finds out whether a server is there.
-        """
+        """Connect to a port on 127.0.0.1, or encrypted to the address in ``access``. Sends nothing before `hello`."""
         self._host, self._port = (access.host, access.port) if access else ("127.0.0.1", port)
         self._token = token
         self._reply_seconds = reply_seconds
@@ -68,8 +65,7 @@ class Client:
         self._events: deque[dict[str, Any]] = deque()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
-        # Where the server has turned our keys down there is nobody to send to, and ZeroMQ would wait for somebody for
-        # ever.
+        # If the server has refused our keys there is no peer to send to, and ZeroMQ would wait for one for ever.
         self._socket.setsockopt(zmq.SNDTIMEO, round(1000 * reply_seconds))
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         if access:
@@ -85,13 +81,13 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Disconnect. Jobs go on."""
+        """Disconnect. Jobs continue."""
         self._context.destroy(linger=0)
 
     def request(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """Send a request and wait for its reply; events that come meanwhile are kept for `events`.
+        """Send a request and wait for its reply; events that arrive meanwhile are kept for `events`.
 
-        Raises UvatarError for what the server answers with an error, ServerGone where it does not answer.
+        Raises UvatarError if the server answers with an error, ServerGone if it does not answer.
         """
         self._requests += 1
         frames = framing.pack({"kind": kind, "token": self._token, "request": self._requests, **fields})
@@ -105,7 +101,7 @@ class Client:
                     raise ServerGone("The Uvatar server does not respond.")
                 if (
                     self._has_been_cut()
-                ):  # ZeroMQ connects again, but what was on its way is lost; asking twice harms nothing
+                ):  # ZeroMQ reconnects, but messages on their way are lost; asking twice does no harm
                     self._send(frames)
             elif message.get("request") == self._requests or (
                 message["kind"] == "error" and message.get("request") is None
@@ -128,13 +124,13 @@ class Client:
 
     @classmethod
     def connect(cls, folder: Path | str | None = None, server: Path | str | None = None) -> Client:
-        """Connect a script to this computer's server, which is started if none runs, or to another server.
+        """Connect to this computer's server, which is started if none runs, or to a server on another computer.
 
         Args:
-            folder: the server's data folder, by default UVATAR_DATA or the system's place for it.
+            folder: the server's data folder, by default UVATAR_DATA or the system's usual location.
             server: the access file of a server on another computer (`uvatar serve --network`).
 
-        Raises ServerGone, UvatarError.
+        Raises ServerGone if no server answers or starts, UvatarError if a folder or file cannot be used.
         """
         if server is not None:
             return reach(network.read_access(Path(server)))
@@ -147,11 +143,12 @@ class Client:
         progress: Progress = ignore_progress,
         failed: Callable[[str, UvatarError], None] | None = None,
     ) -> Iterator[Avatar]:
-        """The avatars of everybody in the photos, as soon as each photo is done; as `uvatar.Engine.reconstruct`.
+        """Yield the avatars of all people in the photos as soon as each photo is done.
 
-        Raises UvatarError, ServerGone.
+        Arguments are as for `uvatar.Engine.reconstruct`. Raises UvatarError for a photo that cannot be used, unless
+        ``failed`` takes it, and for a job that the server refuses; ServerGone if the server does not answer.
         """
-        from uvatar.files.avatar import avatars_of  # with an image library, which the server must not load
+        from uvatar.files.avatar import avatars_of  # loads an image library, which the server must not
 
         files = photo_files(photos)
         job = self.submit(files, vars(options or Options()))
@@ -169,43 +166,52 @@ class Client:
     def submit(
         self, photos: Sequence[PhotoFile], options: Mapping[str, Any] | None = None, job: str | None = None
     ) -> str:
-        """Hand over a job: photos as (name, bytes); its id. When this returns, the server has it on disk."""
+        """Submit a job, and return its id. When this returns, the server has the job on disk.
+
+        Args:
+            photos: names and bytes.
+            options: the job options; those left out have their defaults.
+            job: the job's id, a UUID; by default a new one.
+
+        Raises UvatarError if the server refuses the job, ServerGone if it does not answer.
+        """
         job = job or str(uuid.uuid4())
         sent: list[SentPhoto] = [{"name": photo_lists.photo_name(name), "data": data} for name, data in photos]
         self.request("reconstruct", **JobRequest(job=job, photos=sent, options=dict(options or {})))
         return job
 
     def status(self, job: str | None = None) -> dict[str, Any]:
-        """Of the job, whose events come from now on, or of the server."""
+        """The status of the server, or of a job, whose events are sent from now on."""
         return self.request("status", **({"job": job} if job else {}))
 
     def result(self, job: str, photo: int) -> dict[str, Any]:
-        """The result of one photo that is done (docs/result-schema.md)."""
+        """The result of a finished photo (docs/result-schema.md). Raises UvatarError, ServerGone."""
         result: dict[str, Any] = self.request("result", job=job, photo=photo)["result"]
         return result
 
     def cancel(self, job: str) -> dict[str, Any]:
-        """Work on the job no more; its status."""
+        """Cancel the job, and return its status."""
         return self.request("cancel", job=job)
 
     def forget(self, job: str | None = None, photo: bytes | str | None = None, everything: bool = False) -> list[str]:
-        """Have a job, all jobs that hold a photo, or all jobs deleted with all that is kept of them; their ids.
+        """Delete a job, all jobs that hold a photo, or all jobs, with photos and results; returns the jobs' ids.
 
-        ``photo``: its bytes, or their sha256 in hexadecimal.
+        ``photo`` is the photo's bytes, or their sha256 in hexadecimal.
         """
         digest = hashlib.sha256(photo).hexdigest() if isinstance(photo, bytes) else photo
         jobs: list[str] = self.request("forget", job=job, photo=digest, everything=everything)["jobs"]
         return jobs
 
     def shutdown(self) -> int:
-        """Stop the server; how many photos it leaves for the next one."""
+        """Stop the server, and return the number of photos that it leaves for the next one."""
         unfinished: int = self.request("shutdown")["unfinished"]
         return unfinished
 
     def events(self, job: str) -> Iterator[dict[str, Any]]:
-        """The job's events, until and with the one that it is finished. Raises ServerGone.
+        """Yield the job's events, up to and including the one that says it is finished.
 
-        Events may get lost, so silence is answered with a question: photos that ended meanwhile are told of then.
+        Events may get lost, so after a silence the status is requested, and events are made for the photos that have
+        ended meanwhile. Raises ServerGone if the server does not answer.
         """
         told: set[int] = set()
         self._catch_up(job)
@@ -227,7 +233,7 @@ class Client:
                 yield event
 
     def _catch_up(self, job: str) -> None:
-        """Subscribe to the job, and make events of what its status says."""
+        """Subscribe to the job, and make events from its status."""
         status: Any = self.status(job)
         for photo in status["photos"]:
             if photo["state"] != "waiting":
@@ -236,7 +242,7 @@ class Client:
             self._events.append(dict(finished_event(status)))
 
     def _has_been_cut(self) -> bool:
-        """Whether the connection has been lost since this was asked last."""
+        """Whether the connection has been lost since the last call."""
         cut = False
         while self._monitor.poll(0):
             self._monitor.recv_multipart()
@@ -251,7 +257,7 @@ class Client:
 
 
 def listens(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether anything listens on this port, of this computer by default."""
+    """Whether anything listens on this port (of this computer by default)."""
     try:
         with socket.create_connection((host, port), timeout=2):
             return True
@@ -260,7 +266,7 @@ def listens(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def check_loopback() -> None:
-    """Raise UvatarError ("no-loopback") where programs of this computer cannot reach each other at 127.0.0.1."""
+    """Raise UvatarError ("no-loopback") if programs on this computer cannot reach each other at 127.0.0.1."""
     try:
         with (
             socket.create_server(("127.0.0.1", 0)) as server,
@@ -274,9 +280,9 @@ def check_loopback() -> None:
 
 
 def make_usable(folder: Path) -> None:
-    """Make a data folder, for this user alone, and try whether files can be written into it.
+    """Create a data folder for this user alone, and check that files can be written into it.
 
-    Raises UvatarError ("data-folder").
+    Raises UvatarError ("data-folder") if it cannot be used.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -289,10 +295,10 @@ def make_usable(folder: Path) -> None:
 
 
 def find(folder: Path | None = None) -> Client | None:
-    """A connection to the server that uses this data folder (the usual one by default), None if none runs.
+    """Connect to the server that uses this data folder (the usual one by default); None if none runs.
 
-    A server that has the folder but does not say where it is (it starts just now, or its file was deleted, which it
-    notices) is waited for some seconds.
+    If a server uses the folder but has no ``server.json`` yet (it is just starting, or somebody deleted the file,
+    which it writes again), this waits some seconds for it.
     """
     folder = Path(folder or discovery.data_folder())
     runtime = discovery.read_runtime(folder)
@@ -304,7 +310,7 @@ def find(folder: Path | None = None) -> Client | None:
 
 
 def reach(access: Access, reply_seconds: float = REPLY_SECONDS) -> Client:
-    """A connection to a server on another computer. Raises ServerGone, UvatarError."""
+    """Connect to a server on another computer. Raises ServerGone, UvatarError."""
     if not listens(access.port, access.host):
         raise ServerGone(
             f"No server responds at {access.host}, port {access.port}. Is `uvatar serve --network` running there?"
@@ -324,7 +330,7 @@ def reach(access: Access, reply_seconds: float = REPLY_SECONDS) -> Client:
 
 
 def _greeted(runtime: Runtime | None) -> Client | None:
-    """A connection to this server, None if it does not run."""
+    """Connect to this server; None if it does not run."""
     if runtime is None or not listens(runtime.port):
         return None
     client = Client(runtime.port, runtime.token)
@@ -335,17 +341,20 @@ def _greeted(runtime: Runtime | None) -> Client | None:
         client.close()
         if isinstance(error, UvatarError) and error.code == Code.UNSUPPORTED_VERSION:
             raise
-        return None  # something else has the port of a server that died
+        return None  # another program has the port of a server that died
 
 
 def attach(folder: Path | None = None, serve_arguments: Sequence[str] = (), seconds: float = START_SECONDS) -> Client:
-    """A connection to the server that uses this data folder; it is started where none runs, and outlives this process.
+    """Connect to the server that uses this data folder; start one, which outlives this process, if none runs.
 
     Args:
-        serve_arguments: for ``uvatar serve``, where a server has to be started.
+        folder: the data folder, by default the usual one.
+        serve_arguments: arguments for ``uvatar serve`` if a server has to be started.
+        seconds: how long a server may take to start.
 
-    Raises ServerGone, with the end of its log, where the server does not come up; UvatarError ("no-loopback",
-    "data-folder") where it could not.
+    Raises:
+        ServerGone: the server does not start; the message has the end of its log.
+        UvatarError: no server could run here ("no-loopback", "data-folder").
     """
     folder = Path(folder or discovery.data_folder())
     client = find(folder)
@@ -361,7 +370,7 @@ def attach(folder: Path | None = None, serve_arguments: Sequence[str] = (), seco
         client = _greeted(discovery.read_runtime(folder))
         if client:
             return client
-        # An end is final only if no other program has started a server for this folder at the same time.
+        # The process may have ended because another program started a server for this folder at the same time.
         if process.poll() not in (None, 3):
             break
         time.sleep(0.05)
@@ -369,7 +378,7 @@ def attach(folder: Path | None = None, serve_arguments: Sequence[str] = (), seco
 
 
 def _start(folder: Path, output: Path, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start a server that does not end with this process or its terminal."""
+    """Start a server that outlives this process and its terminal."""
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         apart = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}

@@ -1,6 +1,6 @@
-"""New jobs on their way to the disk: how many may wait, and the thread that writes them.
+"""Accepts new jobs: limits how many may wait, and writes them to disk in a thread.
 
-A job of a gigabyte takes seconds to write, and nobody else's question, and no cancelling, shall wait for it.
+A job of a gigabyte takes seconds to write, and no other request or cancellation should wait for that.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _LATER = "Wait until some of the queued photos are finished or cancel a job, the
 
 @dataclass(frozen=True)
 class QueueLimits:
-    """How much may wait; a job that would exceed it is refused before anything is written.
+    """How much may wait. A job that would exceed a limit is refused before anything is written.
 
     Attributes:
-        photos: that nobody has finished, of all jobs.
-        bytes: of these photos, on disk.
-        arriving: bytes of jobs that are in memory, on their way to the disk.
-        reserve: bytes that have to stay free on the disk.
+        photos: unfinished photos of all jobs.
+        bytes: bytes of these photos on disk.
+        arriving: bytes of jobs in memory that are still being written.
+        reserve: bytes that must stay free on the disk.
     """
 
     photos: int = 5000
@@ -48,7 +48,7 @@ class _Arrival:
 
 
 class Ingest:
-    """Writes new jobs one after the other in a thread of its own; all callbacks come from `tick`."""
+    """Writes new jobs one after the other in a thread; all callbacks are called from `tick`."""
 
     def __init__(self, journal: Journal, limits: QueueLimits) -> None:
         self._journal = journal
@@ -58,7 +58,7 @@ class Ingest:
 
     @property
     def busy(self) -> bool:
-        """Whether a job is on its way."""
+        """Whether a job is still being written."""
         return bool(self._arriving)
 
     def take(
@@ -70,9 +70,18 @@ class Ingest:
         done: Callable[[JobRecord], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        """Begin to store a job that is not arriving already; one that is known is compared with what is known of it.
+        """Begin to store a job, unless it is being written already. A known job is compared with its record.
 
-        Raises UvatarError: "queue-full" where too much waits already, "disk-full".
+        Args:
+            job: its id.
+            photos: names and bytes.
+            options: all job options.
+            owner: the client that sent it.
+            done: called with the job's record once it is stored.
+            failed: called with the exception if it cannot be stored.
+
+        Raises:
+            UvatarError: too much waits already ("queue-full"), or the disk is full ("disk-full").
         """
         size = sum(len(data) for _, data in photos)
         known = self._journal.knows(job)
@@ -90,14 +99,14 @@ class Ingest:
         )
 
     def postpone(self, job: Any, call: Callable[[], None]) -> bool:
-        """Make a call that is about this job once it has arrived. False if it is not on its way."""
+        """Call ``call`` once this job has been written. False if it is not being written."""
         arrival = self._arriving.get(job) if isinstance(job, str) else None
         if arrival:
             arrival.after.append(call)
         return arrival is not None
 
     def tick(self) -> None:
-        """Note jobs that have been written."""
+        """Enter jobs that have been written into the journal."""
         for job, arrival in list(self._arriving.items()):
             if arrival.written.done():
                 del self._arriving[job]
@@ -109,7 +118,7 @@ class Ingest:
                     call()
 
     def close(self) -> None:
-        """Finish pending writes; jobs that were not acknowledged are deleted or adopted at the next start."""
+        """Finish pending writes; jobs that were not acknowledged are deleted or recovered at the next start."""
         self._writer.shutdown(cancel_futures=True)
 
     def _check_room(self, photos: int, size: int) -> None:

@@ -4,8 +4,8 @@
     jobs/<id>/job          what the job is (`Manifest`): written last, so a folder that has it has all photos
     jobs/<id>/result-000   a photo's result
 
-The manifest says again what the journal says, so that a journal that is lost or thrown back by a power cut can be made
-anew. It is also the first thing that is deleted: a folder without it is one that never was whole, or shall be no more.
+The manifest repeats what the journal says, so that a journal that is lost, or set back by a power cut, can be rebuilt.
+It is deleted first: a folder without it was never complete, or is being deleted.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _MANIFEST = "job"
 
 @dataclass(frozen=True)
 class Manifest:
-    """The description of a job; its photos in their order.
+    """The description of a job, with its photos in order.
 
     Attributes:
-        names: of the photos, for people.
-        digests: sha256 of their bytes.
-        sizes: of their bytes.
-        options: all of them, as `checked_options` gives them.
+        names: the photos' names, for display.
+        digests: sha256 of each photo's bytes.
+        sizes: each photo's size in bytes.
+        options: all job options, as `checked_options` gives them.
         created: seconds since the epoch.
     """
 
@@ -48,7 +48,7 @@ class Manifest:
 
     @classmethod
     def of(cls, photos: Sequence[tuple[str, bytes]], options: dict[str, Any], created: float) -> Manifest:
-        """The manifest of photos (name, bytes). Takes a second for a gigabyte."""
+        """Make the manifest of photos (name, bytes). Takes a second for a gigabyte."""
         digests = tuple(hashlib.sha256(data).hexdigest() for _, data in photos)
         return cls(tuple(name for name, _ in photos), digests, tuple(len(data) for _, data in photos), options, created)
 
@@ -62,20 +62,24 @@ class Manifest:
 
 
 class JobFiles:
-    """The folders of all jobs. Ids come from `checked_id`: they name folders."""
+    """The folders of all jobs. Ids name folders, so they must come from `checked_id`."""
 
     def __init__(self, folder: Path) -> None:
-        """``folder``: is made where it is missing, for its owner alone. Raises OSError, UvatarError ("data-folder")."""
+        """Create ``folder``, for its owner alone, if it is missing. Raises OSError, UvatarError ("data-folder")."""
         self.folder = folder
         private_folder(folder)
         for entry in folder.iterdir():
-            if entry.is_symlink():  # Uvatar makes none: of the time when others could, to have files elsewhere deleted
+            if (
+                entry.is_symlink()
+            ):  # never Uvatar's; from old versions, where others could plant one to have files elsewhere deleted
                 entry.unlink()
 
     def store(self, job: str, manifest: Manifest, photos: Sequence[bytes]) -> None:
-        """Write a new job's folder: photos first.
+        """Write a new job's folder, photos first.
 
-        Raises UvatarError ("disk-full", "data-folder"); then nothing is left of it.
+        Raises:
+            UvatarError: the disk is full ("disk-full") or the folder cannot be used ("data-folder"). Nothing of the
+                job is left then.
         """
         folder = self.folder / job
         try:
@@ -90,7 +94,7 @@ class JobFiles:
             raise disk_error(error) from error
 
     def jobs(self) -> set[str]:
-        """Names of all folders."""
+        """Ids of all jobs that have a folder."""
         return {entry.name for entry in self.folder.iterdir()}
 
     def exists(self, job: str) -> bool:
@@ -111,7 +115,7 @@ class JobFiles:
         return self._photo(job, index).is_file()
 
     def photo(self, job: str, index: int) -> bytes:
-        """A photo as it was sent. Raises OSError if it has gone."""
+        """A photo as it was sent. Raises OSError if it no longer exists."""
         return self._photo(job, index).read_bytes()
 
     def store_result(self, job: str, index: int, result: dict[str, Any]) -> None:
@@ -127,13 +131,13 @@ class JobFiles:
         return result
 
     def result_bytes(self, job: str, index: int) -> int:
-        """Size of a photo's result; 0 where there is none."""
+        """Size of a photo's result; 0 if there is none."""
         with suppress(OSError):
             return self._result(job, index).stat().st_size
         return 0
 
     def result_is_whole(self, job: str, index: int) -> bool:
-        """Whether a photo's result is there and undamaged, to the last bit."""
+        """Whether a photo's result exists and is undamaged (its checksum is right)."""
         try:
             self.result(job, index)
             return True
@@ -153,13 +157,13 @@ class JobFiles:
                 part.unlink()
 
     def disown(self, job: str) -> None:
-        """Ensure that the job will not come back, whatever happens before `delete`. Raises OSError."""
+        """Ensure that the job cannot come back, whatever happens before `delete`. Raises OSError."""
         with suppress(FileNotFoundError):
             (self.folder / job / _MANIFEST).unlink()
         atomic_files.sync_folder(self.folder / job)
 
     def delete(self, job: str) -> None:
-        """Delete the folder with all in it, as far as the system lets us."""
+        """Delete the folder and its contents, as far as the system allows."""
         path = self.folder / job
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -168,7 +172,7 @@ class JobFiles:
                 path.unlink()
 
     def size(self, job: str) -> int:
-        """Bytes of all its files."""
+        """Bytes of all files of a job."""
         total = 0
         for path in (self.folder / job).glob("*"):
             with suppress(OSError):
@@ -183,7 +187,7 @@ class JobFiles:
 
 
 def disk_error(error: Exception) -> UvatarError:
-    """The error for the artist when a write fails."""
+    """The error to report when a write fails: "disk-full" or "data-folder"."""
     if isinstance(error, UvatarError):
         return error
     sqlite_full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL

@@ -11,15 +11,16 @@ from typing import Any
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.messages import JobStatus, JobSummary, PhotoStatus
 
-ACTIVE = ("queued", "running")  # states of jobs that are not over
+ACTIVE = ("queued", "running")  # states of unfinished jobs
 
 
 @dataclass(frozen=True)
 class PhotoState:
-    """How far one photo of a job has come.
+    """The state of one photo of a job.
 
     Attributes:
-        index: place in the job, from 0.
+        index: position in the job, from 0.
+        name: the photo's name.
         state: "waiting", "done", "failed" or "merged" (into another photo's avatar).
         error: code, message and fix of a failed photo.
         crashes: how often the model process died on it.
@@ -38,7 +39,8 @@ class JobRecord:
 
     Attributes:
         state: "queued", "running", "finished" or "cancelled".
-        created, updated: seconds since the epoch.
+        created: seconds since the epoch.
+        updated: time of the last change, seconds since the epoch.
     """
 
     id: str
@@ -50,7 +52,7 @@ class JobRecord:
 
     @property
     def active(self) -> bool:
-        """Whether there is still work to do."""
+        """Whether the job is queued or running."""
         return self.state in ACTIVE
 
     def waiting(self) -> list[int]:
@@ -58,16 +60,16 @@ class JobRecord:
         return [photo.index for photo in self.photos if photo.state == "waiting"]
 
     def as_dict(self) -> JobStatus:
-        """The job's status as it crosses the wire."""
+        """The job's status as it is sent to clients."""
         photos: list[PhotoStatus] = [
             {"index": p.index, "name": p.name, "state": p.state, "error": p.error} for p in self.photos
         ]
         return {"job": self.id, "state": self.state, "created": self.created, "photos": photos}
 
     def summary(self) -> JobSummary:
-        """The job among others: how many photos are in which state.
+        """The job's entry in the server's status: the number of photos in each state.
 
-        Its size does not depend on their number and names.
+        Its size does not depend on the photos' number and names.
         """
         states = Counter(photo.state for photo in self.photos)
         return {
@@ -84,7 +86,7 @@ class JobRecord:
 
 @dataclass(frozen=True)
 class WorkUnit:
-    """The photos of a job that the model process takes at once: one, or all where they show the same person."""
+    """The photos of a job that a model process takes at once: one, or all if they show the same person."""
 
     job: str
     indices: tuple[int, ...]
@@ -93,7 +95,7 @@ class WorkUnit:
 
 @dataclass(frozen=True)
 class QueueLoad:
-    """The queue's load: jobs that are not over, and their unfinished photos."""
+    """The queue's load: unfinished jobs, and their unfinished photos."""
 
     jobs: int
     photos: int
@@ -101,7 +103,7 @@ class QueueLoad:
 
 
 def checked_id(identifier: Any) -> str:
-    """The id if it is the text of a UUID (it names a folder, so nothing else will do). Raises UvatarError."""
+    """The id, if it is the text of a UUID; since it names a folder, anything else raises UvatarError."""
     if isinstance(identifier, str):
         with suppress(ValueError):
             if identifier in (str(parsed := uuid.UUID(identifier)), parsed.hex):

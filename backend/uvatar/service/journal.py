@@ -1,12 +1,12 @@
-"""The journal: which jobs there are and how far they have come, so that no death of any process loses one.
+"""The journal: all jobs and their progress, stored so that no job is lost when a process dies.
 
-Everything lies in one data folder: ``journal.sqlite`` has jobs and photos with their states
-(`uvatar.service.journal_database`), `uvatar.service.job_files` the rest.
+Everything is in one data folder: ``journal.sqlite`` has the jobs and photos with their states
+(`uvatar.service.journal_database`), and `uvatar.service.job_files` keeps the rest.
 
-A job is in the journal only when its photos are safe on disk, and a photo is `done` only when its result is.  States
+A job enters the journal only once its photos are safely on disk, and a photo is `done` only once its result is. States
 only move forward: a job from queued to running to finished or cancelled, a photo from waiting to done, failed or
-merged.  Only opening a journal may take a photo back: from done to waiting, where its result was lost and the photo is
-still there (`uvatar.service.recovery`).
+merged. Only when a journal is opened may a photo go back from done to waiting, if its result was lost and the photo
+still exists (`uvatar.service.recovery`).
 """
 
 from __future__ import annotations
@@ -29,18 +29,20 @@ from uvatar.service.recovery import reconcile
 
 
 class Journal:
-    """The jobs of one data folder. One journal at a time has the folder; a killed process lets go of it."""
+    """The jobs of one data folder. Only one journal at a time can have the folder; a killed process releases it."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
-        """Open or create the journal, and bring it and the jobs' folders to agree, whatever ended the last server.
+        """Open or create the journal, and reconcile it with the jobs' folders, however the last server ended.
 
-        Jobs that were running are queued again. A damaged journal is set aside and made anew from the folders.
+        Jobs that were running are queued again. A damaged journal is set aside and rebuilt from the folders.
 
         Args:
-            clock: seconds since the epoch.
+            folder: the data folder.
+            clock: gives seconds since the epoch.
 
-        Raises AlreadyServed if another process has it, UvatarError ("disk-full", "data-folder") and OSError if it
-        cannot be used.
+        Raises:
+            AlreadyServed: another process has the journal.
+            UvatarError, OSError: the folder cannot be used ("disk-full", "data-folder").
         """
         self.folder = Path(folder)
         self.clock = clock
@@ -53,15 +55,16 @@ class Journal:
             raise disk_error(error) from error
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Release the folder."""
         self._database.close()
 
     # -- jobs ---------------------------------------------------------------------------------------------------------
 
     def add(self, job: str, photos: Sequence[tuple[str, bytes]], options: dict[str, Any], owner: str = "") -> JobRecord:
-        """Store a new job: photos (name, bytes) first, then its entry. The same job again changes nothing.
+        """Store a new job: photos (name, bytes) first, then its entry. Adding the same job again changes nothing.
 
-        Raises UvatarError: "job-id-taken" where the id has other photos or options, "disk-full".
+        Raises:
+            UvatarError: the id already has other photos or options ("job-id-taken"), or the disk is full ("disk-full").
         """
         manifest = Manifest.of(photos, options, self.clock())
         if not self.knows(job):
@@ -76,10 +79,13 @@ class Journal:
         """Record a job whose folder is stored. A known job stays unchanged.
 
         Args:
-            owner: whoever sent it; those who send many jobs share their turns among them.
+            job: its id.
+            manifest: what it is.
+            owner: the client that sent it; owners take turns, however many jobs each has.
 
-        Raises UvatarError: "job-id-taken" where the id has other photos or options, "disk-full"; then the new folder is
-        deleted.
+        Raises:
+            UvatarError: the id already has other photos or options ("job-id-taken"), or the disk is full ("disk-full").
+                The new folder is deleted then.
         """
         known = journal_queries.job_digest(self._database, job)
         if known and known != manifest.digest:
@@ -109,7 +115,7 @@ class Journal:
         return record
 
     def jobs(self, states: Collection[str] = (), limit: int = 100) -> list[JobRecord]:
-        """The newest jobs, newest first; only those in ``states`` where given."""
+        """The newest jobs, newest first; with ``states``, only jobs in these states."""
         return [self.job(job) for job in journal_queries.newest_jobs(self._database, states, limit)]
 
     def jobs_with(self, digest: str) -> list[str]:
@@ -121,10 +127,7 @@ class Journal:
         return journal_queries.queue_load(self._database)
 
     def cancel(self, job: str) -> JobRecord:
-        """Cancel the job; it keeps its results. A job that is over stays unchanged.
-
-        Raises UvatarError ("unknown-job").
-        """
+        """Cancel the job; it keeps its results. A finished job stays unchanged. Raises UvatarError ("unknown-job")."""
         with transaction(self._database):
             journal_queries.set_job_state(self._database, job, "cancelled", self.clock())
         self._delete_photos_of_ended(job)
@@ -135,7 +138,7 @@ class Journal:
         journal_queries.delete_job(self._database, self.files, job)
 
     def scrub(self) -> None:
-        """Leave nothing of deleted entries in the journal's files, which keep them for a while otherwise."""
+        """Erase deleted entries from the journal's files, which otherwise keep them for a while."""
         with suppress(sqlite3.Error):
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -146,17 +149,21 @@ class Journal:
         return scheduler.next_unit(self._database, in_flight, self.clock())
 
     def photo(self, job: str, index: int) -> tuple[str, bytes]:
-        """Name and bytes of a photo that waits. Raises OSError if the file has gone."""
+        """Name and bytes of a waiting photo. Raises OSError if the file no longer exists."""
         row = self._database.execute("SELECT name FROM photos WHERE job = ? AND number = ?", (job, index)).fetchone()
         return row[0], self.files.photo(job, index)
 
     def finish_photo(self, job: str, index: int, result: dict[str, Any], merged: Iterable[int] = ()) -> bool:
-        """Store a photo's result. False if nobody wants it any more (cancelled, failed before).
+        """Store a photo's result. False if it is no longer wanted (the job was cancelled, or the photo has failed).
 
         Args:
-            merged: further photos of the same person that went into this one's avatar; they end with it or not at all.
+            job: the job's id.
+            index: the photo's index.
+            result: the result's dictionary.
+            merged: further photos of the same person that went into this avatar; they change state together with it.
 
-        Raises UvatarError if the result cannot be stored ("disk-full") or packed.
+        Raises:
+            UvatarError: the result cannot be stored ("disk-full") or packed.
         """
         if not journal_queries.photo_waits(self._database, job, index):
             return False
@@ -167,11 +174,11 @@ class Journal:
             raise disk_error(error) from error
 
     def fail_photo(self, job: str, index: int, error: UvatarError) -> bool:
-        """Note why a photo has no result. False if nobody waits for it."""
+        """Record why a photo has no result. False if the photo is not waiting."""
         return self._end_photos(job, {index: "failed"}, json.dumps(error.as_dict()))
 
     def count_crash(self, job: str, index: int) -> int:
-        """Note that the model process died on this photo; how often it has by now."""
+        """Record that the model process died on this photo; returns how often it has died on it."""
         with transaction(self._database):
             self._database.execute("UPDATE photos SET crashes = crashes + 1 WHERE job = ? AND number = ?", (job, index))
         crashes: int = self._database.execute(
@@ -203,9 +210,10 @@ class Journal:
             ) from error
 
     def results(self, job: str) -> list[dict[str, Any] | None]:
-        """All results of a job, None if there is none.
+        """All results of a job; None for photos that have none.
 
-        Raises UvatarError as `result`, "too-large" before anything is read.
+        Raises:
+            UvatarError: as `result`, or the results are too large for one message ("too-large").
         """
         photos = self.job(job).photos
         done = [photo.index for photo in photos if photo.state == "done"]
@@ -218,15 +226,13 @@ class Journal:
     # -- for uvatar.service.retention ---------------------------------------------------------------------------------
 
     def ended(self) -> list[tuple[str, float, float | None]]:
-        """Jobs that are over, in the order in which they came: id, last change, since when they are known to be too
-        old.
-        """
+        """Finished and cancelled jobs in order of arrival: id, last change, and since when each is overdue, or None."""
         return self._database.execute(
             "SELECT id, updated, overdue FROM jobs WHERE state NOT IN (?, ?) ORDER BY rowid", ACTIVE
         ).fetchall()
 
     def mark_overdue(self, job: str, since: float | None) -> None:
-        """Note since when a job is too old, or that it is not."""
+        """Record since when a job is overdue for deletion, or that it is not (None)."""
         with transaction(self._database):
             self._database.execute("UPDATE jobs SET overdue = ? WHERE id = ?", (since, job))
 
@@ -238,9 +244,10 @@ class Journal:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _end_photos(self, job: str, states: dict[int, str], error: str | None = None) -> bool:
-        """Note the end of photos that wait, and with the last one the job's.
+        """Record the final states of waiting photos, and the end of the job with its last photo.
 
-        False if the first of them does not wait.
+        Returns:
+            False if the first of them is not waiting.
         """
         with transaction(self._database):
             wanted = journal_queries.photo_waits(self._database, job, next(iter(states)))

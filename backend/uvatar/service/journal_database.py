@@ -37,11 +37,11 @@ class AlreadyServed(RuntimeError):
 
 
 class _Damaged(Exception):
-    """The file is not a journal of this version, or not a whole one."""
+    """The file is not a complete journal of this version."""
 
 
 def is_open(folder: Path) -> bool:
-    """Whether a process has the journal of this data folder open: a server runs, or is starting."""
+    """Whether a process has the journal of this data folder open: a server is running or starting."""
     path = Path(folder) / _NAME
     if not path.is_file():
         return False
@@ -58,8 +58,9 @@ def open_database(folder: Path) -> sqlite3.Connection:
 
     A damaged journal is set aside, and an empty one is opened in its place.
 
-    Raises AlreadyServed if another process has it, UvatarError ("disk-full", "data-folder") and OSError if it
-    cannot be used.
+    Raises:
+        AlreadyServed: another process has it.
+        UvatarError, OSError: it cannot be used ("disk-full", "data-folder").
     """
     private_folder(folder, whole=False)
     with suppress(OSError):  # a folder that cannot be used is reported below
@@ -70,7 +71,7 @@ def open_database(folder: Path) -> sqlite3.Connection:
         try:
             return _opened(folder / _NAME)
         except _Damaged as error:
-            log.error("The journal is damaged (%s): making it anew from the jobs' folders", error)
+            log.error("The journal is damaged (%s); rebuilding it from the jobs' folders", error)
             _set_aside(folder)
             return _opened(folder / _NAME)
     except (sqlite3.DatabaseError, _Damaged) as error:
@@ -94,7 +95,7 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 def _opened(path: Path) -> sqlite3.Connection:
     """The database, with its tables. Raises _Damaged, sqlite3.DatabaseError."""
-    # The timeout outlasts a client that is looking whether the folder has a server (`is_open`).
+    # The timeout outlasts a client that is checking whether the folder has a server (`is_open`).
     database = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
     try:
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -127,7 +128,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _set_aside(folder: Path) -> None:
-    """Move a damaged journal out of the way; the last one is kept for whoever wants to examine it."""
+    """Move a damaged journal out of the way; the latest one is kept for examination."""
     for ending in ("-wal", "-shm"):
         (folder / (_NAME + ending)).unlink(missing_ok=True)
     (folder / _NAME).replace(folder / "journal.damaged.sqlite")

@@ -1,7 +1,7 @@
 """The journal's statements: reading and writing rows of jobs and photos.
 
-Functions that write are called within a `transaction`; `delete_job` makes its own. They move states forward only, as
-`uvatar.service.journal` says.
+Functions that write must be called within a `transaction`; `delete_job` opens its own. They move states forward only,
+as `uvatar.service.journal` describes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def read_job(database: sqlite3.Connection, job: str) -> JobRecord | None:
 
 
 def newest_jobs(database: sqlite3.Connection, states: Collection[str], limit: int) -> list[str]:
-    """Ids of the newest jobs, newest first; only of those in ``states`` where given."""
+    """Ids of the newest jobs, newest first; with ``states``, only of jobs in these states."""
     where = f"WHERE state IN ({', '.join('?' * len(states))})" if states else ""
     query = f"SELECT id FROM jobs {where} ORDER BY rowid DESC LIMIT ?"  # noqa: S608 (of placeholders alone)
     return [job for (job,) in database.execute(query, (*states, limit)).fetchall()]
@@ -44,7 +44,7 @@ def job_digest(database: sqlite3.Connection, job: str) -> str | None:
 
 
 def job_is_over(database: sqlite3.Connection, job: str) -> bool:
-    """Whether the job is known and over."""
+    """Whether the job is known, and finished or cancelled."""
     row = database.execute("SELECT state FROM jobs WHERE id = ?", (job,)).fetchone()
     return row is not None and row[0] not in ACTIVE
 
@@ -61,7 +61,7 @@ def queue_load(database: sqlite3.Connection) -> QueueLoad:
 
 
 def photo_waits(database: sqlite3.Connection, job: str, index: int) -> bool:
-    """Whether the photo is not finished, and its job not over."""
+    """Whether the photo is waiting, and its job queued or running."""
     row = database.execute(
         "SELECT 1 FROM photos JOIN jobs ON jobs.id = photos.job WHERE job = ? AND number = ?"
         " AND photos.state = 'waiting' AND jobs.state IN (?, ?)",
@@ -87,7 +87,7 @@ def insert_job(database: sqlite3.Connection, job: str, manifest: Manifest, owner
 def delete_job(database: sqlite3.Connection, files: JobFiles, job: str) -> None:
     """Delete a job with its photos and results permanently, even if a crash interrupts the deletion.
 
-    Files go first, which makes room for the journal's own writing on a full disk.
+    Files are deleted first, which makes room for the journal's own writes on a full disk.
     """
     files.disown(job)
     files.delete(job)
@@ -96,17 +96,21 @@ def delete_job(database: sqlite3.Connection, files: JobFiles, job: str) -> None:
 
 
 def set_job_state(database: sqlite3.Connection, job: str, state: str, now: float) -> None:
-    """Change the state of a job that is not over."""
+    """Change the state of a queued or running job."""
     database.execute(
         "UPDATE jobs SET state = ?, updated = ? WHERE id = ? AND state IN (?, ?)", (state, now, job, *ACTIVE)
     )
 
 
 def end_photos(database: sqlite3.Connection, job: str, states: dict[int, str], error: str | None, now: float) -> None:
-    """Write the final states of photos that wait; a job without photos that wait is finished.
+    """Write the final states of waiting photos; a job without waiting photos becomes finished.
 
     Args:
+        database: the journal's database.
+        job: the job's id.
+        states: final state of each photo, by index.
         error: JSON of the error, for photos that failed.
+        now: seconds since the epoch.
     """
     database.executemany(
         "UPDATE photos SET state = ?, error = ? WHERE job = ? AND number = ? AND state = 'waiting'",

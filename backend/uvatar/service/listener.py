@@ -1,4 +1,4 @@
-"""The sockets that clients connect to: one for this computer, and an encrypted one for others where it is opened."""
+"""The sockets that clients connect to: one for this computer and, if opened, an encrypted one for other computers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from uvatar.protocol.framing import LIMITS
 from uvatar.runtime import memory_limits
 from uvatar.service import network
 
-WAITING_REQUESTS = 8  # of one client; what it sends beyond stays on its side
-WAITING_REPLIES = 128  # of one client that does not read; beyond that they are dropped
+WAITING_REQUESTS = 8  # from one client; further ones stay on its side
+WAITING_REPLIES = 128  # to one client that does not read; further ones are dropped
 MEMORY_STEP = 256 << 20
 _REOPEN_TRIES, _REOPEN_PAUSE = 200, 0.01
 
@@ -34,7 +34,7 @@ class Peer:
     identity: bytes
 
     def send(self, message: Mapping[str, Any]) -> bool:
-        """Send a message, or the error that it cannot be packed; False if the client has gone or does not read."""
+        """Send a message, or the error if it cannot be packed; False if the client is gone or does not read."""
         try:
             frames = framing.pack(message)
         except UvatarError as error:
@@ -43,7 +43,7 @@ class Peer:
 
 
 class Listener:
-    """A ROUTER socket that accepts whoever has its token; see `uvatar.service.network` for the keys."""
+    """A ROUTER socket for clients that have its token; see `uvatar.service.network` for the keys."""
 
     def __init__(
         self,
@@ -53,8 +53,10 @@ class Listener:
         token: str,
         keys: network.Keys | None = None,
     ) -> None:
-        """Raises UvatarError ("port-taken") where it cannot be opened, also where it would be open to others without
-        encryption.
+        """Open the socket.
+
+        Raises:
+            UvatarError: it cannot be opened ("port-taken"), or it would be open to a network without encryption.
         """
         if host != "127.0.0.1" and keys is None:
             raise UvatarError(
@@ -75,7 +77,7 @@ class Listener:
         return Peer(self, identity.bytes), frames
 
     def send(self, identity: bytes, frames: Sequence[Any]) -> bool:
-        """Send to a client; False if it has gone or does not read, and the message is dropped."""
+        """Send to a client; False if it is gone or does not read, in which case the message is dropped."""
         try:
             self.socket.send_multipart([identity, *frames], zmq.NOBLOCK)
             return True
@@ -84,12 +86,12 @@ class Listener:
             return False
 
     def reopen(self) -> None:
-        """Drop all connections with all that they have sent.
+        """Drop all connections and everything they have sent.
 
-        Honest clients connect again by themselves and ask for their jobs.
+        Well-behaved clients reconnect by themselves and ask for their jobs.
         """
         self.socket.close(linger=0)
-        for _ in range(_REOPEN_TRIES):  # ZeroMQ lets go of a port in a thread of its own
+        for _ in range(_REOPEN_TRIES):  # ZeroMQ releases a port in its own thread
             with suppress(UvatarError):
                 self.socket = self._open(self.port)
                 return
@@ -97,21 +99,21 @@ class Listener:
         self.socket = self._open(self.port)
 
     def close(self) -> None:
-        """Close it; replies that are on their way still go."""
+        """Close the socket; replies that are on their way are still sent."""
         self.socket.close(linger=1000)
 
     def _open(self, port: int) -> zmq.Socket[bytes]:
         router: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
-        router.setsockopt(zmq.MAXMSGSIZE, LIMITS.frame_bytes)  # before it makes room for them
-        router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # tells of clients that have gone
+        router.setsockopt(zmq.MAXMSGSIZE, LIMITS.frame_bytes)  # enforced before memory is allocated
+        router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # reports clients that are gone
         router.setsockopt(zmq.RCVHWM, WAITING_REQUESTS)
         router.setsockopt(zmq.SNDHWM, WAITING_REPLIES)
         if self._keys:
             network.encrypt_server(router, self._keys)
-            router.setsockopt(zmq.HEARTBEAT_IVL, 10_000)  # a laptop that was closed never says so
+            router.setsockopt(zmq.HEARTBEAT_IVL, 10_000)  # a laptop that is closed does not disconnect
             router.setsockopt(zmq.HEARTBEAT_TIMEOUT, 60_000)
         try:
-            # Ports of the system's choice are taken with the "*" of ZeroMQ.
+            # In ZeroMQ "*" stands for a port of the system's choice.
             router.bind(network.endpoint(self._host, port) if port else f"tcp://{self._host}:*")
         except zmq.ZMQError as error:
             router.close(linger=0)
@@ -122,16 +124,21 @@ class Listener:
 
 
 class Listeners:
-    """All listeners of a server, and a watch over the memory that their connections take up.
+    """All listeners of a server, with a limit on the memory that their connections use.
 
-    ZeroMQ limits the size of a frame and the number of messages before it makes room for them, but not the number of
-    frames of one message: whoever reaches the port could fill the memory with one message that never ends, before
-    anybody sees a token.  So when the process has grown beyond all that honest clients need, the listeners are closed
-    and opened again, which frees what was sent.
+    Before allocating memory, ZeroMQ limits the size of a frame and the number of messages, but not the number of frames
+    in a message: anybody who can reach the port could fill the memory with one endless message, before the token is
+    checked. So when the process has grown beyond what well-behaved clients need, the listeners are closed and opened
+    again, which frees what was sent.
     """
 
     def __init__(self, listeners: Sequence[Listener], memory_limit: int | None = None) -> None:
-        """``memory_limit``: bytes of this process; by default half of the memory that there is, 2 to 8 GB."""
+        """Watch the listeners.
+
+        Args:
+            listeners: the sockets.
+            memory_limit: bytes of this process; by default half of the computer's memory, but 2 to 8 GB.
+        """
         self._listeners = list(listeners)
         self._process = psutil.Process()
         self._limit = memory_limit or min(max(memory_limits.memory().total // 2, 2 << 30), 8 << 30)
@@ -145,12 +152,12 @@ class Listeners:
         self._poller.register(socket, zmq.POLLIN)
 
     def wait(self, milliseconds: int) -> Iterator[Listener]:
-        """The listeners that have a message, after at most this time."""
+        """Wait for at most this time; yields the listeners that have a message."""
         ready = dict(self._poller.poll(milliseconds))
         return (listener for listener in self._listeners if listener.socket in ready)
 
     def limit_memory(self) -> bool:
-        """Close the listeners and open them again where the process has grown too large; whether that was done."""
+        """Close and reopen the listeners if the process has grown too large; returns whether that was done."""
         size = self._process.memory_info().rss
         self._floor = min(self._floor, size)
         if size < max(self._limit, self._floor + MEMORY_STEP):
@@ -160,7 +167,7 @@ class Listeners:
             self._poller.unregister(listener.socket)
             listener.reopen()
             self._poller.register(listener.socket, zmq.POLLIN)
-        self._floor = size  # until it has shrunk; what the allocator keeps is no reason to do this again
+        self._floor = size  # until it shrinks: memory that the allocator keeps is no reason to do this again
         return True
 
     def close(self) -> None:

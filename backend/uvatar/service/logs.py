@@ -1,8 +1,6 @@
-"""Structured logs: a JSON object on each line, with the job that it is about.
+"""Structured logs: one JSON object per line, with the job that it is about.
 
-They name jobs by id and hold no photo's name.
-
-They stay in the data folder; nothing is sent anywhere.
+They name jobs by id, and contain no photo's name. They stay in the data folder; nothing is sent anywhere.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from typing import Any, TextIO
 
 from uvatar.service.private import private_folder
 
-FIELDS = ("job", "photo", "seconds", "timings")  # of a record's ``extra``, where it has them
+FIELDS = ("job", "photo", "seconds", "timings")  # taken from a record's ``extra``
 MAX_BYTES = 1_000_000
 SERVER_LOG = "server.log"
 WORKER_LOG = "worker.log"
@@ -29,12 +27,13 @@ MAX_WORKER_BYTES = 5_000_000
 
 
 class JsonLines(logging.Formatter):
-    """A record as one line of JSON: time (UTC), level, logger, process, message; job, photo, seconds where known;
-    traceback.
+    """Formats a record as one line of JSON.
+
+    It has time (UTC), level, logger, process and message; job, photo and seconds if known; and the traceback.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Format the record."""
         when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
         line: dict[str, Any] = {
             "time": when,
@@ -50,37 +49,36 @@ class JsonLines(logging.Formatter):
 
 
 class CurrentJob(logging.Filter):
-    """Adds the job that a model process is at to what it logs, from whatever thread."""
+    """Adds the job that a model process works on to its log records, whichever thread they come from."""
 
     def __init__(self) -> None:
         super().__init__()
         self.job: str | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Every record passes."""
+        """Add the job to the record; no record is filtered out."""
         if self.job and not hasattr(record, "job"):
             record.job = self.job
         return True
 
 
 def logs_folder(data: Path) -> Path:
-    """The folder of logs in a data folder, made where it is missing. Raises OSError, UvatarError ("data-folder")."""
+    """The folder of logs in a data folder, created if missing. Raises OSError, UvatarError ("data-folder")."""
     folder = data / "logs"
     private_folder(folder)
     return folder
 
 
 def worker_log(data: Path) -> Path:
-    """Where model processes write, all into one file. Raises as `logs_folder`."""
+    """The file that all model processes log to. Raises as `logs_folder`."""
     return logs_folder(data) / WORKER_LOG
 
 
 def trim(path: Path, most: int = MAX_WORKER_BYTES) -> None:
-    """Begin a log anew that other processes write to, where it has grown large; what it held stays in the one file
-    before it.
+    """Rotate a log that other processes write to if it has grown large; one previous file is kept.
 
-    It is emptied and not exchanged: they have it open, and go on at its new end. What they write at just this moment
-        may be lost.
+    The file is emptied rather than replaced, because the processes have it open and continue at its new end. What they
+    write at this very moment may be lost.
     """
     with suppress(OSError):
         if path.stat().st_size > most:
@@ -89,14 +87,16 @@ def trim(path: Path, most: int = MAX_WORKER_BYTES) -> None:
 
 
 def log_to_folder(data: Path) -> None:
-    """Have the server's log in its data folder; old lines go when it has grown large."""
+    """Write the server's log to its data folder; old lines are dropped when it has grown large."""
     path = logs_folder(data) / SERVER_LOG
     _use(logging.handlers.RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=2, encoding="utf-8"))
 
 
 def log_to_stream(stream: TextIO | None = None) -> CurrentJob:
-    """Have a model process's log on its standard error, which the server puts into a file; sets the job of its
-    lines.
+    """Write a model process's log to standard error, which the server redirects to a file.
+
+    Returns:
+        the filter that adds the current job to every line.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     current = CurrentJob()
@@ -115,9 +115,9 @@ def _use(handler: logging.Handler) -> None:
 
 
 def read_logs(data: Path, job: str | None = None) -> Iterator[dict[str, Any]]:
-    """The lines of all logs of a data folder in order of time; only those of a job where given.
+    """The lines of all logs of a data folder in order of time, or only those about one job.
 
-    What is no JSON is left out.
+    Lines that are not JSON are left out.
     """
     lines = []
     for path in sorted((data / "logs").glob("*.log*")):

@@ -21,10 +21,10 @@ from uvatar.runtime.spawn import environment, module_command
 from uvatar.service.job_records import WorkUnit
 from uvatar.service.logs import worker_log
 
-# In the environment, where other users' process lists do not show it.
+# Passed in the environment, which other users cannot see in the process list.
 SECRET_VARIABLE = "UVATAR_WORKER_SECRET"  # noqa: S105 (its name)
 REAL_PIPELINE = "uvatar.engine.pipeline:Pipeline"  # others are the tests'
-# How a process has ended that was killed from outside (not on Windows, which does no such thing for memory).
+# Exit code of a process that was killed from outside (not on Windows, which kills no process to free memory).
 _KILLED = -9
 
 log = logging.getLogger("uvatar.service.pool")
@@ -35,11 +35,11 @@ class PoolSettings:
     """How model processes are started.
 
     Attributes:
-        workers: how many; None for one, or for one on each of the GPUs.
+        workers: number of processes; None for one, or for one on each of ``gpus``.
         pipeline: "module:attribute" of the pipeline's class.
-        threads: CPU threads of each, None for an equal share of all.
-        gpus: as CUDA numbers or names them; model processes take turns among them. Empty: whatever each finds.
-        device: what their networks run on, as `uvatar.engine.engine.Engine.load` has it; None for its default.
+        threads: CPU threads of each process, None for an equal share of all.
+        gpus: CUDA's numbers or names of the GPUs to assign in turn. Empty: each process uses what it finds.
+        device: what their networks run on, as in `uvatar.engine.engine.Engine.load`; None for its default.
         patience: seconds that a stage may take before the process counts as hung.
         loading_patience: the same for loading the models.
     """
@@ -69,15 +69,15 @@ class ModelProcess:
 
     Attributes:
         name: identity of its socket.
-        gpu: the GPU that it was given; None if it takes what it finds.
-        facts: what its pipeline has told of itself last.
-        unit: the photos that it works on, None when it is idle.
-        serial: number of that work: late messages of earlier work are known by it.
-        started: when it got them (monotonic seconds).
-        heard: when it said something last; when it was started, before that.
-        cancelled: when it was told to drop them, None if it was not.
-        ready: the pipeline is loaded.
-        kills: processes that the system had killed for memory when it was started; None if that is unknown.
+        gpu: the GPU assigned to it; None if it uses what it finds.
+        facts: what its pipeline last reported about itself.
+        unit: the photos that it works on; None when it is idle.
+        serial: number of this work, by which late messages about earlier work are recognised.
+        started: when it was given the work (monotonic seconds).
+        heard: time of its last message, at first of its start.
+        cancelled: when it was told to drop the work; None if it was not.
+        ready: whether the pipeline is loaded.
+        kills: how many processes the system had killed for lack of memory when it was started; None if unknown.
     """
 
     name: bytes
@@ -98,7 +98,7 @@ class ModelProcess:
         return any(device != CPU for device in self.facts.get("devices", {}).values())
 
     def starved(self) -> str:
-        """In words, that the system has killed it because memory ran out; nothing where it did not."""
+        """The sentence that the system killed it because memory ran out; empty if it did not."""
         if self.popen.returncode != _KILLED:
             return ""
         now = memory_limits.kills()
@@ -114,17 +114,18 @@ def start_process(
 
     Args:
         name: identity of its socket.
-        port: of the pool's socket, which it connects to.
-        secret: what every message of it must carry.
+        settings: of the pool.
+        port: the port of the pool's socket, which the process connects to.
+        secret: must be in every message of the process.
         folder: the server's data folder.
-        gpu: the GPU that it may use; None if it takes what it finds.
-        kept_off: why it is to compute on the CPU alone, in a sentence; empty where it may use a GPU.
+        gpu: the GPU that it may use; None if it uses what it finds.
+        kept_off: why it must compute on the CPU, in a sentence; empty if it may use a GPU.
     """
     command = module_command(
         "uvatar.service.worker", "--port", str(port), "--name", name, "--pipeline", settings.pipeline
     )
     command += ["--threads", str(settings.threads_each), "--data", str(folder)]
-    # One heap for all threads: that is the one which `uvatar.runtime.memory.give_back` can make smaller (glibc only).
+    # One heap for all threads: only this one can be shrunk by `uvatar.runtime.memory.give_back` (glibc only).
     variables = {SECRET_VARIABLE: secret, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"}
     if kept_off:
         command += ["--device", CPU, "--note", kept_off]
@@ -147,9 +148,7 @@ def start_process(
 
 
 def _open_log(folder: Path) -> BinaryIO:
-    """Where model processes write; nowhere, which the server's log says, where that file cannot be used: photos do not
-    wait for it.
-    """
+    """Open the model processes' log. If it cannot be used, log that and discard the output: photos need not wait."""
     try:
         return worker_log(folder).open("ab")
     except (OSError, UvatarError) as error:

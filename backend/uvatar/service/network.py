@@ -1,8 +1,8 @@
-"""Connections from other computers: encrypted (CURVE), and only for those who hold the access file.
+"""Connections from other computers: encrypted (CURVE), and only with the access file.
 
-CURVE (rfc.zeromq.org/spec/26) gives every connection keys of its own: nobody on the way reads or alters anything, the
-client knows that it talks to this server, and the server lets in one key pair only, that of the access file, before it
-reads a single message.  The token within comes on top.
+CURVE (rfc.zeromq.org/spec/26) gives every connection its own keys: nobody in between can read or change anything, the
+client knows that it talks to this server, and the server admits only the key pair in the access file, before it reads
+any message. The token in each message is checked in addition.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Keys:
 
     Attributes:
         server_public, server_secret: the server's pair.
-        client_public: the one client key that is let in.
+        client_public: the only client key that is admitted.
         client_secret: of the same pair, for the access file.
-        token: what every request from the network must carry.
+        token: must be in every request from the network.
     """
 
     server_public: str
@@ -53,10 +53,10 @@ class Access:
     """The content of the access file, which a client on another computer needs.
 
     Attributes:
-        host, port: where the server is, as the client sees it.
+        host, port: the server's address, as the client sees it.
         server: the server's public key.
-        public, secret: the client's pair.
-        token: what every request must carry.
+        public, secret: the client's key pair.
+        token: must be in every request.
     """
 
     host: str
@@ -68,10 +68,13 @@ class Access:
 
 
 def load_keys(folder: Path) -> Keys:
-    """The keys of the server of this data folder; they are made, for this user's eyes only, where there are none.
+    """The keys of this data folder's server. If there are none, they are created, readable by this user only.
 
-    Whoever deletes the file locks out all access files. Raises UvatarError if the file is damaged or
-    others could have written it, or CURVE is not there, OSError.
+    Deleting the file invalidates all access files.
+
+    Raises:
+        UvatarError: the file is damaged, other users could have written it, or CURVE is not available.
+        OSError: the file cannot be read or created.
     """
     if not zmq.has("curve"):
         fix = "Install pyzmq from its official wheel, or omit --network."
@@ -91,7 +94,7 @@ def load_keys(folder: Path) -> Keys:
 
 
 def write_access(folder: Path, keys: Keys, address: str, port: int) -> Path:
-    """Write the file that another computer needs; where it is. ``address``: as given to `uvatar serve --network`."""
+    """Write the access file for other computers, and return its path; ``address`` is that of ``--network``."""
     host = socket.gethostname() if address in _ANY else address
     access = Access(host, port, keys.server_public, keys.client_public, keys.client_secret, keys.token)
     path = folder / _ACCESS
@@ -110,7 +113,7 @@ def read_access(path: Path) -> Access:
 
 
 def split_address(text: str) -> tuple[str, int]:
-    """``host:port`` -> both. Raises UvatarError."""
+    """Split ``host:port``. Raises UvatarError if it is not an address."""
     host, _, port = text.rpartition(":")
     if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         fix = "Enter host and port (1 to 65535), such as 192.168.1.5:50123 or 0.0.0.0:50123."
@@ -119,12 +122,12 @@ def split_address(text: str) -> tuple[str, int]:
 
 
 def endpoint(host: str, port: int) -> str:
-    """The address in ZeroMQ's words."""
+    """The address in ZeroMQ's form."""
     return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
 
 
 def encrypt_server(server: zmq.Socket[bytes], keys: Keys) -> None:
-    """Make a socket that is not bound yet speak CURVE only, and ask for the client's key."""
+    """Make a socket that is not bound yet accept CURVE only, and check the client's key."""
     server.curve_server = True
     server.curve_secretkey = keys.server_secret.encode("ascii")
     server.curve_publickey = keys.server_public.encode("ascii")
@@ -132,7 +135,7 @@ def encrypt_server(server: zmq.Socket[bytes], keys: Keys) -> None:
 
 
 def encrypt_client(client: zmq.Socket[bytes], access: Access) -> None:
-    """Make a socket that is not connected yet speak CURVE with this server only."""
+    """Make a socket that is not connected yet use CURVE, with this server only."""
     client.curve_serverkey = access.server.encode("ascii")
     client.curve_publickey = access.public.encode("ascii")
     client.curve_secretkey = access.secret.encode("ascii")
@@ -148,11 +151,11 @@ class ClientKeyAuthenticator:
         self._authenticator.configure_curve_callback(domain="uvatar", credentials_provider=self)
 
     def callback(self, domain: str, key: bytes) -> bool:
-        """Whether a client with this public key (Z85) may come in."""
+        """Whether a client with this public key (Z85) is admitted."""
         return hmac.compare_digest(key, self._key)
 
     def close(self) -> None:
-        """Accept no client any more."""
+        """Stop admitting clients."""
         self._authenticator.stop()
 
 

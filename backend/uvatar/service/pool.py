@@ -1,6 +1,6 @@
-"""The pool of model processes: gives them photos from the journal, stores results, replaces dead ones.
+"""The pool of model processes: gives them photos from the journal, stores results, replaces dead processes.
 
-Nothing here imports a model.  `uvatar.service.model_process` starts them, and `uvatar.service.worker` is what runs in
+Nothing here imports a model. `uvatar.service.model_process` starts the processes, and `uvatar.service.worker` runs in
 them.
 """
 
@@ -28,12 +28,12 @@ from uvatar.service.logs import trim, worker_log
 from uvatar.service.model_process import ModelProcess, PoolSettings, start_process
 from uvatar.service.remaining_time import Pace, seconds_left
 
-MAX_CRASHES = 2  # of the model process on one photo; then it is the photo's fault
-MAX_FAILED_STARTS = 2  # in a row; then it is the installation's fault
-MAX_GPU_DEATHS = 2  # in a row of processes that may use a GPU; then it is the GPU's fault, and the CPU takes over
-CANCEL_GRACE = 0.7  # seconds that a stage may take to notice that its job is cancelled; with the rest under a second
-DISK_PAUSE = 10.0  # seconds without new work after not even a failure could be noted
-TRIM_EVERY = 10.0  # seconds between looks at how large the model processes' log has grown
+MAX_CRASHES = 2  # of model processes on one photo, before the photo is given up
+MAX_FAILED_STARTS = 2  # in a row, before the installation is considered broken
+MAX_GPU_DEATHS = 2  # in a row of processes that may use a GPU, before the CPU takes over
+CANCEL_GRACE = 0.7  # seconds that a stage has to notice a cancellation, so that cancelling takes less than a second
+DISK_PAUSE = 10.0  # seconds without new work after not even a failure could be recorded
+TRIM_EVERY = 10.0  # seconds between checks of the size of the model processes' log
 
 log = logging.getLogger("uvatar.service.pool")
 
@@ -43,8 +43,8 @@ class Pool:
     """All model processes of a server. Not thread-safe: the front's loop owns it.
 
     Attributes:
-        publish: called with every event of a job (docs/protocol.md), after the journal knows of it.
-        facts: what the pipeline tells of itself.
+        publish: called with every event of a job (docs/protocol.md), after it is in the journal.
+        facts: what the pipeline reports about itself.
         error: why model processes cannot be started; None if they can.
     """
 
@@ -73,14 +73,14 @@ class Pool:
     # -- what the front asks ------------------------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
-        """State of the models, as it crosses the wire."""
+        """The state of the models, as sent to clients."""
         if self.error:
             return {"state": "broken", "error": self.error.as_dict()}
         ready = any(process.ready for process in self._processes.values())
         return {"state": "ready", **self.facts} if ready else {"state": "loading"}
 
     def workers(self) -> list[dict[str, Any]]:
-        """The model processes, as they cross the wire."""
+        """The model processes, as sent to clients."""
         now = time.monotonic()
         return [
             {
@@ -99,18 +99,16 @@ class Pool:
         return any(process.unit for process in self._processes.values())
 
     def try_again(self) -> None:
-        """A new job has come: start model processes even if they could not be started before."""
+        """Start model processes for a new job, even if they could not be started before."""
         self.error = None
         self._failed_starts = 0
 
     def pause(self) -> None:
-        """Hand out no work for some seconds: something is wrong that may pass, such as a full disk."""
+        """Hand out no work for some seconds, because of a problem that may pass, such as a full disk."""
         self._paused_until = time.monotonic() + DISK_PAUSE
 
     def cancel(self, job: str) -> None:
-        """Drop the work on a job: politely now, by killing the process if it has not come to the end of its
-        stage soon.
-        """
+        """Drop the work on a job: ask the process now, and kill it if it does not stop soon."""
         for process in self._processes.values():
             if process.unit and process.unit.job == job and process.cancelled is None:
                 process.cancelled = time.monotonic()
@@ -129,7 +127,7 @@ class Pool:
     # -- the loop -----------------------------------------------------------------------------------------------------
 
     def receive(self) -> None:
-        """Take in all that model processes have sent."""
+        """Handle all messages from model processes."""
         while self.socket.poll(0):
             name, *frames = self.socket.recv_multipart(copy=False)
             process = self._processes.get(name.bytes)
@@ -146,7 +144,7 @@ class Pool:
 
     def tick(self) -> None:
         """Replace dead processes, kill those that hang or do not notice that their job is cancelled, hand out work."""
-        self.receive()  # what a dead process still said comes before its death
+        self.receive()  # a dead process's last messages come before its death
         now = time.monotonic()
         for process in list(self._processes.values()):
             if process.popen.poll() is not None:
@@ -155,7 +153,7 @@ class Pool:
                 log.info("Model process %d does not stop: killing it", process.popen.pid)
                 process.popen.kill()
                 process.popen.wait()
-                process.unit = None  # nobody's crash
+                process.unit = None  # this does not count as a crash
                 self._remove_dead(process)
             elif self._hangs(process, now):
                 log.error("Model process %d has hung for %.0f s: killing it", process.popen.pid, now - process.heard)
@@ -166,7 +164,7 @@ class Pool:
             self._start()
         if now >= self._next_trim:
             self._next_trim = now + TRIM_EVERY
-            # `start_process` logs that a folder cannot be used; photos do not wait for it.
+            # `start_process` logs it if the folder cannot be used; photos need not wait for that.
             with suppress(OSError, UvatarError):
                 trim(worker_log(self.journal.folder))
         if self.error:
@@ -198,7 +196,7 @@ class Pool:
         return min(self.settings.gpus, key=used.count)
 
     def _remove_dead(self, process: ModelProcess, hung: bool = False) -> None:
-        """A process is dead: find out whose fault it was, and let `tick` start another."""
+        """Remove a dead process and find out what was at fault; `tick` starts another."""
         del self._processes[process.name]
         log.warning("Model process %d ended with code %s", process.popen.pid, process.popen.returncode)
         starved = "" if hung else process.starved()
@@ -338,7 +336,7 @@ class Pool:
             if self.journal.fail_photo(job, index, error):
                 log.warning("Photo failed: %s", error.code, extra={"job": job, "photo": index})
                 self._publish_end(job, index)
-        except Exception:  # a disk so full that not even this can be noted: the photo waits on and is done again
+        except Exception:  # the disk is too full to record even this: the photo keeps waiting and is done again
             log.exception("The photo's failure cannot be noted", extra={"job": job, "photo": index})
             self.pause()
             photos = len(self.journal.job(job).photos)
@@ -367,7 +365,7 @@ class Pool:
 
 
 def _for_memory(error: UvatarError, starved: str) -> UvatarError:
-    """The end of a model process, told as want of memory where it was that."""
+    """The error of a model process that ended, reported as lack of memory if that was the reason."""
     if not starved:
         return error
     return UvatarError(f"{error.message} {starved}. {memory_limits.needed()}", Code.OUT_OF_MEMORY, memory_limits.FIX)

@@ -1,8 +1,7 @@
-"""Files and folders that are for their owner's eyes only: made so, and brought back to it where something has opened
-them.
+"""Files and folders that only their owner may access: created that way, and restricted again if they were opened.
 
-Only where files have modes and owners; on Windows a user's folders are closed to others by themselves, and nothing is
-done.
+This applies where files have modes and owners. On Windows a user's folders are closed to other users anyway, and
+nothing is done.
 """
 
 from __future__ import annotations
@@ -21,13 +20,16 @@ log = logging.getLogger("uvatar.service.private")
 
 
 def private_folder(folder: Path, whole: bool = True) -> None:
-    """Make a folder of this user's, or see to it that it is one that nobody else can change.
+    """Create a folder for this user, or ensure that nobody else can change an existing one.
 
     Args:
-        whole: nobody else may look into it either. Else that is so where it is made here; a folder that is there
-            already, which may hold other things of the user's, stays as readable as it is.
+        folder: its path.
+        whole: nobody else may read it, either. Otherwise this applies only to a folder that is created here; an
+            existing one, which may hold other files of the user's, stays as readable as it is.
 
-    Raises UvatarError ("data-folder") where it belongs to another user, OSError if it cannot be made.
+    Raises:
+        UvatarError: it belongs to another user ("data-folder").
+        OSError: it cannot be created.
     """
     try:
         folder.mkdir(mode=0o700, parents=True)
@@ -47,12 +49,15 @@ def private_folder(folder: Path, whole: bool = True) -> None:
 
 
 def private_file(path: Path, what: str) -> None:
-    """See to it that only its owner can read a file, which holds a secret.
+    """Ensure that only its owner can read a file that holds a secret.
 
     Args:
-        what: the secret in it, for messages: "token".
+        path: the file.
+        what: the name of the secret in it, for messages: "token".
 
-    Raises UvatarError ("bad-access") where others could have written it and so may know the secret, OSError.
+    Raises:
+        UvatarError: other users could have written the file, and so may know the secret ("bad-access").
+        OSError: its permissions cannot be read or changed.
     """
     if os.name == "nt":
         return
@@ -64,10 +69,7 @@ def private_file(path: Path, what: str) -> None:
 
 
 def close_to_others(path: Path, bits: int = _OTHERS) -> None:
-    """Take the rights ``bits`` to a file or folder away from others, where it is there and they have them.
-
-    Raises OSError.
-    """
+    """Remove the permissions ``bits`` from a file or folder if it exists and has them. Raises OSError."""
     try:
         entry = path.stat()
     except FileNotFoundError:
@@ -82,7 +84,7 @@ def close_to_others(path: Path, bits: int = _OTHERS) -> None:
 def _is_ours(entry: os.stat_result) -> bool:
     """Whether it belongs to this user.
 
-    The administrator may use what others own, as containers do, if nobody else can write to it.
+    The administrator may also use what others own, as happens in containers, if nobody else can write to it.
     """
     user = os.geteuid()
     return entry.st_uid == user or (user == 0 and not entry.st_mode & _WRITE_OF_OTHERS)

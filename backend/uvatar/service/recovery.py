@@ -1,4 +1,4 @@
-"""Recovery after a crash: reconciling the journal with the jobs' folders."""
+"""Recovery after a crash: reconciles the journal with the jobs' folders."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ log = logging.getLogger("uvatar.service.journal")
 
 
 def reconcile(database: sqlite3.Connection, files: JobFiles, now: float) -> None:
-    """Make journal and folders agree: a power cut may have thrown back either of them.
+    """Make the journal and the folders agree, since a power cut may have set back either of them.
 
-    Jobs that were running are queued again, and jobs that only their folders know are entered in the journal.
+    Jobs that were running are queued again, and jobs that only have a folder are entered in the journal.
 
     Args:
+        database: the journal's database.
+        files: the jobs' folders.
         now: seconds since the epoch.
 
-    Raises sqlite3.Error, OSError.
+    Raises:
+        sqlite3.Error, OSError: the journal or a folder cannot be used.
     """
     known = {job for (job,) in database.execute("SELECT id FROM jobs")}
     for job in known:
@@ -39,7 +42,7 @@ def reconcile(database: sqlite3.Connection, files: JobFiles, now: float) -> None
     for job in files.jobs() - known:
         manifest = files.manifest(job)
         if manifest:
-            log.warning("Job %s is missing in the journal: taken from its folder", job, extra={"job": job})
+            log.warning("Job %s is missing in the journal; restoring it from its folder", job, extra={"job": job})
             with transaction(database):
                 insert_job(database, job, manifest, "", now)
         else:
@@ -56,13 +59,13 @@ def reconcile(database: sqlite3.Connection, files: JobFiles, now: float) -> None
 
 
 def _settle(database: sqlite3.Connection, files: JobFiles, job: JobRecord, now: float) -> None:
-    """Make the states of an active job's photos what its folder shows."""
+    """Bring the states of an active job's photos in line with its folder."""
     open_or_done = [photo.index for photo in job.photos if photo.state in ("waiting", "done")]
     whole = {index for index in open_or_done if files.result_is_whole(job.id, index)}
     ends: dict[int, str] = {}
     for photo in job.photos:
         if photo.state == "done" and photo.index not in whole and files.has_photo(job.id, photo.index):
-            log.warning("The result of photo %d is damaged: doing it again", photo.index, extra={"job": job.id})
+            log.warning("The result of photo %d is damaged; doing it again", photo.index, extra={"job": job.id})
             with transaction(database):
                 database.execute(
                     "UPDATE photos SET state = 'waiting' WHERE job = ? AND number = ?", (job.id, photo.index)

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 @dataclass
 class Pace:
-    """How many photos of a job were done, and the seconds that they took together."""
+    """How many photos of a job are done, and how many seconds they took together."""
 
     photos: int = 0
     seconds: float = 0.0
 
 
 def seconds_left(spent: float, fraction: float, waiting: int, pace: Pace) -> float | None:
-    """Seconds until a job is finished, None if nothing can be said yet.
+    """Estimate the seconds until a job is finished; None if no estimate is possible yet.
 
     Args:
-        spent: seconds on the photo that is being worked on.
-        fraction: of that photo that is done, 0..1.
-        waiting: photos after it.
-        pace: what the job's photos took so far.
+        spent: seconds spent on the current photo.
+        fraction: how much of the current photo is done, 0..1.
+        waiting: number of photos after it.
+        pace: time that the job's photos took so far.
     """
     if pace.photos:
         each = pace.seconds / pace.photos

@@ -1,4 +1,4 @@
-"""Answers requests, with one method for each kind. docs/protocol.md describes the messages."""
+"""Answers clients' requests, with one method for each kind. docs/protocol.md describes the messages."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ Handler = Callable[[Peer, dict[str, Any]], dict[str, Any] | None]
 
 
 class RequestHandlers:
-    """Answers requests whose token is right. A handler returns its reply, or None if it replies later itself.
+    """Answers requests whose token is right. A handler returns its reply, or None if it sends the reply later.
 
-    All raise UvatarError for what is wrong with a request.
+    All handlers raise UvatarError if something is wrong with a request.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class RequestHandlers:
         subscriptions: Subscriptions,
         stop: Callable[[], None],
     ) -> None:
-        """``stop``: ends the server."""
+        """Connect the handlers to the server's parts; ``stop`` ends the server."""
         self._runtime = runtime
         self._journal = journal
         self._pool = pool
@@ -72,7 +72,7 @@ class RequestHandlers:
         }
 
     def answer(self, peer: Peer, message: dict[str, Any]) -> None:
-        """Answer a request; one about a job that is still being written waits for that."""
+        """Answer a request; if it is about a job that is still being written, wait for that."""
         if self._ingest.postpone(message.get("job"), lambda: self.answer(peer, message)):
             return
         try:
@@ -107,7 +107,7 @@ class RequestHandlers:
         return dict(reply)
 
     def reconstruct(self, peer: Peer, message: dict[str, Any]) -> None:
-        """Take a job; `accepted` follows when it is on the disk."""
+        """Take a job; `accepted` follows once it is on disk."""
         identifier = checked_id(message.get("job"))
         photos = _checked_photos(message.get("photos"))
         options = checked_options(message.get("options", {}))
@@ -125,7 +125,7 @@ class RequestHandlers:
         self._ingest.take(identifier, photos, options, f"{peer.listener.port}/{peer.identity.hex()}", accept, refuse)
 
     def status(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
-        """How a job is, or the server."""
+        """Reply with the status of a job, or of the server."""
         if message.get("job") is not None:
             job = self._journal.job(checked_id(message["job"]))
             self._subscriptions.add(job, peer)
@@ -147,7 +147,7 @@ class RequestHandlers:
         }
 
     def result(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
-        """A result, or all of a job."""
+        """Reply with one result, or all results of a job."""
         job = checked_id(message.get("job"))
         photo = message.get("photo")
         if photo is None:
@@ -157,11 +157,11 @@ class RequestHandlers:
         return {"kind": "result", "job": job, "photo": photo, "result": self._journal.result(job, photo)}
 
     def cancel(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
-        """Work on a job no more."""
+        """Cancel a job."""
         return {"kind": "status", **self._end(checked_id(message.get("job"))).as_dict()}
 
     def forget(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
-        """Delete jobs with all that is kept of them."""
+        """Delete jobs with their photos and results."""
         photo, job, everything = message.get("photo"), message.get("job"), message.get("everything") is True
         if photo is not None and not (isinstance(photo, str) and _SHA256.fullmatch(photo)):
             raise UvatarError("A photo must be named by the sha256 of its bytes in hexadecimal.")
@@ -174,12 +174,12 @@ class RequestHandlers:
         return {"kind": "forgotten", "jobs": forget(self._journal, job=job, photo=photo, everything=everything)}
 
     def shutdown(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
-        """End the server; jobs that are not finished go on with the next one."""
+        """End the server; unfinished jobs continue with the next one."""
         self._stop()
         return {"kind": "bye", "unfinished": self._journal.load().photos}
 
     def _end(self, identifier: str) -> JobRecord:
-        """Cancel a job, where it is not over."""
+        """Cancel a job unless it is finished."""
         was_active = self._journal.job(identifier).active
         job = self._journal.cancel(identifier)
         if was_active:
@@ -202,7 +202,7 @@ def error_reply(error: Exception) -> dict[str, Any]:
 
 
 def _memory(pid: int) -> int | None:
-    """Bytes that a process has in memory, None if it has ended."""
+    """Bytes of memory that a process uses; None if it has ended."""
     try:
         return psutil.Process(pid).memory_info().rss
     except psutil.Error:

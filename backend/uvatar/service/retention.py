@@ -1,4 +1,4 @@
-"""The retention policy: what is kept for how long, and deletion on request."""
+"""The retention policy: how long jobs are kept, and their deletion on request."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ log = logging.getLogger("uvatar.service.retention")
 
 @dataclass(frozen=True)
 class Policy:
-    """How long jobs that are over are kept.
+    """How long finished and cancelled jobs are kept.
 
     Attributes:
-        days: since their last change. They go a thirtieth of that later, when the clock says so a second time: a clock
-            that was wrong for a while costs nobody his results.
-        total_bytes: of all jobs that are over; beyond that the oldest go at once.
+        days: days since a job's last change, after which it is overdue. It is deleted a thirtieth of this time later,
+            if it is still overdue then, so that no results are lost to a clock that was wrong for a while.
+        total_bytes: limit for all these jobs together; beyond it, the oldest are deleted at once.
     """
 
     days: float = 30.0
@@ -28,7 +28,7 @@ class Policy:
 
 
 def clean(journal: Journal, policy: Policy) -> list[str]:
-    """Delete jobs that are over: those too old, then the oldest until the rest is small enough. Their ids."""
+    """Delete finished jobs: the overdue ones, then the oldest until the rest is small enough. Returns their ids."""
     now = journal.clock()
     jobs = journal.ended()
     sizes = {job: journal.files.size(job) for job, _, _ in jobs}
@@ -46,8 +46,8 @@ def clean(journal: Journal, policy: Policy) -> list[str]:
 
 
 def _too_old(journal: Journal, policy: Policy, job: str, updated: float, overdue: float | None, now: float) -> bool:
-    """Whether a job's time is over; notes what this look at the clock found."""
-    if updated > now + _DAY:  # the clock was ahead when that was noted: the job's time begins now
+    """Whether a job must be deleted because of its age; records since when it is overdue."""
+    if updated > now + _DAY:  # the clock was ahead at that time: the job's age counts from now
         journal.touch(job, now)
         return False
     if now - updated <= policy.days * _DAY:
@@ -61,14 +61,19 @@ def _too_old(journal: Journal, policy: Policy, job: str, updated: float, overdue
 
 
 def forget(journal: Journal, job: str | None = None, photo: str | None = None, everything: bool = False) -> list[str]:
-    """Delete jobs with all that is kept of them, whether they are over or not; their ids.
+    """Delete jobs with their photos and results, whether they are finished or not.
 
     Args:
-        job: id of one job.
-        photo: sha256 of a photo: all jobs that hold it.
-        everything: all jobs.
+        journal: the journal.
+        job: delete the job with this id.
+        photo: delete all jobs that hold the photo with this sha256.
+        everything: delete all jobs.
 
-    Raises UvatarError ("unknown-job").
+    Returns:
+        the ids of the deleted jobs.
+
+    Raises:
+        UvatarError: there is no such job ("unknown-job"), or nothing was named.
     """
     if everything:
         jobs = [found.id for found in journal.jobs(limit=-1)]

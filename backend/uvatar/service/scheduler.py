@@ -1,4 +1,4 @@
-"""Which photos are worked on next."""
+"""Decides which photos are worked on next."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from uvatar.service.journal_queries import read_job, set_job_state
 
 
 def next_unit(database: sqlite3.Connection, in_flight: Collection[tuple[str, int]], now: float) -> WorkUnit | None:
-    """The next photos to work on, and note that their job had its turn; None if there is nothing to do.
+    """Choose the next photos to work on, and record the turn of their job; None if there is nothing to do.
 
-    Owners take turns photo by photo, and so do the jobs of each, so that one photo need not wait for a hundred of
-    somebody else's.
+    Owners take turns photo by photo, and so do the jobs of each owner, so that one photo need not wait for a hundred
+    photos of somebody else.
 
     Args:
-        in_flight: (job, photo index) that model processes are working on.
+        database: the journal's database.
+        in_flight: (job, photo index) of the photos that model processes are working on.
         now: seconds since the epoch.
     """
     rows = database.execute(
@@ -38,7 +39,7 @@ def next_unit(database: sqlite3.Connection, in_flight: Collection[tuple[str, int
 
 
 def _unit(job: JobRecord, in_flight: Collection[tuple[str, int]]) -> WorkUnit | None:
-    """The job's photos to work on next, None if none waits that nobody is working on."""
+    """The job's photos to work on next; None if all its waiting photos are being worked on."""
     if has_one_result(job.options):
         busy = any((job.id, photo.index) in in_flight for photo in job.photos)
         indices = tuple(photo.index for photo in job.photos if photo.state != "failed")

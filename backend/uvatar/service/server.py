@@ -1,8 +1,8 @@
 """The front: the process that clients talk to.
 
 It answers requests (`uvatar.service.requests`), keeps the journal and runs the model processes
-(`uvatar.service.pool`).  It never imports a model or an image library, so that it starts at once, stays small, and
-cannot die of what kills those.
+(`uvatar.service.pool`). It never imports a model or an image library, so that it starts at once, stays small, and
+survives whatever crashes those.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from uvatar.service.requests import RequestHandlers
 from uvatar.service.retention import Policy, clean
 from uvatar.service.subscriptions import Subscriptions
 
-TICK_MS = 100  # between looks at the model processes when nothing happens
+TICK_MS = 100  # between checks of the model processes when nothing happens
 ARRIVAL_TICK_MS = 5  # the same while a job is being written
 CLEAN_EVERY = 3600.0  # seconds
-RUNTIME_CHECK_EVERY = 1.0  # seconds between looks whether this server can still be found
+RUNTIME_CHECK_EVERY = 1.0  # seconds between checks that clients can find this server
 
 log = logging.getLogger("uvatar.service.server")
 
 
 def new_token() -> str:
-    """A token that nobody can guess: 256 random bits."""
+    """A new random token of 256 bits."""
     return secrets.token_urlsafe(32)
 
 
@@ -52,15 +52,15 @@ class Settings:
     """How a server runs.
 
     Attributes:
-        folder: data folder: journal, photos, results, logs.
-        port: on 127.0.0.1, 0 for any that is free.
-        network: host and port of this computer at which other computers may come in, encrypted; None to stay alone.
-        token: what every request of this computer must carry; a new one by default.
+        folder: the data folder, for journal, photos, results and logs.
+        port: the port on 127.0.0.1, 0 for any free port.
+        network: host and port at which other computers may connect, encrypted; None for no such connections.
+        token: must be in every request from this computer; a new one by default.
         pool: the model processes.
         policy: how long jobs are kept.
         queue: how much may wait.
-        idle_exit: end after this many seconds without a request or a job; None to stay.
-        memory_limit: bytes of this process, at which all connections are dropped; None: see `Listeners`.
+        idle_exit: exit after this many seconds without a request or a job; None for never.
+        memory_limit: bytes of this process at which all connections are dropped; None for the default of `Listeners`.
     """
 
     folder: Path
@@ -75,11 +75,14 @@ class Settings:
 
 
 class Front:
-    """A server: made, it has its port and its journal and can be found; `run` serves until `stop`."""
+    """A server. Once created it has its port and journal, and clients can find it; `run` serves until `stop`."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises AlreadyServed if the data folder has a server, UvatarError and OSError if folder or port cannot
-        be used.
+        """Open the journal and the port.
+
+        Raises:
+            AlreadyServed: the data folder has a server.
+            UvatarError, OSError: the folder or the port cannot be used.
         """
         self.settings = settings
         self.journal = Journal(settings.folder)
@@ -113,16 +116,16 @@ class Front:
         discovery.write_runtime(settings.folder, self.runtime)
 
     def stop(self) -> None:
-        """End `run` soon; may be called from a signal handler or another thread.
+        """Make `run` return soon; may be called from a signal handler or another thread.
 
-        Unfinished jobs go on with the next server.
+        Unfinished jobs continue with the next server.
         """
         self._stopping.set()
 
     def run(self) -> None:
-        """Serve.
+        """Serve until `stop`, a `shutdown` request or the idle limit.
 
-        Whatever a request or a model process does wrong, this goes on; it ends by `stop`, a `shutdown` or idleness.
+        Errors in requests and model processes do not end it.
         """
         try:
             while not self._stopping.is_set() and not self._idle_too_long():
@@ -156,13 +159,13 @@ class Front:
                 self._next_cleaning = time.monotonic() + CLEAN_EVERY
                 clean(self.journal, self.settings.policy)
         except Exception:
-            log.exception("Looking after the model processes failed; trying again")
+            log.exception("Supervising the model processes failed; trying again")
             self._pool.pause()
 
     def _keep_runtime_file(self) -> None:
-        """Write the file anew by which clients find this server, where somebody has deleted or damaged it."""
+        """Rewrite the file by which clients find this server if somebody has deleted or damaged it."""
         if discovery.read_runtime(self.settings.folder) is None and self.settings.folder.is_dir():
-            log.warning("server.json has gone: writing it again")
+            log.warning("server.json is missing or damaged; writing it again")
             discovery.write_runtime(self.settings.folder, self.runtime)
 
     def _idle_too_long(self) -> bool:
@@ -171,7 +174,7 @@ class Front:
         limit = self.settings.idle_exit
         if limit is None or time.monotonic() - self._last_request <= limit:
             return False
-        if self.journal.load().photos:  # they wait for models that take long to load, or for room on the disk
+        if self.journal.load().photos:  # photos may wait for models that load slowly, or for space on the disk
             self._last_request = time.monotonic()
             return False
         return True

@@ -22,10 +22,12 @@ log = logging.getLogger("uvatar.service.server")
 
 
 def serve(settings: Settings, exit_with_parent: bool = False) -> None:
-    """Run a server in this process until it is stopped: by a request, Ctrl+C, SIGTERM or, if asked for, its parent's
-    death.
+    """Run a server in this process until a request, Ctrl+C, SIGTERM or, if asked for, its parent's end stops it.
 
-    One JSON line on the standard output says when it is ready, for a parent that waits for it.  Raises as `Front`.
+    When it is ready it prints one JSON line to standard output, for a parent process that waits for it.
+
+    Raises:
+        AlreadyServed, UvatarError, OSError: as `Front`.
     """
     always_give_back()
     os.umask(0o077)
@@ -37,7 +39,7 @@ def serve(settings: Settings, exit_with_parent: bool = False) -> None:
     if exit_with_parent:
         threading.Thread(target=_stop_with_parent, args=(front,), daemon=True).start()
     ready = {"uvatar": __version__, "protocol": PROTOCOL_VERSION, "port": front.port, "pid": os.getpid()}
-    with suppress(OSError, ValueError, AttributeError):  # no standard output: started without a console
+    with suppress(OSError, ValueError, AttributeError):  # there may be no standard output, without a console
         print(json.dumps({**ready, "runtime": str(discovery.runtime_file(settings.folder))}), flush=True)
     log.info("Serving on port %d%s", front.port, f" and, encrypted, at {settings.network}" if settings.network else "")
     front.run()
@@ -45,7 +47,7 @@ def serve(settings: Settings, exit_with_parent: bool = False) -> None:
 
 
 def _stop_with_parent(front: Front) -> None:
-    """Wait for the end of standard input: its other end closes when the parent ends, in whatever way."""
+    """Stop when standard input ends, because its other end closes when the parent ends, however it ends."""
     with suppress(OSError, ValueError, AttributeError):
         while os.read(sys.stdin.fileno(), 1024):
             pass

@@ -14,7 +14,7 @@ class Subscriptions:
         self._peers: dict[str, set[Peer]] = {}
 
     def add(self, job: JobRecord, peer: Peer) -> None:
-        """Subscribe a client to a job's events, if there are any to come."""
+        """Subscribe a client to a job's events, unless the job is finished."""
         if job.active:
             self._peers.setdefault(job.id, set()).add(peer)
 

@@ -1,8 +1,8 @@
 """The model process: loads the pipeline once and takes photos from the front, one unit of work at a time.
 
-It is a process of its own so that a crash inside a model, or a cancelled job in the middle of a long stage, costs
-nothing but a restart.  It talks to the front alone, over a loopback socket, in the frames of `uvatar.protocol.framing`,
-and ends when the front does.  `uvatar.service.pool` has the other side of this conversation.
+It is a separate process so that a crash inside a model, or cancelling a job in the middle of a long stage, costs only a
+restart. It talks only to the front, over a loopback socket, in the frames of `uvatar.protocol.framing`, and ends when
+the front does. `uvatar.service.pool` is the other side of the connection.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from uvatar.service.model_process import REAL_PIPELINE, SECRET_VARIABLE
 
 PhotoDone = Callable[[int, dict[str, Any]], None]
 
-MOST_WORDS = 400  # characters of an error: a job's status holds up to 500 of them, and has to fit a message
+MOST_WORDS = 400  # characters of an error: a job's status holds up to 500 errors, and has to fit into a message
 
 log = logging.getLogger("uvatar.service.worker")
 
@@ -49,28 +49,32 @@ class Reconstructor(Protocol):
         """Work on the photos; call ``photo_done(index, result)`` for each as soon as it is finished."""
 
     def complete_texture(self, pictures: list[PhotoFile], body: str, progress: Progress) -> dict[str, Any]:
-        """The result of a painted texture (`uvatar.protocol.jobs.CompleteTexture`)."""
+        """Complete a painted texture, and return the result (`uvatar.protocol.jobs.CompleteTexture`)."""
 
 
 class Cancelled(BaseException):
-    """The front wants this unit no more. No Exception, so that no stage takes it for a failure of its own."""
+    """The front has cancelled this unit. A BaseException, so that no stage handles it as a failure of its own."""
 
 
 class Worker:
-    """The conversation with the front."""
+    """Receives work from the front, and sends progress and results."""
 
     def __init__(self, port: int, name: str, secret: str, current: CurrentJob | None = None, note: str = "") -> None:
-        """``port`` of the front's socket for workers; ``name`` and ``secret`` by which the front knows this process.
+        """Connect to the front.
 
-        ``current`` is told which job the process is at, for its log. ``note`` is about this process's device, for every
-        result.
+        Args:
+            port: port of the front's socket for model processes.
+            name: this process's identity.
+            secret: proves the identity to the front.
+            current: is told which job the process works on, for the log.
+            note: a sentence about this process's device, for every result.
         """
         self._secret = secret
         self._current = current or CurrentJob()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.IDENTITY, name.encode())
-        self._told: set[str] = set()  # where faults of ours have been
+        self._told: set[str] = set()  # places of internal errors that were reported
         self._note = note
         self._lock = threading.Lock()  # stages may report progress from threads of their own
         monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
@@ -89,7 +93,7 @@ class Worker:
         self._send(kind="ready", pid=os.getpid(), facts=_facts(pipeline, self._note))
         while True:
             message = framing.unpack(self._socket.recv_multipart())
-            if message["kind"] == "work":  # else it cancels work that was finished meanwhile
+            if message["kind"] == "work":  # otherwise it cancels work that is already finished
                 self._work(pipeline, message)
                 give_back()
 
@@ -120,7 +124,7 @@ class Worker:
             if errors and not result.get("people"):
                 self._send(kind="photo_failed", unit=unit, index=index, error=_stated_error(errors[0]).as_dict())
             else:
-                # The one result of a job takes in all pictures that are left: their ends are one event, noted at once.
+                # The only result of a job includes all remaining photos, which end together, in one event.
                 whole = has_one_result(work["options"])
                 merged = [other for other in open_indices if other != index] if whole else []
                 self._send(kind="photo_done", unit=unit, index=index, result=result, merged=merged)
@@ -138,9 +142,9 @@ class Worker:
             open_indices = []
         except Exception as failure:
             error = photo_error(failure)
-            if error.code == Code.SERVER_ERROR:  # a fault of ours, not of the photo
+            if error.code == Code.SERVER_ERROR:  # an internal error, not the photo's
                 place = "".join(traceback.format_tb(failure.__traceback__)[-1:])
-                # The same fault, again and again, is told whole once: a traceback has kilobytes.
+                # A repeated error is logged in full only once: a traceback has kilobytes.
                 log.error(
                     "Photos %s failed: %s",
                     open_indices,
@@ -192,9 +196,8 @@ def photo_error(failure: Exception) -> UvatarError:
         return UvatarError(
             f"There was not enough memory for this photo. {words}", Code.OUT_OF_MEMORY, memory_limits.FIX
         )
-    # A result that cannot be sent (a NaN among the figures) is "malformed" too, and no more the photo's fault than the
-    # rest.
-    words = f"{type(failure).__name__}: {failure}"  # which may quote whole arrays
+    # A result that cannot be sent (with a NaN among its figures) is "malformed", too, but not the photo's fault.
+    words = f"{type(failure).__name__}: {failure}"  # may quote whole arrays
     return UvatarError(words[:MOST_WORDS], Code.SERVER_ERROR, "Please report this with the model process's log.")
 
 
@@ -220,8 +223,8 @@ def _load_error(error: Exception) -> UvatarError:
 
 
 def _facts(pipeline: Any, note: str) -> dict[str, Any]:
-    """What the pipeline tells of itself (its ``facts`` attribute: models, licences, devices), where it does; and of
-    this process.
+    """What the pipeline reports about itself in its ``facts`` attribute (models, licences, devices), if it has one; and
+    facts about this process.
     """
     facts = getattr(pipeline, "facts", {})
     told = {"device": versions.processors(), **(facts() if callable(facts) else facts)}
@@ -243,14 +246,16 @@ def load_attribute(path: str) -> Any:
 
 
 def load_pipeline(path: str, threads: int | None, folder: Path, device: str | None = None, gpu: int = 0) -> Any:
-    """The pipeline that "package.module:attribute" names.
+    """Load the pipeline that "package.module:attribute" names.
 
-    Uvatar's own has passed its self-test, as the data folder ``folder`` remembers.
+    Uvatar's own pipeline must pass its self-test, whose result is remembered in the data folder ``folder``.
 
     Args:
-        threads, device, gpu: as `uvatar.engine.engine.Engine.load` has them.
+        threads, device, gpu: as in `uvatar.engine.engine.Engine.load`.
 
-    Raises what loading raises, and SelfTestError if this installation makes wrong avatars.
+    Raises:
+        SelfTestError: this installation makes wrong avatars.
+        Exception: whatever loading raises.
     """
     pipeline = load_attribute(path)(threads=threads, device=device, gpu=gpu)
     if path == REAL_PIPELINE:

@@ -25,10 +25,12 @@ class Atlas:
     """The body's surface and where its T texels lie.
 
     Attributes:
+        body: the body model whose surface it is.
         surface: what holds at every size.
         table: the texels of one size.
     """
 
+    body: BodyModel
     surface: Surface
     table: TexelTable
 
@@ -36,7 +38,7 @@ class Atlas:
     def of(cls, body: BodyModel, size: int) -> Atlas:
         """The body's atlas at (size, size) texels. Raises TexturingError if the body has no UV layout."""
         table = texels_of(body, size)
-        return cls(build_surface(body.data), table)
+        return cls(body, build_surface(body.data), table)
 
     def resized(self, size: int) -> Atlas:
         """The same surface at (size, size) texels."""
@@ -44,7 +46,7 @@ class Atlas:
         if size == self.size:
             return self
         count = len(surface.template)
-        return Atlas(surface, build_texel_table(surface.uv, surface.face_uv, surface.faces, count, size))
+        return Atlas(self.body, surface, build_texel_table(surface.uv, surface.face_uv, surface.faces, count, size))
 
     @property
     def size(self) -> int:

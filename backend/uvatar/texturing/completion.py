@@ -1,14 +1,16 @@
-"""Completes parts of the texture that no photo shows: mirrored, or interpolated over the mesh from seen parts.
+"""Completion of what no photo shows: mirrored, or interpolated over the mesh from what is seen.
 
 The texture is split in two bands.  The low band is one colour per vertex, solved for over the mesh (so it knows no UV
 seams): it meets the seen colours, and elsewhere leans on the mirrored side, on the colour of the same slice of the limb
-or garment, on hair and skin.  The high band is what the photo shows beyond the low band.  Mirrored texels bring their
-own high band along and completed ones borrow one, so that nothing steps where one source hands over to the next.
+or garment, on hair and skin. The high band is what the photo shows beyond the low band. Mirrored texels bring their own
+high band along and completed ones take one from elsewhere, so that nothing steps where one source hands over to the
+next.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,26 +22,65 @@ from uvatar.photos.colour import colour_distance, perceptual, smoothstep
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.lowband import Anchor, diffuse, vertex_colours
-from uvatar.texturing.surface import HEAD, LEFT_HAND, PARTS, RIGHT_HAND, TRUNK, Surface
+from uvatar.texturing.surface import HANDS, Part, Surface
 
-# Pulls of a vertex towards a colour, relative to the pull of its neighbours on the mesh.
-SEEN_PULL, _MIRRORED_PULL, _RING_PULL, _HAIR_PULL, _SKIN_PULL = 10.0, 1.0, 0.4, 0.15, 0.15
-# Vertices count as seen when this share of their texels is.
-_SEEN_SHARE = 0.3
-_HAIR_SHADES = (0.15, 0.5)
-# The top of the head is only ever seen at a grazing angle.
-_GRAZED_SHARE = 0.02
-# Sides look alike below these median differences of luma and chroma (`perceptual` units); light from one side changes
-# luma more.
-_LUMA_ALIKE, _CHROMA_ALIKE = 0.13, 0.05
-# Fine structure is borrowed fully below the first of these colour distances and not at all above the second.
-_LENDS = (0.06, 0.16)
-# Heads are symmetric whatever the light.
-_HEAD_TOLERANCE = 2.0
-# Colours do not spread between slices this different.
-_BORDER = (0.12, 0.3)
-# Nothing is mirrored across this much of the trunk's middle, metres: logos, ties, buttons.
-_TRUNK_MIDDLE = (0.03, 0.07)
+
+@dataclass(frozen=True)
+class CompletionSettings:
+    """Tuned numbers of completion. Where nothing is said of how a number was chosen, that is not recorded.
+
+    Pulls are those of a vertex towards a colour, relative to the pull of all its neighbours on the mesh together.
+
+    Attributes:
+        seen_pull: towards what the photos show.
+        mirrored_pull: towards the mirror image.
+        slice_pull: towards the colour of the same slice of trunk or limb.
+        hair_pull, skin_pull: towards the hair's colour on the scalp, the skin's on face and hands.
+        seen_share: share of a vertex's texels from which it counts as seen.
+        grazed_share: the same on the scalp: the top of the head is only ever seen at a grazing angle.
+        hair_height: share of the scalp's height above which its colours tell the hair's: below the top of the ears
+            there is skin.
+        hair_shades: quantiles of the seen hair's luma between which its colour is taken: on the crown there is light,
+            while the back of the head is in shade.
+        least_hair: vertices of the scalp that must be seen to tell the hair's colour.
+        luma_alike, chroma_alike: median differences (`perceptual` units) below which two sides look alike; light from
+            one side changes luma more.
+        head_tolerance: factor on both for the head: heads are symmetric whatever the light.
+        least_pairs: of vertices, seen on both sides, that must be compared.
+        trunk_middle: metres from the trunk's middle up to which nothing is mirrored, and from which it fully is: logos,
+            ties and buttons lie there.
+        similar_colours: colour distances up to which detail is taken over fully, and from which it is not.
+        border: colour distances of two slices from which colours spread less, and from which not at all, between them.
+        least_members: seen vertices of a slice that tell its colour.
+        middle_weight, trunk_width: a vertex of the trunk counts for its slice's colour as ``middle_weight`` plus its
+            distance from the middle in units of ``trunk_width``, metres.
+        hidden_hand: mean share seen of both hands below which they are taken for bare.
+    """
+
+    seen_pull: float = 10.0
+    mirrored_pull: float = 1.0
+    slice_pull: float = 0.4
+    hair_pull: float = 0.15
+    skin_pull: float = 0.15
+    seen_share: float = 0.3
+    grazed_share: float = 0.02
+    hair_height: float = 0.4
+    hair_shades: tuple[float, float] = (0.15, 0.5)
+    least_hair: int = 10
+    luma_alike: float = 0.13
+    chroma_alike: float = 0.05
+    head_tolerance: float = 2.0
+    least_pairs: int = 20
+    trunk_middle: tuple[float, float] = (0.03, 0.07)
+    similar_colours: tuple[float, float] = (0.06, 0.16)
+    border: tuple[float, float] = (0.12, 0.3)
+    least_members: int = 4
+    middle_weight: float = 0.1
+    trunk_width: float = 0.15
+    hidden_hand: float = 0.1
+
+
+DEFAULT_SETTINGS = CompletionSettings()
 
 
 @dataclass(frozen=True)
@@ -51,70 +92,78 @@ class SeenColours:
         alpha: (T,) float32 0..1, the share of the photo in the final texel.
         certain: (T,) float32 0..1, how far the texel may speak for what is not seen; at most alpha.
         detail: (T,) float32 relative brightness, about 0, of fine structure for completed texels.
-        lender: (V, 3) float32 linear light around the place that each vertex' fine structure comes from.
+        detail_colour: (V, 3) float32 linear light around the place that each vertex's fine structure comes from.
         skin: (3,) linear light of the person's skin.
+        atlas: of the body.
     """
 
     colours: NDArray[np.float32]
     alpha: NDArray[np.float32]
     certain: NDArray[np.float32]
     detail: NDArray[np.float32]
-    lender: NDArray[np.float32]
+    detail_colour: NDArray[np.float32]
     skin: NDArray[np.float32]
+    atlas: Atlas
 
-    def at_vertices(self, atlas: Atlas) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Colours (V, 3) around the vertices, and the share (V,) 0..1 of their texels that may speak for what is not
-        seen.
-        """
+    @cached_property
+    def at_vertices(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Colours (V, 3) around the vertices, and the share (V,), 0..1, of their texels that speak for the unseen."""
         known = np.flatnonzero(self.certain > 0).astype(np.int32)
-        return vertex_colours(self.colours[known], self.certain[known], known, atlas)
+        return vertex_colours(self.colours[known], self.certain[known], known, self.atlas)
 
 
-def complete(seen: SeenColours, atlas: Atlas) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+def complete(
+    seen: SeenColours, settings: CompletionSettings = DEFAULT_SETTINGS
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Fill every texel that no photo shows.
 
-    Returns:
-        colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN, MIRRORED or COMPLETED.
+    Returns colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN, MIRRORED or COMPLETED.
     """
-    colour, share = seen.at_vertices(atlas)
-    mirrorable = _mirrorable(colour, share, atlas.surface)
-    photo, mirrored = (colour, SEEN_PULL * share), _mirrored(colour, share, mirrorable, atlas.surface)
-    rings = _ring_anchor(colour, share, atlas.surface)
-    priors = _priors(colour, share, seen.skin, atlas.surface)
-    cut = _cut_at_borders(rings, atlas.surface)
+    atlas = seen.atlas
+    colour, share = seen.at_vertices
+    mirrorable = _mirrorable(colour, share, atlas.surface, settings)
+    photo = colour, settings.seen_pull * share
+    mirrored = _mirrored(colour, share, mirrorable, atlas.surface, settings)
+    rings = _ring_anchor(colour, share, atlas.surface, settings)
+    priors = _priors(colour, share, seen.skin, atlas.surface, settings)
+    cut = _cut_at_borders(rings, atlas.surface, settings)
     low = diffuse(atlas.surface, [photo, mirrored, rings, *priors], cut)
     low_band = atlas.interpolate(low)
-    fill = low_band * _fine_structure(seen, low, atlas)[:, None]
-    mirrored_share = _mirror_in(fill, low_band, seen, mirrorable, atlas)
+    fill = low_band * _fine_structure(seen, low, settings)[:, None]
+    mirrored_share = _mirror_in(fill, low_band, seen, mirrorable)
     labels = np.where(mirrored_share > 0.5, Label.MIRRORED, Label.COMPLETED)
     fill += (seen.colours - fill) * seen.alpha[:, None]
     return fill, np.where(seen.alpha >= 0.5, Label.SEEN, labels).astype(np.uint8)
 
 
-def _mirrorable(colour: Floats, share: Floats, surface: Surface) -> NDArray[np.float32]:
-    """(V,) 0..1: whether a vertex may take the colour of its mirror image.
+def _mirrorable(colour: Floats, share: Floats, surface: Surface, settings: CompletionSettings) -> NDArray[np.float32]:
+    """Whether (V,), 0..1, a vertex may take the colour of its mirror image.
 
     A pair of parts (or the halves of the trunk and the head) whose seen overlap looks different is not mirrored.
     """
-    both = (share > _SEEN_SHARE) & (share[surface.mirror] > _SEEN_SHARE) & (surface.mirror != np.arange(len(share)))
+    seen = share > settings.seen_share
+    both = seen & seen[surface.mirror] & (surface.mirror != np.arange(len(share)))
     difference = np.abs(perceptual(colour) - perceptual(colour[surface.mirror]))
     allowed = np.ones(len(share), np.float32)
-    for part in range(PARTS):
+    for part in Part:
         pair = (surface.part == part) & both
-        if pair.sum() >= 20:
+        if pair.sum() >= settings.least_pairs:
             luma, *chroma = np.median(difference[pair], axis=0)
-            tolerance = _HEAD_TOLERANCE if part == HEAD else 1
+            tolerance = settings.head_tolerance if part == Part.HEAD else 1
             allowed[surface.part == part] = float(
-                luma < tolerance * _LUMA_ALIKE and max(chroma) < tolerance * _CHROMA_ALIKE
+                luma < tolerance * settings.luma_alike and max(chroma) < tolerance * settings.chroma_alike
             )
-    near, far = _TRUNK_MIDDLE
+    near, far = settings.trunk_middle
     middle = np.clip((np.abs(surface.template[:, 0]) - near) / (far - near), 0, 1)
-    allowed = np.where(surface.part == TRUNK, allowed * middle, allowed)
+    allowed = np.where(surface.part == Part.TRUNK, allowed * middle, allowed)
     return np.where(surface.eye == 0, allowed, 0).astype(np.float32)
 
 
-def _mirrored(colour: Floats, share: Floats, mirrorable: Floats, surface: Surface) -> Anchor:
-    pull = _MIRRORED_PULL * share[surface.mirror] * mirrorable * (1 - share)
+def _mirrored(
+    colour: Floats, share: Floats, mirrorable: Floats, surface: Surface, settings: CompletionSettings
+) -> Anchor:
+    """An anchor for what is not seen: the mirror image's colour."""
+    pull = settings.mirrored_pull * share[surface.mirror] * mirrorable * (1 - share)
     return colour[surface.mirror], pull
 
 
@@ -123,11 +172,12 @@ def _mirror_in(
     low_band: NDArray[np.float32],
     seen: SeenColours,
     mirrorable: Floats,
-    atlas: Atlas,
 ) -> NDArray[np.float32]:
-    """Give ``fill`` (T, 3) the high band of the mirror image's texels where these are seen; how far (T,) it was
-    replaced by that.
+    """Write the high band of the mirror image's texels into ``fill`` (T, 3) where these are seen.
+
+    Returns how far (T,), 0..1, each texel was replaced by its mirror image.
     """
+    atlas = seen.atlas
     mirrored = np.zeros(len(atlas.table), np.float32)
     allowed = atlas.interpolate(mirrorable)
     texels = np.flatnonzero((allowed > 0) & (seen.alpha < 1))
@@ -142,47 +192,52 @@ def _mirror_in(
     return mirrored
 
 
-def _ring_anchor(colour: Floats, share: Floats, surface: Surface) -> Anchor:
+def _ring_anchor(colour: Floats, share: Floats, surface: Surface, settings: CompletionSettings) -> Anchor:
     """A weak anchor for what is not seen: the same slice's colour."""
-    ring_colour, ring_known = (values[surface.ring] for values in _ring_colours(colour, share, surface))
+    ring_colour, ring_known = (values[surface.ring] for values in _ring_colours(colour, share, surface, settings))
     hidden = ring_known == 0  # a limb of which nothing is seen is dressed like the other one
     ring_colour[hidden], ring_known[hidden] = ring_colour[surface.mirror][hidden], ring_known[surface.mirror][hidden]
-    return ring_colour, _RING_PULL * (1 - share) * ring_known
+    return ring_colour, settings.slice_pull * (1 - share) * ring_known
 
 
-def _cut_at_borders(rings: Anchor, surface: Surface) -> sparse.csr_matrix:
-    """(V, V) the mesh's graph, cut where slices differ and are relied upon: garments end sharply all round."""
+def _cut_at_borders(rings: Anchor, surface: Surface, settings: CompletionSettings) -> sparse.csr_matrix:
+    """The mesh's graph (V, V), cut where slices differ and are relied upon: garments end sharply all round."""
     colour, pull = rings
     edges = surface.graph.tocoo()
     apart = colour_distance(colour[edges.row], colour[edges.col])
-    relied = np.minimum(pull[edges.row], pull[edges.col]) / _RING_PULL
-    kept = 1 - relied * smoothstep(apart, *_BORDER)
+    relied = np.minimum(pull[edges.row], pull[edges.col]) / settings.slice_pull
+    kept = 1 - relied * smoothstep(apart, *settings.border)
     return sparse.csr_matrix((kept, (edges.row, edges.col)), edges.shape)
 
 
-def _priors(colour: Floats, share: Floats, skin: Floats, surface: Surface) -> list[Anchor]:
+def _priors(
+    colour: Floats, share: Floats, skin: Floats, surface: Surface, settings: CompletionSettings
+) -> list[Anchor]:
     """Weak anchors for what is not seen: hair on the scalp, skin on face and hands."""
     unseen, priors = 1 - share, []
-    scalp_seen = np.flatnonzero(surface.scalp & (share > _GRAZED_SHARE))
-    if len(scalp_seen) >= 10:
-        # below the top of the ears there is skin, and on the crown there is light: the back of the head is in shade
+    scalp_seen = np.flatnonzero(surface.scalp & (share > settings.grazed_share))
+    if len(scalp_seen) >= settings.least_hair:
         height = surface.template[:, 1]
         low, high = height[surface.scalp].min(), height[surface.scalp].max()
-        upper = scalp_seen[height[scalp_seen] > low + 0.4 * (high - low)]
-        strands = colour[upper if len(upper) >= 10 else scalp_seen]
+        upper = scalp_seen[height[scalp_seen] > low + settings.hair_height * (high - low)]
+        strands = colour[upper if len(upper) >= settings.least_hair else scalp_seen]
         luma = perceptual(strands)[:, 0]
-        shaded = (luma >= np.quantile(luma, _HAIR_SHADES[0])) & (luma <= np.quantile(luma, _HAIR_SHADES[1]))
+        darkest, brightest = (np.quantile(luma, quantile) for quantile in settings.hair_shades)
+        shaded = (luma >= darkest) & (luma <= brightest)
         hair = np.median(strands[shaded], axis=0)
-        priors.append((np.broadcast_to(hair, colour.shape), _HAIR_PULL * unseen * surface.scalp))
+        priors.append((np.broadcast_to(hair, colour.shape), settings.hair_pull * unseen * surface.scalp))
     bare = surface.face_front.copy()
-    for hand in (LEFT_HAND, RIGHT_HAND):
+    for hand in HANDS:
         own = surface.part == hand
-        bare |= own & (share[own].mean() < 0.1) & (share[surface.mirror[own]].mean() < 0.1)
-    priors.append((np.broadcast_to(skin, colour.shape), _SKIN_PULL * unseen * bare))
+        other = share[surface.mirror[own]]
+        bare |= own & (share[own].mean() < settings.hidden_hand) & (other.mean() < settings.hidden_hand)
+    priors.append((np.broadcast_to(skin, colour.shape), settings.skin_pull * unseen * bare))
     return priors
 
 
-def _ring_colours(colour: Floats, share: Floats, surface: Surface) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _ring_colours(
+    colour: Floats, share: Floats, surface: Surface, settings: CompletionSettings
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Median seen colour (R, 3) of each slice of trunk and limbs, and whether (R,) there is one, 0 or 1.
 
     Vertices at the trunk's sides count more: its middle has ties and logos that the back has not.  Slices that are not
@@ -190,14 +245,15 @@ def _ring_colours(colour: Floats, share: Floats, surface: Surface) -> tuple[NDAr
     """
     rings = len(surface.ring_part)
     median, known = np.zeros((rings, 3), np.float32), np.zeros(rings, np.float32)
-    weight = np.where(surface.part == TRUNK, 0.1 + np.abs(surface.template[:, 0]) / 0.15, 1.0) * share
-    members = np.flatnonzero((share > _SEEN_SHARE) & (surface.part != HEAD))
+    from_middle = np.abs(surface.template[:, 0]) / settings.trunk_width
+    weight = np.where(surface.part == Part.TRUNK, settings.middle_weight + from_middle, 1.0) * share
+    members = np.flatnonzero((share > settings.seen_share) & (surface.part != Part.HEAD))
     members = members[np.argsort(surface.ring[members], kind="stable")]
     for group in np.split(members, np.flatnonzero(np.diff(surface.ring[members])) + 1):
-        if len(group) >= 4:
+        if len(group) >= settings.least_members:
             ring = surface.ring[group[0]]
             median[ring], known[ring] = _weighted_median(colour[group], weight[group]), 1
-    for part in range(PARTS):
+    for part in Part:
         own = np.flatnonzero(surface.ring_part == part)
         filled = own[known[own] > 0]
         if len(filled):
@@ -207,6 +263,7 @@ def _ring_colours(colour: Floats, share: Floats, surface: Surface) -> tuple[NDAr
 
 
 def _weighted_median(values: Floats, weights: Floats) -> Floats:
+    """Median of each column of ``values`` (K, C), its rows weighted by ``weights`` (K,)."""
     order = np.argsort(values, axis=0)
     sums = np.cumsum(weights[order], axis=0)
     middle = (sums >= 0.5 * sums[-1]).argmax(0)
@@ -214,7 +271,8 @@ def _weighted_median(values: Floats, weights: Floats) -> Floats:
     return median
 
 
-def _fine_structure(seen: SeenColours, low: NDArray[np.float32], atlas: Atlas) -> NDArray[np.float32]:
-    """(T,) factors: borrowed detail where it comes from a place of about the colour that it goes to."""
-    lends = 1 - smoothstep(colour_distance(low, seen.lender), *_LENDS)
-    return 1 + seen.detail * atlas.interpolate(np.where(atlas.surface.scalp, 1, lends).astype(np.float32))
+def _fine_structure(seen: SeenColours, low: NDArray[np.float32], settings: CompletionSettings) -> NDArray[np.float32]:
+    """Factors (T,) of brightness: detail, where it comes from a place of about the colour that it goes to."""
+    share = 1 - smoothstep(colour_distance(low, seen.detail_colour), *settings.similar_colours)
+    atlas = seen.atlas
+    return 1 + seen.detail * atlas.interpolate(np.where(atlas.surface.scalp, 1, share).astype(np.float32))

@@ -1,12 +1,14 @@
-"""Fine structure for the far side of the body, taken from the near side at the same place in the picture.
+"""Fine structure for the unseen side of the body, taken from the seen side at the same place in the photo.
 
 A back that is completed from smooth colours looks like plastic.  Cloth and skin go round the body, so their weave,
 folds and stripes are continued straight through it, as brightness only.  What sticks out of its surroundings (a logo, a
 tie, buttons) is clipped to the usual roughness of that slice of the garment, so that it does not show up mirrored on
-the back. Hair gets strands of its own: the face lies before it.
+the back. Hair gets strands of its own: in front of it lies the face.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,60 +17,99 @@ from uvatar.photos.colour import LUMA
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.projection import ProjectedView
-from uvatar.texturing.surface import HEAD, LEFT_HAND, RIGHT_HAND
-
-# Structure up to this width (metres) is detail; the vertices' colours carry the rest.
-_COARSEST = 0.012
-# Detail is kept within so many robust standard deviations of its slice, and within these factors at all.
-_SIGMAS = 1.5
-_STRONGEST = 0.15
-# Strands of hair: how many around the head, how long (metres), and how much they differ in brightness.
-_STRANDS, _STRAND_ROWS, _STRAND_LENGTH, _STRAND_CONTRAST = 560, 64, 0.03, 0.08
+from uvatar.texturing.surface import HANDS, Part
 
 
-def borrowed_detail(
-    view: ProjectedView, alpha: NDArray[np.float32], atlas: Atlas
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Relative brightness (T,), about 0, for texels that no photo sees fully, and the colour (V, 3) around where it
-    comes from.
+@dataclass(frozen=True)
+class DetailSettings:
+    """Tuned numbers of detail. Where nothing is said of how a number was chosen, that is not recorded.
+
+    Attributes:
+        coarsest: width, metres, up to which structure is detail; the vertices' colours carry the rest. Halved from
+            25 mm together with the two limits below.
+        deviations: robust standard deviations of its slice's detail within which detail is kept: logos, ties and
+            buttons are clipped.
+        strongest: relative brightness within which detail is kept.
+        darkest: linear light that relative brightness is measured against at least.
+        trust: of the photo from which detail is taken.
+        edge: distance from the mask's edge, in units of ``coarsest``, from which detail is taken.
+        strands, strand_rows: of hair: how many around the head, and how many rows of them.
+        strand_length: metres.
+        strand_contrast: standard deviation of their relative brightness, clipped at twice that.
+        wave, wave_number, wave_twist: strands wave by so much of the head's circumference, so many radians per metre of
+            height, and so many full waves more round the head.
     """
-    sight, foreground = view.sight, view.foreground
-    coarse_width = _COARSEST * sight.pixels_per_metre
-    lender = foreground.sample(sight.pixels, coarse_width)
+
+    coarsest: float = 0.012
+    deviations: float = 1.5
+    strongest: float = 0.15
+    darkest: float = 0.01
+    trust: float = 0.5
+    edge: float = 0.5
+    strands: int = 560
+    strand_rows: int = 64
+    strand_length: float = 0.03
+    strand_contrast: float = 0.08
+    wave: float = 0.006
+    wave_number: float = 60
+    wave_twist: float = 6
+
+
+DEFAULT_SETTINGS = DetailSettings()
+
+
+def unseen_detail(
+    view: ProjectedView, alpha: NDArray[np.float32], atlas: Atlas, settings: DetailSettings = DEFAULT_SETTINGS
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Find detail for the texels that no photo shows fully.
+
+    Args:
+        view: the photo that it is taken from.
+        alpha: (T,) 0..1, how surely a photo shows each texel.
+        atlas: of the body.
+        settings: tuned numbers.
+
+    Returns relative brightness (T,), about 0, and the colour (V, 3), linear light, around where it comes from.
+    """
+    visibility, foreground = view.visibility, view.foreground
+    coarse_width = settings.coarsest * visibility.pixels_per_metre
+    detail_colour = foreground.sample(visibility.pixels, coarse_width)
     detail = np.zeros(len(atlas.table), np.float32)
-    lends = ~np.isin(atlas.surface.part, (HEAD, LEFT_HAND, RIGHT_HAND))
+    has_detail = ~np.isin(atlas.surface.part, (Part.HEAD, *HANDS))
     vertex = atlas.surface.faces[atlas.table.face, 0]
-    texels = np.flatnonzero((alpha < 1) & lends[vertex])
-    points = atlas.interpolate(sight.vertices, texels)
+    texels = np.flatnonzero((alpha < 1) & has_detail[vertex])
+    points = atlas.interpolate(visibility.vertices, texels)
     pixels = view.source.camera.project(points)
-    usable = (sight.part_at(points) == atlas.surface.part[vertex[texels]]) & (sight.trust_at(points) > 0.5)
-    usable &= foreground.depth_inside(pixels) > 0.5 * coarse_width
+    usable = visibility.part_at(points) == atlas.surface.part[vertex[texels]]
+    usable &= visibility.trust_at(points) > settings.trust
+    usable &= foreground.depth_inside(pixels) > settings.edge * coarse_width
     texels, pixels = texels[usable], pixels[usable]
     fine = foreground.sample(pixels, view.footprint[atlas.table.face[texels]]) @ LUMA
     coarse = foreground.sample(pixels, coarse_width) @ LUMA
-    contrast = fine / np.maximum(coarse, 0.01) - 1
-    limit = np.minimum(
-        _SIGMAS * _roughness(contrast, atlas.surface.ring[vertex[texels]], len(atlas.surface.ring_part)), _STRONGEST
-    )
+    contrast = fine / np.maximum(coarse, settings.darkest) - 1
+    roughness = _roughness(contrast, atlas.surface.ring[vertex[texels]], len(atlas.surface.ring_part))
+    limit = np.minimum(settings.deviations * roughness, settings.strongest)
     detail[texels] = np.clip(contrast, -limit, limit)
-    _add_strands(detail, atlas)
-    return detail, lender
+    _add_strands(detail, atlas, settings)
+    return detail, detail_colour
 
 
-def _add_strands(detail: NDArray[np.float32], atlas: Atlas) -> None:
-    """Hair on the scalp: noise that is fine around the head and long down it, and so whirls at the crown."""
+def _add_strands(detail: NDArray[np.float32], atlas: Atlas, settings: DetailSettings) -> None:
+    """Add hair on the scalp to ``detail`` (T,): noise that is fine around the head and long down it, so that it whirls
+    at the crown.
+    """
     surface = atlas.surface
     amount = atlas.interpolate(surface.scalp.astype(np.float32))
     texels = np.flatnonzero(amount > 0)
     place = atlas.interpolate(surface.template, texels)
     middle = surface.template[surface.scalp].mean(0) if surface.scalp.any() else np.zeros(3, np.float32)
     around = np.arctan2(place[:, 0] - middle[0], place[:, 2] - middle[2]) / (2 * np.pi) + 0.5
-    random = np.random.default_rng(7).standard_normal((_STRAND_ROWS, _STRANDS)).astype(np.float32)
-    wave = 0.006 * np.sin(60 * place[:, 1] + 12 * np.pi * around)
-    column = (around + wave) % 1 * _STRANDS
-    row = (place[:, 1] - middle[1] + 0.3) / _STRAND_LENGTH
+    random = np.random.default_rng(7).standard_normal((settings.strand_rows, settings.strands)).astype(np.float32)
+    wave = settings.wave * np.sin(settings.wave_number * place[:, 1] + 2 * settings.wave_twist * np.pi * around)
+    column = (around + wave) % 1 * settings.strands
+    row = (place[:, 1] - middle[1] + 0.3) / settings.strand_length
     strands = bilinear(np.pad(random, ((0, 0), (1, 1)), mode="wrap"), np.column_stack([column + 1, row]))
-    detail[texels] += _STRAND_CONTRAST * amount[texels] * np.clip(strands, -2, 2)
+    detail[texels] += settings.strand_contrast * amount[texels] * np.clip(strands, -2, 2)
 
 
 def _roughness(contrast: NDArray[np.float32], ring: NDArray[np.int32], rings: int) -> NDArray[np.float32]:

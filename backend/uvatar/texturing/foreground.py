@@ -1,5 +1,4 @@
-"""The person cut out of the photo, ready to be sampled at any texel footprint, free of background colour at its
-outline.
+"""The person cut out of the photo, to be sampled at any texel footprint; without background colour at the outline.
 
 A pixel near the outline mixes person and background, and so does every blurred or reduced version of the photo there.
 So the background's share is taken out of the colours near the outline, and those outside it are replaced by the nearest
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
@@ -20,17 +20,33 @@ from uvatar.photos.colour import linear_from_srgb, smoothstep
 from uvatar.photos.matting import signed_distance
 from uvatar.photos.sampling import bicubic, bilinear
 
-# Background may have crept this far into the person: a fraction of the longer side, and pixels.  More cleans masks that
-# are more than a pixel too large, but takes patterns at the outline for background.
-_RIM, _RIM_PIXELS = 0.002, 2.5
-# Person and background closer than this (squared distance in linear light) cannot be told apart.
-_SAME_COLOUR = 4e-3
-# Longer side of the picture in which a pixel's surroundings are looked up.
-_SURROUNDINGS = 512
-# Samples of fewer pixels than this lose detail that can be given back.
-_DETAIL = 1.5
-# The outermost pixels tell nothing of the person.
-_LOST_PIXELS = 0.5
+
+@dataclass(frozen=True)
+class ForegroundSettings:
+    """Tuned numbers of cutting out. Where nothing is said of how a number was chosen, that is not recorded.
+
+    Attributes:
+        rim, least_rim: how far background may have crept into the person, as a share of the longer side of the window,
+            and at least so many pixels. More cleans masks that are more than a pixel too large, but takes patterns at
+            the outline for background; reduced when masks became sharper.
+        least_contrast: squared distance in linear light below which person and background cannot be told apart.
+        surroundings_side: longer side, pixels, of the picture in which a pixel's surroundings are looked up; they have
+            no detail, so this saves time.
+        restored: pixels of the photo per texel up to which samples lose detail that can be restored.
+        restored_weight: share of a pixel that samples must cover for its detail to be restored.
+        lost: pixels at the outline that tell nothing of the person.
+    """
+
+    rim: float = 0.002
+    least_rim: float = 2.5
+    least_contrast: float = 4e-3
+    surroundings_side: int = 512
+    restored: float = 1.5
+    restored_weight: float = 0.25
+    lost: float = 0.5
+
+
+DEFAULT_SETTINGS = ForegroundSettings()
 
 
 @dataclass(frozen=True)
@@ -51,13 +67,20 @@ class Foreground:
     scale: tuple[float, float]
 
     def at(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(K, 2) pixels of the photo -> (K, 2) pixels of the first level."""
+        """Pixels of the photo (K, 2) -> pixels of the first level (K, 2)."""
         return (points - np.array(self.origin, np.float32)) * np.array(self.scale, np.float32)
 
     def sample(self, points: NDArray[np.float32], footprint: NDArray[np.float32] | float) -> NDArray[np.float32]:
-        """Linear light (K, 3) at ``points`` (K, 2), pixels of the photo, averaged over about ``footprint`` of them.
+        """Sample the person's colours.
 
-        Trilinear between the two reductions around the footprint, so that neither aliasing nor needless blur gets in.
+        Trilinear between the two levels around the footprint (Williams 1983, "Pyramidal parametrics"), so that neither
+        aliasing nor needless blur gets in.
+
+        Args:
+            points: (K, 2) pixels of the photo.
+            footprint: (K,), or one for all: the side of the square to average over, pixels of the photo.
+
+        Returns linear light (K, 3).
         """
         at = self.at(points)
         level = np.log2(np.maximum(np.asarray(footprint, np.float32) * self.scale[0], 1e-6))
@@ -75,7 +98,7 @@ class Foreground:
         return np.maximum(colours, 0)
 
     def depth_inside(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(K, 2) pixels of the photo -> (K,) distance to the mask's edge in pixels of the photo, negative outside."""
+        """Distance (K,) to the mask's edge from ``points`` (K, 2), both in pixels of the photo; negative outside."""
         at = self.at(points)
         distance = bilinear(self.inside, at) / self.scale[0]
         height, width = self.inside.shape
@@ -84,33 +107,46 @@ class Foreground:
 
 
 def restored_detail(
-    foreground: Foreground, points: NDArray[np.float32], footprint: NDArray[np.float32], colours: NDArray[np.float32]
+    foreground: Foreground,
+    points: NDArray[np.float32],
+    footprint: NDArray[np.float32],
+    colours: NDArray[np.float32],
+    settings: ForegroundSettings = DEFAULT_SETTINGS,
 ) -> NDArray[np.float32]:
-    """Colours (K, 3) sampled at ``points`` (K, 2) with what two interpolations, into the texture and out of it, take
-    away.
+    """Add what two interpolations, into the texture and out of it, take away from sampled colours.
 
-    One step of iterative back-projection (Irani and Peleg, "Improving resolution by image registration", 1991): the
-    samples are put back into the picture, and what the picture has more than they is added to them.  ``footprint``
-    (K,): pixels of the photo; samples that are an average of several pixels have nothing to restore.
+    One step of iterative back-projection (Irani and Peleg 1991, "Improving resolution by image registration"): the
+    samples are put back into the picture, and what the picture has more than they is added to them.
+
+    Args:
+        foreground: what was sampled.
+        points: (K, 2) pixels of the photo.
+        footprint: (K,) pixels of the photo; samples that are an average of several pixels have nothing to restore.
+        colours: (K, 3) linear light sampled at ``points``.
+        settings: tuned numbers.
+
+    Returns linear light (K, 3).
     """
-    fine = np.flatnonzero(footprint * foreground.scale[0] < _DETAIL)
+    fine = np.flatnonzero(footprint * foreground.scale[0] < settings.restored)
     picture = foreground.levels[0]
     height, width = picture.shape[:2]
     at = foreground.at(points[fine])
     low = np.floor(at - np.float32(0.5)).astype(np.int64)  # of the four pixels whose centres are around
     share = at - np.float32(0.5) - low
-    total, weight = np.zeros((height * width, 3)), np.zeros(height * width)
-    for right, below in ((0, 0), (1, 0), (0, 1), (1, 1)):
+    parts, pixels = np.empty((len(fine), 4)), np.empty((len(fine), 4), np.int32)
+    for corner, (right, below) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
         column, row = low[:, 0] + right, low[:, 1] + below
         part = np.abs(1 - right - share[:, 0]) * np.abs(1 - below - share[:, 1])
-        part = np.where((column >= 0) & (column < width) & (row >= 0) & (row < height), part, 0)
-        pixel = np.clip(row, 0, height - 1) * width + np.clip(column, 0, width - 1)
-        weight += np.bincount(pixel, part, height * width)
-        for channel in range(3):
-            total[:, channel] += np.bincount(pixel, part * colours[fine, channel], height * width)
+        parts[:, corner] = np.where((column >= 0) & (column < width) & (row >= 0) & (row < height), part, 0)
+        pixels[:, corner] = np.clip(row, 0, height - 1) * width + np.clip(column, 0, width - 1)
+    starts = np.arange(0, 4 * len(fine) + 1, 4, dtype=np.int32)
+    # a column for each sample, with a row for each pixel: all four sums in one pass
+    spread = sparse.csc_matrix((parts.ravel(), pixels.ravel(), starts), (height * width, len(fine)))
+    sums = spread @ np.column_stack([np.ones(len(fine)), colours[fine]])
+    weight = sums[:, 0]
     # the outermost pixels are not clean enough to be followed
-    known = (weight > 0.25) & (foreground.inside.ravel() > _RIM_PIXELS)
-    missing = np.where(known[:, None], picture.reshape(-1, 3) - total / np.maximum(weight, 1e-6)[:, None], 0)
+    known = (weight > settings.restored_weight) & (foreground.inside.ravel() > settings.least_rim)
+    missing = np.where(known[:, None], picture.reshape(-1, 3) - sums[:, 1:] / np.maximum(weight, 1e-6)[:, None], 0)
     restored = colours[fine] + bilinear(missing.reshape(picture.shape).astype(np.float32), at)
     # no darker and no brighter than the sample and the pixels around: no halos
     column, row = np.clip(np.round(at - np.float32(0.5)).astype(np.int64), 0, (width - 1, height - 1)).T
@@ -122,9 +158,10 @@ def restored_detail(
     return result
 
 
-def cut_out(photo: Photo, person: Person, finest: float) -> Foreground:
-    """The person's pyramid, its first level about as fine as ``finest``, the smallest footprint (pixels of the photo)
-    that counts.
+def cut_out(photo: Photo, person: Person, finest: float, settings: ForegroundSettings = DEFAULT_SETTINGS) -> Foreground:
+    """Make the person's pyramid.
+
+    ``finest``: the smallest footprint that counts, pixels of the photo; the first level is about as fine.
     """
     x0, y0, x1, y1 = person.window
     pixels, mask = photo.pixels[y0:y1, x0:x1], person.mask
@@ -135,23 +172,28 @@ def cut_out(photo: Photo, person: Person, finest: float) -> Foreground:
         mask = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), np.uint8)
     height, width = mask.shape
     inside = signed_distance(mask >= 128)
-    clean = _without_background(linear_from_srgb(pixels), inside, max(_RIM_PIXELS, _RIM * max(height, width)))
-    levels = _push_pull(clean, (inside > _LOST_PIXELS).astype(np.float32))
+    rim = max(settings.least_rim, settings.rim * max(height, width))
+    clean = _without_background(linear_from_srgb(pixels), inside, rim, settings)
+    levels = _push_pull(clean, (inside > settings.lost).astype(np.float32))
     return Foreground(tuple(levels), inside, (x0, y0), (width / (x1 - x0), height / (y1 - y0)))
 
 
-def _without_background(colours: NDArray[np.float32], inside: NDArray[np.float32], rim: float) -> NDArray[np.float32]:
-    """Take out of the colours within ``rim`` pixels of the outline what leads from the person's towards the
-    background's.
+def _without_background(
+    colours: NDArray[np.float32], inside: NDArray[np.float32], rim: float, settings: ForegroundSettings
+) -> NDArray[np.float32]:
+    """Take out of the colours (h, w, 3) within ``rim`` pixels of the outline what leads from the person's colours
+    towards the background's; ``inside`` (h, w): pixels to the mask's edge.
     """
     if not ((inside > rim).any() and (inside < -1).any()):
         return colours
     rows, columns = np.nonzero((inside > 0) & (inside < rim))
     points = np.column_stack([columns, rows]) + np.float32(0.5)
-    person = _surroundings(colours, (inside > rim).astype(np.float32), points)
-    background = _surroundings(colours, (inside < -1).astype(np.float32), points)
+    person = _surroundings(colours, (inside > rim).astype(np.float32), points, settings)
+    background = _surroundings(colours, (inside < -1).astype(np.float32), points, settings)
     towards = background - person
-    share = ((colours[rows, columns] - person) * towards).sum(1) / np.maximum((towards * towards).sum(1), _SAME_COLOUR)
+    share = ((colours[rows, columns] - person) * towards).sum(1) / np.maximum(
+        (towards * towards).sum(1), settings.least_contrast
+    )
     share = np.clip(share, 0, 1) * (1 - smoothstep(inside[rows, columns], 0.5 * rim, rim))
     clean = colours.copy()
     clean[rows, columns] = np.maximum(colours[rows, columns] - share[:, None] * towards, 0)
@@ -159,11 +201,14 @@ def _without_background(colours: NDArray[np.float32], inside: NDArray[np.float32
 
 
 def _surroundings(
-    colours: NDArray[np.float32], weights: NDArray[np.float32], points: NDArray[np.float32]
+    colours: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    points: NDArray[np.float32],
+    settings: ForegroundSettings,
 ) -> NDArray[np.float32]:
-    """(K, 3) mean of the nearest weighted pixels, looked up in a reduced picture: surroundings have no detail."""
+    """Mean (K, 3) of the weighted pixels nearest to ``points`` (K, 2); ``weights`` (h, w)."""
     height, width = weights.shape
-    part = min(1.0, _SURROUNDINGS / max(height, width))
+    part = min(1.0, settings.surroundings_side / max(height, width))
     size = (max(1, round(width * part)), max(1, round(height * part)))
     weight = np.asarray(cv2.resize(weights, size, interpolation=cv2.INTER_AREA), np.float32)
     colour = np.asarray(cv2.resize(colours * weights[..., None], size, interpolation=cv2.INTER_AREA), np.float32)
@@ -172,8 +217,8 @@ def _surroundings(
 
 
 def _push_pull(colours: NDArray[np.float32], weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Pyramid of (h, w, 3) colours where only weighted pixels count; the others get the average of the nearest
-    that do.
+    """Pyramid of colours (h, w, 3) in which only weighted pixels count; the others get the average of the nearest
+    that do (Gortler et al. 1996, "The lumigraph").
     """
     if not weights.any():
         weights = np.ones_like(weights)

@@ -13,8 +13,9 @@ from uvatar.data.arrays import Floats
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.surface import Surface
 
-# A vertex that nothing pulls at, and whose neighbours nothing pulls at, ends up with this linear light.
-_NOTHING_PULL, _NOTHING = 1e-5, 0.2
+# A vertex that nothing pulls at, and whose neighbours nothing pulls at, ends up with a grey of this linear light. The
+# pull only keeps the system solvable: it is far below any other.
+_DEFAULT_PULL, _DEFAULT_LIGHT = 1e-5, 0.2
 
 # Colours (V, 3) and how hard each vertex is pulled to its own (V,), relative to the pull of all its neighbours
 # together.
@@ -27,29 +28,45 @@ def vertex_colours(
     texels: NDArray[np.int32],
     atlas: Atlas,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean colour (V, 3) of the texels around each vertex, and the share (V,) 0..1 of them that is known.
+    """Average the texels around each vertex.
 
-    ``colours`` (M, 3) and ``weights`` (M,) 0..1 belong to the chosen ``texels`` (M,).
+    Args:
+        colours: (M, 3) of some texels.
+        weights: (M,) of each, 0..1.
+        texels: (M,) which of the atlas's texels they are.
+        atlas: of the body.
+
+    Returns the mean colour (V, 3), and the share (V,) 0..1 of the texels around each vertex that is known.
     """
-    corners = atlas.surface.faces[atlas.table.face[texels]].ravel()
-    spread = (atlas.table.barycentric[texels] * weights[:, None]).ravel()
-    count = len(atlas.surface.template)
-    total = np.bincount(corners, spread, count)
-    sums = [np.bincount(corners, spread * np.repeat(colours[:, k], 3), count) for k in range(3)]
-    mean = np.stack(sums, -1) / np.maximum(total, 1e-9)[:, None]
+    corners = atlas.surface.faces[atlas.table.face[texels]]
+    shape = len(atlas.surface.template), len(texels)
+    starts = np.arange(0, 3 * len(texels) + 1, 3, dtype=np.int32)
+    # a column for each texel, with a row for each vertex: all four sums in one pass
+    spread = sparse.csc_matrix((atlas.table.barycentric[texels].ravel(), corners.ravel(), starts), shape)
+    weighted = np.empty((len(texels), 4))
+    weighted[:, 0] = weights
+    np.multiply(colours, weights[:, None], out=weighted[:, 1:])
+    sums = spread @ weighted
+    total = sums[:, 0]
+    mean = sums[:, 1:] / np.maximum(total, 1e-9)[:, None]
     return mean.astype(np.float32), np.minimum(total / np.maximum(atlas.table.mass, 1e-9), 1).astype(np.float32)
 
 
 def diffuse(surface: Surface, anchors: Sequence[Anchor], graph: sparse.csr_matrix | None = None) -> NDArray[np.float32]:
-    """Colours (V, 3) that minimise the squared differences along the mesh's edges plus each anchor's pull times those
-    to it.
+    """Spread colours smoothly over the mesh: a screened Laplace equation.
 
-    ``graph``: (V, V) how much the difference along each edge counts, 0..1; None for all the same.
+    Args:
+        surface: whose mesh it is.
+        anchors: colours that the vertices are drawn to. The result minimises the squared differences along the mesh's
+            edges plus each anchor's pull times the squared differences from it.
+        graph: (V, V) how much the difference along each edge counts, 0..1; None for all the same.
+
+    Returns colours (V, 3), float32. Raises RuntimeError if the system is singular.
     """
     graph = surface.graph if graph is None else graph
     degree = np.asarray(surface.graph.sum(1)).ravel()
-    pull = np.full(len(degree), _NOTHING_PULL)
-    right = np.full((len(degree), 3), _NOTHING_PULL * _NOTHING)
+    pull = np.full(len(degree), _DEFAULT_PULL)
+    right = np.full((len(degree), 3), _DEFAULT_PULL * _DEFAULT_LIGHT)
     for colour, strength in anchors:
         pull += strength
         right += strength[:, None] * colour

@@ -1,11 +1,12 @@
-"""Blending in the gradient domain, texel by texel over the body: steps across UV seams are spread until they do not
-show.
+"""Blending in the gradient domain, texel by texel over the body: steps across UV seams are spread until invisible.
 
 A screened Poisson equation (Perez et al. 2003, "Poisson image editing"; Bhat et al. 2008) on the graph of neighbouring
 texels.  The graph is the body's, not the picture's: across a UV seam texels are neighbours too.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,28 @@ from scipy import sparse
 from uvatar.data.arrays import Floats, Integers
 from uvatar.texturing.atlas import Atlas
 
-# How far a step is spread: this share of the texture's side, about fifteen centimetres of the body. Four times as far
-# off it is gone.
-_REACH = 0.07
-_TOLERANCE, _MOST_STEPS = 0.003, 400
+
+@dataclass(frozen=True)
+class SeamSettings:
+    """Tuned numbers of the seams' blending. How they were chosen is not recorded.
+
+    Attributes:
+        reach: how far a step is spread, as a share of the texture's side: about fifteen centimetres of the body. Four
+            times as far off it is gone.
+        tolerance: of the solver: the residual's preconditioned norm at the end, as a share of that at the start.
+        most_steps: of the solver.
+    """
+
+    reach: float = 0.07
+    tolerance: float = 0.003
+    most_steps: int = 400
+
+
+DEFAULT_SETTINGS = SeamSettings()
 
 
 def neighbours(atlas: Atlas) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """(E, 2) pairs of texels that touch each other, and whether (E,) they do so across a seam of the UV layout."""
+    """Find the pairs (E, 2) of texels that touch, and whether (E,) they do so across a seam of the UV layout."""
     size = atlas.table.size
     place = np.full(size * size, -1, np.int32)
     place[atlas.table.pixel] = np.arange(len(atlas.table), dtype=np.int32)
@@ -34,9 +49,7 @@ def neighbours(atlas: Atlas) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
 
 
 def _across_seams(atlas: Atlas) -> NDArray[np.int32]:
-    """Pairs of texels on the two sides of the edges that the UV layout has cut, a pair for each texel along the
-    edge.
-    """
+    """Pairs (K, 2) of texels on the two sides of the edges that the UV layout cuts, one per texel along them."""
     corners = np.stack([atlas.surface.faces, np.roll(atlas.surface.faces, -1, 1)], -1).reshape(-1, 2)
     places = np.stack([atlas.surface.face_uv, np.roll(atlas.surface.face_uv, -1, 1)], -1).reshape(-1, 2)
     backwards = corners[:, 0] > corners[:, 1]
@@ -57,19 +70,28 @@ def _across_seams(atlas: Atlas) -> NDArray[np.int32]:
     return pairs
 
 
-def without_seams(colours: NDArray[np.float32], atlas: Atlas) -> NDArray[np.float32]:
-    """A texture (T, 3) made in the UV plane, with the two sides of every seam brought to the same colours, changed as
-    little as can be.
+def without_seams(
+    colours: NDArray[np.float32], atlas: Atlas, settings: SeamSettings = DEFAULT_SETTINGS
+) -> NDArray[np.float32]:
+    """Bring the two sides of every UV seam to the same colours, changing the texture as little as possible.
 
     Minimises the squared deviations of the differences between neighbours from 0 across seams and from their own
     elsewhere, and, weakly, of the colours from themselves.
+
+    Args:
+        colours: (T, 3) of a texture made in the UV plane.
+        atlas: of the body.
+        settings: tuned numbers.
+
+    Returns colours (T, 3).
     """
     pairs, across = neighbours(atlas)
     a, b = pairs.T
     step = np.where(across[:, None], colours[b] - colours[a], 0).astype(np.float32)
     incidence = _incidence(a, b, len(atlas.table))
-    screen = sparse.identity(len(atlas.table), dtype=np.float32) / np.float32(max(_REACH * atlas.table.size, 1.0) ** 2)
-    return colours + _conjugate_gradients((incidence.T @ incidence + screen).tocsr(), incidence.T @ step)
+    reach = max(settings.reach * atlas.table.size, 1.0)  # texels
+    screen = sparse.identity(len(atlas.table), dtype=np.float32) / np.float32(reach**2)
+    return colours + _conjugate_gradients((incidence.T @ incidence + screen).tocsr(), incidence.T @ step, settings)
 
 
 def _incidence(a: Integers, b: Integers, unknowns: int) -> sparse.csr_matrix:
@@ -81,15 +103,19 @@ def _incidence(a: Integers, b: Integers, unknowns: int) -> sparse.csr_matrix:
     )
 
 
-def _conjugate_gradients(system: sparse.csr_matrix, right: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Solves for all columns of ``right`` (N, C) at once, as nearly as shows."""
+def _conjugate_gradients(
+    system: sparse.csr_matrix, right: NDArray[np.float32], settings: SeamSettings
+) -> NDArray[np.float32]:
+    """Solve for all columns of ``right`` (N, C) at once, as nearly as shows: conjugate gradients with the diagonal as
+    preconditioner (Hestenes and Stiefel 1952).
+    """
     inverse = (1 / system.diagonal())[:, None]
     solution = np.zeros_like(right)
     residual = right.copy()
     direction = inverse * residual
     energy = _dot(residual, direction)
-    enough = _TOLERANCE**2 * energy
-    for _ in range(_MOST_STEPS):
+    enough = settings.tolerance**2 * energy
+    for _ in range(settings.most_steps):
         moved = system @ direction
         step = energy / np.maximum(_dot(direction, moved), 1e-30)
         solution += step.astype(np.float32) * direction
@@ -103,6 +129,6 @@ def _conjugate_gradients(system: sparse.csr_matrix, right: NDArray[np.float32]) 
 
 
 def _dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> Floats:
-    """(C,) sums over the rows of a * b, (N, C)."""
+    """Sums (C,) over the rows of a * b (N, C)."""
     sums: Floats = np.einsum("nc,nc->c", a, b, dtype=np.float64)
     return sums

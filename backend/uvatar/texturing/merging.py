@@ -3,25 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
-from uvatar.texturing.projection import Projection, certainty
+from uvatar.texturing.projection import Projection
 
-# Blending two misaligned photos evenly shows everything twice: the better one gets nearly all, but hands over smoothly.
-_SELECTIVITY = 4
-_LARGEST_GAIN = 2.0
-_OVERLAP_FOR_GAIN = 500
+
+@dataclass(frozen=True)
+class MergingSettings:
+    """Tuned numbers of merging. Where nothing is said of how a number was chosen, that is not recorded.
+
+    Attributes:
+        selectivity: power of a photo's score in its share. Blending two misaligned photos evenly shows everything
+            twice: the better one gets nearly all, but hands over smoothly.
+        largest_gain: factor by which a photo is made brighter or darker at most.
+        least_overlap: texels that two photos must share to be matched in exposure.
+        shown: weight from which a texel counts as shown when exposures are matched.
+    """
+
+    selectivity: int = 4
+    largest_gain: float = 2.0
+    least_overlap: int = 500
+    shown: float = 0.5
+
+
+DEFAULT_SETTINGS = MergingSettings()
 
 
 def merge(
-    projections: Sequence[Projection], texels: int
+    projections: Sequence[Projection], texels: int, settings: MergingSettings = DEFAULT_SETTINGS
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """All photos together: colours (T, 3) linear light, alpha (T,), and how far (T,) each texel may speak for others.
+    """Merge the photos of a person.
 
-    ``texels``: T.
+    Args:
+        projections: at least one; exposures are matched to the first.
+        texels: T, the number of texels.
+        settings: tuned numbers.
+
+    Returns colours (T, 3) linear light, alpha (T,) 0..1, and how far (T,) each texel may speak for what is not seen.
     """
     colours = np.zeros((texels, 3), np.float32)
     alpha, certain, best, total = (np.zeros(texels, np.float32) for _ in range(4))
@@ -30,31 +52,35 @@ def merge(
         colours[only.texels], alpha[only.texels], certain[only.texels] = (
             only.colours,
             only.weights,
-            only.weights * certainty(only.cosine),
+            only.weights * only.certainty,
         )
         return colours, alpha, certain
     for projection in projections:
         best[projection.texels] = np.maximum(best[projection.texels], _score(projection))
     for projection in projections:
         at = projection.texels
-        share = (_score(projection) / best[at]) ** _SELECTIVITY
+        share = (_score(projection) / best[at]) ** settings.selectivity
         reference = colours[at] / np.maximum(total[at], 1e-9)[:, None]
-        gain = _gain(reference, projection.colours, (alpha[at] > 0.5) & (projection.weights > 0.5))
+        overlap = (alpha[at] > settings.shown) & (projection.weights > settings.shown)
+        gain = _gain(reference, projection.colours, overlap, settings)
         colours[at] += projection.colours * gain * share[:, None]
         total[at] += share
         alpha[at] = np.maximum(alpha[at], projection.weights)
-        certain[at] = np.maximum(certain[at], projection.weights * certainty(projection.cosine))
+        certain[at] = np.maximum(certain[at], projection.weights * projection.certainty)
     return colours / np.maximum(total, 1e-9)[:, None], alpha, certain
 
 
 def _score(projection: Projection) -> NDArray[np.float32]:
+    """(M,) how well the photo shows each texel: surely, sharply and from the front."""
     return projection.weights * projection.width * projection.cosine
 
 
-def _gain(reference: Floats, colours: Floats, overlap: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(3,) factor that brings a photo's exposure and white balance to those before it, from texels that both see."""
-    if overlap.sum() < _OVERLAP_FOR_GAIN:
+def _gain(
+    reference: Floats, colours: Floats, overlap: NDArray[np.bool_], settings: MergingSettings
+) -> NDArray[np.float32]:
+    """Factor (3,) that matches a photo's exposure and white balance to those before it, from texels that both show."""
+    if overlap.sum() < settings.least_overlap:
         return np.ones(3, np.float32)
     ratio = np.median(reference[overlap], axis=0) / np.maximum(np.median(colours[overlap], axis=0), 1e-4)
-    gain: NDArray[np.float32] = np.clip(ratio, 1 / _LARGEST_GAIN, _LARGEST_GAIN).astype(np.float32)
+    gain: NDArray[np.float32] = np.clip(ratio, 1 / settings.largest_gain, settings.largest_gain).astype(np.float32)
     return gain

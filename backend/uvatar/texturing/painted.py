@@ -13,19 +13,21 @@ from uvatar.texturing.atlas import LARGEST, SMALLEST, Atlas, TexturingError
 from uvatar.texturing.completion import SeenColours, complete
 from uvatar.texturing.lowband import vertex_colours
 from uvatar.texturing.predicted import fill_in
+from uvatar.texturing.skin import DEFAULT_SETTINGS as SKIN_SETTINGS
 
-_MIDDLING_SKIN = np.array([190, 150, 128], np.uint8)
-_FEWEST = 50  # texels of the face that may tell the colour of the skin
+_LEAST_FACE = 50  # texels that are enough to tell the colour of the skin; how many are is not recorded
 _ROUNDING = 1  # of 255: a channel that differs by no more was not painted
 
 
 def read_painted(texture: bytes, source: bytes, original: bytes | None = None) -> Texture:
-    """A texture and its labels from PNG files.
+    """Read a texture and its labels from PNG files.
 
     Args:
+        texture: sRGB.
+        source: a `Label` per pixel, grey.
         original: the texture before it was painted over: the body's texels that differ from it are labelled SEEN.
 
-    Raises TexturingError if a file is no picture, or they are not of one size.
+    Raises TexturingError if a file cannot be read as a picture, or they are not squares of the same size.
     """
     image, labels = _decoded(texture, cv2.IMREAD_COLOR), _decoded(source, cv2.IMREAD_GRAYSCALE)
     if image.shape[:2] != labels.shape or labels.shape[0] != labels.shape[1] or not SMALLEST <= len(labels) <= LARGEST:
@@ -41,7 +43,7 @@ def read_painted(texture: bytes, source: bytes, original: bytes | None = None) -
 
 
 def _decoded(png: bytes, kind: int) -> NDArray[np.uint8]:
-    """(H, W, 3) BGR or (H, W), as ``kind`` asks. Raises TexturingError."""
+    """(H, W, 3) BGR or (H, W), as ``kind`` asks. Raises TexturingError if it cannot be read."""
     picture = cv2.imdecode(np.frombuffer(png, np.uint8), kind) if png else None
     if picture is None:
         raise TexturingError("The painted texture or its labels are not PNG pictures.")
@@ -71,9 +73,9 @@ def complete_painted(painted: Texture, atlas: Atlas, predicted: NDArray[np.uint8
     alpha = marked.astype(np.float32)
     nothing = np.zeros(len(table), np.float32)
     known = np.flatnonzero(marked)
-    lender, _ = vertex_colours(colours[known], alpha[known], known, atlas)
-    seen = SeenColours(colours, alpha, alpha, nothing, lender, _skin(colours, marked, atlas))
-    filled, source = complete(seen, atlas) if predicted is None else fill_in(predicted, seen, atlas)
+    detail_colour, _ = vertex_colours(colours[known], alpha[known], known, atlas)
+    seen = SeenColours(colours, alpha, alpha, nothing, detail_colour, _skin(colours, marked, atlas), atlas)
+    filled, source = complete(seen) if predicted is None else fill_in(predicted, seen)
     filled[eyes], source[eyes] = colours[eyes], labels[eyes]  # irises are drawn from the photo, not completed
     kept = table.scatter(marked | eyes)
     image = np.where(kept[..., None], painted.image, table.picture(srgb_from_linear(filled)))
@@ -81,6 +83,9 @@ def complete_painted(painted: Texture, atlas: Atlas, predicted: NDArray[np.uint8
 
 
 def _skin(colours: NDArray[np.float32], marked: NDArray[np.bool_], atlas: Atlas) -> NDArray[np.float32]:
-    """(3,) linear light: the median of what is marked of the face, else a middling tone."""
+    """Linear light (3,): the median of what is marked of the face, else a middling tone."""
     face = atlas.of_first_vertex(atlas.surface.face_front) & marked
-    return np.median(colours[face], axis=0) if face.sum() >= _FEWEST else linear_from_srgb(_MIDDLING_SKIN)
+    if face.sum() < _LEAST_FACE:
+        return linear_from_srgb(np.array(SKIN_SETTINGS.unknown, np.uint8))
+    median: NDArray[np.float32] = np.median(colours[face], axis=0)
+    return median

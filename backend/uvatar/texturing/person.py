@@ -7,57 +7,61 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.body import BodyModel
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.photos.colour import srgb_from_linear
 from uvatar.texturing.atlas import Atlas, TexturingError
 from uvatar.texturing.completion import SeenColours, complete
-from uvatar.texturing.detail import borrowed_detail
+from uvatar.texturing.detail import unseen_detail
 from uvatar.texturing.eyes import paint_eyes
 from uvatar.texturing.face import FaceSpline, face_shift
 from uvatar.texturing.merging import merge
 from uvatar.texturing.predicted import Predict, fill_in
 from uvatar.texturing.projection import ProjectedView, project, projected_view
-from uvatar.texturing.sight import look
+from uvatar.texturing.settings import TexturingSettings
 from uvatar.texturing.skin import skin_colour
+from uvatar.texturing.visibility import compute_visibility
+
+DEFAULT_SETTINGS = TexturingSettings()
 
 
 def texture_person(
     views: Sequence[View],
-    body: BodyModel,
     atlas: Atlas,
     predicted: NDArray[np.uint8] | Predict | None = None,
     keep_photo: bool = True,
     face: FaceSpline | None = None,
+    settings: TexturingSettings = DEFAULT_SETTINGS,
 ) -> Texture:
     """Project the photos onto the body and complete what they do not show.
 
     Args:
         views: one or more photos of the same person, each with its own fit; the first is the one that colours follow.
-        body: the body that was fitted.
-        atlas: the body's at N x N texels, the size of the texture.
-        predicted: (N, N, 3) uint8 sRGB texture of the same UV layout to complete with, or what makes one of the
-            smoothly completed texture, or None for that.
+        atlas: the fitted body's, at N x N texels, the size of the texture.
+        predicted: (N, N, 3) uint8 sRGB texture of the same UV layout to complete with; or a function that makes one
+            from the smoothly completed texture; or None for the smoothly completed texture itself.
         keep_photo: False gives the prediction as it is, also where the photos show something.
         face: lays the photo's face on the body's; None leaves it where the fit puts it.
+        settings: tuned numbers.
 
     Raises:
-        TexturingError: no views, or a prediction of another size.
-        ValueError: a body that is wholly behind the camera.
-        FloatingPointError: colours came out that are no numbers.
+        TexturingError: there are no views, or the prediction has another size.
+        ValueError: the whole body lies behind the camera.
+        FloatingPointError: the colours are not finite.
+        RuntimeError: the colours of what is not seen have no solution ("singular").
     """
     if not views:
         raise TexturingError("At least one photo is needed to make a texture.")
     table, size = atlas.table, atlas.size
-    projected_views = [_projected_view(view, body, atlas, face) for view in views]
-    colours, alpha, certain = merge([project(view, atlas) for view in projected_views], len(table))
-    skin = skin_colour(projected_views, colours, alpha, atlas)
-    detail, lender = borrowed_detail(projected_views[0], alpha, atlas)
-    seen = SeenColours(colours, alpha, certain, detail, lender, skin)
+    projected_views = [_projected_view(view, atlas, face, settings) for view in views]
+    projections = [project(view, atlas, settings.projection, settings.foreground) for view in projected_views]
+    colours, alpha, certain = merge(projections, len(table), settings.merging)
+    skin = skin_colour(projected_views, colours, alpha, atlas, settings.skin)
+    detail, detail_colour = unseen_detail(projected_views[0], alpha, atlas, settings.detail)
+    seen = SeenColours(colours, alpha, certain, detail, detail_colour, skin, atlas)
     share = float(np.mean(alpha >= 0.5))
-    colours, source = complete(seen, atlas)
+    colours, source = complete(seen, settings.completion)
     if callable(predicted):
         predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))
     if predicted is not None:
@@ -66,14 +70,15 @@ def texture_person(
         if not keep_photo:
             everywhere = np.full(len(table), Label.PREDICTED, np.uint8)
             return Texture(table.picture(predicted.reshape(-1, 3)[table.pixel]), table.scatter(everywhere), share)
-        colours, source = fill_in(predicted, seen, atlas)
-    paint_eyes(colours, source, projected_views[0], skin, atlas)
+        colours, source = fill_in(predicted, seen, settings.prediction)
+    paint_eyes(colours, source, projected_views[0], skin, atlas, settings.eyes)
     if not np.isfinite(colours).all():
         raise FloatingPointError("The texture's colours are not finite.")
     return Texture(table.picture(srgb_from_linear(colours)), table.scatter(source), share)
 
 
-def _projected_view(view: View, body: BodyModel, atlas: Atlas, face: FaceSpline | None) -> ProjectedView:
-    vertices, _ = body.posed(view.fit.body, view.fit.offsets)
-    sight = look(vertices, atlas.surface, view.person, view.camera)
-    return projected_view(view, sight, face_shift(view.person, sight, face), atlas)
+def _projected_view(view: View, atlas: Atlas, face: FaceSpline | None, settings: TexturingSettings) -> ProjectedView:
+    vertices, _ = atlas.body.posed(view.fit.body, view.fit.offsets)
+    visibility = compute_visibility(vertices, atlas.surface, view.person, view.camera, settings.visibility)
+    shift = face_shift(view.person, visibility, face)
+    return projected_view(view, visibility, shift, atlas, settings.projection, settings.foreground)

@@ -7,6 +7,7 @@ within a few centimetres.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,33 +15,50 @@ from numpy.typing import NDArray
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.photos.colour import linear_from_srgb
-from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.completion import SEEN_PULL, SeenColours
+from uvatar.texturing.completion import SeenColours
 from uvatar.texturing.lowband import diffuse, vertex_colours
 
 # Makes a full (N, N, 3) uint8 sRGB texture of one that photos show where its label is SEEN and that is completed
 # without learning.
 Predict = Callable[[Texture], NDArray[np.uint8]]
 
-# How far a vertex trusts the prediction where nothing is seen near, relative to the pull of its neighbours.
-_PREDICTED_PULL = 0.1
+
+@dataclass(frozen=True)
+class PredictionSettings:
+    """Tuned numbers of filling in, relative to the pull of a vertex's neighbours on the mesh.
+
+    Attributes:
+        seen_pull: of a seen vertex towards the photo's colour. How it was chosen is not recorded.
+        predicted_pull: of a vertex towards the prediction. Raised from 0.03 so that a prediction keeps its own light
+            away from what is seen; it starts from the photo's colours.
+    """
+
+    seen_pull: float = 10.0
+    predicted_pull: float = 0.1
+
+
+DEFAULT_SETTINGS = PredictionSettings()
 
 
 def fill_in(
-    predicted: NDArray[np.uint8], seen: SeenColours, atlas: Atlas
+    predicted: NDArray[np.uint8], seen: SeenColours, settings: PredictionSettings = DEFAULT_SETTINGS
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Fill every texel that no photo shows from a prediction (N, N, 3) sRGB.
+    """Fill every texel that no photo shows from a prediction.
 
-    Returns:
-        colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN or PREDICTED.
+    Args:
+        predicted: (N, N, 3) sRGB in the body's UV layout.
+        seen: what the photos show, at N x N texels.
+        settings: tuned numbers.
+
+    Returns colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN or PREDICTED.
     """
+    atlas = seen.atlas
     prediction = linear_from_srgb(predicted.reshape(-1, 3)[atlas.table.pixel])
     everywhere = np.arange(len(atlas.table), dtype=np.int32)
     own, _ = vertex_colours(prediction, np.ones(len(atlas.table), np.float32), everywhere, atlas)
-    colour, share = seen.at_vertices(atlas)
-    difference = diffuse(
-        atlas.surface, [(colour - own, SEEN_PULL * share), (np.zeros_like(own), np.full(len(own), _PREDICTED_PULL))]
-    )
+    colour, share = seen.at_vertices
+    prior = np.zeros_like(own), np.full(len(own), settings.predicted_pull)
+    difference = diffuse(atlas.surface, [(colour - own, settings.seen_pull * share), prior])
     fill = prediction + atlas.interpolate(difference)
     labels = np.where(seen.alpha >= 0.5, Label.SEEN, Label.PREDICTED).astype(np.uint8)
     colours = fill + (seen.colours - fill) * seen.alpha[:, None]

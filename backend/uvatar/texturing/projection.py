@@ -13,25 +13,48 @@ from uvatar.data.person import Person
 from uvatar.data.view import View
 from uvatar.photos.colour import colour_distance, smoothstep
 from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.foreground import Foreground, cut_out, restored_detail
+from uvatar.texturing.foreground import DEFAULT_SETTINGS as FOREGROUND_SETTINGS
+from uvatar.texturing.foreground import Foreground, ForegroundSettings, cut_out, restored_detail
 from uvatar.texturing.lowband import diffuse, vertex_colours
-from uvatar.texturing.sight import Sight
-from uvatar.texturing.surface import LEFT_HAND, RIGHT_HAND, Surface
+from uvatar.texturing.surface import HANDS, Surface
+from uvatar.texturing.visibility import Visibility
 
-# A texel counts from the first of these cosines to the line of sight on, fully from the second: later costs a decibel
-# at outlines.
-_GRAZING = (0.05, 0.20)
-# ... and the colours of what is not seen follow it fully only from the second of these on.
-_CERTAIN = (0.05, 0.6)
-# Surface this far before a texel does not hide it (texture.md, finding 5).
-_BIAS = 0.01
-# Doubtful texels are judged by the mean colour this far around them (metres), and pass fully below the first colour
-# distance.
-_SURROUNDINGS = 0.012
-_SEEN_PULL = 10.0
-_LOOKS_RIGHT = (0.2, 0.4)
-# So near to another person's pixels, as a fraction of the window, the picture may show that person.
-_OTHERS_MARGIN = 0.006
+
+@dataclass(frozen=True)
+class ProjectionSettings:
+    """Tuned numbers of projection. Where nothing is said of how a number was chosen, that is not recorded.
+
+    Attributes:
+        grazing: cosines between normal and line of sight from which a texel counts, and from which it counts fully.
+            From 0.2 on, instead of 0.05, cost a decibel at outlines on real photos.
+        certain: cosines from which, and from which fully, a texel may speak for what is not seen: at the outline, light
+            and background creep round the body.
+        depth_bias: metres that surface may lie in front of a texel without hiding it. On a body in T-pose without a
+            bias half of the visible texels are lost; from 10 mm on, none are.
+        finest: percentile of the footprints of visible triangles that the photo's finest level is made for: grazing
+            triangles ask for less than a pixel, but have nothing to show for it.
+        surroundings: width, metres, over which the photo is averaged to judge a doubtful texel by its colour.
+        seen_pull: of trusted texels' colours when the expected colour of doubtful ones is diffused from them, relative
+            to the pull of a vertex's neighbours.
+        similar_colours: colour distances up to which a doubtful texel is taken fully, and from which it is not taken.
+            Tuned on real photos: see `VisibilitySettings.edge_margin`.
+        others_margin: share of the window's longer side within which of another person's pixels the photo may show that
+            person.
+        least_weight: of a texel that is kept.
+    """
+
+    grazing: tuple[float, float] = (0.05, 0.20)
+    certain: tuple[float, float] = (0.05, 0.6)
+    depth_bias: float = 0.01
+    finest: float = 25
+    surroundings: float = 0.012
+    seen_pull: float = 10.0
+    similar_colours: tuple[float, float] = (0.2, 0.4)
+    others_margin: float = 0.006
+    least_weight: float = 0.01
+
+
+DEFAULT_SETTINGS = ProjectionSettings()
 
 
 @dataclass(frozen=True)
@@ -42,6 +65,7 @@ class Projection:
         texels: (M,) int32 indices into the texel table.
         colours: (M, 3) float32 linear light.
         weights: (M,) float32 in (0, 1]: how surely the photo shows this texel there.
+        certainty: (M,) float32 0..1, how far the texel may speak for what is not seen.
         cosine: (M,) float32 between the surface's normal and the line of sight.
         width: (M,) float32 the texel's width in pixels of the photo.
     """
@@ -49,6 +73,7 @@ class Projection:
     texels: NDArray[np.int32]
     colours: NDArray[np.float32]
     weights: NDArray[np.float32]
+    certainty: NDArray[np.float32]
     cosine: NDArray[np.float32]
     width: NDArray[np.float32]
 
@@ -59,77 +84,87 @@ class ProjectedView:
 
     Attributes:
         source: the photo with the person and the fit.
-        sight: the posed body before the camera.
+        visibility: the posed body in front of the camera.
         shift: (V, 2) pixels of the photo to add to where each vertex projects (the face's alignment; zeros elsewhere).
         foreground: the person cut out of the photo.
         footprint: (F,) width of a texel of every triangle in pixels of the photo.
     """
 
     source: View
-    sight: Sight
+    visibility: Visibility
     shift: NDArray[np.float32]
     foreground: Foreground
     footprint: NDArray[np.float32]
 
     def pixels(self, points: NDArray[np.float32], shift: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Where (K, 3) points of the camera frame, shifted by (K, 2), lie in the photo."""
+        """Pixels (K, 2) of the photo for points (K, 3) of the camera frame, moved by ``shift`` (K, 2) pixels."""
         return self.source.camera.project(points) + shift
 
 
-def projected_view(view: View, sight: Sight, shift: NDArray[np.float32], atlas: Atlas) -> ProjectedView:
-    """Cut the person out of the photo as finely as the atlas' texels need it."""
-    footprint = texel_footprints(sight.pixels, atlas.surface, atlas.size)
-    # grazing triangles ask for less than a pixel, but have nothing to show for it
-    finest = float(np.percentile(footprint[sight.facing], 25)) if sight.facing.any() else 1.0
-    return ProjectedView(view, sight, shift, cut_out(view.photo, view.person, finest), footprint)
+def projected_view(
+    view: View,
+    visibility: Visibility,
+    shift: NDArray[np.float32],
+    atlas: Atlas,
+    settings: ProjectionSettings = DEFAULT_SETTINGS,
+    foreground_settings: ForegroundSettings = FOREGROUND_SETTINGS,
+) -> ProjectedView:
+    """Cut the person out of the photo as finely as the atlas's texels need it; ``shift`` as in `ProjectedView`."""
+    footprint = texel_footprints(visibility.pixels, atlas.surface, atlas.size)
+    facing = footprint[visibility.facing]
+    finest = float(np.percentile(facing, settings.finest)) if len(facing) else 1.0
+    foreground = cut_out(view.photo, view.person, finest, foreground_settings)
+    return ProjectedView(view, visibility, shift, foreground, footprint)
 
 
-def project(view: ProjectedView, atlas: Atlas) -> Projection:
-    """Sample the photo at every texel that it sees; eyeballs are left to `eyes`.
+def project(
+    view: ProjectedView,
+    atlas: Atlas,
+    settings: ProjectionSettings = DEFAULT_SETTINGS,
+    foreground_settings: ForegroundSettings = FOREGROUND_SETTINGS,
+) -> Projection:
+    """Sample the photo at every texel that it sees; eyeballs are left to `uvatar.texturing.eyes`.
 
-    Where the picture may show another part or person, a texel that looks like the trusted texels around it is taken
+    Where the photo may show another part or person, a texel that looks like the trusted texels around it is taken
     after all: either it is the right part, or the wrong one does not show.
     """
-    sight = view.sight
+    visibility = view.visibility
     seen_faces = (
-        sight.facing
-        & (sight.cosine[atlas.surface.faces].max(1) > _GRAZING[0])
+        visibility.facing
+        & (visibility.cosine[atlas.surface.faces].max(1) > settings.grazing[0])
         & (atlas.surface.eye[atlas.surface.faces[:, 0]] == 0)
     )
     texels = np.flatnonzero(seen_faces[atlas.table.face]).astype(np.int32)
-    values = atlas.interpolate(np.column_stack([sight.vertices, sight.cosine, view.shift]), texels)
+    values = atlas.interpolate(np.column_stack([visibility.vertices, visibility.cosine, view.shift]), texels)
     points, cosine = values[:, :3], values[:, 3]
     pixels = view.pixels(points, values[:, 4:])
-    weights = np.where(view.foreground.depth_inside(pixels) > 0, smoothstep(cosine, *_GRAZING), 0).astype(np.float32)
-    kept = np.flatnonzero(weights > 0.01)
-    kept = kept[sight.scene.visible_from(points[kept], bias=_BIAS)]
+    weights = np.where(view.foreground.depth_inside(pixels) > 0, smoothstep(cosine, *settings.grazing), 0).astype(
+        np.float32
+    )
+    kept = np.flatnonzero(weights > settings.least_weight)
+    kept = kept[visibility.scene.visible_from(points[kept], bias=settings.depth_bias)]
     texels, points, pixels, weights, cosine = texels[kept], points[kept], pixels[kept], weights[kept], cosine[kept]
     width = view.footprint[atlas.table.face[texels]]
-    colours = restored_detail(view.foreground, pixels, width, view.foreground.sample(pixels, width))
-    trust = np.where(_near_others(view.source.person, pixels), 0, sight.trust_at(points))
+    sampled = view.foreground.sample(pixels, width)
+    colours = restored_detail(view.foreground, pixels, width, sampled, foreground_settings)
+    certainty = smoothstep(cosine, *settings.certain)
+    trust = np.where(_near_others(view.source.person, pixels, settings), 0, visibility.trust_at(points))
     doubtful = np.flatnonzero(
-        (trust < 0.99)
-        & ~np.isin(atlas.surface.part[atlas.surface.faces[atlas.table.face[texels], 0]], (LEFT_HAND, RIGHT_HAND))
+        (trust < 0.99) & ~np.isin(atlas.surface.part[atlas.surface.faces[atlas.table.face[texels], 0]], HANDS)
     )
     if len(doubtful):
-        colour, share = vertex_colours(colours, weights * trust * certainty(cosine), texels, atlas)
-        expected = atlas.interpolate(diffuse(atlas.surface, [(colour, _SEEN_PULL * share)]), texels[doubtful])
-        around = view.foreground.sample(pixels[doubtful], _SURROUNDINGS * sight.pixels_per_metre)
-        trust[doubtful] = np.maximum(trust[doubtful], 1 - smoothstep(colour_distance(around, expected), *_LOOKS_RIGHT))
+        colour, share = vertex_colours(colours, weights * trust * certainty, texels, atlas)
+        expected = atlas.interpolate(diffuse(atlas.surface, [(colour, settings.seen_pull * share)]), texels[doubtful])
+        around = view.foreground.sample(pixels[doubtful], settings.surroundings * visibility.pixels_per_metre)
+        similar = 1 - smoothstep(colour_distance(around, expected), *settings.similar_colours)
+        trust[doubtful] = np.maximum(trust[doubtful], similar)
     weights = weights * trust
-    kept = np.flatnonzero(weights > 0.01)
-    return Projection(texels[kept], colours[kept], weights[kept], cosine[kept], width[kept])
-
-
-def certainty(cosine: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How far a seen texel may speak for its neighbours, 0..1: at the outline, light and background creep round the
-    body.
-    """
-    return smoothstep(cosine, *_CERTAIN)
+    kept = np.flatnonzero(weights > settings.least_weight)
+    return Projection(texels[kept], colours[kept], weights[kept], certainty[kept], cosine[kept], width[kept])
 
 
 def texel_footprints(pixels: NDArray[np.float32], surface: Surface, size: int) -> NDArray[np.float32]:
-    """(V, 2) projected vertices -> (F,) width of a texel of every triangle, in pixels of the photo."""
+    """Width (F,) of a texel of every triangle, pixels of the photo; ``pixels`` (V, 2): where the vertices project."""
     footprints: NDArray[np.float32] = np.sqrt(
         _areas(pixels[surface.faces]) / np.maximum(_areas(surface.uv[surface.face_uv]) * size**2, 1e-9)
     ).astype(np.float32)
@@ -142,10 +177,11 @@ def _areas(triangles: Floats) -> Floats:
     return areas
 
 
-def _near_others(person: Person, pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _near_others(person: Person, pixels: NDArray[np.float32], settings: ProjectionSettings) -> NDArray[np.bool_]:
+    """Whether (K,) another person is near these pixels (K, 2) of the photo."""
     if not person.others.any():
         return np.zeros(len(pixels), bool)
-    side = 2 * round(_OTHERS_MARGIN * max(person.others.shape)) + 1
+    side = 2 * round(settings.others_margin * max(person.others.shape)) + 1
     others = cv2.dilate(person.others, np.ones((side, side), np.uint8)) >= 128
     x0, y0, x1, y1 = person.window
     column = np.clip(pixels[:, 0] - x0, 0, x1 - x0 - 1).astype(np.int32)

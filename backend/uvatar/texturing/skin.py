@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.data.face import BARE_SKIN
+from uvatar.data.face import BARE_SKIN, FACE_SCORE
 from uvatar.photos.colour import LUMA, linear_from_srgb, perceptual
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.projection import ProjectedView
-from uvatar.texturing.surface import HEAD, LEFT_ARM, LEFT_HAND, RIGHT_ARM, RIGHT_HAND
+from uvatar.texturing.surface import ARMS, HANDS, Part
 
-FACE_SCORE = 0.5
-# A part of which this share is seen may tell the skin's colour if its hue is this near to skin's.
-_ENOUGH, _ALMOST_SKIN = 0.05, 0.12
-_UNKNOWN = np.array([190, 150, 128], np.uint8)
+
+@dataclass(frozen=True)
+class SkinSettings:
+    """Tuned numbers of the skin's colour. Where nothing is said of how a number was chosen, that is not recorded.
+
+    Attributes:
+        patch: width of the patches of bare skin that are averaged, as a share of the face's width.
+        least_patches: of bare skin that must lie inside the mask.
+        least_seen: share of a part's texels that must be seen for it to tell the skin's colour.
+        hue_distance: from ``unknown``, up to which a part may be bare skin.
+        unknown: sRGB, 0 to 255, of skin of which nothing is seen: a middling tone.
+        grey_range, grey_share: a photo is grey if the channels of this share of its pixels differ by less than that,
+            of 255.
+    """
+
+    patch: float = 0.06
+    least_patches: int = 3
+    least_seen: float = 0.05
+    hue_distance: float = 0.12
+    unknown: tuple[int, int, int] = (190, 150, 128)
+    grey_range: int = 4
+    grey_share: float = 0.98
+
+
+DEFAULT_SETTINGS = SkinSettings()
 
 
 def skin_colour(
@@ -24,27 +46,38 @@ def skin_colour(
     colours: NDArray[np.float32],
     alpha: NDArray[np.float32],
     atlas: Atlas,
+    settings: SkinSettings = DEFAULT_SETTINGS,
 ) -> NDArray[np.float32]:
-    """(3,) linear light: from the first photo that shows the face, else the part that looks most like skin, else a
-    middling tone.
+    """Estimate the colour of the person's skin.
+
+    It is that of the first photo that shows the face, else of the part that looks most like skin, else a middling tone.
+
+    Args:
+        projected_views: the photos.
+        colours: (T, 3) linear light that they show.
+        alpha: (T,) 0..1, how surely they do.
+        atlas: of the body.
+        settings: tuned numbers.
+
+    Returns linear light (3,).
     """
     for view in projected_views:
         person = view.source.person
         if person.face is not None and person.face_score > FACE_SCORE:
             points = person.face[BARE_SKIN]
             width = float(np.ptp(person.face[:, 0]))
-            samples = view.foreground.sample(points.astype(np.float32), 0.06 * width)
+            samples = view.foreground.sample(points.astype(np.float32), settings.patch * width)
             inside = view.foreground.depth_inside(points.astype(np.float32)) > 0
-            if inside.sum() >= 3:
+            if inside.sum() >= settings.least_patches:
                 median: NDArray[np.float32] = np.median(samples[inside], axis=0)
                 return median
     texel_part = atlas.of_first_vertex(atlas.surface.part)
     below_hair = atlas.interpolate(atlas.surface.scalp.astype(np.float32)) < 0.01
-    tone = linear_from_srgb(_UNKNOWN)
-    best, smallest = tone, _ALMOST_SKIN
-    for part in (HEAD, LEFT_HAND, RIGHT_HAND, LEFT_ARM, RIGHT_ARM):
+    tone = linear_from_srgb(np.array(settings.unknown, np.uint8))
+    best, smallest = tone, settings.hue_distance
+    for part in (Part.HEAD, *HANDS, *ARMS):
         own = np.flatnonzero((texel_part == part) & below_hair & (alpha > 0.5))
-        if len(own) > _ENOUGH * (texel_part == part).sum():
+        if len(own) > settings.least_seen * (texel_part == part).sum():
             colour = np.median(colours[own], axis=0)
             # brightness says nothing: skin has one hue in all its shades
             difference = float(
@@ -54,5 +87,6 @@ def skin_colour(
             )
             if difference < smallest:
                 best, smallest = colour, difference
-    grey = bool((np.ptp(projected_views[0].source.photo.pixels[::16, ::16], axis=-1) < 4).mean() > 0.98)
+    sparse = projected_views[0].source.photo.pixels[::16, ::16]
+    grey = bool((np.ptp(sparse, axis=-1) < settings.grey_range).mean() > settings.grey_share)
     return np.full(3, tone @ LUMA, np.float32) if grey and best is tone else best

@@ -1,11 +1,10 @@
-"""Facts of the body's surface that texturing needs and that no photo changes: parts, rings, mirror image, mesh
-graph.
-"""
+"""What texturing needs to know of the body's surface and no photo changes: parts, slices, mirror image, mesh graph."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from enum import IntEnum
 from itertools import product
 
 import numpy as np
@@ -14,17 +13,75 @@ from scipy import sparse
 
 from uvatar.body.data import BodyData
 from uvatar.data.arrays import Floats, Integers
+from uvatar.data.joints import COLLAR_JOINTS, SPINE_JOINTS, Joint
 from uvatar.data.landmarks import EYES, MOUTH
 from uvatar.geometry.adjacency import adjacency, triangle_edges
 
-# Parts that differ in what they may be completed from. Left and right of a pair follow each other.
-TRUNK, HEAD, LEFT_LEG, RIGHT_LEG, LEFT_FOOT, RIGHT_FOOT, LEFT_ARM, RIGHT_ARM, LEFT_HAND, RIGHT_HAND = range(10)
-PARTS = 10
-# Part of each of SMPL's 24 joints.
-_PART_OF_JOINT = np.array([0, 2, 3, 0, 2, 3, 0, 4, 5, 0, 4, 5, 1, 0, 0, 1, 6, 7, 6, 7, 8, 9, 8, 9], np.uint8)
-# The rest pose's axis along each part: x for arms and hands, y for the others.
-AXIS_OF_PART = np.array([1, 1, 1, 1, 1, 1, 0, 0, 0, 0])
-_RING_HEIGHT = 0.025
+
+class Part(IntEnum):
+    """A part of the body; parts differ in what they may be completed from. Left and right are the person's own."""
+
+    TRUNK = 0
+    HEAD = 1
+    LEFT_LEG = 2
+    RIGHT_LEG = 3
+    LEFT_FOOT = 4
+    RIGHT_FOOT = 5
+    LEFT_ARM = 6
+    RIGHT_ARM = 7
+    LEFT_HAND = 8
+    RIGHT_HAND = 9
+
+
+# The pairs are (left, right).
+ARMS = [Part.LEFT_ARM, Part.RIGHT_ARM]
+HANDS = [Part.LEFT_HAND, Part.RIGHT_HAND]
+# The joints whose skin each part is.
+_JOINTS_OF_PART = {
+    Part.TRUNK: [Joint.PELVIS, *SPINE_JOINTS, *COLLAR_JOINTS],
+    Part.HEAD: [Joint.NECK, Joint.HEAD],
+    Part.LEFT_LEG: [Joint.LEFT_HIP, Joint.LEFT_KNEE],
+    Part.RIGHT_LEG: [Joint.RIGHT_HIP, Joint.RIGHT_KNEE],
+    Part.LEFT_FOOT: [Joint.LEFT_ANKLE, Joint.LEFT_FOOT],
+    Part.RIGHT_FOOT: [Joint.RIGHT_ANKLE, Joint.RIGHT_FOOT],
+    Part.LEFT_ARM: [Joint.LEFT_SHOULDER, Joint.LEFT_ELBOW],
+    Part.RIGHT_ARM: [Joint.RIGHT_SHOULDER, Joint.RIGHT_ELBOW],
+    Part.LEFT_HAND: [Joint.LEFT_WRIST, Joint.LEFT_HAND],
+    Part.RIGHT_HAND: [Joint.RIGHT_WRIST, Joint.RIGHT_HAND],
+}
+# The rest pose's axis along each part: 0 (x) for arms and hands, 1 (y) for the others.
+AXIS_OF_PART = np.array([0 if part in (*ARMS, *HANDS) else 1 for part in Part])
+
+
+@dataclass(frozen=True)
+class SurfaceSettings:
+    """Tuned numbers of the surface's regions. How they were chosen is not recorded.
+
+    Heights and depths of the head are measured on the rest body: heights above the mouth, in units of the distance from
+    mouth to eyes; depths in front of the head's middle, in units of the eyes' depth.
+
+    Attributes:
+        slice_height: of the slices that trunk and limbs are cut into, metres along the part.
+        crown: height above which there is hair, at whatever depth.
+        hairline: height above which there is hair behind ``temple_depth``.
+        temple_depth: of the hairline at the temples.
+        nape: height above which there is hair behind ``nape_depth``.
+        nape_depth: of the hairline behind the ears.
+        chin: height above which the face's skin begins.
+        cheek_depth: in front of which the face's skin begins.
+    """
+
+    slice_height: float = 0.025
+    crown: float = 1.95
+    hairline: float = 1.35
+    temple_depth: float = 0.4
+    nape: float = 0.0
+    nape_depth: float = -0.2
+    chin: float = -0.9
+    cheek_depth: float = 0.25
+
+
+DEFAULT_SETTINGS = SurfaceSettings()
 
 
 @dataclass(frozen=True)
@@ -32,17 +89,21 @@ class Surface:
     """The body's surface, V vertices and F triangles.
 
     Attributes:
-        faces: (F, 3) int32 triangles; uv: (T, 2) float32; face_uv: (F, 3) int32 indices into uv.
+        faces: (F, 3) int32 triangles.
+        uv: (P, 2) float32 places in the UV plane, origin at the bottom left.
+        face_uv: (F, 3) int32 indices into ``uv``.
         template: (V, 3) float32 rest T-pose, SMPL axes (x left of the person, y up, z forward), metres.
-        part: (V,) uint8, one of the parts above.
+        part: (V,) uint8, each vertex's `Part`.
         eye: (V,) uint8, 0 body, 1 left eyeball, 2 right eyeball.
         mirror: (V,) index of the vertex on the other side of the body.
         mirror_uv: (F, 3, 2) float32 where the corners of each triangle's mirror image lie in the UV plane.
         ring: (V,) int32 the slice of its part, a few centimetres along the limb or the trunk, that each vertex lies in.
-        ring_part: (R,) part of every ring; rings of one part follow each other along its axis.
+        ring_part: (R,) uint8 part of every ring; rings of one part follow each other along its axis.
         graph: (V, V) scipy csr adjacency of the mesh, ones.
-        scalp: (V,) bool, where hair grows; face_front: (V,) bool, from the chin to the hairline and cheek to cheek.
-        stature: height of the template, metres; double_area: twice its area, square metres.
+        scalp: (V,) bool, where hair grows.
+        face_front: (V,) bool, from the chin to the hairline and from cheek to cheek.
+        stature: height of the template, metres.
+        double_area: twice its area, square metres.
     """
 
     faces: NDArray[np.int32]
@@ -61,18 +122,13 @@ class Surface:
     stature: float
     double_area: float
 
-    @property
-    def other_side(self) -> NDArray[np.uint8]:
-        """(10,) the part on the other side of the body; trunk and head are their own."""
-        return np.array([0, 1, 3, 2, 5, 4, 7, 6, 9, 8], np.uint8)
 
-
-def build_surface(data: BodyData) -> Surface:
+def build_surface(data: BodyData, settings: SurfaceSettings = DEFAULT_SETTINGS) -> Surface:
     """The surface of a body that has a UV layout."""
     template, faces = data.v_template, data.faces
-    part = _PART_OF_JOINT[np.argmax(data.weights, axis=1)]
-    scalp, face_front = _head_regions(template, part, data.landmark_template)
-    ring, ring_part = _rings(template, part)
+    part = _part_of_joint()[np.argmax(data.weights, axis=1)]
+    scalp, face_front = _head_regions(template, part, data.landmark_template, settings)
+    ring, ring_part = _rings(template, part, settings)
     graph = adjacency(triangle_edges(faces), len(template)).astype(np.float32)
     a, b, c = (template[faces[:, k]] for k in range(3))
     return Surface(
@@ -83,28 +139,45 @@ def build_surface(data: BodyData) -> Surface:
     )  # fmt: skip
 
 
-def _head_regions(template: Floats, part: Integers, landmarks: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Scalp and face from the places of eyes and mouth (landmarks of the rest body)."""
+def _part_of_joint() -> NDArray[np.uint8]:
+    """(24,) the part whose skin follows each of SMPL's joints."""
+    parts = np.empty(len(Joint), np.uint8)
+    for part, joints in _JOINTS_OF_PART.items():
+        parts[joints] = part
+    return parts
+
+
+def _head_regions(
+    template: Floats, part: Integers, landmarks: Floats, settings: SurfaceSettings
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Scalp (V,) and face (V,) from the places of eyes and mouth; ``landmarks`` (33, 3) of the rest body, metres."""
     eyes, mouth = landmarks[EYES].mean(0), landmarks[MOUTH].mean(0)
     unit = eyes[1] - mouth[1]
     height = (template[:, 1] - mouth[1]) / unit
-    head = part == HEAD
+    head = part == Part.HEAD
     middle = 0.5 * (template[head, 2].min() + template[head, 2].max())
     forward = (template[:, 2] - middle) / (eyes[2] - middle)
-    scalp = (height > 1.95) | ((height > 1.35) & (forward < 0.4)) | ((height > 0.0) & (forward < -0.2))
-    face_front = (height > -0.9) & ~scalp & (forward > 0.25)
+    scalp = (
+        (height > settings.crown)
+        | ((height > settings.hairline) & (forward < settings.temple_depth))
+        | ((height > settings.nape) & (forward < settings.nape_depth))
+    )
+    face_front = (height > settings.chin) & ~scalp & (forward > settings.cheek_depth)
     return head & scalp, head & face_front
 
 
-def _rings(template: Floats, part: Integers) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+def _rings(template: Floats, part: Integers, settings: SurfaceSettings) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """The slice (V,) that each vertex lies in, and the part (R,) of each slice."""
     along = template[np.arange(len(template)), AXIS_OF_PART[part]]
-    slices = np.floor(along / _RING_HEIGHT).astype(np.int64)
+    slices = np.floor(along / settings.slice_height).astype(np.int64)
     keys, ring = np.unique(part.astype(np.int64) * 10_000 + slices + 5_000, return_inverse=True)
     return ring.astype(np.int32), (keys // 10_000).astype(np.uint8)
 
 
 def _mirror_uv(faces: Integers, uv: Floats, face_uv: Integers, mirror: Integers) -> NDArray[np.float32]:
-    """A vertex on a UV seam lies at several places of the UV plane: the mirrored triangle takes those that lie closest
+    """Where (F, 3, 2) the corners of each triangle's mirror image lie in the UV plane.
+
+    A vertex on a UV seam lies at several places of the UV plane: the mirrored triangle takes those that lie closest
     together.
     """
     places: dict[int, set[int]] = defaultdict(set)

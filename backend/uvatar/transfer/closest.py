@@ -13,10 +13,10 @@ from uvatar.data.arrays import Floats, Integers
 from uvatar.geometry.mesh import face_normals, unit
 from uvatar.geometry.raster import RayScene
 
-FACING = 0.5  # cosine of the angle between two surfaces that may be the same place
-_CANDIDATES = 12  # triangles whose middles are nearest, of which one is the closest
-_AT_ONCE = 1 << 15
-_SKY = 32  # directions in which a triangle may see the sky
+FACING = 0.5  # cosine of the largest angle between the normals of two surfaces that may be the same place
+_CANDIDATES = 12  # triangles with the nearest centres, among which the closest is looked for
+_AT_ONCE = 1 << 15  # points: keeps memory small
+_SKY = 32  # directions in which a triangle may be seen from outside
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Anchors:
 
 
 class ClosestPoints:
-    """A triangle mesh that is asked for closest points."""
+    """A triangle mesh, prepared for finding closest points on it."""
 
     def __init__(self, vertices: Floats, faces: Integers, allowed: NDArray[np.bool_] | None = None) -> None:
-        """``vertices`` (V, 3), ``faces`` (F, 3); ``allowed`` (F,): triangles that may be found, all by default."""
+        """``vertices`` (V, 3), metres; ``faces`` (F, 3); ``allowed`` (F,): triangles to be found, all by default."""
         self._index = np.arange(len(faces)) if allowed is None else np.flatnonzero(allowed)
         self._all = np.asarray(vertices, np.float64)[faces]
         self._corners = self._all[self._index]
@@ -52,7 +52,7 @@ class ClosestPoints:
         self._tree = cKDTree(self._corners.mean(1))
 
     def closest(self, points: Floats, normals: Floats) -> Anchors:
-        """The places closest to ``points`` (N, 3) whose normals are within 60 degrees of ``normals`` (N, 3)."""
+        """Find the places closest to ``points`` (N, 3) whose normals are within 60 degrees of ``normals`` (N, 3)."""
         points = np.asarray(points, np.float64)
         parts = [
             self._closest(points[i : i + _AT_ONCE], normals[i : i + _AT_ONCE])
@@ -63,7 +63,7 @@ class ClosestPoints:
         )
 
     def at(self, anchors: Anchors) -> NDArray[np.float64]:
-        """(N, 3) where these places are."""
+        """Positions (N, 3) of these places, metres."""
         points: NDArray[np.float64] = np.einsum("nk,nkx->nx", anchors.barycentric, self._all[anchors.face])
         return points
 
@@ -80,9 +80,13 @@ class ClosestPoints:
 
 
 def closest_on_triangles(points: Floats, corners: Floats) -> NDArray[np.float64]:
-    """Barycentric weights (..., 3) of the closest point of triangles (..., 3, 3) to points (..., 3).
+    """Barycentric weights (..., 3) of the points of triangles that are closest to given points.
 
-    The closest point of the triangle's plane where that is inside, else the closest one of the three edges.
+    Each is the closest point of the triangle's plane if that lies inside, else the closest one of the three edges.
+
+    Args:
+        points: (..., 3).
+        corners: (..., 3, 3) of the triangles.
     """
     points = np.broadcast_to(points, (*corners.shape[:-2], 3))
     start, edge = corners, np.roll(corners, -1, axis=-2) - corners
@@ -103,7 +107,10 @@ def closest_on_triangles(points: Floats, corners: Floats) -> NDArray[np.float64]
 
 
 def exposed(vertices: Floats, faces: Integers) -> NDArray[np.bool_]:
-    """(F,) whether a triangle sees the sky anywhere: not the inside of a mouth, nor what lies behind an eyeball."""
+    """Whether (F,) each triangle is seen from outside: not the inside of a mouth, nor what lies behind an eyeball.
+
+    ``vertices`` (V, 3), ``faces`` (F, 3). Rays go in `_SKY` directions from each triangle's centre.
+    """
     scene = RayScene(vertices, faces)
     middles = vertices[faces].mean(1)
     normals = unit(face_normals(vertices, faces))
@@ -117,7 +124,7 @@ def exposed(vertices: Floats, faces: Integers) -> NDArray[np.bool_]:
 
 
 def _even_directions(count: int) -> NDArray[np.float64]:
-    """(N, 3) unit vectors spread over the sphere along a spiral with the golden angle."""
+    """Unit vectors (N, 3), spread over the sphere along a spiral with the golden angle (Vogel 1979)."""
     azimuth = np.arange(count) * np.pi * (3 - np.sqrt(5))
     z = 1 - (2 * np.arange(count) + 1) / count
     return np.stack([np.sqrt(1 - z * z) * np.cos(azimuth), np.sqrt(1 - z * z) * np.sin(azimuth), z], -1)

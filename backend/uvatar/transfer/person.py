@@ -1,4 +1,4 @@
-"""One fitted person on another body: the same surface in the photo, as nearly as that body can take its form."""
+"""Carries one fitted person over to another body: the same surface in the photo, as far as that body can form it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from uvatar.fitting.solver import only
 from uvatar.geometry import rotations
 from uvatar.transfer.registration import Registration, points_of, skeleton_of
 
-_STEPS = 5
-_STRIDE = 3  # of the vertices that the pose is refined with
+_STEPS = 5  # of Gauss-Newton; how many are needed is not recorded
+_STRIDE = 3  # every third vertex refines the pose, which saves time
 _POSE_COST = 1e-6  # square metres per squared radian: keeps the twist of a limb that the surface does not show
 
 
@@ -26,9 +26,9 @@ class Carried:
     """A person on the other body.
 
     Attributes:
-        fit: as the other body has it; what was known of the fit to the photo (errors, confidence, notes) is kept.
-        distance_mean, distance_p95: metres between the two dressed surfaces at places that belong together, as posed in
-            the photo.
+        fit: of the other body; what was known of the fit to the photo (errors, confidence, notes) is kept.
+        distance_mean, distance_p95: metres between the two dressed surfaces at corresponding places, as posed in the
+            photo.
     """
 
     fit: Fit
@@ -37,12 +37,14 @@ class Carried:
 
 
 def carry_over(fit: Fit, registration: Registration) -> Carried:
-    """Pose, shape and clothes of ``fit``, a fit of the registration's source body, on its target body.
+    """Carry a person's pose, shape and clothes over from the registration's source body to its target body.
 
-    The betas are those that come closest to the person's naked form. The joints turn as the person's do, corrected for
-    the other rest pose, then until the surfaces coincide in the photo. A dressed person's offsets are whatever is
-    between the naked target and the dressed person at rest: the clothes, and what the betas cannot say of the form.
-    Those of a naked one stay zero.
+    The betas are those that come closest to the person's undressed form. The joints rotate as the person's do,
+    corrected for the other rest pose, and are then refined until the surfaces coincide in the photo. A dressed person's
+    offsets are whatever lies between the undressed target and the dressed person at rest: the clothes, and what the
+    betas cannot express of the form. An undressed person's offsets stay zero.
+
+    Raises numpy.linalg.LinAlgError if the pose has no solution.
     """
     source, target = registration.source, registration.target
     betas = registration.target_betas(fit.body.betas.astype(np.float64))
@@ -57,7 +59,7 @@ def carry_over(fit: Fit, registration: Registration) -> Carried:
 
 
 def _posed_alike(body: BodyParameters, betas: Floats, registration: Registration) -> State:
-    """The target in the photo's pose: Gauss-Newton steps over pose and place from the source's rotations."""
+    """The target in the photo's pose: Gauss-Newton steps over pose and position from the source's rotations."""
     target = registration.target.data
     world = _source_rotations(body, registration.source.data)
     goal = _goal(registration.source.posed(body)[0], world, registration)
@@ -84,16 +86,14 @@ def _posed_alike(body: BodyParameters, betas: Floats, registration: Registration
 
 
 def _state(world: Floats, betas: Floats, data: BodyData) -> State:
-    """A body at the origin, hands straight; ``world`` (24, 3, 3): rotations of its joints against the frame that it is
-    in.
-    """
+    """A body at the origin with straight hands; ``world`` (24, 3, 3): the rotations of its joints in its frame."""
     local = np.stack([world[k] if k == 0 else world[data.parents[k]].T @ world[k] for k in range(POSED)])
     return State(local[None, 0], rotations.log(local[1:])[None], betas[None], np.zeros((1, 3)))
 
 
 def _parameters(state: State, body: BodyParameters, registration: Registration) -> BodyParameters:
-    """SMPL's parameters; the hands' own joints, which a surface without fingers' joints says nothing of, turn as they
-    did.
+    """SMPL's parameters. The hands' own joints, about which a surface without finger joints says nothing, rotate as
+    they did.
     """
     wrists = registration.rotations[WRIST_JOINTS]
     own = rotations.exp(body.body_pose[POSED - 1 :].astype(np.float64))
@@ -104,7 +104,7 @@ def _parameters(state: State, body: BodyParameters, registration: Registration) 
 
 
 def _source_rotations(body: BodyParameters, data: BodyData) -> NDArray[np.float64]:
-    """(24, 3, 3) rotation of every joint in the camera frame."""
+    """Rotation (24, 3, 3) of every joint in the camera frame."""
     local = rotations.exp(np.concatenate([body.global_orient[None], body.body_pose]).astype(np.float64))
     world = [local[0]]
     for k in range(1, len(local)):
@@ -113,8 +113,8 @@ def _source_rotations(body: BodyParameters, data: BodyData) -> NDArray[np.float6
 
 
 def _goal(source_vertices: Floats, world: Floats, registration: Registration) -> NDArray[np.float64]:
-    """(V, 3) where the target's vertices belong: at their anchors on the source's posed surface, as far above it as
-    they hover.
+    """Where (V, 3), metres, the target's vertices belong: at their anchors on the source's posed surface, moved by
+    ``registration.hover``, which rotates with the joints.
     """
     blend = np.einsum("vk,kij->vij", registration.target.data.weights, world, optimize=True)
     goal: NDArray[np.float64] = registration.anchors @ source_vertices + np.einsum(
@@ -124,8 +124,8 @@ def _goal(source_vertices: Floats, world: Floats, registration: Registration) ->
 
 
 def _offsets(fit: Fit, betas: Floats, registration: Registration) -> NDArray[np.float32]:
-    """(V, 3) the naked target at rest -> the dressed person, compared in the source's rest pose, where nothing
-    is bent.
+    """Offsets (V, 3), metres, from the undressed target at rest to the dressed person, compared in the source's rest
+    pose, in which nothing is bent.
     """
     ours, target = registration.source.data, registration.target.data
     state = _state(registration.rotations, betas, target)

@@ -14,12 +14,12 @@ UV_HELP = f"Download SMPL's UV map from smpl.is.tue.mpg.de and put {SMPL_UV} the
 
 
 class UserSmpl:
-    """The files in a user's models folder: read and registered when they are first asked for, and again when they have
-    changed.
+    """The SMPL files in a user's models folder: read and registered when they are first needed, and again if they
+    change.
     """
 
     def __init__(self, source: BodyModel, models: Path) -> None:
-        """``source``: the body that people are fitted on; ``models``: the folder."""
+        """``source``: the body that people are fitted with; ``models``: the folder."""
         self._source = source
         self._models = models
         self._files: tuple[tuple[str, int, int], ...] = ()
@@ -27,7 +27,7 @@ class UserSmpl:
 
     @property
     def no_texture(self) -> str:
-        """Why avatars have no texture, in a sentence for the user; empty where they have one."""
+        """Why avatars have no texture, in a sentence for the user; empty if they have one."""
         return (
             ""
             if (self._models / SMPL_UV).is_file()
@@ -51,5 +51,5 @@ class UserSmpl:
 
 
 def with_uv(body: BodyModel, uv: Path) -> BodyModel:
-    """The body with its UV map. Raises BodyError if the map is another mesh's."""
+    """The body with its UV map. Raises BodyError if the map belongs to another mesh."""
     return BodyModel(textured(body.data, uv))

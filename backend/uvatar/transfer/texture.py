@@ -23,13 +23,14 @@ _KEPT = 2  # sizes of textures whose look-up is kept
 
 
 def carried_texture(texture: Texture, registration: Registration, size: int, texels: TexelTable) -> Texture:
-    """A texture of the registration's source body -> (size, size) in the UV layout of its target body.
+    """Carry a texture over from the UV layout of the registration's source body to that of its target body.
 
     Colours are interpolated in linear light; each texel has the label of what it shows. The look-up is made on the
     first call for a size and kept.
 
     Args:
         texture: of the source body.
+        registration: of the two bodies.
         size: texels on a side of the result.
         texels: of the source body, at the size of ``texture``.
 
@@ -44,7 +45,7 @@ def carried_texture(texture: Texture, registration: Registration, size: int, tex
 
 
 def _look_up(registration: Registration, size: int) -> tuple[TexelTable, NDArray[np.float32]]:
-    """`_made_look_up`, kept in the registration for the sizes that were asked for last."""
+    """`_made_look_up`, kept in the registration for the most recent sizes."""
     kept = registration.look_ups
     if size not in kept:
         while len(kept) >= _KEPT:
@@ -54,8 +55,8 @@ def _look_up(registration: Registration, size: int) -> tuple[TexelTable, NDArray
 
 
 def _made_look_up(registration: Registration, size: int) -> tuple[TexelTable, NDArray[np.float32]]:
-    """The T texels of the target's texture, and (T, 2) where in the source's each of them looks, 0 to 1 from the left
-    and from the top.
+    """The T texels of the target's texture, and the place (T, 2) of each in the source's: 0 to 1 from the left and from
+    the top.
     """
     target, source = registration.target.data, registration.source.data
     table = texels_of(registration.target, size)
@@ -84,8 +85,10 @@ def _made_look_up(registration: Registration, size: int) -> tuple[TexelTable, ND
 def _along_normals(
     scene: RayScene, facing: Floats, points: Floats, normals: Floats
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Triangles (N,) nearest along the normals, either way, that face the same way, -1 for none; and barycentric
-    weights (N, 3).
+    """Triangles (N,) nearest along the normals, forwards or backwards, that face the same way, -1 for none; and
+    barycentric weights (N, 3).
+
+    ``facing`` (F, 3): unit normals of the scene's triangles; ``points``, ``normals`` (N, 3): metres, unit vectors.
     """
     found, weights = np.full(len(points), -1, np.int32), np.zeros((len(points), 3), np.float32)
     nearest = np.full(len(points), _REACH, np.float32)

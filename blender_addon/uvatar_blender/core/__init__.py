@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the add-on knows without Blender."""
+"""The part of the extension that does not use bpy, so that it can be tested without Blender."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads arrays from untrusted .npz, .npy and .pkl files; sizes are checked before anything is expanded. Only numpy."""
+"""Reading arrays from untrusted .npz, .npy and .pkl files; sizes are checked before anything is expanded."""
 
 from __future__ import annotations
 
@@ -14,29 +14,33 @@ from numpy.typing import NDArray
 
 from .plain_pickle import PlainPickleRefused, load_plain
 
-_MOST_BYTES = (
-    500_000_000  # that all arrays of a file may take in memory together: 200,000 frames of matrices of 24 joints
-)
-_MOST_PICKLED = 200_000_000  # bytes; what is in them may take some times as much
+_MOST_BYTES = 500_000_000  # of all arrays of a file together: 200,000 frames of rotation matrices of 24 joints
+_MOST_PICKLED = 200_000_000  # bytes; the contents may take several times as much memory
 _MOST_MEMBERS = 1000
-_ALONE = "poses"  # what the one array of a .npy file is called
+_ALONE = "poses"  # name of the only array of a .npy file
 
 
 class ArrayFileError(ValueError):
-    """The file's arrays cannot be read; the message says why, without the file's name."""
+    """The arrays of a file cannot be read; the message says why in part of a sentence, without the file's name."""
 
 
 def load_arrays(path: Path, wanted: Collection[str], longest: int) -> dict[str, Any]:
-    """The wanted arrays of a file: of an .npz by their names, of a .npy as "poses", of a pickled dictionary (.pkl,
-    .npy) by its keys.
+    """Read arrays from a file.
 
-    Pickles are read without running anything that they ask for (`plain_pickle`); what they hold is returned whole,
-    dictionaries within dictionaries. Arrays that are not wanted are not read.
+    Pickles are read without running anything in them (`plain_pickle`).
 
     Args:
+        path: an .npz file, a .npy file with an array or a pickled dictionary, or a .pkl file with a dictionary.
+        wanted: names of the arrays to read from an .npz; the others are not read.
         longest: an array with more rows is refused before it is read.
 
-    Raises ArrayFileError, and OSError if the file cannot be opened.
+    Returns:
+        The arrays by name; that of a .npy file is called "poses". Pickled dictionaries are returned whole, with the
+        dictionaries in them.
+
+    Raises:
+        ArrayFileError: the arrays cannot be read.
+        OSError: the file cannot be opened.
     """
     with path.open("rb") as file:
         try:
@@ -86,7 +90,7 @@ def _of_archive(file: IO[bytes], wanted: Collection[str], longest: int) -> dict[
 
 
 def _member(file: IO[bytes], size: int, longest: int) -> Any:
-    """One array of ``size`` bytes with its header, or what the one object in it is."""
+    """Read one array with its header, of ``size`` bytes, or the dictionary pickled in it."""
     version = np.lib.format.read_magic(file)
     read_header: Callable[[IO[bytes]], tuple[tuple[int, ...], bool, np.dtype[Any]]] = (
         np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -111,7 +115,7 @@ def _member(file: IO[bytes], size: int, longest: int) -> Any:
 
 
 def _pickled(file: IO[bytes]) -> dict[str, Any]:
-    """The dictionary whose pickle is what is left to be read."""
+    """Read a pickled dictionary from the rest of the file."""
     raw = file.read(_MOST_PICKLED + 1)
     if len(raw) > _MOST_PICKLED:
         raise ArrayFileError(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Types of arrays of which only the kind matters; fields that are stored name the precise type."""
+"""Array types for arguments whose precision does not matter; stored fields have precise types."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts the backend as a separate process that ends with Blender."""
+"""Running the backend as a separate process that ends with Blender."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from ..protocol.framing import MAGIC
 from .problem import NOT_INSTALLED, Problem, Remedy, outdated
 from .zmtp import Dealer
 
-# `uvatar serve` ends with this code where the data folder has a server already: then there is one to connect to.
+# `uvatar serve` exits with this code if the data folder already has a server, to which the add-on can connect.
 EXIT_ALREADY_SERVED = 3
 STAMP = "uvatar-environment.json"  # in an environment that `setup` made
-OLDEST = (0, 2)  # what this add-on can start: before, the backend's module had another name than `uvatar`
+OLDEST = (0, 2)  # oldest version that this add-on can start: the module of earlier ones is not called `uvatar`
 _LOG_TAIL_BYTES = 4000
-_STOP_SECONDS = 2.0  # for a backend to answer; Blender waits for it
+_STOP_SECONDS = 2.0  # that a backend has to answer; Blender waits for it
 
 
 class BackendNotFound(Exception):
@@ -33,7 +33,7 @@ class BackendNotFound(Exception):
 
 
 class BackendOutdated(BackendNotFound):
-    """The backend there was set up by an older add-on and cannot be started; ``version`` is the backend's."""
+    """The backend there was set up by an older add-on and cannot be started; ``version`` is its version."""
 
     def __init__(self, version: str) -> None:
         super().__init__(version)
@@ -41,13 +41,15 @@ class BackendOutdated(BackendNotFound):
 
 
 def find_command(location: str) -> list[str]:
-    """The command that runs the backend's command line.
+    """Find the command that runs the backend's command line.
 
     Args:
-        location: the ``uvatar`` program, or a Python executable that has it installed, or a folder of a virtual
-            environment; nothing for the environment that was set up from Blender, else the one on the search path.
+        location: the ``uvatar`` program, a Python executable that has it installed, or the folder of a virtual
+            environment. If empty, the environment that was set up from Blender, or else ``uvatar`` on the search path.
 
-    Raises BackendNotFound, of which BackendOutdated is one.
+    Raises:
+        BackendOutdated: the backend there is too old.
+        BackendNotFound: there is no backend.
     """
     if not location:
         if is_complete(environment_folder()):
@@ -69,35 +71,31 @@ def find_command(location: str) -> list[str]:
 
 
 def _run_in(environment: Path) -> list[str]:
-    """The backend in an environment that `setup` made; whatever is in Blender's working folder is not taken for it
-    (-P).
-
-    Raises BackendOutdated.
-    """
+    """Return the command for an environment that `setup` made; with -P nothing is imported from the working folder."""
     if old := outdated_version(environment):
         raise BackendOutdated(old)
     return [str(environment_python(environment)), "-P", "-m", "uvatar"]
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without what points Python programs at Blender's own Python."""
+    """Return the environment variables of this process, without those that lead other Pythons to Blender's files."""
     return {
         name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP")
     }
 
 
 def without_console() -> dict[str, Any]:
-    """Options for ``subprocess`` that keep Windows from opening a console window."""
+    """Return arguments for ``subprocess`` that keep Windows from opening a console window."""
     return {"creationflags": getattr(subprocess, "CREATE_NO_WINDOW", 0)}
 
 
 def environment_folder() -> Path:
-    """Where `setup` creates the backend's environment if no other folder is chosen."""
+    """Return where `setup` creates the backend's environment if no other folder is chosen."""
     return discovery.data_folder() / "environment"
 
 
 def environment_python(folder: Path) -> Path:
-    """The Python of a virtual environment."""
+    """Return the Python executable of a virtual environment."""
     return folder / "Scripts" / "python.exe" if sys.platform == "win32" else folder / "bin" / "python"
 
 
@@ -110,7 +108,7 @@ def is_complete(folder: Path) -> bool:
 
 
 def outdated_version(folder: Path) -> str:
-    """The version of the backend in an environment that `setup` made, if this add-on cannot start it; else nothing."""
+    """Return the version of the backend in an environment that `setup` made, if it is too old; otherwise ""."""
     with suppress(OSError, ValueError, AttributeError):
         version = str(json.loads((folder / STAMP).read_text(encoding="utf-8")).get("version"))
         numbers = re.match(r"(\d+)\.(\d+)", version)
@@ -120,10 +118,12 @@ def outdated_version(folder: Path) -> str:
 
 
 class BackendProcess:
-    """A backend that is started from here when needed. Methods may be called from any thread."""
+    """A backend that is started from Blender when needed. Methods may be called from any thread."""
 
     def __init__(self, location: str, device: str = "") -> None:
-        """``location``: see `find_command`; ``device``: of ``--device``, nothing for the backend's default."""
+        """Remember the location (see `find_command`) and the device for ``serve --device`` (empty for the backend's
+        default); nothing is started yet.
+        """
         self._location = location
         self._device = device
         self._process: subprocess.Popen[bytes] | None = None
@@ -131,9 +131,12 @@ class BackendProcess:
         self._lock = threading.Lock()
 
     def start(self) -> Problem | None:
-        """Run the server, without waiting for it; why that cannot be done, or None.
+        """Start the server, without waiting for it.
 
-        It ends when our end of its standard input closes, however Blender ends.
+        It ends when the pipe to its standard input closes, however Blender ends.
+
+        Returns:
+            Why it cannot be started, or None.
         """
         with self._lock:
             if self._stopped or self._process is not None:
@@ -165,12 +168,12 @@ class BackendProcess:
 
     @property
     def running(self) -> bool:
-        """Whether it was started, or is being started, and has not ended."""
+        """Whether it was started and has not ended."""
         with self._lock:
             return self._process is not None and self._process.poll() is None
 
     def failure(self) -> Problem | None:
-        """Why it ended, in its own last line; None while it runs, or where another server runs in its stead."""
+        """Return why it ended, from the last line of its log; None if it runs, or another server runs instead."""
         code = self._process.poll() if self._process is not None else None
         if code in (None, 0, EXIT_ALREADY_SERVED):
             return None
@@ -185,7 +188,7 @@ class BackendProcess:
         return Problem(f"The backend could not start: {reason}", "See its log for details.", Remedy.LOG)
 
     def stop(self) -> None:
-        """Let it end, or not begin: it finishes what it is writing; jobs go on when a server is started again."""
+        """Ask the backend to end, or keep it from starting. It finishes writing; the next server continues its jobs."""
         with self._lock:
             self._stopped = True
             if self._process is not None and self._process.stdin is not None:
@@ -194,12 +197,12 @@ class BackendProcess:
 
 
 def log_file() -> Path:
-    """Where a backend that was started here writes what it says."""
+    """Return the log file of a backend that was started from Blender."""
     return discovery.data_folder() / "logs" / "started-by-blender.log"
 
 
 def log_tail() -> str:
-    """The end of what the last backend that was started here has written."""
+    """Return the end of the log of the last backend that was started from Blender."""
     with suppress(OSError):
         return log_file().read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace")
     return ""
@@ -214,20 +217,20 @@ def stop_and_wait() -> None:
 
 
 def stop_running() -> bool:
-    """Ask this user's backend to end, whoever started it and whatever version it speaks; whether it said that it does.
+    """Ask this user's backend to end, whoever started it and whatever protocol version it speaks.
 
-    Jobs go on with the next one.  No process is ever killed by its id: the file that tells the id outlives a server
-    that was killed, and then the id, and the port, may long be another program's, which takes no notice of what is
-    asked here.
+    The next backend continues its jobs. No process is killed by its id: the file with the id outlives a server that was
+    killed, and the id and the port may meanwhile belong to another program, which ignores this request.
+
+    Returns:
+        Whether the backend replied that it ends.
     """
-    with suppress(
-        OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError
-    ):  # of which UvatarError and ZmtpError are some
+    # UvatarError and ZmtpError are among these.
+    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
         told = json.loads(discovery.runtime_file(discovery.data_folder()).read_bytes())
         request = {"kind": "shutdown", "token": str(told["token"]), "request": "stop"}
-        header = json.dumps(
-            {"magic": MAGIC, "protocol": told["protocol"], "body": request}
-        )  # in the server's own version
+        # In the server's own protocol version.
+        header = json.dumps({"magic": MAGIC, "protocol": told["protocol"], "body": request})
         with closing(Dealer("127.0.0.1", int(told["port"]), _STOP_SECONDS)) as dealer:
             dealer.send([header.encode("ascii")], _STOP_SECONDS)
             reply = dealer.receive(_STOP_SECONDS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads motion capture files in the BVH format, in the dialects that programs write. Only numpy."""
+"""Reading motion capture files in the BVH format, in the dialects that programs write."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from .skeleton import rotation_matrices
 _MOST_BYTES = 500_000_000
 _MOST_BONES = 2000
 _MOST_WORDS = 50  # of a bone's name
-_MOST_CHANNELS = 9  # of a bone: places, rotations, scales
-_MOST_POSES = 6_000_000  # bones times frames: 0.6 GB; half an hour at 120 frames a second of all that moves an avatar
-_FARTHEST = 1e6  # in whatever unit: ten kilometres in centimetres
+_MOST_CHANNELS = 9  # of a bone: positions, rotations, scales
+_MOST_POSES = 6_000_000  # bones times frames: 0.6 GB; half an hour at 120 frames a second of the bones of an avatar
+_FARTHEST = 1e6  # in whatever unit the file has; ten kilometres in centimetres
 _AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 _CHANNEL = re.compile(r"([xyz])(rotation|position|translation|scale)")
 _NUMBER = r"[-+]?\d*[.,]?\d+(?:[eE][-+]?\d+)?"
 _MOTION = re.compile(r"(?im)^[ \t]*MOTION\b")
 _HEAD = re.compile(rf"(?i)\s*Frames\s*:?\s*(\d+)\s+Frame[ \t]*Time\s*:?\s*({_NUMBER})[ \t]*")
-_RATE = 30.0  # where the file's own is none
-_NO_DELTA = 0.05  # positions below this share of the offset, in all frames, come on top of it
+_RATE = 30.0  # frames per second if the file's frame time is 0
+_NO_DELTA = 0.05  # positions that stay below this share of the offset in all frames are added to it
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,12 @@ class Capture:
     """A captured skeleton in the file's own axes and units; N bones, F frames.
 
     Attributes:
-        names: (N,) the bones; ``parents``: (N,) index, -1 for the root, parents first.
-        rest: (N, 3) where the bones begin at rest, all their rotations being the identity.
-        ends: (N, 3) where each bone ends at rest: its end site, else its first child, else where it begins.
-        turned: (F, N, 3, 3) rotations against the world; ``places``: (F, N, 3).
+        names: (N,) names of the bones.
+        parents: (N,) index of each bone's parent, -1 for the root; parents come first.
+        rest: (N, 3) heads of the bones at rest, where all rotations are the identity.
+        ends: (N, 3) tails of the bones at rest: the end site, or else the first child, or else the head.
+        turned: (F, N, 3, 3) rotations relative to the world.
+        places: (F, N, 3) positions of the heads.
         rate: frames per second.
         notes: sentences about what had to be assumed.
     """
@@ -65,11 +67,15 @@ class _Bone:
 
 
 def load_bvh(path: Path) -> Capture:
-    """Read a BVH file. Raises MotionError if it is not one, OSError if it cannot be read.
+    """Read a BVH file.
 
-    Taken as meant: any channel order, blank lines, tabs, names with spaces, END SITE in any case or none, decimal
-        commas, byte order
-    marks. Of a skeleton with people's names only the bones that move an avatar, and those above them, are kept.
+    Accepted are any channel order, blank lines, tabs, names with spaces, END SITE in any case or missing, decimal
+    commas and byte order marks. Of a skeleton that is recognised as a person's only the bones that move an avatar, and
+    those above them, are kept.
+
+    Raises:
+        MotionError: it is not a BVH file that can be used.
+        OSError: the file cannot be opened.
     """
     if path.stat().st_size > _MOST_BYTES:
         raise MotionError(f"{path.name} is too large for a BVH file; cut it into several clips.")
@@ -99,29 +105,29 @@ def _text(raw: bytes) -> str:
 
 
 def _hierarchy(text: str) -> list[_Bone]:
-    """The bones in the file's order."""
+    """Parse the hierarchy into bones, in the file's order."""
     tokens = re.findall(r"[{}]|[^\s{}]+", text)
     bones: list[_Bone] = []
     open_bones: list[int | None] = []  # numbers of bones; None for an end site
     index = 0
     while index < len(tokens):
-        token = tokens[index].upper()
-        if token in ("ROOT", "JOINT", "END"):
+        word = tokens[index].upper()
+        if word in ("ROOT", "JOINT", "END"):
             index = _opened(tokens, index, bones, open_bones)
-        elif token == "}":
+        elif word == "}":
             if not open_bones:
                 raise ValueError("it closes more brackets than it opens")
             open_bones.pop()
             index += 1
-        elif token == "OFFSET":
+        elif word == "OFFSET":
             _set_offset(_three(tokens, index + 1), bones, open_bones)
             index += 4
-        elif token == "CHANNELS":
+        elif word == "CHANNELS":
             if not open_bones or open_bones[-1] is None:
                 raise ValueError("it has channels that belong to no bone")
             bones[open_bones[-1]].channels = _channels(tokens, index + 1)
             index += 2 + len(bones[open_bones[-1]].channels)
-        else:  # HIERARCHY, and what no program's reader looks at
+        else:  # HIERARCHY, and words that all readers ignore
             index += 1
     if not bones:
         raise ValueError("it has no bones")
@@ -130,9 +136,7 @@ def _hierarchy(text: str) -> list[_Bone]:
 
 
 def _opened(tokens: list[str], index: int, bones: list[_Bone], open_bones: list[int | None]) -> int:
-    """Add the bone or end site whose keyword is at ``index``, whatever words its name has; where what is in it
-    begins.
-    """
+    """Add the bone or end site whose keyword is at ``index``, and return the index of the first token in its block."""
     brace = next((k for k in range(index + 1, min(index + _MOST_WORDS, len(tokens))) if tokens[k] == "{"), None)
     if brace is None:
         raise ValueError(f"{tokens[index]} is not followed by a name and a bracket")
@@ -150,7 +154,7 @@ def _opened(tokens: list[str], index: int, bones: list[_Bone], open_bones: list[
 
 
 def _set_offset(offset: tuple[float, float, float], bones: list[_Bone], open_bones: list[int | None]) -> None:
-    """Of what is open: a bone's own, an end site's the end of the bone around it."""
+    """Set the offset of the innermost open block: a bone's own, or for an end site the end of the bone around it."""
     if not open_bones:
         raise ValueError("it has an offset that belongs to no bone")
     inner, outer = open_bones[-1], open_bones[-2] if len(open_bones) > 1 else None
@@ -174,7 +178,7 @@ def _channels(tokens: list[str], index: int) -> list[str]:
 
 
 def _name_once(bones: list[_Bone]) -> None:
-    """Files of two people have names twice: the second person's are not the first's."""
+    """Make the names unique: files of two people have the same names twice."""
     seen: set[str] = set()
     for index, bone in enumerate(bones):
         if bone.name in seen:
@@ -183,7 +187,7 @@ def _name_once(bones: list[_Bone]) -> None:
 
 
 def _three(tokens: list[str], index: int) -> tuple[float, float, float]:
-    """Three numbers, whose decimal sign may be a comma, or which may be followed by one."""
+    """Parse three numbers, which may have decimal commas or be followed by a comma."""
     if len(tokens) < index + 3:
         raise ValueError("an offset is truncated")
     x, y, z = (float(token.rstrip(",;").replace(",", ".")) for token in tokens[index : index + 3])
@@ -193,7 +197,7 @@ def _three(tokens: list[str], index: int) -> tuple[float, float, float]:
 
 
 def _frames(text: str, width: int) -> tuple[NDArray[np.float64], float, tuple[str, ...]]:
-    """(F, width) channels, frames per second, and notes."""
+    """Parse the motion: channels (F, width), frames per second, and notes."""
     head = _HEAD.match(text)
     if head is None:
         raise ValueError("the number of frames and the frame time are missing after MOTION")
@@ -223,10 +227,10 @@ def _frames(text: str, width: int) -> tuple[NDArray[np.float64], float, tuple[st
 
 
 def _numbers(text: str) -> NDArray[np.float64]:
-    if "," in text:  # the decimal sign, or what stands between numbers that have points
+    if "," in text:  # decimal commas, or separators between numbers with decimal points
         text = text.replace(",", " " if "." in text else ".")
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # numpy only warns of text that is no number
+        warnings.simplefilter("error")  # numpy only warns about text that is not a number
         try:
             values = np.fromstring(text, np.float64, sep=" ")
         except DeprecationWarning as error:
@@ -259,9 +263,9 @@ def _posed(bones: list[_Bone], values: NDArray[np.float64], rate: float, notes: 
 
 
 def _local(bone: _Bone, values: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(F, 3, 3) and (F, 3) against the parent.
+    """Return rotations (F, 3, 3) and positions (F, 3) of a bone relative to its parent.
 
-    Channels of a place stand instead of the offset, whichever bone has them.
+    Position channels replace the offset, whichever bone has them.
     """
     rotation = np.broadcast_to(np.eye(3), (len(values), 3, 3))
     offset = np.array(bone.offset)
@@ -273,14 +277,12 @@ def _local(bone: _Bone, values: Floats) -> tuple[NDArray[np.float64], NDArray[np
         elif not channel.endswith("scale"):
             away[:, "xyz".index(axis)] = own
     if bone.parent >= 0 and np.abs(away).max() <= _NO_DELTA * np.abs(offset).max():
-        away = away + offset  # some write how far a bone is from its offset: nearly nothing
+        away = away + offset  # some programs write the distance from the offset, which is nearly zero
     return rotation, away
 
 
 def _that_matter(bones: list[_Bone]) -> list[int]:
-    """Those that move an avatar and those above them, in the file's order; all where the skeleton is none of a
-    person.
-    """
+    """Return the bones that move an avatar, and those above them; all bones if the skeleton is not recognised."""
     names = [bone.name for bone in bones]
     parents = {bone.name: names[bone.parent] if bone.parent >= 0 else None for bone in bones}
     found = match_joints(names, parents).values()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The thread that communicates with the backend.
 
-It owns the socket, and everything slow happens in it: reading photos, sending them, waiting, unpacking and checking
-results. The main thread gives it commands and takes events, both through queues, and never waits for it. It connects
-again by itself: jobs are asked for by their id, so a backend that was killed and started again loses none.
+It owns the socket and does everything that may take long: reading photos, sending them, waiting, unpacking and checking
+results. The main thread exchanges commands and events with it through queues and never waits for it. It reconnects by
+itself, and asks for jobs by their id, so that none is lost when the backend is killed and started again.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from .protocol_client import PendingJob, ProtocolClient, Stopped
 from .zmtp import Dealer
 
 RETRY = 0.3  # seconds between attempts to connect
-START = 60.0  # seconds for a backend to start: a first start reads it from a cold disk
-RECONNECT = 60.0  # seconds to go on trying when a connection was lost
+START = 60.0  # seconds that a backend may take to start, the first time from a cold disk
+RECONNECT = 60.0  # seconds to keep trying after a connection was lost
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,12 @@ class Connection:
         backend: BackendProcess | None = None,
         pending_jobs: Iterable[PendingJob] = (),
     ) -> None:
-        """
+        """Start the thread.
+
         Args:
-            find: where the backend is, or None if that is not known; asked by the thread before each attempt.
-            backend: to be started where none is found; None to give up then.
-            pending_jobs: jobs to go on with.
+            find: returns where the backend is, or None if that is not known; called before each attempt to connect.
+            backend: started if none is found; None to give up in that case.
+            pending_jobs: jobs to continue.
         """
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._commands: queue.SimpleQueue[Callable[[ProtocolClient], None]] = queue.SimpleQueue()
@@ -62,11 +63,11 @@ class Connection:
 
     @property
     def alive(self) -> bool:
-        """Whether the thread is still working or trying to, or has events that were not read yet."""
+        """Whether the thread is running, or there are events that have not been read yet."""
         return self._thread.is_alive() or not self._events.empty()
 
     def events(self) -> list[Event]:
-        """The events since the last call."""
+        """Return the events since the last call."""
         happened = []
         while True:
             try:
@@ -119,7 +120,7 @@ class Connection:
                     return
 
     def _talk(self) -> _End:
-        """Connect, and talk until that ends; how it did. Raises Stopped."""
+        """Connect, communicate until the connection ends, and return how it ended. Raises Stopped."""
         endpoint = self._find()
         if endpoint is None:
             return _End(NOT_RUNNING)
@@ -134,7 +135,7 @@ class Connection:
                         self._commands.get()(client)
                     client.listen()
         except UvatarError as error:
-            # A backend that was started anew has a new token, which may not have been written when it was asked for.
+            # A restarted backend has a new token, which it may not have written yet when the file was read.
             return _End(from_wire(error), connected, error.code != Code.WRONG_TOKEN or endpoint == self._find())
         except OSError:
             return _End(LOST if connected else NOT_RUNNING, connected)
@@ -145,8 +146,12 @@ class Connection:
 
 @dataclass(frozen=True)
 class _End:
-    """How an attempt to talk ended: why (None: the backend is being started), after how much, and whether to
-    try again.
+    """How an attempt to connect and communicate ended.
+
+    Attributes:
+        problem: why it ended; None while the backend is being started.
+        connected: whether there was a connection.
+        hopeless: whether trying again is pointless.
     """
 
     problem: Problem | None

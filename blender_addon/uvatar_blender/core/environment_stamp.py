@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stamp in a backend environment that Uvatar has made: which folders are ours, and which are whole."""
+"""The stamp in the environments that Uvatar makes: it says that a folder is Uvatar's and whether it is complete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .pythons import fetched_python_folder
 
 
 def read_stamp(folder: Path) -> dict[str, object] | None:
-    """The contents of an environment's stamp; None if the folder is not an environment of ours."""
+    """Read the stamp of an environment; None if the folder is not an environment of Uvatar's."""
     with suppress(OSError, ValueError):
         stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
         return stamp if isinstance(stamp, dict) else None
@@ -22,14 +22,23 @@ def read_stamp(folder: Path) -> dict[str, object] | None:
 
 
 def write_stamp(folder: Path, fields: dict[str, object]) -> None:
-    """Write the stamp; a reader sees the old one or the new one. Raises OSError."""
+    """Write the stamp atomically.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     temporary = folder / f"{STAMP}.part"
     temporary.write_text(json.dumps({"uvatar": "environment", **fields}), encoding="utf-8")
     os.replace(temporary, folder / STAMP)
 
 
 def remove_environment(folder: Path) -> None:
-    """Remove an environment of ours. Raises OSError if that fails, ValueError if it is not ours."""
+    """Remove an environment of Uvatar's, with the Python that was downloaded for it.
+
+    Raises:
+        ValueError: the folder is not an environment of Uvatar's.
+        OSError: it cannot be removed.
+    """
     if read_stamp(folder) is None:
         raise ValueError(f"{folder} does not belong to Uvatar.")
     shutil.rmtree(folder)

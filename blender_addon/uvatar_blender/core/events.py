@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the connection's thread tells the main thread."""
+"""The events that the connection's thread sends to the main thread."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from .result import Result
 
 @dataclass(frozen=True)
 class Connected:
-    """The backend has said hello.
+    """The backend has replied to the greeting.
 
-    ``model`` is "loading", "ready" or "broken"; ``options``: names of those it knows; ``bodies``: that avatars can
-    have, none where it does not say; ``models_folder``: where the user's own files go; ``device``: what it was started
-    with, "auto" or "cuda" and the like, empty where it does not say.
+    Attributes:
+        version: of the backend.
+        model: "loading", "ready" or "broken".
+        options: names of the job options that it knows.
+        bodies: the bodies that avatars can have; empty if it does not say.
+        models_folder: where the user's own model files go.
+        device: what it was started with, such as "auto" or "cuda"; empty if it does not say.
     """
 
     version: str
@@ -36,9 +40,11 @@ class Computes:
 
 @dataclass(frozen=True)
 class Disconnected:
-    """There is no connection; no problem yet (None) where the backend is being started.
+    """There is no connection.
 
-    ``final``: the thread has given up, else it goes on trying.
+    Attributes:
+        problem: why; None while the backend is being started.
+        final: whether the thread has given up; otherwise it keeps trying.
     """
 
     problem: Problem | None
@@ -49,7 +55,9 @@ class Disconnected:
 class Accepted:
     """The backend has the job on disk.
 
-    ``sent``: indices of the chosen photos that could be read, as the backend counts them.
+    Attributes:
+        job: id of the job.
+        sent: indices of the chosen photos that could be read and were sent, in the backend's order.
     """
 
     job: str
@@ -58,9 +66,15 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is.
+    """The progress of a job.
 
-    ``fraction`` (0 to 1) is of this photo, ``seconds_left`` of the job, None if not known yet.
+    Attributes:
+        job: id of the job.
+        photo: index of the chosen photo that is being worked on.
+        stage: what is being done.
+        fraction: of this photo, 0 to 1.
+        message: what is being done, in words for the user.
+        seconds_left: of the whole job; None if not known yet.
     """
 
     job: str
@@ -73,7 +87,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class PhotoDone:
-    """A photo's result is here. ``number``: the photo as the backend counts, for asking again."""
+    """The result of a photo has arrived. ``number`` is the index by which the backend knows the photo."""
 
     job: str
     photo: int
@@ -83,7 +97,7 @@ class PhotoDone:
 
 @dataclass(frozen=True)
 class PhotoMerged:
-    """A photo went into the avatar of another photo of the same person."""
+    """A photo was merged into the avatar of another photo of the same person."""
 
     job: str
     photo: int
@@ -91,7 +105,7 @@ class PhotoMerged:
 
 @dataclass(frozen=True)
 class PhotoFailed:
-    """A photo has no result."""
+    """A photo has failed."""
 
     job: str
     photo: int
@@ -100,7 +114,7 @@ class PhotoFailed:
 
 @dataclass(frozen=True)
 class JobEnded:
-    """Nothing more will come of a job. ``problem``: why it could not be done at all, or None."""
+    """A job has ended. ``problem`` says why the whole job failed, or is None."""
 
     job: str
     cancelled: bool = False
@@ -109,7 +123,7 @@ class JobEnded:
 
 @dataclass(frozen=True)
 class Fetched:
-    """A result that was asked for once more; or why it cannot be had."""
+    """A result that was requested again, or why it is not available."""
 
     job: str
     number: int

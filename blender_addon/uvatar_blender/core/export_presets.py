@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Export targets and how each is written: a new preset is a `Target` and its `Preset` here."""
+"""Export targets and how files for them are written. A new preset is a `Target` and its `Preset` in this module."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .naming import Naming
 
 
 class Target(Enum):
-    """What reads the file. The values are what `bpy.ops.uvatar.export(target=...)` takes."""
+    """The program that reads the file. The values are those of `bpy.ops.uvatar.export(target=...)`."""
 
     GLTF = "GLTF"
     UNITY = "UNITY"
@@ -24,7 +24,7 @@ class Target(Enum):
 
     @property
     def suffix(self) -> str:
-        """The file's suffix."""
+        """The suffix of the file."""
         return self.preset.suffix
 
 
@@ -34,13 +34,13 @@ class Preset:
 
     Attributes:
         button: text of the button on the panel.
-        name: in the file browser's list.
-        description: tooltip of that name.
-        suffix: ".glb" or ".fbx"; it chooses the exporter.
-        scale: the file's units in a metre. FBX only: glTF is in metres.
-        naming: what bones are called there; None: as in Blender.
-        root_bone: name of a bone that is added on the ground above the pelvis; None: the pelvis is the root.
-        armature: name of the armature object in the file; None: as in Blender.
+        name: entry in the file browser's list.
+        description: tooltip of that entry.
+        suffix: ".glb" or ".fbx"; it selects the exporter.
+        scale: units per metre in the file. FBX only: glTF is in metres.
+        naming: naming convention of the bones; None keeps the names in Blender.
+        root_bone: name of a bone that is added on the ground, as parent of the pelvis; None makes the pelvis the root.
+        armature: name of the armature object in the file; None keeps the name in Blender.
     """
 
     button: str
@@ -64,6 +64,6 @@ PRESETS: Mapping[Target, Preset] = {
         scale=100.0,
         naming=Naming.UNREAL,
         root_bone="root",  # the mannequin has one, whose motion is the character's
-        armature="Armature",  # Unreal drops an object of this name instead of making a second root of it
+        armature="Armature",  # Unreal drops an object of this name instead of making it a second root
     ),
 }

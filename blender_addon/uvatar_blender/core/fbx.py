@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Folders of this computer out of FBX files: Blender's exporter writes where the .blend and the textures lie.
-
-No bpy.
-"""
+"""Removing folder names from FBX files: Blender's exporter writes the full paths of the .blend and the textures."""
 
 from __future__ import annotations
 
@@ -15,28 +12,30 @@ _MAGIC = b"Kaydara FBX Binary  \x00\x1a\x00"
 _LONG_OFFSETS = 7500  # from this version on, offsets are 64 bits
 _SIZES = {b"Y": 2, b"C": 1, b"I": 4, b"F": 4, b"D": 8, b"L": 8}
 _ABSOLUTE = re.compile(rb"^(/|\\\\|[A-Za-z]:[\\/])")
-# Texts that are paths: elements of these names, and values of properties ("P") of these names.
+# Strings that are paths: elements with these names, and values of properties ("P") with these names.
 _PATHS = {b"Filename", b"FileName", b"RelativeFilename"}
 _PATH_PROPERTIES = {b"Path", b"DocumentUrl", b"SrcDocumentUrl", b"Original|FileName", b"Original|ApplicationNativeFile"}
 _SOURCE = b"Original|ApplicationNativeFile"
 
 
 def hide_folders(path: Path) -> None:
-    """Overwrite the folders in a binary FBX file's absolute paths; textures keep their names.
+    """Overwrite the folders in the absolute paths of a binary FBX file; textures keep their names.
 
-    OSError, ValueError for another file.
+    Raises:
+        OSError: the file cannot be read or written.
+        ValueError: it is not a binary FBX file.
     """
     data = bytearray(path.read_bytes())
     for start, end, is_source in _absolute_paths(data):
         name = b"" if is_source else re.split(rb"[\\/]", data[start:end])[-1]
-        # As long as before, so that nothing in the file moves: "./" again and again is still the same place.
+        # The length stays, so that nothing in the file moves: "./" repeated is still the same folder.
         filler = end - start - len(name)
         data[start:end] = b" " * filler if is_source else (b"./" * filler)[: filler - 1] + b"/" + name
     path.write_bytes(data)
 
 
 def _absolute_paths(data: bytearray) -> Iterator[tuple[int, int, bool]]:
-    """Where absolute paths begin and end, and whether it is that of the .blend."""
+    """Yield start and end of each absolute path, and whether it is that of the .blend."""
     if not data.startswith(_MAGIC):
         raise ValueError("This is not a binary FBX file.")
     version = struct.unpack_from("<I", data, len(_MAGIC))[0]
@@ -62,7 +61,7 @@ def _absolute_paths(data: bytearray) -> Iterator[tuple[int, int, bool]]:
 
 
 def _texts(data: bytearray, place: int, count: int) -> Iterator[tuple[int, int]]:
-    """Where the texts among a record's properties begin and end."""
+    """Yield start and end of each string among the properties of a record."""
     for _ in range(count):
         kind = bytes(data[place : place + 1])
         place += 1

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A run and its jobs, as the panel shows them.
 
-A run is what one press of the button begins. The backend merges all photos of a job into one avatar or none, so a run
-with groups of photos that show the same person is several jobs: one for each group, one for all other photos.
+*Make Avatars* starts a run. A job either merges all of its photos into one avatar or treats each by itself, so a run
+consists of one job for each group of photos of the same person and of further jobs for all other photos.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .events import Accepted, JobEnded, JobEvent, PhotoDone, PhotoFailed, PhotoM
 from .problem import Problem
 from .result import Result
 
-# The backend's stages of a photo, in their order, and what the panel calls them.
+# The stages of a photo in the backend, in order, and their names on the panel.
 STAGES: Mapping[str, str] = {
     "reading": "Read",
     "finding people": "Find people",
@@ -31,7 +31,7 @@ STAGES: Mapping[str, str] = {
 
 
 class JobState(Enum):
-    """How things stand with a job, or with a run."""
+    """The state of a job or of a run."""
 
     RUNNING = "running"
     DONE = "done"
@@ -45,18 +45,18 @@ class Job:
 
     Attributes:
         id: UUID.
-        photos: files as chosen.
-        options: as the protocol names them.
-        state: how it stands.
-        sent: index among ``photos`` of each photo that the backend has, in its order; None until it has said so.
-        fraction: 0 to 1, of all photos.
-        photo, stage, message: what is being done, to which photo; the message in the artist's words.
-        seconds_left: of the job, None if not known.
-        ended: photos that are over, by index.
-        problems: of photos, by index.
-        problem: of the whole job, or None.
-        results: photos that have come and wait to be imported, by index.
-        imported: photos that were imported, by index.
+        photos: the files as chosen.
+        options: option name -> value, as in the protocol.
+        state: the state of the job.
+        sent: index in ``photos`` of each photo that the backend has, in its order; None until it has accepted the job.
+        fraction: progress of all photos together, 0 to 1.
+        photo, stage, message: the photo being worked on and what is being done, also in words for the user.
+        seconds_left: of the job; None if not known.
+        ended: indices of the photos that are done, failed or merged.
+        problems: problems of photos, by index.
+        problem: problem of the whole job, or None.
+        results: results that wait to be imported, by index of the photo.
+        imported: indices of the photos that were imported.
         people: how many people were imported.
     """
 
@@ -79,15 +79,15 @@ class Job:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more comes of it and nothing waits to be imported."""
+        """Whether the job has ended and nothing waits to be imported."""
         return self.state is not JobState.RUNNING and not self.results
 
     def number(self, photo: int) -> int:
-        """A chosen photo as the backend counts."""
+        """Return the backend's index of a chosen photo."""
         return self.sent.index(photo) if self.sent is not None and photo in self.sent else photo
 
     def apply(self, event: JobEvent) -> None:
-        """Take in what has happened to it."""
+        """Update the job with an event."""
         if isinstance(event, Accepted):
             self.sent = event.sent
         elif isinstance(event, Progress):
@@ -109,9 +109,9 @@ class Job:
 
 
 def portioned(photos: Sequence[Path], options: Mapping[str, Any]) -> list[list[Path]]:
-    """The photos of each job where they are more, or larger, than one job may have.
+    """Divide photos into jobs if they are more, or larger, than one job may have.
 
-    Pictures that become one result must be one job.
+    Photos that make a single result stay in one job.
     """
     if has_one_result(options):
         return [list(photos)]
@@ -122,19 +122,19 @@ def _size(photo: Path) -> int:
     try:
         return photo.stat().st_size
     except OSError:
-        return 0  # one that cannot be read is told later; one that is being written is a picture of Blender's
+        return 0  # an unreadable file is reported later; an image of Blender's may still be being written
 
 
 @dataclass
 class JobGroup:
-    """The jobs of one press of the button; ``begun`` on `time.monotonic`'s clock."""
+    """The jobs of a run; ``begun`` is its start on the clock of `time.monotonic`."""
 
     jobs: list[Job]
     begun: float = field(default_factory=time.monotonic)
 
     @property
     def state(self) -> JobState:
-        """Running while one job is; failed where all have failed."""
+        """The state of the run: running while any job is, failed only if all jobs have failed."""
         states = {job.state for job in self.jobs}
         for state in (JobState.RUNNING, JobState.CANCELLED, JobState.DONE):
             if state in states:
@@ -143,19 +143,19 @@ class JobGroup:
 
     @property
     def fraction(self) -> float:
-        """0 to 1, of all photos."""
+        """Progress of all photos together, 0 to 1."""
         return sum(job.fraction * len(job.photos) for job in self.jobs) / max(
             sum(len(job.photos) for job in self.jobs), 1
         )
 
     @property
     def current(self) -> Job:
-        """The job that is being worked on; the last one when all are over."""
+        """The job that is being worked on; the last one when all have ended."""
         return next((job for job in self.jobs if job.state is JobState.RUNNING), self.jobs[-1])
 
     @property
     def seconds_left(self) -> float | None:
-        """As the backend reckons for one job; of several, as fast as it went so far. None if not known."""
+        """The backend's estimate for a single job; for several, extrapolated from the progress. None if not known."""
         left = self.current.seconds_left
         if left is None or len(self.jobs) == 1:
             return left
@@ -167,13 +167,13 @@ class JobGroup:
         return sum(job.people for job in self.jobs)
 
     def waiting(self) -> Iterator[tuple[Job, int]]:
-        """Photos that have come and wait to be imported."""
+        """Yield the photos whose results wait to be imported."""
         for job in self.jobs:
             for photo in sorted(job.results):
                 yield job, photo
 
     def problems(self) -> Iterator[tuple[Path | None, Problem]]:
-        """What went wrong: with which photo, or with a whole job (None)."""
+        """Yield the problems, each with its photo, or None if it concerns a whole job."""
         for job in self.jobs:
             if job.problem is not None:
                 yield None, job.problem
@@ -181,17 +181,22 @@ class JobGroup:
                 yield job.photos[photo], problem
 
     def job(self, identifier: str) -> Job | None:
-        """The job with this id."""
+        """Return the job with this id, or None."""
         return next((job for job in self.jobs if job.id == identifier), None)
 
 
 def grouped(photos: Sequence[tuple[Path, str]]) -> list[tuple[list[Path], bool]]:
-    """Photos with the mark of the person whom they show ("" for any) -> the photos of each job, and whether they show
-    one person.
+    """Group photos into jobs.
+
+    Args:
+        photos: files with the letter of the person whom they show, "" for none.
+
+    Returns:
+        The photos of each job, and whether they show the same person.
     """
     groups: dict[str, list[Path]] = {}
     for path, person in photos:
         groups.setdefault(person, []).append(path)
     others = groups.pop("", [])
-    # A photo alone may have a letter, too: a sheet that shows the person from several sides.
+    # A single photo may have a letter as well: a sheet that shows the person from several sides.
     return [(others, False)] * bool(others) + [(paths, True) for paths in groups.values()]

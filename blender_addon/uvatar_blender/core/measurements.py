@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A tape measure: lengths and girths of the unclothed rest body, as the sliders change it. Only numpy.
+"""Lengths and girths of the unclothed rest body.
 
-The same lines as the backend's (docs/result-schema.md, ``measurements``), fast enough to be taken while a slider moves.
+They are the backend's measurements (docs/result-schema.md), fast enough to be taken while a slider moves.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from .arrays import Floats, Integers
 NAMES = ("stature", "chest", "waist", "hip", "inseam", "arm", "shoulder_width")
 _HIPS, _SHOULDERS, _ELBOWS, _WRISTS = (1, 2), (16, 17), (18, 19), (20, 21)
 ARM_JOINTS = (16, 17, 18, 19, 20, 21, 22, 23)
-# Heights of the girths, as shares of the way from the hip joints to the shoulder joints; taken at steps of this share.
+# Heights of the girths, as fractions of the distance from the hip joints to the shoulder joints, and their step.
 _CHEST, _WAIST, _HIP, _STEP = (0.60, 0.70), (0.36, 0.46), (-0.15, 0.25), 0.01
-_MIDDLE = 1e-3  # metres: how near to the mirror plane the middle line lies
+_MIDDLE = 1e-3  # metres: vertices nearer to the mirror plane are on the middle line
 _DIRECTIONS = 90
 
 
@@ -36,20 +36,27 @@ class Tape:
 
 
 def make_tape(template: Floats, edges: Integers, arm_weights: Floats) -> Tape:
-    """The tape of a body.
+    """Make the tape of a body.
 
     Args:
-        template: (V, 3) body frame; edges: (E, 2) of the mesh; arm_weights: (V,) how far each vertex hangs on
-            `ARM_JOINTS`.
+        template: (V, 3) vertices, body frame, metres.
+        edges: (E, 2) edges of the mesh.
+        arm_weights: (V,) sum of the skin weights of `ARM_JOINTS`.
     """
     trunk = arm_weights < 0.5
     return Tape(edges[trunk[edges].all(1)].astype(np.int64), np.flatnonzero(np.abs(template[:, 0]) < _MIDDLE))
 
 
 def measure(vertices: Floats, joints: Floats, tape: Tape) -> dict[str, float]:
-    """Measurements in centimetres by `NAMES`:
+    """Measure a body.
 
-    ``vertices`` (V, 3) and ``joints`` (24, 3) of the naked rest body, body frame, metres.
+    Args:
+        vertices: (V, 3) of the unclothed body in the T pose, body frame, metres.
+        joints: (24, 3) of the same body.
+        tape: where to measure it.
+
+    Returns:
+        Centimetres by name, in the order of `NAMES`.
     """
     vertices, joints = np.asarray(vertices, np.float64), np.asarray(joints, np.float64)
     low, high = joints[list(_HIPS), 1].mean(), joints[list(_SHOULDERS), 1].mean()
@@ -76,7 +83,7 @@ def measure(vertices: Floats, joints: Floats, tape: Tape) -> dict[str, float]:
 
 
 def _girth(vertices: Floats, edges: Integers, height: float) -> float:
-    """Perimeter of the convex hull of the cut at y = ``height``: by Cauchy's formula, pi times its mean width."""
+    """Return the perimeter of the convex hull of the cut at y = ``height``: pi times its mean width (Cauchy)."""
     above = vertices[:, 1] > height
     cut = edges[above[edges[:, 0]] != above[edges[:, 1]]]
     if len(cut) < 3:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Motion for SMPL's skeleton, whatever file it came from. Only numpy."""
+"""Motion for SMPL's skeleton, whatever file it comes from."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .rotations import matrices_from, quaternions_from, slerp
 
 LONGEST = 200_000  # frames: half an hour at 120 frames a second
 _SOLES, _TOES = (7, 8, 10, 11), (10, 11)
-# Metres of flesh around joints that a body may rest on: pelvis, knees, head, elbows, wrists, knuckles.
+# Metres from joint to skin at the parts on which a body may rest: pelvis, knees, head, elbows, wrists, knuckles.
 _CLEARANCE = {0: 0.11, 4: 0.06, 5: 0.06, 15: 0.1, 18: 0.05, 19: 0.05, 20: 0.03, 21: 0.03, 22: 0.02, 23: 0.02}
 
-_STILL = 1e-4  # metres: nobody who breathes stays within a tenth of a millimetre
+_STILL = 1e-4  # metres: no living person stays within a tenth of a millimetre
 
 
 class MotionError(ValueError):
-    """A motion file that cannot be used; the message is one sentence for the artist."""
+    """A motion file cannot be used; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Motion:
     """Poses of SMPL's skeleton over time, in the armature's axes (x to the person's left, y backward, z up).
 
     Attributes:
-        rotations: (F, 24, 3, 3) of each joint against its parent and relative to the T pose; the first: armature to
-            world.
-        pelvis: (F, 3) metres that the pelvis is away from its rest place.
+        rotations: (F, 24, 3, 3) of each joint, relative to its parent and to the T pose; the first takes the armature
+            to the world.
+        pelvis: (F, 3) translation of the pelvis from its rest position, metres.
         rate: frames per second.
-        betas: (K,) SMPL's shape coefficients, where the file has them.
+        betas: (K,) SMPL's shape coefficients, if the file has them.
         notes: sentences about what had to be assumed.
     """
 
@@ -49,7 +49,7 @@ class Motion:
 
 
 def resampled(motion: Motion, rate: float) -> Motion:
-    """The motion at another frame rate: rotations by the shortest way, places along straight lines."""
+    """Resample a motion to another frame rate: rotations by slerp, positions linearly."""
     count = max(1, int(np.floor((len(motion) - 1) * rate / motion.rate + 1e-6)) + 1)
     times = np.minimum(np.arange(count) * motion.rate / rate, len(motion) - 1)
     before = np.minimum(times.astype(int), max(len(motion) - 2, 0))
@@ -63,20 +63,25 @@ def resampled(motion: Motion, rate: float) -> Motion:
 
 
 def grounded(motion: Motion, joints: Floats, toes: Floats, parents: Sequence[int]) -> Motion:
-    """The motion raised or lowered as a whole so that its lowest moment touches the ground: with soles, hands, knees or
-    the seat.
+    """Raise or lower a motion as a whole so that its lowest point touches the ground: soles, hands, knees or seat.
 
-    Where the file has no places (the pelvis never moves at all), each frame is put on the ground for itself: else
-    somebody who stands and then lies would lie in the air.
+    If the file has no positions (the pelvis never moves), each frame is put on the ground by itself. Otherwise someone
+    who stands and then lies down would lie in the air.
 
     Args:
-        joints: (24, 3) rest joints in the T, armature's axes; toes: (2, 3) tips of the left and the right foot there.
+        motion: the motion.
+        joints: (24, 3) joints in the T pose, armature's axes, metres.
+        toes: (2, 3) tips of the left and the right foot in the T pose.
+        parents: (24,) parent of each joint, -1 for the root.
     """
     whole = chained(motion.rotations, parents)
     placed = swung_joints(joints, whole, parents) + motion.pelvis[:, None]
     tips = [placed[:, foot] + whole[:, foot] @ (toe - joints[foot]) for foot, toe in zip(_TOES, toes, strict=True)]
     touching = [*_CLEARANCE, *_SOLES]
-    low = [*_CLEARANCE.values(), *joints[list(_SOLES), 2]]  # how high a joint is above what touches the ground with it
+    low = [
+        *_CLEARANCE.values(),
+        *joints[list(_SOLES), 2],
+    ]  # height of each joint above the part that touches the ground
     heights = np.concatenate([placed[:, touching, 2] - low, np.stack(tips, 1)[..., 2] - toes[:, 2]], 1)
     unplaced = np.ptp(motion.pelvis, axis=0).max() < _STILL
     lowest = heights.min(1, keepdims=True) if unplaced else np.full((len(heights), 1), heights.min())
@@ -84,5 +89,5 @@ def grounded(motion: Motion, joints: Floats, toes: Floats, parents: Sequence[int
 
 
 def starting_here(motion: Motion) -> Motion:
-    """The motion moved sideways so that it starts above the origin."""
+    """Move a motion horizontally so that it starts above the origin."""
     return replace(motion, pelvis=motion.pelvis - motion.pelvis[0] * np.array([1, 1, 0]))

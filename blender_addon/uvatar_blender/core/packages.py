@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The packages that the backend was tested with, as the add-on's zip brings them: a list for each system and Python."""
+"""The packages that the backend was tested with: the add-on's zip has a list for each system and Python version."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _TAGS = {"linux-x86_64": "linux", "windows-amd64": "windows", "macos-arm64": "ma
 
 @dataclass(frozen=True)
 class Packages:
-    """What is to be installed.
+    """The packages to install.
 
     Attributes:
-        path: of the list; None if there is none.
-        sizes: bytes to download by the package's normalised name.
+        path: file of the list; None if there is none.
+        sizes: normalised package name -> bytes to download.
     """
 
     path: Path | None = None
@@ -30,18 +30,20 @@ class Packages:
 
     @property
     def total(self) -> int:
-        """Bytes to download; 0 where they are not known."""
+        """Bytes to download; 0 if not known."""
         return sum(self.sizes.values())
 
     def share(self, installed: Collection[str]) -> float:
-        """How much of it is installed, 0 to 1, by size."""
+        """Return the fraction of the packages that is installed, 0 to 1, by size."""
         return sum(size for name, size in self.sizes.items() if name in installed) / max(self.total, 1)
 
 
 def packages_for(folder: Path | None, tag: str) -> Packages | None:
-    """The list for an environment's tag ("linux-x86_64-py312", see `pythons.TAG_PROGRAM`).
+    """Read the list for the tag of an environment; None if there is no list, because it was not tested.
 
-    None if it was not tested.
+    Args:
+        folder: where the lists are.
+        tag: for example "linux-x86_64-py312", see `pythons.TAG_PROGRAM`.
     """
     machine, _, python = tag.strip().rpartition("-")
     if folder is None or machine not in _TAGS:
@@ -54,16 +56,13 @@ def packages_for(folder: Path | None, tag: str) -> Packages | None:
 
 
 def expected_download(folder: Path | None) -> int:
-    """Bytes that a set-up on this system downloads, before it is known which Python it finds.
-
-    0 where that is not known.
-    """
+    """Return how many bytes a set-up on this system downloads with Python 3.12; 0 if not known."""
     tested = packages_for(folder, f"{_SYSTEMS.get(sys.platform, '')}-py312")
     return tested.total if tested else 0
 
 
 def installed_names(environment: Path) -> set[str]:
-    """Normalised names of the packages in a virtual environment."""
+    """Return the normalised names of the packages in a virtual environment."""
     found = [
         *environment.glob("Lib/site-packages/*.dist-info"),
         *environment.glob("lib/python3*/site-packages/*.dist-info"),

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures without Blender, for threads beside the main one: whether bytes are a whole PNG or JPEG, and pixels as a
-PNG.
-"""
+"""PNG and JPEG files without Blender, for threads other than the main one: checking them, and encoding PNG."""
 
 from __future__ import annotations
 
@@ -19,15 +17,19 @@ from numpy.typing import NDArray
 PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _LARGEST = 32_768  # pixels on a side
 _STRIP = 64  # rows that are encoded at a time
-_UP = 2  # the PNG filter that stores what a row's bytes differ by from those above
-_COLOURS = {3: 2, 4: 6}  # what a PNG calls pixels without and with alpha, by their channels
+_UP = 2  # the PNG filter that stores the difference to the row above
+_COLOURS = {3: 2, 4: 6}  # number of channels -> PNG colour type
 
-# A file's bytes, or pixels as Blender has them: (H, W, 3 or 4), 0 to 1, the lowest row first; they become a PNG.
+# The bytes of a file, or pixels as Blender stores them, which become a PNG: (H, W, 3 or 4), 0 to 1, bottom row first.
 Picture = bytes | NDArray[np.float32]
 
 
 def write_pictures(pictures: Mapping[Path, Picture]) -> None:
-    """Write files; under its name each is whole or not there, also when this is cut off. Raises OSError."""
+    """Write files atomically: even if this is interrupted, each is complete or missing.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
     for path, picture in pictures.items():
         part = path.with_name(f"{path.name}.part")
         part.write_bytes(picture if isinstance(picture, bytes) else encode_png(picture))
@@ -35,9 +37,9 @@ def write_pictures(pictures: Mapping[Path, Picture]) -> None:
 
 
 class PictureWriter:
-    """Writes pictures one after the other, in a thread of its own.
+    """Writes pictures one by one in a thread of its own.
 
-    All methods but `wait` are for the main thread and return at once.
+    All methods except `wait` are for the main thread and return at once.
     """
 
     def __init__(self) -> None:
@@ -46,38 +48,40 @@ class PictureWriter:
 
     @property
     def busy(self) -> bool:
-        """Whether `ended` has something to tell, or will have."""
+        """Whether files are being written, or `ended` has not reported them yet."""
         return bool(self._under_way)
 
     def write(self, path: Path, picture: Picture) -> None:
-        """Have a file written."""
+        """Write a file in the background."""
         self._under_way[path] = self._thread.submit(partial(write_pictures, {path: picture}))
 
     def writing(self, path: Path) -> bool:
-        """Whether a file is a moment away."""
+        """Whether a file is being written."""
         return path in self._under_way
 
     def ended(self) -> dict[Path, BaseException | None]:
-        """Files that were written since the last call, or could not be: then why (OSError, or MemoryError)."""
+        """Return the files finished since the last call, each with the error (OSError, MemoryError) or None."""
         over = {path: future for path, future in self._under_way.items() if future.done()}
         for path in over:
             del self._under_way[path]
         return {path: future.exception() for path, future in over.items()}
 
     def wait(self) -> None:
-        """Until all files that are under way are written, or cannot be."""
+        """Wait until all files that are being written are finished or have failed."""
         wait(list(self._under_way.values()))
 
     def close(self) -> None:
-        """End the thread once it has written what is under way."""
+        """End the thread once it has written the remaining files."""
         self._thread.shutdown(wait=False)
 
 
 def encode_png(pixels: NDArray[np.float32]) -> bytes:
-    """Pixels as Blender has them, (H, W, 3 or 4) -> a PNG of 8 bits per channel, with as many channels; quickly rather
-    than small.
+    """Encode pixels as a PNG with 8 bits per channel, fast rather than small.
 
-    Nearly all the time goes by in zlib and numpy, which let other threads run meanwhile.
+    Nearly all the time is spent in zlib and NumPy, which let other threads run meanwhile.
+
+    Args:
+        pixels: (H, W, 3 or 4), 0 to 1, the bottom row first, as Blender stores them.
     """
     height, width, channels = pixels.shape
     compressor, packed = zlib.compressobj(1), []
@@ -99,7 +103,11 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
-    """Width and height. ValueError if the bytes are not a whole picture: wrong kind, torn, or changed on the way."""
+    """Return width and height of a PNG or JPEG.
+
+    Raises:
+        ValueError: the bytes are no PNG or JPEG, or it is truncated or damaged.
+    """
     if data.startswith(PNG):
         width, height = _png_size(data)
     elif data.startswith(_JPEG):
@@ -112,7 +120,7 @@ def picture_size(data: bytes) -> tuple[int, int]:
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
-    """Walks the chunks and checks the sum of each (PNG specification, section 5)."""
+    """Walk through the chunks and check the CRC of each (PNG specification, section 5)."""
     place, kind, size = len(PNG), b"", None
     view = memoryview(data)
     while kind != b"IEND":
@@ -132,7 +140,7 @@ def _png_size(data: bytes) -> tuple[int, int]:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """Walks the segments to the frame header (ITU-T T.81, annex B)."""
+    """Walk through the segments to the frame header (ITU-T T.81, annex B)."""
     if b"\xff\xd9" not in data[-64:]:
         raise ValueError("a truncated JPEG")
     place = 2

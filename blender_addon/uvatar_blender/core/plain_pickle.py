@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads dictionaries of arrays from a Python pickle without running any of its code. Only numpy.
+"""Reading dictionaries of arrays from a Python pickle without running any code in it.
 
-Unpickling normally imports and calls whatever the file names. Here numpy's few names are replaced by containers that
-only keep what the file says of them, all other names are refused, and arrays are made from the bytes in the containers.
-What the pickle would make Python set aside is counted before it is read.
+Unpickling normally imports and calls whatever the file names. Here the few names that NumPy uses are replaced by
+containers that only keep their arguments, all other names are refused, and arrays are made from the bytes in the
+containers. The memory that the pickle would make Python allocate is limited before it is read.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NUMPY = {"_reconstruct": "array", "_frombuffer": "buffer", "scalar": "scalar", "dtype": "dtype", "ndarray": "class"}
-_MOST_STEPS = 5_000_000  # of the pickle's own machine: some hundred thousand arrays
-_FEW_STEPS = (
-    10_000  # by which more may come out of a pickle than it has steps: each has its own unless it is named again
-)
+_MOST_STEPS = 5_000_000  # opcodes: some hundred thousand arrays
+# A pickle may contain this many objects more than it has opcodes. Each object has an opcode of its own, unless it is
+# referenced repeatedly.
+_FEW_STEPS = 10_000
 _MOST_BYTES = 500_000_000  # of all arrays together
-_DEEPEST = 50  # arrays and dictionaries within each other
+_DEEPEST = 50  # nested arrays and dictionaries
 
 
 class PlainPickleRefused(ValueError):
-    """The pickle asks for something that plain arrays do not need."""
+    """The pickle contains something that plain arrays do not need."""
 
 
 class _PlainContainer:
@@ -57,13 +57,15 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def load_plain(raw: bytes) -> Any:
-    """What a pickle holds: dictionaries, lists, text and numbers as they are, arrays of numbers as arrays.
+    """Read a pickle of dictionaries, lists, text, numbers and arrays of numbers.
 
-    Raises PlainPickleRefused if it holds anything else; almost any exception if it is damaged.
+    Raises:
+        PlainPickleRefused: it holds anything else, or would take too much memory.
+        Exception: almost any other exception if it is damaged.
     """
     step = 0
     for step, (opcode, argument, _) in enumerate(pickletools.genops(raw)):
-        # A pickle may name a far place to remember something at, and Python would make room for all places before it.
+        # A pickle may store an object at a high memo index, and Python would allocate all indices below it.
         far = "PUT" in opcode.name and isinstance(argument, int) and argument > _MOST_STEPS
         if step > _MOST_STEPS or far:
             raise PlainPickleRefused("it would take too much memory")
@@ -72,7 +74,7 @@ def load_plain(raw: bytes) -> Any:
 
 @dataclass
 class _Left:
-    """How much more may be made: a few bytes of pickle can name the same list, or the same array, again and again."""
+    """How much more may be made: a few bytes of a pickle can reference the same list or array again and again."""
 
     steps: int
     bytes: int = _MOST_BYTES
@@ -85,7 +87,7 @@ class _Left:
 
 
 def _encode(text: Any, encoding: Any = "") -> bytes:
-    """How pickles of protocol 2 carry bytes."""
+    """Decode bytes as pickles of protocol 2 store them."""
     if not isinstance(text, str) or encoding != "latin1":
         raise PlainPickleRefused("it uses an encoding other than latin1")
     return text.encode("latin1")
@@ -120,7 +122,7 @@ def _array(value: _PlainContainer, deeper: int, left: _Left) -> Any:
 
 
 def _from_bytes(raw: Any, dtype: Any, shape: Any, order: Any, left: _Left) -> NDArray[Any]:
-    """An array of plain numbers or text; the sizes must agree."""
+    """Make an array of plain numbers or text from bytes, whose number must agree with the shape."""
     if not (isinstance(dtype, _PlainContainer) and dtype.kind == "dtype" and dtype.arguments):
         raise PlainPickleRefused("an array in it has no numeric type")
     code = str(dtype.arguments[0])

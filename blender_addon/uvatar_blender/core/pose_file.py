@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads SMPL, SMPL-H and SMPL-X pose files, as written by AMASS, AIST++ and video pose estimators. Only numpy."""
+"""Reading files of SMPL, SMPL-H and SMPL-X poses, as from AMASS, AIST++ and video pose estimators."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ from .skeleton import ARMATURE_FROM_BODY, JOINTS
 from .upright import WORLDS, UpAxis, seen_axis, thinned, told_axis
 
 _BODY_JOINTS = 22  # that SMPL, SMPL-H and SMPL-X have in common: all but the hands
-_WHOLE = (24, 22, 52, 55)  # joints of a whole pose, the root first: SMPL, its body alone, SMPL-H, SMPL-X
+_WHOLE = (24, 22, 52, 55)  # joints of a complete pose, the root first: SMPL, its body alone, SMPL-H, SMPL-X
 _BODIES = tuple(count - 1 for count in _WHOLE)
 _RATES = ("mocap_framerate", "mocap_frame_rate", "fps", "frame_rate", "framerate")
 _BETAS = ("betas", "smpl_betas", "pred_betas", "pred_shape", "shape")
-_LARGEST = 1e9  # beyond any angle, metre or frame rate
-_RATE = 30.0  # where a file says nothing
+_LARGEST = 1e9  # larger than any angle, position or frame rate
+_RATE = 30.0  # frames per second if the file does not say
 
 
 @dataclass(frozen=True)
 class _Family:
-    """Keys that go together: of the whole pose or of root and body, and of the place; what their world is like.
+    """A kind of file: its keys, and the axes of its world.
 
     Attributes:
-        up: the axis that points up; None where writers differ.
-        marks: one of these must be in the file, too.
-        rate: frames per second where the file has none.
+        pose: key of the complete pose, or keys of root and body.
+        places: keys of the position, the first that is found counts.
+        up: the axis that points up; None if it varies.
+        marks: one of these keys must be in the file as well.
+        rate: frames per second if the file does not say.
         on_floor: whether the floor is at 0.
         last_axis_frames: whether arrays are (..., F).
     """
@@ -56,9 +58,8 @@ _FAMILIES = (
     _Family(("smpl_poses",), ("smpl_trans",), UpAxis.Y, ("smpl_scaling",), 60.0),  # AIST++
     _Family(("smpl_poses",), ("smpl_trans", "trans")),  # EDGE and its like
     _Family(("pose_world",), ("trans_world",)),  # WHAM
-    _Family(
-        ("pred_rotmat",), ("pred_trans",), UpAxis.MINUS_Y
-    ),  # TRAM, PARE, VIBE: in the camera's axes, as those that follow
+    # From here to HMR2: estimators that write the camera's axes.
+    _Family(("pred_rotmat",), ("pred_trans",), UpAxis.MINUS_Y),  # TRAM, PARE, VIBE
     _Family(("pred_pose",), ("pred_trans",), UpAxis.MINUS_Y),
     _Family(("pred_thetas",), ("transl", "pred_cam_root"), UpAxis.MINUS_Y),  # HybrIK
     _Family(("smpl_thetas",), ("cam_trans",), UpAxis.MINUS_Y),  # ROMP, BEV
@@ -73,7 +74,7 @@ _FAMILIES = (
     _Family(("root_orient", "pose_body"), ("trans", "transl")),
     _Family(("global_orient", "body_pose"), ("transl", "trans")),  # smplx, GVHMR, SMPLer-X
     _Family(("fullpose",), ("transl", "trans")),  # GRAB
-    _Family(("pose",), ("trans", "transl", "global_t", "root_translation")),  # WHAM without its world, CLIFF, 3DPW
+    _Family(("pose",), ("trans", "transl", "global_t", "root_translation")),  # WHAM's camera poses, CLIFF, 3DPW
 )
 _WANTED = {
     *_RATES, *_BETAS, "results", "sequence_results", "track_ids", "smpl_params_global", "smpl_params_incam",
@@ -85,7 +86,7 @@ _NO_POSES = (
     "smpl_thetas, thetas, "
     "pose_world, pred_rotmat, fullpose or pose"
 )
-# Roughly a grown-up's, metres from the pelvis in SMPL's axes: enough to tell what a body rests on.
+# Approximate joints of an adult, metres from the pelvis in SMPL's axes: enough to tell on what a body rests.
 _PELVIS = np.array([0.0, -0.22, 0.03])
 _TYPICAL = np.array([
     (0, 0, 0), (0.1, -0.1, 0.03), (-0.1, -0.1, 0.03), (0, 0.07, 0.01), (0.1, -0.48, 0.03), (-0.1, -0.48, 0.03),
@@ -100,13 +101,16 @@ _PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18
 
 
 def load_smpl_motion(path: Path, up: UpAxis = UpAxis.AUTOMATIC) -> Motion:
-    """A file of SMPL poses (.npz, .npy, .pkl) as motion; docs/motion.md lists the keys and the notations of rotations.
+    """Read a file of SMPL poses as motion; docs/motion.md lists the keys and the notations of rotations.
 
     Args:
+        path: an .npz, .npy or .pkl file.
         up: the axis of the file's world that points up. Automatic: z in AMASS's files, y in AIST++'s and MDM's, -y in
             those of estimators that write the camera's axes; in others it is found from how people stand and rest.
 
-    Raises MotionError, and OSError if the file cannot be opened.
+    Raises:
+        MotionError: the file cannot be used; the message says why.
+        OSError: the file cannot be opened.
     """
     try:
         content, notes = one_person(load_arrays(path, _WANTED, LONGEST))
@@ -142,8 +146,9 @@ def _fits(family: _Family, content: Mapping[str, Any]) -> bool:
 
 
 def _rotations(family: _Family, content: Mapping[str, Any]) -> NDArray[np.float64]:
-    """(F, 24, 3, 3) against the parents, the first against the world, in SMPL's axes; hands rest where the file has
-    fingers instead.
+    """Read the rotations (F, 24, 3, 3), relative to the parents, the root's to the world, in SMPL's axes.
+
+    Hands stay at rest if the file has fingers instead.
     """
     whole = [_numbers(content[key], key) for key in family.pose]
     if family.last_axis_frames:
@@ -183,7 +188,7 @@ def _numbers(value: Any, key: str) -> NDArray[np.float64]:
 
 
 def _by_joint(array: Floats, counts: tuple[int, ...], key: str) -> tuple[NDArray[np.float64], Notation]:
-    """(F, J, k) and how the k numbers of a joint are meant: each known number of joints has widths of its own."""
+    """Reshape to (F, J, k) and find the notation of the k numbers: each number of joints has its own row widths."""
     widths = {count * one.value: (count, one) for count in counts for one in Notation}
     shapes = [array.shape]
     if array.ndim == 1 or (
@@ -214,8 +219,9 @@ def _without_fingers(numbers: Floats, first: int = 0) -> Floats:
 
 
 def _refuse_positions(numbers: Floats) -> None:
-    """Joints' places have three numbers each, too: but the same distances in every frame, and the same left and
-    right.
+    """Refuse joint positions, which also have three numbers per joint.
+
+    Unlike rotations they have the same distances in every frame and on both sides of the body.
     """
     if numbers.shape[1] not in (22, 24):
         return
@@ -245,7 +251,7 @@ def _places(family: _Family, content: Mapping[str, Any], frames: int) -> NDArray
         if not 1e-3 < scale < 1e4:
             raise ValueError(f"it is damaged: a scale of {scale:g}")
         places = places / scale
-    if not (np.abs(places) < 1e5).all():  # a hundred kilometres; also not a number
+    if not (np.abs(places) < 1e5).all():  # a hundred kilometres; NaN fails as well
         raise ValueError("it is damaged: not all of its positions are plausible distances in metres")
     return places
 
@@ -261,7 +267,7 @@ def _rate(content: Mapping[str, Any], otherwise: float) -> tuple[float, bool]:
 
 
 def _betas(content: Mapping[str, Any]) -> NDArray[np.float64] | None:
-    """(K,) of the first frame; none where they are no numbers a person can have."""
+    """Return the betas (K,) of the first frame; None if they are missing or implausible."""
     key = next((key for key in _BETAS if key in content), None)
     if key is None:
         return None

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Picks one person from files that hold several people or nested dictionaries:
-
-ROMP's and BEV's videos, GVHMR, 4D-Humans. Only numpy.
-"""
+"""Choosing one person from files with several people or nested dictionaries: ROMP, BEV, GVHMR, 4D-Humans, WHAM."""
 
 from __future__ import annotations
 
@@ -13,12 +10,22 @@ from typing import Any
 
 import numpy as np
 
-_PARTS = ("smpl_params_global", "smpl_params_incam", "pred_smpl_params")  # parts that hold the poses, best first
-_ROWS = ("smpl_thetas", "smpl_betas", "cam_trans", "global_orient", "body_pose")  # of ROMP, a row per person
+_PARTS = ("smpl_params_global", "smpl_params_incam", "pred_smpl_params")  # dictionaries with the poses, the best first
+_ROWS = ("smpl_thetas", "smpl_betas", "cam_trans", "global_orient", "body_pose")  # ROMP's, with a row per person
 
 
 def one_person(content: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The arrays of one person over time, a row per frame, and notes on who was left out. Raises ValueError."""
+    """Choose one person.
+
+    Args:
+        content: what the file holds.
+
+    Returns:
+        The arrays of the person, with a row per frame, and notes on who was left out.
+
+    Raises:
+        ValueError: the file contains no people; the message is part of a sentence.
+    """
     flat = {str(key): value for key, value in content.items()}
     tracks = flat.pop("sequence_results", None)
     if isinstance(tracks, dict) and tracks:
@@ -32,7 +39,7 @@ def one_person(content: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, .
     if part is not None:
         rest = {key: value for key, value in flat.items() if key not in _PARTS}
         return {**rest, **part}, ()
-    if flat and all(isinstance(value, dict) for value in flat.values()):  # WHAM's: a dictionary per person
+    if flat and all(isinstance(value, dict) for value in flat.values()):  # WHAM: a dictionary per person
         person = max(flat.values(), key=_length)
         return dict(person), _others(len(flat))
     return flat, ()
@@ -51,7 +58,7 @@ def _longest_track(tracks: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str
 
 
 def _through_frames(frames: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Whoever is seen in most frames; where frames have no numbers of people, the first of each."""
+    """Collect the person seen in most frames; if the people are not numbered, the first person of each frame."""
     names = sorted(
         frames, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
     )
@@ -75,13 +82,21 @@ def _through_frames(frames: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[st
 
 
 def _of_photo(results: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The first person of a photo, as a clip of one frame."""
+    """Return the first person of a photo, as a clip of one frame."""
     content = {key: np.asarray(results[key])[:1] for key in _ROWS if key in results and np.ndim(results[key])}
     return content, _others(max((len(np.asarray(results[key])) for key in content), default=1))
 
 
 def _held(content: dict[str, Any], numbers: Any) -> dict[str, Any]:
-    """Rows of these frames -> rows of every frame from the first to the last: who is not seen stays as they were."""
+    """Fill gaps: a person who is not seen in a frame stays as in the last one that has them.
+
+    Args:
+        content: arrays with a row for each of these frames.
+        numbers: the frames, ascending.
+
+    Returns:
+        Arrays with a row for every frame from the first to the last.
+    """
     span = int(numbers[-1] - numbers[0]) + 1
     if not len(numbers) <= span <= 10 * len(numbers) or (np.diff(numbers) <= 0).any():
         return content

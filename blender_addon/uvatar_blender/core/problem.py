@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Problems as the panel shows them: what went wrong in one sentence, and the button that helps."""
+"""Problems as the panel shows them: what went wrong, what to do about it, and the button that does it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,27 @@ class Remedy(Enum):
     """The button shown beside a problem."""
 
     NONE = "none"
-    SETUP = "setup"  # set the backend up on this computer
-    UPDATE = "update"  # make the backend the add-on's version
+    SETUP = "setup"  # set up the backend on this computer
+    UPDATE = "update"  # update the backend to the add-on's version
     START = "start"  # start the backend
     CONNECT = "connect"  # look for the backend again
-    PREFERENCES = "preferences"  # say where the backend is, or where it may be set up
+    PREFERENCES = "preferences"  # choose where the backend is or will be set up
     LOG = "log"  # read what the backend wrote
-    RUN = "run"  # reconstruct again
-    PHOTOS = "photos"  # take the photos that cannot be read off the list
+    RUN = "run"  # make the avatars again
+    PHOTOS = "photos"  # remove the photos that cannot be read from the list
     TEXTURE = "texture"  # send the painted texture again
     ONLINE = "online"  # allow Blender to use the internet
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem: ``message`` states it in one sentence; ``fix`` is a sentence that says what to do, or empty."""
+    """A problem.
+
+    Attributes:
+        message: what is wrong, in one sentence.
+        fix: what to do, in one sentence; may be empty.
+        remedy: the button that does it.
+    """
 
     message: str
     fix: str = ""
@@ -68,25 +74,25 @@ _REMEDIES = {
 
 
 def outdated(version: str) -> Problem:
-    """A backend set up by an older add-on, which this add-on cannot start."""
+    """Describe a backend that was set up by an older add-on and that this add-on cannot start."""
     message = f"The Uvatar backend on this computer has version {version}, which is too old for this add-on."
     return Problem(message, "Update it; this takes a few minutes.", Remedy.UPDATE)
 
 
 def from_wire(error: UvatarError) -> Problem:
-    """The problem described by an error reply or an unreadable message."""
+    """Describe an error reply of the backend."""
     return Problem(error.message, error.fix, _REMEDIES.get(error.code, Remedy.NONE))
 
 
 def from_os(error: OSError, path: Path) -> Problem:
-    """A photo that cannot be read."""
+    """Describe a photo that cannot be read."""
     return Problem(
         f"{path.name} cannot be read: {in_words(error)}.", "Remove it from the list or choose it again.", Remedy.PHOTOS
     )
 
 
 def unwritten(error: BaseException, path: Path) -> Problem:
-    """A picture that cannot be written for the backend."""
+    """Describe a picture that cannot be written for the backend."""
     reason = in_words(error) if isinstance(error, OSError) else "there is not enough memory"
     return Problem(
         f"{path.name} could not be written: {reason}.", "Free some space, then add the picture again.", Remedy.PHOTOS
@@ -94,7 +100,7 @@ def unwritten(error: BaseException, path: Path) -> Problem:
 
 
 def in_words(error: OSError) -> str:
-    """The system's reason, in words that an artist understands."""
+    """Return the system's reason in plain words, as part of a sentence."""
     known = {
         errno.ENOENT: "the file does not exist",
         errno.EACCES: "permission denied",

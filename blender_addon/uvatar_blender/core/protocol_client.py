@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The client's side of the protocol in docs/protocol.md: requests, replies and events."""
+"""The client's side of the protocol (docs/protocol.md): requests, replies and events."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from .result import ResultError, parse_any
 from .zmtp import Dealer
 
 CLIENT = "uvatar blender add-on"  # by which the backend's log knows it
-TICK = 0.05  # seconds between looks at what the main thread wants
-QUIET = 3.0  # seconds without a word from the backend before it is asked for a sign of life and for the jobs' status
-SILENT = 20.0  # seconds after which a backend that gives none is taken for dead
-REPLY = 60.0  # seconds that a reply may take: a busy disk may be slow to store a job
+TICK = 0.05  # seconds between checks for commands of the main thread
+QUIET = 3.0  # seconds of silence after which the backend is pinged and asked for the status of the jobs
+SILENT = 20.0  # seconds of silence after which the connection counts as lost
+REPLY = 60.0  # seconds that a reply may take, because storing a job on a busy disk may be slow
 
 
 class Stopped(Exception):
@@ -43,18 +43,18 @@ class Stopped(Exception):
 
 @dataclass
 class PendingJob:
-    """A job as the connection's thread keeps it, across reconnections.
+    """A job as the connection's thread keeps it across reconnections.
 
     Attributes:
         id: UUID.
-        photos: files as chosen.
-        options: as the protocol names them.
-        write: writes those photos that are no files yet; None when it has. May raise OSError.
-        known: whether the backend may know the job: ask for its status before sending it.
-        accepted: whether it has said that it has the job.
-        sent: index among the chosen files of each photo that was sent: those that cannot be read are not.
+        photos: the files as chosen.
+        options: option name -> value, as in the protocol.
+        write: writes the photos that are not files yet, and may raise OSError; None once it has run.
+        known: whether the backend may know the job, so that its status is asked for before it is sent.
+        accepted: whether the backend has confirmed the job.
+        sent: index among the chosen files of each photo that was sent; files that cannot be read are not sent.
         payload: names and bytes of the photos, until the backend has them on disk.
-        told: photos (as the backend counts) whose end was told.
+        told: the backend's indices of the photos whose end was reported.
     """
 
     id: str
@@ -68,12 +68,15 @@ class PendingJob:
     told: set[int] = field(default_factory=set)
 
     def chosen(self, photo: int) -> int:
-        """Index among the chosen files of a photo as the backend counts."""
+        """Return the index among the chosen files of a photo with the backend's index."""
         return self.sent[photo] if photo < len(self.sent) else photo
 
 
 class ProtocolClient:
-    """An established connection: requests, their replies, and events. Belongs to the connection's thread."""
+    """An established connection: requests, their replies, and events. It belongs to the connection's thread.
+
+    Every method may raise OSError if the connection ends, and Stopped.
+    """
 
     def __init__(
         self,
@@ -82,12 +85,15 @@ class ProtocolClient:
         pending_jobs: dict[str, PendingJob],
         tell: Callable[[Event], None],
         stopped: Callable[[], bool],
-    ):
-        """
+    ) -> None:
+        """Take over a socket.
+
         Args:
-            pending_jobs: the jobs that are under way, by id; jobs that end are taken out.
-            tell: takes events for the main thread.
-            stopped: whether to end; then whatever is going on raises Stopped.
+            dealer: the connected socket.
+            token: the token that the backend expects.
+            pending_jobs: the jobs in progress, by id; jobs that end are removed.
+            tell: called with events for the main thread.
+            stopped: whether to end; the methods then raise Stopped.
         """
         self._dealer = dealer
         self._token = token
@@ -95,13 +101,15 @@ class ProtocolClient:
         self._tell = tell
         self._stopped = stopped
         self._requests = 0
-        self._waiting: deque[dict[str, Any]] = deque()  # the backend's events, until no request is under way
+        self._waiting: deque[dict[str, Any]] = deque()  # the backend's events, until no request is in progress
         self._next_question = 0.0
 
-    # Every method may raise OSError where the connection ends, and Stopped.
-
     def begin(self) -> None:
-        """Say hello and resume the jobs. Raises UvatarError if the backend refuses the connection."""
+        """Greet the backend and resume the jobs.
+
+        Raises:
+            UvatarError: the backend refuses the connection.
+        """
         hello = self._request("hello", client=CLIENT)
         model, options, bodies = hello.get("model"), hello.get("options"), hello.get("bodies")
         self._tell(
@@ -126,9 +134,7 @@ class ProtocolClient:
             self._tell(Computes(model["device"], told))
 
     def listen(self) -> None:
-        """Deal with what comes within a tick; after some silence ask whether the backend is there and how the
-        jobs are.
-        """
+        """Process what arrives within a tick; after some silence, ping the backend and ask for the jobs' status."""
         self._receive()
         while self._waiting:
             self._deal_with(self._waiting.popleft())
@@ -160,22 +166,19 @@ class ProtocolClient:
         try:
             self._request("cancel", job=pending.id)
         except UvatarError as error:
-            if error.code != Code.UNKNOWN_JOB:  # cancelled before it arrived is cancelled too
+            if error.code != Code.UNKNOWN_JOB:  # a job cancelled before it arrived is cancelled as well
                 self._end(pending, JobEnded(pending.id, problem=from_wire(error)))
                 return
         self._end(pending, JobEnded(pending.id, cancelled=True))
 
     def fetch(self, job: str, photo: int) -> None:
-        """Request a result again; `Fetched` follows. ``photo`` as the backend counts."""
+        """Request a result again; `Fetched` follows. ``photo`` is the backend's index."""
         try:
             self._tell(Fetched(job, photo, parse_any(self._request("result", job=job, photo=photo)["result"])))
         except UvatarError as error:
             self._tell(Fetched(job, photo, None, from_wire(error)))
         except ResultError as error:
             self._tell(Fetched(job, photo, None, Problem(str(error), "Make the avatar again.", Remedy.RUN)))
-
-    # -- jobs
-    # -------------------------------------------------------------------------------------------------------------
 
     def _send(self, pending: PendingJob) -> None:
         if pending.write is not None:
@@ -187,10 +190,10 @@ class ProtocolClient:
                 )
                 self._end(pending, JobEnded(pending.id, problem=problem))
                 return
-            pending.write = None  # with all that it holds
+            pending.write = None  # releases the pixels that it holds
         if pending.payload is None:
             pending.payload, unreadable = _read_photos(pending)
-            if unreadable and pending.options.get(COMPLETE_TEXTURE):  # all of its pictures or none
+            if unreadable and pending.options.get(COMPLETE_TEXTURE):  # such a job needs all of its pictures
                 self._end(pending, JobEnded(pending.id, problem=NOT_SENT))
                 return
             for photo, problem in unreadable.items():
@@ -245,9 +248,6 @@ class ProtocolClient:
             # The models are loaded now, and a GPU may have failed on the way.
             self._tell_device(self._request("hello", client=CLIENT).get("model"))
 
-    # -- messages
-    # ---------------------------------------------------------------------------------------------------------
-
     def _deal_with(self, event: Mapping[str, Any]) -> None:
         pending = self._pending_jobs.get(str(event.get("job")))
         if pending is None:
@@ -270,7 +270,7 @@ class ProtocolClient:
             self._take_status(pending, event)
 
     def _request(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """Ask, and wait for the reply; events that come first wait. UvatarError for an error reply."""
+        """Send a request and wait for the reply, while events are queued. Raises UvatarError for an error reply."""
         self._requests += 1
         self._dealer.send(framing.pack({"kind": kind, "token": self._token, "request": self._requests, **fields}))
         deadline = time.monotonic() + REPLY
@@ -285,7 +285,7 @@ class ProtocolClient:
         raise TimeoutError("The backend did not reply.")
 
     def _receive(self) -> dict[str, Any] | None:
-        """A reply that comes within a tick, or None; an event is put with those that wait."""
+        """Return a reply that arrives within a tick, or None; events are queued."""
         if self._stopped():
             raise Stopped
         frames = self._dealer.receive(TICK)
@@ -301,8 +301,10 @@ class ProtocolClient:
 
 
 def _read_photos(pending: PendingJob) -> tuple[list[SentPhoto], dict[int, Problem]]:
-    """Names and bytes of the photos, and what is wrong with those that cannot be read, by index; notes in the
-    pending job which are sent.
+    """Read the photos of a job and note in it which are sent.
+
+    Returns:
+        Names and bytes of the photos, and the problems of those that cannot be read, by index.
     """
     payload: list[SentPhoto] = []
     unreadable: dict[int, Problem] = {}

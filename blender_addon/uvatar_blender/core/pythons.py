@@ -14,16 +14,16 @@ from pathlib import Path
 
 from .backend_process import clean_environment, without_console
 
-VERSIONS = ((3, 12), (3, 11))  # that the backend runs on, the best first
+VERSIONS = ((3, 12), (3, 11))  # of Python on which the backend runs, the preferred one first
 ADVICE = "Install Python 3.12 (64 bit) from python.org, or uv, and try again."
 
-# Whether it has the version, 64 bits and what making an environment needs; some systems ship Python without the latter.
+# Checks for the version, for 64 bits, and for the modules that an environment needs, which some systems leave out.
 _PROBE = (
     f"import sys, struct, venv, ensurepip, ssl; sys.exit(0 if sys.version_info[:2] in {VERSIONS!r} and "
     "struct.calcsize('P') == 8 else 1)"
 )
 
-# A program that prints what a Python runs on, as "linux-x86_64-py312".
+# Prints system, machine and version of a Python, such as "linux-x86_64-py312".
 TAG_PROGRAM = (
     "import sys, platform; system = {'win32': 'windows', 'darwin': 'macos'}.get(sys.platform, sys.platform); "
     "print(f'{system}-{platform.machine().lower()}-py{sys.version_info[0]}{sys.version_info[1]}')"
@@ -31,10 +31,10 @@ TAG_PROGRAM = (
 
 
 def find_python(candidates: Iterable[str] | None = None) -> str | None:
-    """A Python executable that the backend can live on, or None.
+    """Find a Python executable on which the backend can run; None if there is none.
 
-    Looks on the search path, where installers put Python on each system, and last at Blender's own Python: an
-    environment made from that one installs nothing into it, but has to be made anew when that Blender is removed.
+    The candidates are on the search path, in the folders where installers put Python, and last Blender's own Python. An
+    environment made from that one installs nothing into it, but must be made again when that Blender is removed.
     """
     for candidate in _candidates() if candidates is None else candidates:
         with suppress(OSError, subprocess.TimeoutExpired):
@@ -50,7 +50,7 @@ def find_python(candidates: Iterable[str] | None = None) -> str | None:
 
 
 def find_uv() -> str | None:
-    """The ``uv`` program, which brings a Python of its own where there is none; or None."""
+    """Find the ``uv`` program, which can download a Python; None if it is not installed."""
     name = "uv.exe" if sys.platform == "win32" else "uv"
     homes = [
         Path.home() / ".local" / "bin",
@@ -62,10 +62,10 @@ def find_uv() -> str | None:
 
 
 def bundled_pip() -> list[str]:
-    """The command of the pip that comes in every Python, this one's too; it runs from its wheel, so nothing is
-    installed for it.
+    """Return the command of the pip bundled with this Python. It runs from its wheel, so it need not be installed.
 
-    Raises OSError if this Python has none.
+    Raises:
+        OSError: this Python has no bundled pip.
     """
     found = importlib.util.find_spec("ensurepip")  # some systems leave it out
     wheels = sorted((Path(found.origin).parent / "_bundled").glob("pip-*.whl")) if found and found.origin else []
@@ -75,8 +75,9 @@ def bundled_pip() -> list[str]:
 
 
 def fetched_python_folder(environment: Path) -> Path:
-    """Where a Python that was fetched for an environment lies: beside it, because the environment is moved when it is
-    ready.
+    """Return the folder of a Python that was downloaded for an environment.
+
+    It is beside the environment, because that is moved when it is complete.
     """
     return environment.with_name(environment.name + ".python")
 

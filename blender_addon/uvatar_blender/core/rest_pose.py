@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pose that a body's mesh is modelled in: SMPL's T, or an A for game engines. Only numpy."""
+"""The rest pose, in which the mesh of a body is modelled: SMPL's T pose, or an A pose for game engines."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .skeleton import JOINTS, rotation_matrices
 if TYPE_CHECKING:
     from .result import AvatarData
 
-A_POSE_DROP = np.radians(45.0)  # how far the arms hang below the T's: between Mixamo's and Unreal's A
-_SHOULDERS = {16: -1.0, 17: 1.0}  # left, right: turning about the body's z axis lowers them
+A_POSE_DROP = np.radians(45.0)  # of the arms, below the T pose: between Mixamo's and Unreal's A pose
+_SHOULDERS = {16: -1.0, 17: 1.0}  # left, right: sign of the rotation about the body's z axis that lowers the arm
 
 
 class RestPose(Enum):
@@ -29,7 +29,7 @@ class RestPose(Enum):
 
 
 def local_rotations(rest: RestPose) -> NDArray[np.float64]:
-    """(24, 3, 3) what takes the T to this pose: each joint's rotation against its parent, in the body's axes."""
+    """Return the rotations (24, 3, 3) from the T pose to this pose, relative to the parents, in the body's axes."""
     turns = np.zeros((JOINTS, 3))
     if rest is RestPose.A:
         for joint, sign in _SHOULDERS.items():
@@ -38,7 +38,10 @@ def local_rotations(rest: RestPose) -> NDArray[np.float64]:
 
 
 def chained(local: Floats, parents: Sequence[int]) -> NDArray[np.float64]:
-    """(..., 24, 3, 3) rotations against the parents -> against the world. Parents come before their children."""
+    """Convert rotations (..., 24, 3, 3) relative to the parents to rotations relative to the world.
+
+    Parents must come before their children.
+    """
     whole = np.array(local, np.float64)
     for joint, parent in enumerate(parents):
         if parent >= 0:
@@ -47,7 +50,7 @@ def chained(local: Floats, parents: Sequence[int]) -> NDArray[np.float64]:
 
 
 def unchained(whole: Floats, parents: Sequence[int]) -> NDArray[np.float64]:
-    """Inverse of `chained`."""
+    """Convert rotations (..., 24, 3, 3) relative to the world to rotations relative to the parents."""
     local = np.array(whole, np.float64)
     for joint, parent in enumerate(parents):
         if parent >= 0:
@@ -56,11 +59,15 @@ def unchained(whole: Floats, parents: Sequence[int]) -> NDArray[np.float64]:
 
 
 def swung_joints(joints: Floats, whole: Floats, parents: Sequence[int]) -> NDArray[np.float64]:
-    """Where rest joints get when the body is turned about them; the root stays.
+    """Pose the joints of a body; the root stays where it is.
 
     Args:
-        joints: (..., 24, 3).
-        whole: (..., 24, 3, 3) rotations against the world.
+        joints: (..., 24, 3) at rest.
+        whole: (..., 24, 3, 3) rotations relative to the world.
+        parents: (24,) parent of each joint, -1 for the root.
+
+    Returns:
+        (..., 24, 3) posed joints.
     """
     placed = np.array(np.broadcast_to(joints, (*whole.shape[:-3], JOINTS, 3)), np.float64)
     for joint, parent in enumerate(parents):
@@ -73,11 +80,14 @@ def swung_joints(joints: Floats, whole: Floats, parents: Sequence[int]) -> NDArr
 
 
 def in_rest_pose(avatar: AvatarData, rest: RestPose) -> AvatarData:
-    """The same person modelled in another rest pose; from the T only.
+    """Convert a person from the T pose to another rest pose.
 
-    The skinned, corrected body of the pose becomes the rest body. It stays linear in the betas, since the rotations are
-    fixed and joints are linear in them (Loper et al. 2015, equations 2 to 4). ``pose`` and ``posedirs`` stay relative
-    to the T.
+    The skinned body in that pose, with pose correctives, becomes the rest body. It is still linear in the betas,
+    because the rotations are fixed and the joints are linear in the betas (Loper et al. 2015, equations 2 to 4).
+    ``pose`` and ``posedirs`` stay relative to the T pose.
+
+    Raises:
+        ValueError: the person is neither in the T pose nor in the pose asked for.
     """
     if rest is avatar.rest:
         return avatar
@@ -91,7 +101,7 @@ def in_rest_pose(avatar: AvatarData, rest: RestPose) -> AvatarData:
     if posedirs is not None:
         template = template + posedirs @ (local[1:] - np.eye(3)).ravel().astype(np.float32)
         posedirs = turn @ posedirs
-    # The mean body and what each beta adds to it, side by side: they turn alike.
+    # The mean body and what each beta adds to it, side by side, because they are rotated alike.
     vertices = np.concatenate([template[:, :, None], avatar.shapedirs], 2)
     joints = np.concatenate([avatar.joint_template[:, :, None], avatar.joint_shapedirs], 2)
     placed = np.stack([swung_joints(joints[:, :, k], whole, avatar.parents) for k in range(joints.shape[2])], 2)
@@ -117,7 +127,19 @@ def back_to_t(
     skin_joints: Integers,
     skin_weights: Floats,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Vertices (V, 3) and joints (24, 3) modelled in a rest pose -> in the T: the exact inverse of skinning."""
+    """Convert a body from a rest pose to the T pose, by the exact inverse of skinning.
+
+    Args:
+        vertices: (V, 3) in the rest pose, body frame, metres.
+        joints: (24, 3) in the rest pose.
+        rest: the rest pose.
+        parents: (24,) parent of each joint, -1 for the root.
+        skin_joints: (V, 4) joints of each vertex.
+        skin_weights: (V, 4) their weights.
+
+    Returns:
+        (V, 3) vertices and (24, 3) joints in the T pose.
+    """
     whole = chained(local_rotations(rest), parents)
     straight = swung_joints(joints, np.swapaxes(whole, -1, -2), parents)
     mixing = _dense(skin_joints, skin_weights).astype(np.float64)
@@ -127,7 +149,7 @@ def back_to_t(
 
 
 def _dense(skin_joints: Integers, skin_weights: Floats) -> NDArray[np.float32]:
-    """(V, 24) skin weights of all joints, from the few (V, 4) that are not zero."""
+    """Return the skin weights of all joints, (V, 24), from those that are not zero, (V, 4)."""
     dense = np.zeros((len(skin_joints), JOINTS), np.float32)
     np.add.at(dense, (np.arange(len(skin_joints))[:, None], skin_joints), skin_weights)
     return dense

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backend's result, checked and typed. Only numpy: the scene layer builds from these and nothing else.
+"""The backend's result, checked and typed; the scene layer builds from nothing else.
 
-A result comes from another process, so nothing in it is believed before its shapes, index ranges and numbers are
-checked: Blender crashes, rather than raises, on a face that names a vertex which is not there.
+A result comes from another process, so its shapes, index ranges and numbers are checked first: Blender would crash, not
+raise an error, on a face that refers to a missing vertex.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from .pictures import picture_size
 from .rest_pose import RestPose
 from .skeleton import ARMATURE_FROM_BODY, JOINTS
 
-SCHEMAS = (1, 2)  # those that are read: results of older backends are kept and imported later
+SCHEMAS = (1, 2)  # that can be read; results of older backends may be imported later
 
 
 class ResultError(ValueError):
-    """The result cannot be imported; the message is one sentence for the artist."""
+    """A result cannot be imported; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True)
 class Regressor:
-    """Rest joints as sums of rest vertices: ``joints``, ``vertices`` and ``weights`` (N,) of the terms."""
+    """Rest joints as weighted sums of rest vertices: joint, vertex and weight of each of the N terms."""
 
     joints: NDArray[np.uint8]
     vertices: NDArray[np.int32]
@@ -46,24 +46,27 @@ class AvatarData:
 
     Attributes:
         id: name within the photo ("p0").
-        body_model: name of the body whose betas these are.
-        betas: (K,) shape coefficients; ``beta_names``: what they change.
+        body_model: name of the body model to which the betas belong.
+        betas: (K,) shape coefficients.
+        beta_names: (K,) what they change.
         pose: (24, 3) axis-angle, radians; 0 is the global orientation in the camera frame.
         transl: (3,) metres, camera frame (SMPL's convention: the rotation is about the rest pelvis joint).
         template, shapedirs: (V, 3), (V, 3, K) mean body and shape blend shapes.
         joint_template, joint_shapedirs: (24, 3), (24, 3, K).
         offsets: (V, 3) clothing and hair.
         faces: (F, 4) quads, or (F, 3) triangles where the body has no quads.
-        uv: (T, 2), v up; ``face_uv``: like ``faces``, into ``uv``; None for a body without texture coordinates.
-        skin_joints, skin_weights: (V, 4), rows of weights sum to 1.
-        joint_names: 24; ``parents``: 24, -1 for the root, parents before children.
-        texture_png: sRGB; ``source_png``: per texel 0 empty 1 seen 2 mirrored 3 completed 4 predicted, may be empty.
-        regressor: joints of a sculpted body: (N,) joint, (N,) vertex, (N,) weight; empty in results of older backends.
-        posedirs: (V, 3, 207) pose blend shapes over the entries of (R - I) of joints 1 to 23, or None.
-        facts: what else the backend says of this person (confidence, notes, measurements, metrics, licence): plain
-            data.
+        uv: (T, 2) texture coordinates, v up.
+        face_uv: indices into ``uv``, of the shape of ``faces``; None for a body without texture coordinates.
+        skin_joints, skin_weights: (V, 4); rows of weights sum to 1.
+        joint_names: (24,) names of the joints.
+        parents: (24,) -1 for the root; parents come before children.
+        texture_png: the texture, sRGB; empty for a body without texture coordinates.
+        source_png: per texel 0 empty 1 seen 2 mirrored 3 completed 4 predicted; may be empty.
+        regressor: the joints of a sculpted body; empty in results of older backends.
+        posedirs: (V, 3, 207) pose blend shapes for the entries of (R - I) of joints 1 to 23, or None.
+        facts: what else the backend says about this person: confidence, notes, measurements, metrics, licence.
         overlay_jpeg: the body over the photo, for the panel; may be empty.
-        rest: the pose that the body's arrays are in; ``pose`` is relative to the T whatever it is.
+        rest: the rest pose of the body's arrays; ``pose`` is relative to the T pose whatever it is.
     """
 
     id: str
@@ -93,15 +96,15 @@ class AvatarData:
     overlay_jpeg: bytes = b""
 
     def rest_vertices(self) -> NDArray[np.float32]:
-        """(V, 3) the shaped, clothed body at rest."""
+        """Return the vertices (V, 3) of the shaped, clothed body at rest."""
         return self.template + self.shapedirs @ self.betas + self.offsets
 
     def joints(self) -> NDArray[np.float32]:
-        """(24, 3) joints of the shaped body at rest."""
+        """Return the joints (24, 3) of the shaped body at rest."""
         return self.joint_template + self.joint_shapedirs @ self.betas
 
     def sole_height(self) -> float:
-        """How far the rest body's lowest point lies above the body frame's origin, metres (negative for SMPL)."""
+        """Return the height of the lowest point of the rest body in the body frame, metres (negative for SMPL)."""
         return float((self.rest_vertices() @ ARMATURE_FROM_BODY.T.astype(np.float32))[:, 2].min())
 
 
@@ -120,8 +123,13 @@ class AvatarsResult:
     """Everything the backend found in one photo.
 
     Attributes:
-        jpeg: the upright photo, perhaps smaller than ``camera`` says.
-        notes: sentences about the photo, not about one of its people.
+        name: file name of the photo.
+        digest: sha256 of the file.
+        jpeg: the upright photo, which may be smaller than ``camera`` says.
+        camera: the camera, in pixels of the full-size photo.
+        people: the most prominent first.
+        version: of the backend.
+        notes: sentences about the photo as a whole.
     """
 
     name: str
@@ -134,15 +142,19 @@ class AvatarsResult:
 
     @property
     def title(self) -> str:
-        """What the photo's avatars are called: its name without folder and suffix, short enough for Blender's names."""
+        """The name for avatars: that of the photo without folder and suffix, short enough for Blender."""
         return short_name(PurePath(file_name(self.name)).stem)
 
 
 @dataclass(frozen=True)
 class TextureResult:
-    """A painted texture, completed (docs/result-schema.md, ``texture``).
+    """A completed texture (docs/result-schema.md, ``texture``).
 
-    ``name``: what the painted picture was sent as.
+    Attributes:
+        name: name under which the painted picture was sent.
+        body_model: the body model whose UV layout it has.
+        texture_png: the texture, sRGB.
+        source_png: its labels.
     """
 
     name: str
@@ -153,23 +165,20 @@ class TextureResult:
 
 Result = AvatarsResult | TextureResult
 
-# Blender cuts names at 63 bytes (before 5.0). The longest that we make of a title: "<title> <id> texture.png as it
-# came".
+# Blender before 5.0 cuts names at 63 bytes. The longest one made of a title: "<title> <id> texture.png as it came".
 _TITLE_BYTES, _ID_BYTES = 30, 8
 
 
 def file_name(name: str) -> str:
-    """A photo's name without its folder, of whatever system it came from, and without what Blender's names
-    cannot hold.
-    """
+    """Return the name of a photo without folder, whichever system it is from, and without control characters."""
     plain = re.split(r"[\\/]", name)[-1].encode("utf-8", "replace").decode()  # "replace": names that are not UTF-8
     return "".join(" " if unicodedata.category(letter) == "Cc" else letter for letter in plain).strip()
 
 
 def short_name(name: str, most: int = _TITLE_BYTES) -> str:
-    """A name of at most so many bytes: the middle of a longer one goes, since photos differ at the end.
+    """Shorten a name to at most ``most`` bytes by cutting its middle, because photos differ at the end.
 
-    "Photo" for none.
+    An empty name becomes "Photo".
     """
     data = name.encode()
     if len(data) <= most:
@@ -179,14 +188,15 @@ def short_name(name: str, most: int = _TITLE_BYTES) -> str:
 
 
 def short_id(person: str) -> str:
-    """A person's id as part of a name."""
+    """Return the id of a person, short enough to be part of a name."""
     return short_name(file_name(person), _ID_BYTES)
 
 
 def parse_any(result: Mapping[str, Any]) -> Result:
-    """The result of one photo, or of one painted texture, as it crosses the wire -> checked data.
+    """Check the result of a photo or of a painted texture, as it comes from the backend.
 
-    Raises ResultError.
+    Raises:
+        ResultError: it is damaged, or has an unknown format.
     """
     return _parse_texture(result) if "texture" in result else parse_result(result)
 
@@ -201,7 +211,11 @@ def _parse_texture(result: Mapping[str, Any]) -> TextureResult:
 
 
 def parse_result(result: Mapping[str, Any]) -> AvatarsResult:
-    """The result of one photo as it crosses the wire -> checked data. Raises ResultError."""
+    """Check the result of a photo, as it comes from the backend.
+
+    Raises:
+        ResultError: it is damaged, or has an unknown format.
+    """
     try:
         if result.get("schema") not in SCHEMAS:
             raise ResultError(
@@ -233,9 +247,11 @@ def parse_result(result: Mapping[str, Any]) -> AvatarsResult:
 
 
 def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
-    """One person of a result, with the arrays of the body -> checked data.
+    """Check one person of a result, together with the arrays of the body.
 
-    Raises ResultError, or KeyError for a missing entry.
+    Raises:
+        ResultError: an entry is damaged.
+        KeyError: an entry is missing.
     """
     quads = person.get("quads")
     faces_key, uv_key, corners = ("quads", "quad_uv", 4) if quads is not None else ("triangles", "triangle_uv", 3)
@@ -292,7 +308,7 @@ def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
 
 
 def _picture(owner: Mapping[str, Any], key: str) -> bytes:
-    """A picture's bytes; none at all stay none, for a body that is not textured."""
+    """Return the bytes of a picture, which are empty for a body that is not textured."""
     data = bytes(owner[key])
     try:
         if data:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A foreign skeleton's motion on SMPL's: by where limbs point, not by how bones are rolled. Only numpy."""
+"""Retargeting the motion of another skeleton to SMPL's, by the directions of limbs and not by the roll of bones."""
 
 from __future__ import annotations
 
@@ -18,28 +18,31 @@ from .skeleton import JOINTS
 from .standing import Standing, standing, unit
 from .upright import UpAxis
 
-# Joints whose bone points the way that the capture's does, and the joint at which that bone ends.
+# Joints whose bone must point in the direction of the capture's bone -> the joint at which that bone ends.
 _LIMBS = {1: 4, 2: 5, 4: 7, 5: 8, 16: 18, 17: 19, 18: 20, 19: 21}
 _HANDS = {20: 22, 21: 23}  # wrists and knuckles
 _FEET = {7: 10, 8: 11}  # ankles and the roots of the toes
 _BEFORE = {4: 1, 5: 2, 7: 4, 8: 5, 10: 7, 11: 8, 18: 16, 19: 17, 20: 18, 21: 19}  # the part of the limb before
 _NEEDED = (0, *_LIMBS)
-_LOW = 0.03  # metres above where an ankle is when the foot is on the ground: less than a heel that is lifted to walk
+_LOW = 0.03  # metres above the ankle of a foot on the ground; a heel that is lifted in walking is higher
 
 
 def retarget(capture: Capture, joints: Floats, parents: Sequence[int], up: UpAxis = UpAxis.AUTOMATIC) -> Motion:
-    """The capture's motion on a skeleton with these rest joints.
+    """Retarget a capture to a skeleton with these rest joints.
 
-    Trunk and head turn as the capture's do against its rest pose, if that stands upright as ours does, else against the
-    frame in which it stands most upright. Limbs point exactly as the capture's joints lie, however its rest pose holds
-    them, and twist as it twists them. Lengths are scaled by the legs.
+    Trunk and head rotate as in the capture, relative to its rest pose if that stands upright, otherwise relative to the
+    frame in which the skeleton is most upright. Limbs point exactly as in the capture, whatever its rest pose, and
+    twist as they do there. Lengths are scaled by the length of the legs.
 
     Args:
-        joints: (24, 3) rest joints in the T pose, armature's axes; parents: (24,).
-        up: the axis of the file's world that points up. Automatic: the one along which its rest pose stands, else the
-            one along which people stand in its frames.
+        capture: the captured motion.
+        joints: (24, 3) joints in the T pose, armature's axes, metres.
+        parents: (24,) parent of each joint, -1 for the root.
+        up: the axis of the file's world that points up. Automatic: the one along which its rest pose stands, otherwise
+            the one along which people stand in its frames.
 
-    Raises MotionError if the skeleton is not recognised, or stands upright neither at rest nor in any frame.
+    Raises:
+        MotionError: the skeleton is not recognised, or stands upright neither at rest nor in any frame.
     """
     theirs = standing(capture, _recognised(capture), joints, up)
     scale = _leg(*joints[[1, 4, 7]]) / _leg(*(theirs.then(joint) for joint in (1, 4, 7)))
@@ -47,11 +50,11 @@ def retarget(capture: Capture, joints: Floats, parents: Sequence[int], up: UpAxi
     aligned: dict[int, NDArray[np.float64]] = {}
     for joint, parent in enumerate(parents):
         aligned[joint] = _alignment(joint, joints, theirs, aligned, _LOW / scale)
-        if joint not in theirs.bone or joint in _HANDS.values():  # fingers are not SMPL's to move
+        if joint not in theirs.bone or joint in _HANDS.values():  # SMPL has no fingers
             whole[:, joint] = whole[:, parent]
             continue
         whole[:, joint] = theirs.turned[:, theirs.bone[joint]] @ aligned[joint]
-        if joint in _LIMBS:  # what lies between the two joints may bend, too: twist bones, two-part limbs
+        if joint in _LIMBS:  # there may be bones between the two joints that bend as well, such as twist bones
             end = _LIMBS[joint]
             points = np.einsum("fab,b->fa", whole[:, joint], joints[end] - joints[joint])
             whole[:, joint] = _swing(points, theirs.now(end) - theirs.now(joint)) @ whole[:, joint]
@@ -81,8 +84,9 @@ def _recognised(capture: Capture) -> dict[int, int]:
 def _alignment(
     joint: int, joints: Floats, theirs: Standing, aligned: Mapping[int, NDArray[Any]], low: float
 ) -> NDArray[np.float64]:
-    """(3, 3) what turns our bone at rest to where theirs points in the pose that stands: along limbs, each part after
-    the one before.
+    """Return the rotation (3, 3) from our rest bone to the direction of theirs in the standing pose.
+
+    Along a limb, each part starts from the alignment of the part before.
     """
     before = aligned[_BEFORE[joint]] if joint in _BEFORE else np.eye(3)
     if joint in _LIMBS:
@@ -102,10 +106,14 @@ def _alignment(
 
 
 def _foot_alignment(joint: int, joints: Floats, theirs: Standing, shank: Floats, low: float) -> NDArray[np.float64]:
-    """Of a foot that is not known to be flat in the pose that stands: it is flat when it is as low as it gets.
+    """Align a foot that may not be flat in the standing pose; it is taken to be flat when it is lowest.
 
     Args:
-        low: how far above the ankle's lowest the foot still counts as being on the ground, the capture's unit.
+        joint: the ankle.
+        joints: (24, 3) our rest joints.
+        theirs: the capture.
+        shank: (3, 3) alignment of the shank.
+        low: height above the lowest position of the ankle up to which the foot is on the ground, in the capture's unit.
     """
     toe = _FEET[joint]
     points = theirs.then(toe) - theirs.then(joint)
@@ -125,7 +133,7 @@ def _foot_alignment(joint: int, joints: Floats, theirs: Standing, shank: Floats,
 
 
 def _foot_axes(along: Floats, shank: Floats) -> NDArray[np.float64]:
-    """(3, 3) whose columns are the foot's length, what points out of its sole, and across it."""
+    """Return (3, 3) whose columns are the direction of the foot, the normal of its sole, and the direction across."""
     along = unit(along)
     sole = unit(shank - (shank @ along) * along)
     return np.stack([along, sole, np.cross(along, sole)], -1)
@@ -136,14 +144,14 @@ def _leg(hip: Floats, knee: Floats, ankle: Floats) -> float:
 
 
 def _swing(start: Floats, end: Floats) -> NDArray[np.float64]:
-    """(..., 3, 3) the smallest rotations that turn directions (..., 3) into others."""
+    """Return the smallest rotations (..., 3, 3) from directions (..., 3) to others."""
     start = start / np.maximum(np.linalg.norm(start, axis=-1, keepdims=True), 1e-12)
     end = end / np.maximum(np.linalg.norm(end, axis=-1, keepdims=True), 1e-12)
     cross, cosine = np.cross(start, end), (start * end).sum(-1)[..., None, None]
     x, y, z = np.moveaxis(cross, -1, 0)
     zero = np.zeros_like(x)
     skew = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*x.shape, 3, 3)
-    # Opposite directions have no smallest rotation: half a turn about any axis across will do.
+    # Opposite directions have no unique smallest rotation: half a turn about any perpendicular axis will do.
     across = np.cross(start, np.where(np.abs(start[..., :1]) < 0.9, [1.0, 0, 0], [0, 1.0, 0]))
     across = across / np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-12)
     half_turn = 2 * across[..., :, None] * across[..., None, :] - np.eye(3)

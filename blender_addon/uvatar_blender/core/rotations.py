@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rotations in the notations that motion files and Blender have. Only numpy."""
+"""Rotations in the notations of motion files and of Blender."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from .skeleton import rotation_matrices
 
 
 def quaternions_from(matrices: Floats) -> NDArray[np.float64]:
-    """(..., 3, 3) rotations -> (..., 4) unit quaternions w, x, y, z (Shepperd 1978: the largest of the four is divided
-    by).
+    """Convert rotation matrices (..., 3, 3) to unit quaternions (..., 4) w, x, y, z.
+
+    The largest of the four is the divisor (Shepperd 1978).
     """
     m = np.asarray(matrices, np.float64)
     trace = np.trace(m, axis1=-2, axis2=-1)
@@ -41,7 +42,7 @@ def quaternions_from(matrices: Floats) -> NDArray[np.float64]:
 
 
 def matrices_from(quaternions: Floats) -> NDArray[np.float64]:
-    """Inverse of `quaternions_from`."""
+    """Convert unit quaternions (..., 4) w, x, y, z to rotation matrices (..., 3, 3)."""
     w, x, y, z = np.moveaxis(np.asarray(quaternions, np.float64), -1, 0)
     rows = [
         1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
@@ -53,9 +54,7 @@ def matrices_from(quaternions: Floats) -> NDArray[np.float64]:
 
 
 def without_flips(quaternions: Floats) -> NDArray[np.float64]:
-    """(F, ..., 4) the same rotations with signs such that each follows its predecessor by the short way: curves that
-    can be edited.
-    """
+    """Choose the signs of quaternions (F, ..., 4) so that each is near its predecessor, which gives smooth F-Curves."""
     signs = np.where((quaternions[1:] * quaternions[:-1]).sum(-1) < 0, -1.0, 1.0)
     steady = quaternions.copy()
     steady[1:] *= np.cumprod(signs, axis=0)[..., None]
@@ -63,7 +62,7 @@ def without_flips(quaternions: Floats) -> NDArray[np.float64]:
 
 
 def slerp(start: Floats, end: Floats, share: Floats) -> NDArray[np.float64]:
-    """(..., 4) unit quaternions between two, by the shorter way; ``share`` (..., 1) from 0 to 1."""
+    """Interpolate between unit quaternions (..., 4) by the shorter way; ``share`` (..., 1) is 0 to 1."""
     cosine = (start * end).sum(-1, keepdims=True)
     end = np.where(cosine < 0, -end, end)
     angle = np.arccos(np.clip(np.abs(cosine), 0, 1))
@@ -79,7 +78,7 @@ def slerp(start: Floats, end: Floats, share: Floats) -> NDArray[np.float64]:
 
 
 class Notation(Enum):
-    """How a file writes a rotation; the value is how many numbers each takes."""
+    """How a file writes a rotation; the value is how many numbers it takes."""
 
     AXIS_ANGLE = 3
     QUATERNION = 4
@@ -87,22 +86,27 @@ class Notation(Enum):
     MATRIX = 9
 
 
-# Two of a radian's turns: more is no way to turn a joint. Roots may have gone round once more than they needed.
+# Radians. No joint rotates by more than a full turn; roots may have made one more turn.
 _LARGEST_ANGLE, _LARGEST_OF_ROOT = 2 * np.pi + 1e-3, 4 * np.pi
-_LARGEST_NUMBER = 1e6  # degrees of a root that has gone round for hours
+_LARGEST_NUMBER = 1e6  # degrees of a root that has turned for hours
 _KNEES = (4, 5)
-_LEAST_BEND = np.radians(
-    3.0
-)  # of knees over a clip that shows which way they bend; ten times what anatomy lets them bend forward
+# A knee that bends this far shows which way it bends: ten times as far as it can bend forward.
+_LEAST_BEND = np.radians(3.0)
 
 
 def matrices_of(numbers: Floats, notation: Notation, first: int = 0) -> NDArray[np.float64]:
-    """(F, J, k) rotations in some notation -> (F, J, 3, 3).
+    """Convert rotations from a file to matrices.
 
     Args:
-        first: which of SMPL's joints the first of them is: 0 for the root.
+        numbers: (F, J, k) rotations.
+        notation: how they are written.
+        first: SMPL's number of the first joint; 0 for the root.
 
-    Raises ValueError with half a sentence where they are none, or where their notation cannot be told for certain.
+    Returns:
+        (F, J, 3, 3) rotation matrices.
+
+    Raises:
+        ValueError: they are not rotations, or their notation is ambiguous; the message is part of a sentence.
     """
     numbers = np.asarray(numbers, np.float64)
     if not (np.abs(numbers) < _LARGEST_NUMBER).all():
@@ -123,9 +127,7 @@ def matrices_of(numbers: Floats, notation: Notation, first: int = 0) -> NDArray[
 
 
 def _of_quaternions(numbers: Floats) -> NDArray[np.float64]:
-    """With their real part first or last: people's joints turn by less than half a turn mostly, so that it is the
-    largest.
-    """
+    """Convert quaternions with the real part first or last: it is the largest, because most joints rotate little."""
     lengths = np.linalg.norm(numbers, axis=-1, keepdims=True)
     if (np.abs(lengths - 1) > 0.05).any():
         raise ValueError("its quaternions are not of unit length")
@@ -146,9 +148,9 @@ def _of_nine(matrices: Floats) -> NDArray[np.float64]:
 
 
 def _of_six(numbers: Floats, first: int) -> NDArray[np.float64]:
-    """Two rows or two columns of a matrix.
+    """Convert two rows or two columns of matrices, also with alternating numbers of the columns.
 
-    Columns may alternate; which it is, shows in their being orthogonal, and in how knees bend.
+    Which it is follows from orthogonality and from the direction in which the knees bend.
     """
     apart, mixed = (numbers[..., :3], numbers[..., 3:]), (numbers[..., 0::2], numbers[..., 1::2])
     errors = [np.abs(_gram(*pair) - (1, 1, 0)).max() for pair in (apart, mixed)]
@@ -158,7 +160,7 @@ def _of_six(numbers: Floats, first: int) -> NDArray[np.float64]:
         return np.swapaxes(_orthonormal(*mixed), -1, -2)
     rows = _orthonormal(*apart)
     knees = [joint - first for joint in _KNEES if 0 <= joint - first < numbers.shape[1]]
-    if not knees:  # a root alone: as its body's
+    if not knees:  # a root alone does not show it: rows are assumed
         return rows
     x_turns = np.arctan2(rows[:, knees, 2, 1] - rows[:, knees, 1, 2], np.trace(rows[:, knees], axis1=-2, axis2=-1) - 1)
     bend = float(x_turns[np.abs(x_turns).argmax(0), np.arange(len(knees))].mean())
@@ -174,7 +176,7 @@ def _gram(one: Floats, other: Floats) -> NDArray[np.float64]:
 
 
 def _orthonormal(one: Floats, other: Floats) -> NDArray[np.float64]:
-    """(..., 3, 3) rotations whose first two rows are nearly these (Gram and Schmidt)."""
+    """Return rotations (..., 3, 3) whose first two rows are nearly these (Gram-Schmidt)."""
     one = one / np.linalg.norm(one, axis=-1, keepdims=True)
     other = other - (one * other).sum(-1, keepdims=True) * one
     other = other / np.linalg.norm(other, axis=-1, keepdims=True)

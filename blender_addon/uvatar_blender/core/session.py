@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on's state outside any .blend file: the backend, the run, and what it has brought so far.
+"""The state of the add-on that is not in a .blend file: the connection to the backend, and the current run.
 
-Lives on the main thread. Opening another file does not touch it; nothing in it refers to Blender's data.
+It belongs to the main thread. Opening another file does not change it, because nothing in it refers to Blender's data.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .unfinished_jobs import UnfinishedJobs
 
 
 class Link(Enum):
-    """How things stand with the backend."""
+    """The state of the connection to the backend."""
 
     OFF = "off"
     CONNECTING = "connecting"
@@ -36,13 +36,17 @@ class Session:
     """One backend and one run at a time.
 
     Attributes:
-        link: how things stand with the backend; ``problem``: why it is not well, or None.
-        version: of the backend, when connected; ``options``: names of the job options that it knows;
-            ``bodies``: that avatars can have, empty where unknown; ``models_folder``: where the user's own files go;
-            ``device``: that it was started with; ``computes_on``: what it really computes on, None where unknown.
+        link: state of the connection.
+        problem: what is wrong with the backend or the connection, or None.
+        version: of the backend, when connected.
+        options: names of the job options that the backend knows.
+        bodies: the bodies that avatars can have; empty if unknown.
+        models_folder: where the user's own model files go.
+        device: what the backend was started with, such as "auto"; empty if unknown.
+        computes_on: what the backend really computes on; None if unknown.
         run: the last run, or None.
-        unfinished: jobs of earlier runs that can be picked up.
-        fetched: results that were asked for once more and have come.
+        unfinished: jobs of earlier runs that can be continued.
+        fetched: results that were requested again and have arrived.
     """
 
     def __init__(self) -> None:
@@ -66,72 +70,65 @@ class Session:
 
     @property
     def running(self) -> bool:
-        """Whether a run is under way."""
+        """Whether a run is in progress."""
         return self.run is not None and self.run.state is JobState.RUNNING
 
     @property
     def fetching(self) -> bool:
-        """Whether a result that was asked for once more has not come yet."""
+        """Whether a result that was requested again has not arrived yet."""
         return bool(self._fetching)
 
     @property
     def busy(self) -> bool:
-        """Whether something may happen without the artist's doing: `pump` must be called."""
+        """Whether something may happen without the user's doing, so that `pump` must be called."""
         waits = self.run is not None and any(self.run.waiting())
-        return self._connection is not None and self._connection.alive or waits or bool(self.fetched)
-
-    # -- the backend
-    # ------------------------------------------------------------------------------------------------------
+        return (self._connection is not None and self._connection.alive) or waits or bool(self.fetched)
 
     def connect(self, address: tuple[str, int] | None = None, token: str = "") -> None:
-        """Connect to this user's backend if it runs, or to the one at an address (host, port) with its token."""
+        """Connect to this user's backend if it is running, or to the one at an address (host, port) with its token."""
         fixed = Endpoint(*address, token) if address else None
         self._fixed = fixed is not None
         self._reconnect(lambda: fixed or _find_own(), None)
 
     def start(self, location: str, device: str = "") -> None:
-        """Connect to this user's backend; where none runs, start the one at ``location`` (see `find_command`).
+        """Connect to this user's backend; if none is running, start the one at ``location`` (see `find_command`).
 
-        ``device``: what it is to compute on, as ``uvatar serve --device`` has it; nothing for its own default.
+        ``device``: for ``uvatar serve --device``; empty for the backend's default.
         """
-        if self._backend is None or not self._backend.running:  # one that is only slow to answer is not replaced
+        if self._backend is None or not self._backend.running:  # one that is only slow to respond is not replaced
             self._backend = BackendProcess(location, device)
         self._fixed = False
         self._reconnect(_find_own, self._backend)
 
     def stop_backend(self) -> None:
-        """End the connection, and the backend that was started here once it has written what it is writing.
-
-        Runs wait.
-        """
+        """End the connection, and ask the backend that was started here to end. Jobs wait for the next backend."""
         self._drop_connection()
         if self._backend is not None:
             self._backend.stop()
             self._backend = None
 
-    # -- runs
-    # -------------------------------------------------------------------------------------------------------------
-
     def reconstruct(
         self, jobs: Sequence[tuple[Sequence[Path], Mapping[str, Any]]], write: Callable[[], None] | None = None
     ) -> JobGroup:
-        """Have photos reconstructed, with the options of each job, several jobs where they are many.
+        """Start a run. Progress and results arrive with `pump`.
 
-        Progress and results come with `pump`.
+        Call `connect` or `start` first; the connection need not be established yet.
 
-        Connect or start first; it need not be done yet. ``write`` writes those photos that are no files yet; it is
-        called away from the main thread before a job's photos are read, and may raise OSError.
+        Args:
+            jobs: the photos of each job and its options; a job with too many photos is divided.
+            write: writes the photos that are not files yet. It is called in another thread before the photos of a job
+                are read, and may raise OSError.
         """
         shared = [(portion, options) for photos, options in jobs for portion in portioned(photos, options)]
         return self._begin([Job(str(uuid.uuid4()), tuple(photos), dict(options)) for photos, options in shared], write)
 
     def resume(self) -> JobGroup:
-        """Go on with the jobs that an earlier Blender left unfinished."""
+        """Continue the jobs that were unfinished when Blender was closed."""
         jobs, self.unfinished = self.unfinished, []
         return self._begin(jobs)
 
     def forget_unfinished(self) -> None:
-        """Let the jobs that an earlier Blender left unfinished be. The backend still does those that it has."""
+        """Discard the unfinished jobs. The backend still finishes those that it has."""
         for job in self.unfinished:
             self._unfinished_jobs.remove(job.id)
         self.unfinished = []
@@ -146,7 +143,7 @@ class Session:
         return self.run
 
     def cancel(self) -> None:
-        """Have the run worked on no more. Without a connection it ends here; the backend forgets it in its own time."""
+        """Cancel the run. Without a connection it ends only here, and the backend finishes what it has."""
         if not self.running or self.run is None:
             return
         running = [job for job in self.run.jobs if job.state is JobState.RUNNING]
@@ -154,31 +151,30 @@ class Session:
             for job in running:
                 self._connection.cancel(job.id)
             return
-        self._drop_connection()  # whoever connects next must not go on with it
+        self._drop_connection()  # the next connection must not continue the jobs
         for job in running:
             self._end(job, JobEnded(job.id, cancelled=True))
 
     def imported(self, job: Job, photo: int, people: int) -> None:
-        """A photo's people are in the file, or cannot be (0)."""
+        """Note that the people of a photo were imported, or could not be (0 people)."""
         job.results.pop(photo, None)
         job.imported.add(photo)
         job.people += people
         self._unfinished_jobs.record(job)
 
     def fetch(self, job: str, photo: int) -> None:
-        """Ask for a result once more; it comes to `fetched`. ``photo`` as the backend counts.
+        """Request a result again; it arrives in `fetched`. Call `connect` or `start` first.
 
-        Connect or start first.
+        Args:
+            job: id of the job.
+            photo: the backend's index of the photo.
         """
         self._fetching.append((job, photo))
         if self._connection is not None:
             self._connection.fetch(job, photo)
 
-    # -- events
-    # -----------------------------------------------------------------------------------------------------------
-
     def pump(self) -> list[Event]:
-        """Take in what has happened since the last call; the events, for whoever wants to know."""
+        """Process the events since the last call, and return them."""
         events = self._connection.events() if self._connection is not None else []
         for event in events:
             if isinstance(event, (Connected, Disconnected)):
@@ -207,7 +203,7 @@ class Session:
         self.link = Link.OFF if event.final else Link.CONNECTING
         self.problem = event.problem
         if self._fixed and event.problem is not None and event.problem.remedy is not Remedy.NONE:
-            # Nothing can be started, updated or found anew at another's address.
+            # A backend at a given address cannot be started, updated or found again from here.
             self.problem = replace(event.problem, fix="Check the address and the token.", remedy=Remedy.PREFERENCES)
 
     def _end(self, job: Job, event: JobEnded) -> None:
@@ -216,10 +212,7 @@ class Session:
         self._unfinished_jobs.record(job)
 
     def close(self) -> None:
-        """End the connection and the backend that was started here.
-
-        Neither is waited for; jobs can be picked up again.
-        """
+        """End the connection and the backend that was started here, without waiting. Jobs can be continued later."""
         self.stop_backend()
         self._unfinished_jobs.flush()
 
@@ -232,14 +225,14 @@ class Session:
 
     def _drop_connection(self) -> None:
         if self._connection is not None:
-            self.pump()  # what it has told already counts
+            self.pump()  # the events that have arrived still count
             self._connection.close()
             self._connection = None
         self.link = Link.OFF
 
 
 def _pending_job(job: Job, write: Callable[[], None] | None) -> PendingJob:
-    """What the connection's thread needs to bring a job to its end, from wherever it stands."""
+    """Make what the connection's thread needs to finish a job, whatever its state."""
     pending = PendingJob(job.id, job.photos, job.options, write)
     if job.sent is not None:
         pending.known = pending.accepted = True

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Setting the backend up: a virtual environment of its own, beside the user's data, with the backend in it.
+"""Setting up the backend in a virtual environment of its own, in the user's data folder.
 
-Nothing is installed anywhere else. It is made beside the place where it is to be and moved there when it works, so an
-update that fails leaves the old one. A stamp in it says whether it is whole; one that is not is never started.
+Nothing is installed anywhere else. A new environment is made beside its final place and moved there when it works, so
+an update that fails leaves the old one. A stamp says whether an environment is complete; otherwise it is never started.
 
-What is installed are the packages that Uvatar was tested with, by their hashes: the zip brings a list for each system
-and Python. At the end the backend makes an avatar that is known, so an environment that would make wrong ones is never
-used.
+The packages are those that Uvatar was tested with, checked by their hashes: the add-on's zip has a list for each system
+and Python version. At the end the self-test makes an avatar and compares it with known values, so that an environment
+that makes wrong avatars is never used.
 """
 
 from __future__ import annotations
@@ -29,35 +29,31 @@ from .problem import Problem, Remedy, in_words
 from .pythons import ADVICE, TAG_PROGRAM, bundled_pip, fetched_python_folder, find_python, find_uv
 from .setup_errors import explain
 
-# What an environment and the downloads on their way need, bytes. Measured on Linux, where torch brings its GPU
-# libraries: 5.1 GB installed, and 2.9 GB of downloads that lie beside it until then. Elsewhere torch is a fraction of
-# that.
+# Bytes that must be free for an environment and its downloads. Measured on Linux, where torch brings its GPU libraries:
+# 5.1 GB installed, and 2.9 GB of downloads until they are installed. On other systems torch is much smaller.
 NEEDED = (9 if sys.platform.startswith("linux") else 4) << 30
 
-PIP = "pip>=24.1"  # the first that tells its progress
+PIP = "pip>=24.1"  # the first version that reports its progress
 PROGRESS_BAR = ("--progress-bar", "raw")
 
 LOOK_SECONDS = 0.5  # between two looks at what pip has installed
 _LOG_TAIL_BYTES = 8000
-_DOWNLOADING, _INSTALLING, _TRYING = (
-    0.08,
-    0.70,
-    0.95,
-)  # where each step begins, of 1: by the minutes that they take on Linux
+# Progress (0 to 1) at which each step begins, in proportion to the time that it takes on Linux.
+_DOWNLOADING, _INSTALLING, _TRYING = 0.08, 0.70, 0.95
 
 
 @dataclass(frozen=True)
 class SetupOptions:
-    """What to set up where.
+    """What to set up, and where.
 
     Attributes:
-        folder: of the environment; it must be empty, not there, or one of ours.
-        backend: what pip is to install: a wheel's path or a requirement.
-        index: address of a package index; nothing for the one that pip is set to use.
+        folder: of the environment; it must be empty or missing, or an environment of Uvatar's.
+        backend: what pip installs: the path of a wheel, or a requirement.
+        index: URL of a package index; empty for the one that pip is configured to use.
         needed: bytes that must be free.
-        tested: folder of the lists of packages that Uvatar was tested with; None to take what the index has.
-        extension: the same as ``backend`` for `uvatar-blender`, with which the command line writes .blend and .glb
-            files; nothing to do without.
+        tested: folder with the lists of tested packages; None to take what the index has.
+        extension: like ``backend``, for `uvatar-blender`, with which the command line writes .blend and .glb files;
+            empty to leave it out.
     """
 
     folder: Path
@@ -70,14 +66,14 @@ class SetupOptions:
 
 @dataclass(frozen=True)
 class SetupProgress:
-    """How far the set-up is: ``fraction`` 0 to 1, and what it does, in the artist's words."""
+    """The progress of a set-up: ``fraction`` is 0 to 1, ``message`` says what it does in words for the user."""
 
     fraction: float
     message: str
 
 
 class SetupError(Exception):
-    """Why the set-up cannot go on; ``problem`` says it with the button that helps."""
+    """The set-up cannot continue; ``problem`` says why."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -85,26 +81,26 @@ class SetupError(Exception):
 
 
 class SetupCancelled(Exception):
-    """The artist does not want it any more."""
+    """The user has cancelled the set-up."""
 
 
 def log_file() -> Path:
-    """What the last set-up did and said."""
+    """Return the log file of the last set-up."""
     return discovery.data_folder() / "logs" / "setup.log"
 
 
 def log_tail() -> str:
-    """The end of what the last set-up did and said."""
+    """Return the end of the log of the last set-up."""
     with suppress(OSError):
         return log_file().read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace")
     return ""
 
 
 class Setup:
-    """One set-up, in a thread and processes of its own. Made, it works.
+    """A set-up, which runs in a thread and child processes from the moment it is created.
 
     Attributes:
-        progress: replaced as it goes on.
+        progress: the current progress.
         problem: why it failed, or None.
     """
 
@@ -123,7 +119,7 @@ class Setup:
 
     @property
     def running(self) -> bool:
-        """Whether it is under way."""
+        """Whether it is in progress."""
         return self._thread.is_alive()
 
     @property
@@ -132,18 +128,15 @@ class Setup:
         return not self.running and self.problem is None and not self._cancelled.is_set()
 
     def cancel(self) -> None:
-        """End it soon, without waiting; what it made is taken away."""
+        """Cancel it, without waiting; what it has made is removed."""
         with self._lock:
             self._cancelled.set()
             if self._process is not None:
                 self._process.kill()
 
     def wait(self, seconds: float) -> None:
-        """Wait for its end, for tests and scripts."""
+        """Wait for its end, at most so many seconds; for tests and scripts."""
         self._thread.join(seconds)
-
-    # -- in the thread
-    # ----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         folder = self._options.folder
@@ -173,13 +166,11 @@ class Setup:
         if read_stamp(self._work) is not None:
             self._tell(self.progress.fraction, "Cleaning up")
             shutil.rmtree(self._work, ignore_errors=True)
-            if not folder.exists():  # else the environment that is there may live on it
+            if not folder.exists():  # otherwise the existing environment may use it
                 shutil.rmtree(fetched_python_folder(folder), ignore_errors=True)
 
     def _check_folder(self) -> None:
-        """Raises SetupError if the folder is somebody else's or the disk has no room, OSError if it cannot be
-        written.
-        """
+        """Check folder and disk space. Raises SetupError if they cannot be used, OSError if nothing can be written."""
         self._tell(0.0, "Checking disk space")
         for folder in (self._options.folder, self._work):
             if folder.exists() and any(folder.iterdir()) and read_stamp(folder) is None:
@@ -211,8 +202,7 @@ class Setup:
         try:
             uv = find_uv() or self._fetch_uv()
             self._tell(0.03, "Downloading Python")
-            # Into a folder of ours beside the environment: uv would put it among its own, where nobody takes it away
-            # again.
+            # Into a folder beside the environment; uv would put it into its own folder, from which nobody removes it.
             place = {"UV_PYTHON_INSTALL_DIR": str(fetched_python_folder(self._options.folder)), "UV_NO_CACHE": "1"}
             self._call([uv, "venv", "--allow-existing", "--seed", "--python", ">=3.11,<3.13", folder], variables=place)
         except (SetupError, OSError) as error:
@@ -222,9 +212,7 @@ class Setup:
         shutil.rmtree(self._uv_folder, ignore_errors=True)
 
     def _fetch_uv(self) -> str:
-        """The program that fetches a Python, from the package index by the pip that comes with Blender's Python; its
-        path.
-        """
+        """Download uv, which downloads a Python, with the pip of Blender's Python, and return its path."""
         self._tell(0.02, "Downloading uv, which downloads Python")
         tested = self._options.tested / "uv.txt" if self._options.tested else None
         what = ["--require-hashes", "-r", str(tested)] if tested is not None and tested.is_file() else ["uv"]
@@ -245,8 +233,8 @@ class Setup:
         python = str(environment_python(self._work))
         pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
         self._tell(0.05, "Checking the network")
-        # pip as old as the Python that brought it cannot tell its progress; and this is small, so it shows soon whether
-        # there is a network.
+        # The pip that comes with Python may be too old to report progress. This download is small and soon shows
+        # whether there is a network.
         self._call([*pip, "install", "--upgrade", "--timeout", "15", "--retries", "1", *self._index(), PIP])
         said: list[str] = []
         self._call([python, "-c", TAG_PROGRAM], said.append)
@@ -266,8 +254,7 @@ class Setup:
         if tested is not None:
             self._packages = tested
             self._call([*install, "--no-deps", "--require-hashes", "-r", str(tested.path)], self._take_pip_line)
-        # All that it needs is there then; where nothing was tested for this system, pip chooses, and the self-test
-        # judges.
+        # With a list, all requirements are there by now. Without one, pip chooses them and the self-test checks them.
         wanted = [word for word in (self._options.backend, self._options.extension) if word]
         self._call([*install, *wanted], self._take_pip_line)
 
@@ -278,21 +265,20 @@ class Setup:
         return next((line.split()[1] for line in said if line.startswith("version ")), "unknown")
 
     def _take_pip_line(self, line: str) -> None:
-        """Make progress of what pip says."""
+        """Update the progress from a line of pip's output."""
         if match := re.match(r"Progress (\d+) of (\d+)", line):
             done, size = int(match[1]), int(match[2])
             come, total = self._downloaded + done, self._packages.total
             of = f" of {total / 1e6:.0f}" if total else ""
-            share = (
-                min(come / total, 1.0) if total else come / (come + 500e6)
-            )  # it never arrives where the end is not known
+            # If the total is not known, the fraction approaches 1.
+            share = min(come / total, 1.0) if total else come / (come + 500e6)
             self._tell(_DOWNLOADING + (_INSTALLING - _DOWNLOADING) * share, f"Downloading: {come / 1e6:.0f}{of} MB")
             self._downloaded += size if done >= size else 0
         elif line.startswith("Installing collected packages"):
             self._tell(_INSTALLING, "Installing")
 
     def _look_at_installed(self) -> None:
-        """Make progress of what lies in the environment: pip is silent while it installs."""
+        """Update the progress from what is in the environment, because pip is silent while it installs."""
         if self.progress.fraction < _INSTALLING or not self._packages.sizes:
             return
         there = installed_names(self._work)
@@ -309,7 +295,12 @@ class Setup:
         take: Callable[[str], object] = lambda line: None,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        """Run a program to its end; its lines go to the log and to ``take``. Raises SetupError, SetupCancelled."""
+        """Run a program to its end; its output goes to the log, and each line to ``take``.
+
+        Raises:
+            SetupError: the program has failed.
+            SetupCancelled: the set-up was cancelled.
+        """
         lines: list[str] = []
         ended = threading.Event()
         with open(log_file(), "a", encoding="utf-8") as log:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the output of a failed program means for the artist who sets the backend up."""
+"""Turning the output of a program that failed during the set-up into a problem to show."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from collections.abc import Sequence
 from .problem import Problem, Remedy
 
 _NETWORK = re.compile(
-    r"name resolution|getaddrinfo|NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|Connection "
-    r"(refused|reset)|"
-    r"Network is unreachable|Max retries|Connection broken|timed out",
+    r"name resolution|getaddrinfo|NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|"
+    r"Connection (refused|reset)|Network is unreachable|Max retries|Connection broken|timed out",
     re.IGNORECASE,
 )
 _NOT_FOUND = re.compile(r"No matching distribution found for (\S+)")
 
 
 def explain(lines: Sequence[str]) -> Problem:
-    """What a program's last words mean for the artist."""
+    """Explain the output of a failed program.
+
+    Args:
+        lines: the lines of its output.
+    """
     said = "\n".join(lines[-60:])
     if failed := next((line for line in lines if line.startswith("The self-test failed")), ""):
         return Problem(failed[:400], "The backend was not set up. See its log for details.", Remedy.LOG)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SMPL's skeleton in Blender's terms: axes, where bones lie, how rotations carry over. Only numpy.
+"""SMPL's skeleton in Blender's terms: axes, rest bones and rotations.
 
-Three right-handed frames, all in metres:
+There are three right-handed frames, all in metres:
 
 * body: SMPL's rest frame, x to the person's left, y up, z forward;
 * armature: Blender's, x to the person's left, y backward, z up (the person faces -y);
-* camera: OpenCV's, x right, y down, z forward. The world of an imported photo is the camera frame turned so that the
+* camera: OpenCV's, x right, y down, z forward. The world of an imported photo is the camera frame, rotated so that the
   camera looks along +y with z up.
 """
 
@@ -26,23 +26,23 @@ ARMATURE_FROM_BODY = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 # (3, 3) camera frame -> world: (x, y, z) -> (x, z, -y).
 WORLD_FROM_CAMERA = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 
-# The joint at which each SMPL bone ends; None for the five that end at a tip: toes, crown, fingers.
+# The joint at which each SMPL bone ends; None for the five that end at a tip: feet, head and hands.
 _END_JOINT = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, None, None, 15, 16, 17, None, 18, 19, 20, 21, 22, 23, None, None)
 TIPPED = tuple(joint for joint, end in enumerate(_END_JOINT) if end is None)
 _LEFT_FOOT, _RIGHT_FOOT, _HEAD, _LEFT_HAND, _RIGHT_HAND = TIPPED
 _FEET = (7, 8, _LEFT_FOOT, _RIGHT_FOOT)  # with the ankle bones
-_SHORTEST_BONE = 0.01  # metres: Blender removes bones of no length when edit mode ends
+_SHORTEST_BONE = 0.01  # metres: Blender removes bones without length when Edit Mode ends
 
 
 @dataclass(frozen=True)
 class RestBones:
-    """Where the 24 bones lie at rest, in some right-handed frame.
+    """The 24 bones at rest, in a right-handed frame.
 
     Attributes:
         heads, tails: (24, 3) ends of the bones, metres; a bone's local y axis runs from head to tail.
-        z_axes: (24, 3) direction that each bone's local z axis faces as nearly as it can. It is the person's front (up
-            for the feet), so a positive rotation about the local x axis swings any bone forward (the feet: up).
-        connected: (24,) whether the head lies on the parent's tail.
+        z_axes: (24, 3) direction that each bone's local z axis faces as nearly as possible. It is the person's front
+            (up for the feet), so that a positive rotation about the local x axis swings any bone forward (the feet up).
+        connected: (24,) whether the head is at the parent's tail.
     """
 
     heads: NDArray[np.float64]
@@ -52,11 +52,15 @@ class RestBones:
 
 
 def tip_vertices(joint_template: Floats, template: Floats, strongest_joint: Integers) -> NDArray[np.int64]:
-    """(5,) the vertex at which each bone of `TIPPED` ends, -1 where nothing hangs on its joint.
+    """Find the vertices at which the bones of `TIPPED` end.
 
     Args:
-        joint_template: (24, 3); template: (V, 3); body frame.
-        strongest_joint: (V,) the joint that weighs most on each vertex.
+        joint_template: (24, 3) mean joints, body frame.
+        template: (V, 3) mean vertices, body frame.
+        strongest_joint: (V,) the joint with the largest weight for each vertex.
+
+    Returns:
+        (5,) indices of vertices, -1 for a joint to which no vertex belongs.
     """
     tips = []
     for joint in TIPPED:
@@ -69,17 +73,18 @@ def tip_vertices(joint_template: Floats, template: Floats, strongest_joint: Inte
 def skeleton_points(
     joint_template: Floats, joint_shapedirs: Floats, template: Floats, shapedirs: Floats, tips: Integers
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The joints and the five tips as a linear function of shape, so that a rig follows the betas with no mesh at hand.
+    """Return joints and tips as a linear function of the betas, so that a rig can follow them without the mesh.
 
     Args:
-        joint_template, joint_shapedirs: (24, 3), (24, 3, K).
-        template, shapedirs: (V, 3), (V, 3, K).
-        tips: (5,) of `tip_vertices`.
+        joint_template: (24, 3) mean joints.
+        joint_shapedirs: (24, 3, K) what each beta adds to them.
+        template: (V, 3) mean vertices.
+        shapedirs: (V, 3, K) what each beta adds to them.
+        tips: (5,) from `tip_vertices`.
 
     Returns:
-        (29, 3) and (29, 3, K): ``joint_template`` and ``joint_shapedirs`` followed by those of the vertices at the
-            tips, in
-        the order of `TIPPED`. Same frame as given. A bone without tip ends where it begins, `rest_bones` gives it a
+        (29, 3) and (29, 3, K): ``joint_template`` and ``joint_shapedirs``, followed by those of the tips in the order
+        of `TIPPED`, in the frame of the arguments. A bone without a tip ends at its joint; `rest_bones` gives it a
         length.
     """
     joints, known = list(TIPPED), tips >= 0
@@ -92,7 +97,7 @@ def skeleton_points(
 
 
 def _tip_direction(joint: int, joints: Floats) -> Floats:
-    """(3,) where the bone of a joint without child points, body frame."""
+    """Return the direction (3,) of the bone of a joint without children, body frame."""
     if joint == _HEAD:
         return np.array([0.0, 1, 0])
     parent = _END_JOINT.index(joint)
@@ -104,15 +109,15 @@ def _tip_direction(joint: int, joints: Floats) -> Floats:
 
 
 def rest_bones(points: Floats, parents: Sequence[int]) -> RestBones:
-    """Bones of a shaped body.
+    """Return the rest bones of a shaped body.
 
     Args:
         points: (29, 3) joints and tips (`skeleton_points` with the betas applied), body frame.
         parents: (24,) parent of each joint, -1 for the root.
 
     Returns:
-        Bones in the armature's axes (not moved). They run along the limbs: each ends at the joint that continues it,
-        and the last ones reach as far as the mesh does.
+        Bones in the armature's axes, with the origin of the body frame. They run along the limbs: each ends at the next
+        joint, and the last ones reach as far as the mesh does.
     """
     heads, tails = points[:JOINTS], np.empty((JOINTS, 3))
     for joint, end in enumerate(_END_JOINT):
@@ -129,7 +134,7 @@ def rest_bones(points: Floats, parents: Sequence[int]) -> RestBones:
 
 
 def rotation_matrices(axis_angle: Floats) -> NDArray[np.float64]:
-    """(..., 3) axis-angle, radians -> (..., 3, 3) rotation matrices (Rodrigues' formula)."""
+    """Convert axis-angle (..., 3), in radians, to rotation matrices (..., 3, 3) (Rodrigues' formula)."""
     axis_angle = np.asarray(axis_angle, np.float64)
     angle = np.linalg.norm(axis_angle, axis=-1)[..., None, None]
     x, y, z = np.moveaxis(axis_angle / np.maximum(angle[..., 0], 1e-12), -1, 0)
@@ -140,7 +145,7 @@ def rotation_matrices(axis_angle: Floats) -> NDArray[np.float64]:
 
 
 def armature_rotations(pose: Floats) -> NDArray[np.float64]:
-    """How SMPL's pose turns each bone, in the armature's axes.
+    """Convert SMPL's pose to rotations in the armature's axes.
 
     Args:
         pose: (24, 3) axis-angle, radians; 0 is the global orientation in the camera frame, the others are relative to
@@ -157,12 +162,15 @@ def armature_rotations(pose: Floats) -> NDArray[np.float64]:
 
 
 def to_bone_axes(rotations: Floats, bone_axes: Floats) -> Floats:
-    """(N, 3, 3) rotations in the armature's axes -> in each bone's own axes, whose columns are ``bone_axes``
-    (N, 3, 3).
+    """Convert rotations (..., N, 3, 3) from the armature's axes to those of each bone.
+
+    Args:
+        rotations: (..., N, 3, 3) in the armature's axes.
+        bone_axes: (N, 3, 3) whose columns are the axes of each bone.
     """
     return np.swapaxes(bone_axes, -1, -2) @ rotations @ bone_axes
 
 
 def from_bone_axes(rotations: Floats, bone_axes: Floats) -> Floats:
-    """Inverse of `to_bone_axes`."""
+    """Convert rotations (..., N, 3, 3) from the axes of each bone to the armature's; see `to_bone_axes`."""
     return bone_axes @ rotations @ np.swapaxes(bone_axes, -1, -2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A captured skeleton in our axes, with a rest pose that stands: its own, or a frame in which it stands. Only numpy."""
+"""A captured skeleton in Blender's axes with a standing pose: its rest pose, or a frame in which it stands."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from .bvh import Capture
 from .motion import MotionError
 from .upright import WORLDS, UpAxis, seen_axis, thinned, told_axis
 
-# Joints that may be the end of a bone without being a bone themselves, and whose bone's.
+# Joints that may be the end of a bone without being a bone themselves -> the joint of that bone.
 _ENDS = {7: 4, 8: 5, 10: 7, 11: 8, 20: 18, 21: 19}
 _ARMS = ((16, 18, 20), (17, 19, 21))
 _LEGS = ((1, 4, 7), (2, 5, 8))
-# Who stands at rest: cosines between trunk and legs, between hips and shoulders, and how nearly a leg is as long as its
-# parts.
+# When a skeleton stands: cosine between trunk and legs, cosine between hips and shoulders, and the distance from hip to
+# ankle as a fraction of the length of the leg.
 _IN_LINE, _NOT_TWISTED, _STRAIGHT = 0.85, 0.7, 0.9
-_UP = 0.9  # cosine of the trunk's lean in a frame that can stand for a rest pose: 26 degrees
-# of a trunk that is taken as upright: 5 degrees, by which skeletons differ in where they have hips and shoulders
+_UP = 0.9  # cosine of the trunk's lean in a frame that can replace the rest pose: 26 degrees
+# Cosine of the lean of a trunk that counts as upright: 5 degrees, because skeletons differ in the position of hips and
+# shoulders.
 _VERTICAL = 0.996
 
 _At = Callable[[int], NDArray[np.float64]]  # joint -> (..., 3) where it is
@@ -30,13 +31,14 @@ _At = Callable[[int], NDArray[np.float64]]  # joint -> (..., 3) where it is
 
 @dataclass(frozen=True)
 class Standing:
-    """A capture in the armature's axes, by SMPL's joints; N bones, F frames.
+    """A capture in the armature's axes and the file's units; N bones, F frames.
 
     Attributes:
-        bone: SMPL joint -> bone, for those that were recognised.
-        rest, rest_ends: (N, 3) beginnings and ends of the bones in the pose that stands.
-        turned: (F, N, 3, 3) rotations against the world, since that pose; places, place_ends: (F, N, 3).
-        at_rest: whether it is the file's own rest pose, in which feet are flat and the head looks ahead.
+        bone: SMPL joint -> bone, for the joints that were recognised.
+        rest, rest_ends: (N, 3) heads and tails of the bones in the standing pose.
+        turned: (F, N, 3, 3) rotations relative to the world and to the standing pose.
+        places, place_ends: (F, N, 3) heads and tails of the bones in each frame.
+        at_rest: whether the standing pose is the file's rest pose, in which feet are flat and the head looks ahead.
     """
 
     bone: Mapping[int, int]
@@ -48,23 +50,25 @@ class Standing:
     at_rest: bool
 
     def then(self, joint: int) -> NDArray[np.float64]:
-        """(3,) where a joint is in the pose that stands."""
+        """Return the position (3,) of a joint in the standing pose."""
         return _joint(self.rest, self.rest_ends, self.bone, joint)
 
     def now(self, joint: int) -> NDArray[np.float64]:
-        """(F, 3) where a joint is in each frame."""
+        """Return the positions (F, 3) of a joint in the frames."""
         return _joint(self.places, self.place_ends, self.bone, joint)
 
 
 def standing(capture: Capture, bone: Mapping[int, int], joints: Floats, up: UpAxis) -> Standing:
-    """The capture in our axes.
+    """Convert a capture to the armature's axes and find its standing pose.
 
     Args:
+        capture: the captured motion.
         bone: SMPL joint -> bone of the capture; both legs and arms must be there.
-        joints: (24, 3) our rest joints, armature's axes.
-        up: which axis of the file's world points up.
+        joints: (24, 3) our joints in the T pose, armature's axes, metres.
+        up: the axis of the file's world that points up.
 
-    Raises MotionError if it stands neither at rest nor in any frame.
+    Raises:
+        MotionError: the skeleton stands neither at rest nor in any frame.
     """
     rest, ends, turned = capture.rest, capture.ends, capture.turned
     place_ends = capture.places + np.einsum("fnab,nb->fna", turned, ends - rest)
@@ -103,7 +107,7 @@ def standing(capture: Capture, bone: Mapping[int, int], joints: Floats, up: UpAx
 
 
 class _Posture:
-    """How a skeleton holds itself, in one pose or in each of F frames."""
+    """The posture of a skeleton, in one pose or in each of F frames."""
 
     def __init__(self, at: _At) -> None:
         hips, shoulders = (at(1) + at(2)) / 2, (at(16) + at(17)) / 2
@@ -116,7 +120,7 @@ class _Posture:
         self.leg = float(np.mean(_length(at(4) - at(1)) + _length(at(7) - at(4))))
 
     def stands(self) -> NDArray[np.bool_]:
-        """Whether trunk and legs are in one line, wherever that points."""
+        """Whether trunk and legs are in one line, in any direction."""
         in_line = [-(self.trunk * leg).sum(-1) > _IN_LINE for leg in self.legs]
         straight = [value > _STRAIGHT for value in self.straight]
         across = np.abs((self.trunk * self.left).sum(-1)) < 1 - _IN_LINE
@@ -124,7 +128,7 @@ class _Posture:
         return standing
 
     def axes(self, frame: int | None = None) -> NDArray[np.float64]:
-        """(3, 3) whose columns are the trunk's left, front and up, in a frame."""
+        """Return (3, 3) whose columns are the directions left, front and up of the trunk."""
         up, left = (self.trunk, self.left) if frame is None else (self.trunk[frame], self.left[frame])
         left = unit(left - (left @ up) * up)
         return np.stack([left, np.cross(up, left), up], -1)
@@ -139,17 +143,16 @@ def _vertical(up: UpAxis, frames: _Posture, some: slice, joints: Floats) -> NDAr
 
 
 def _most_upright(frames: _Posture, vertical: Floats) -> int:
-    """The frame that can stand for a rest pose: trunk and legs upright and straight, hips below shoulders.
+    """Find the frame that can best replace the rest pose: trunk and legs upright and straight, hips below shoulders.
 
-    MotionError where none can.
+    Raises MotionError if there is none.
     """
     lean = frames.trunk @ vertical
     fit = frames.stands() & (lean > _UP)
     if not fit.any():
         raise MotionError(
             "The skeleton does not stand upright in its rest pose or in any frame, so the orientation of its bones "
-            "cannot be "
-            "determined; export it with a T-pose as the rest pose or the first frame, or choose another "
+            "cannot be determined; export it with a T-pose as the rest pose or the first frame, or choose another "
             "up axis."
         )
     straight = np.sum([*frames.straight, *frames.straight_arms], 0)
@@ -158,8 +161,9 @@ def _most_upright(frames: _Posture, vertical: Floats) -> int:
 
 
 def _trunk_axes(ours: _Posture, frames: _Posture, frame: int, vertical: Floats) -> NDArray[np.float64]:
-    """(3, 3) the file's axes -> the armature's: trunk on trunk, where theirs leans; who stands straight stands as ours
-    does at rest.
+    """Return the rotation (3, 3) from the file's axes to the armature's.
+
+    An upright trunk becomes vertical; a trunk that leans is aligned with ours.
     """
     if frames.trunk[frame] @ vertical < _VERTICAL:
         return ours.axes() @ frames.axes(frame).T
@@ -168,7 +172,7 @@ def _trunk_axes(ours: _Posture, frames: _Posture, frame: int, vertical: Floats) 
 
 
 def _nearest_axes(rest: _Posture) -> NDArray[np.float64]:
-    """(3, 3) the file's axes -> the armature's: from which of them the rest skeleton's trunk and hips lie along."""
+    """Return the rotation (3, 3) from the file's axes to the armature's, from the axes nearest to trunk and hips."""
     up = _nearest_axis(rest.trunk)
     left = _nearest_axis(np.where(up != 0, 0, rest.left))
     return np.stack([left, np.cross(up, left), up])
@@ -182,7 +186,7 @@ def _nearest_axis(direction: Floats) -> NDArray[np.float64]:
 
 
 def _world(vertical: Floats) -> NDArray[np.float64]:
-    """(3, 3) a world with this axis up -> Blender's, as the formats that have it are usually turned."""
+    """Return the rotation (3, 3) to Blender's world that is usual for formats with this axis up."""
     return next(world for world in WORLDS.values() if world[2] @ vertical > 0.5)
 
 
@@ -204,6 +208,6 @@ def _length(vectors: Floats) -> NDArray[np.float64]:
 
 
 def unit(vectors: Floats) -> NDArray[np.float64]:
-    """(..., 3) of length 1; what has none stays."""
+    """Scale vectors (..., 3) to length 1; zero vectors stay."""
     units: NDArray[np.float64] = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
     return units

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Unfinished jobs, on disk, so that they can be picked up after Blender was closed, or has crashed."""
+"""Unfinished jobs on disk, so that they can be continued after Blender was closed or has crashed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from .jobs import Job
 class UnfinishedJobs:
     """One small file per job in a folder of the user's data. A file that cannot be written never stops a job.
 
-    One thread does all that touches the disk, in the order in which it was asked for: where the disk is busy, nobody
-    waits.
+    A thread does all disk access in order, so that the main thread does not wait for a busy disk.
     """
 
     def __init__(self, folder: Path) -> None:
-        """``folder`` need not exist."""
+        """Use a folder, which need not exist yet."""
         self.folder = folder
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="uvatar unfinished jobs")
 
     def record(self, job: Job) -> None:
-        """Write down a job as it stands, or delete its file when it is over."""
+        """Write the state of a job, or delete its file when the job is over."""
         if job.over:
             self.remove(job.id)
             return
@@ -44,13 +43,11 @@ class UnfinishedJobs:
         self._disk.submit(self._delete, job)
 
     def load(self) -> list[Job]:
-        """Jobs that were not over when they were last written down, oldest first; files that are none are
-        passed over.
-        """
+        """Read the unfinished jobs, the oldest first; files that are not jobs are skipped."""
         return self._disk.submit(self._read).result()
 
     def flush(self) -> None:
-        """Wait until all is on the disk."""
+        """Wait until everything is on the disk."""
         self._disk.submit(lambda: None).result()
 
     def _write(self, job: str, text: str) -> None:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A ZeroMQ DEALER socket in plain Python: ZMTP 3.0 over TCP with the NULL mechanism (rfc.zeromq.org/spec/23).
 
-Why not pyzmq: its wheels hold compiled code for one Python and one system, no set of them installs on all of Blender
-4.2 to 5.2, and Windows keeps the loaded library locked when the add-on is updated. Of ZeroMQ the add-on needs one
-connection to one ROUTER, which is this page.
+It replaces pyzmq, whose wheels contain compiled code for one Python and one system: no set of them installs on all of
+Blender 4.2 to 5.2, and on Windows a loaded library blocks updates of the add-on. The add-on only needs one connection
+to one ROUTER, which is this module.
 
-Not thread-safe: one thread owns a socket.
+It is not thread-safe: one thread owns a socket.
 """
 
 from __future__ import annotations
@@ -37,9 +37,12 @@ class Dealer:
     def __init__(self, host: str, port: int, timeout: float = 5.0) -> None:
         """Connect and shake hands.
 
-        Raises OSError if nobody listens, ZmtpError if it is no ROUTER, TimeoutError.
+        Raises:
+            ZmtpError: the peer is not a ROUTER.
+            TimeoutError: the peer does not respond within ``timeout`` seconds.
+            OSError: the connection is refused or fails.
         """
-        self.last_heard = time.monotonic()  # when bytes came in last
+        self.last_heard = time.monotonic()  # when bytes were last received
         self._socket = socket.create_connection((host, port), timeout)
         self._received = bytearray()
         self._frames: list[bytes] = []
@@ -52,21 +55,29 @@ class Dealer:
             raise
 
     def close(self) -> None:
-        """End the connection at once. Harmless when it has ended."""
+        """End the connection at once; does nothing if it has ended."""
         self._socket.close()
 
     def send(self, frames: Sequence[Any], timeout: float = 60.0) -> None:
-        """Send one message. Raises TimeoutError if the peer accepts nothing for ``timeout`` seconds."""
+        """Send one message.
+
+        Raises:
+            TimeoutError: the peer accepts nothing for ``timeout`` seconds.
+        """
         last = len(frames) - 1
         for index, frame in enumerate(frames):
             self._send_frame(frame, _MORE if index < last else 0, timeout)
 
     def ping(self) -> None:
-        """Send a ping: libzmq answers by itself, so `last_heard` advances even while the server is busy."""
+        """Send a ping. libzmq answers it by itself, so `last_heard` advances even while the server is busy."""
         self._send_frame(b"\x04PING\x00\x00", _COMMAND, 5.0)
 
     def receive(self, timeout: float) -> list[bytes] | None:
-        """The next message, or None if none is complete within ``timeout`` seconds. ConnectionError at the end."""
+        """Return the next message, or None if none is complete within ``timeout`` seconds.
+
+        Raises:
+            ConnectionError: the connection has ended.
+        """
         deadline = time.monotonic() + timeout
         while True:
             frame = self._take_frame()
@@ -89,7 +100,7 @@ class Dealer:
     def _shake_hands(self, deadline: float) -> None:
         self._send_all(_GREETING, 5.0)
         while len(self._received) < len(_GREETING):
-            # Whoever speaks another protocol may wait for our next words forever: look at the first ones already.
+            # A peer with another protocol may wait forever for our next bytes, so the first byte is checked already.
             if self._received and self._received[0] != _SIGNATURE[0]:
                 raise ZmtpError("The program on this port is not an Uvatar server.")
             self._read_or_fail(deadline)
@@ -110,7 +121,7 @@ class Dealer:
             raise TimeoutError("The program on this port does not respond.")
 
     def _read(self, timeout: float) -> bool:
-        """Take what has come in; False if nothing comes in time."""
+        """Read the bytes that have arrived; False if none arrive in time."""
         if not select.select([self._socket], [], [], timeout)[0]:
             return False
         chunk = self._socket.recv(_CHUNK)
@@ -121,7 +132,7 @@ class Dealer:
         return True
 
     def _take_frame(self) -> tuple[int, bytes] | None:
-        """Flags and body of the first complete frame received, or None."""
+        """Return flags and body of the first complete frame received, or None."""
         received = self._received
         if not received:
             return None
@@ -143,9 +154,8 @@ class Dealer:
 
     def _answer(self, command: bytes) -> None:
         if command.startswith(b"\x04PING"):
-            self._send_frame(
-                b"\x04PONG" + command[7:23], _COMMAND, 5.0
-            )  # echoes the context after the two bytes of the TTL
+            # A PONG echoes the context, which follows the two bytes of the TTL.
+            self._send_frame(b"\x04PONG" + command[7:23], _COMMAND, 5.0)
 
     def _send_frame(self, frame: Any, flags: int, timeout: float) -> None:
         body = memoryview(frame).cast("B")
@@ -160,7 +170,7 @@ class Dealer:
             self._send_all(body, timeout)
 
     def _send_all(self, data: bytes | memoryview, timeout: float) -> None:
-        self._socket.settimeout(timeout)  # for each chunk: a slow reader is no dead one
+        self._socket.settimeout(timeout)  # per chunk, because a slow reader is not dead
         view = memoryview(data)
         for start in range(0, view.nbytes, _CHUNK):
             self._socket.sendall(view[start : start + _CHUNK])
@@ -174,7 +184,7 @@ def _ready_command() -> bytes:
 
 
 def _properties(encoded: bytes) -> dict[bytes, bytes]:
-    """The name-value pairs of a READY command, names in lower case. Raises ZmtpError if they are cut short."""
+    """Parse the name-value pairs of a READY command, names in lower case. Raises ZmtpError if they are truncated."""
     properties, place = {}, 0
     while place < len(encoded):
         value_at = place + 1 + encoded[place] + 4

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a checked result to avatars in the scene."""
+"""Building the avatars of a checked result in a scene."""
 
 from __future__ import annotations
 
@@ -33,12 +33,11 @@ from .rig import (
 )
 from .units import per_metre
 
-# Custom property of the avatar's objects: names may change, this does not.
+# Custom properties. Of an avatar's objects: an id that stays when they are renamed.
 UUID = "uvatar_uuid"
-PHOTO_NOTES = (
-    "uvatar_photo_notes"  # of the armature: sentences about its photo; those about the person are in "uvatar_notes"
-)
-STAGE = "uvatar_stage"  # and of a scene: that it is one of `new_stage`
+# Of the armature: sentences about its photo. Those about the person are in "uvatar_notes".
+PHOTO_NOTES = "uvatar_photo_notes"
+STAGE = "uvatar_stage"  # marks a scene as one that `new_stage` made
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,15 @@ class ImportOptions:
     """How avatars come into the scene.
 
     Attributes:
-        photo_pose: stand as in the photo; otherwise in the rest pose, at the same place.
-        unlit: material without light.
-        camera: add the photo's camera with the photo behind it; not for people in a row, on whom it would not look.
-        use_camera: also make it the scene's camera and give renders the photo's size.
-        rest_pose: "T" or "A", what mesh and bones rest in.
-        naming: names of the bones, one of `core.naming.Naming`.
-        placement: "PHOTO", the people of a photo as they stand in it, or "ROW", beside each other; both beside avatars
-            that are there.
+        photo_pose: pose the avatars as in the photo; otherwise they are in the rest pose, at the same position.
+        unlit: use a material without lighting.
+        camera: add the photo's camera with the photo as its background. There is none for people in a row, at whom it
+            would not look.
+        use_camera: also make it the scene's camera and set the render size to the photo's.
+        rest_pose: "T" or "A", the rest pose of mesh and bones.
+        naming: naming convention of the bones, a value of `core.naming.Naming`.
+        placement: "PHOTO" keeps people as they stand in the photo, "ROW" puts them side by side; either way beside the
+            avatars that are in the scene.
     """
 
     photo_pose: bool = True
@@ -70,10 +70,10 @@ class Imported:
     """What an import made.
 
     Attributes:
-        rigs: in the order asked for.
-        camera: the photo's, or None.
-        photo: the photo's image, or None.
-        box: what the avatars take up in the world; None if there are none.
+        rigs: the armatures, in the order of the people asked for.
+        camera: the photo's camera, or None.
+        photo: the photo as an image, or None.
+        box: bounding box of the avatars, in the scene's units; None if there are none.
     """
 
     rigs: list[bpy.types.Object]
@@ -88,7 +88,11 @@ def import_people(
     people: Sequence[int] | None = None,
     options: ImportOptions | None = None,
 ) -> Imported:
-    """`import_steps` in one go. Raises ResultError also where Blender is not in object mode."""
+    """Build people of a photo in one go; for arguments and return value see `import_steps` and `Imported`.
+
+    Raises:
+        ResultError: something could not be built, or Blender is not in Object Mode.
+    """
     if bpy.context.mode != "OBJECT":
         raise ResultError("Avatars can only be built in Object Mode; leave the current mode first.")
     steps = import_steps(result, scene, people, options)
@@ -108,25 +112,33 @@ def import_steps(
 ) -> Generator[bool, None, Imported]:
     """Build people of a photo into a new collection of the scene, in slices of some milliseconds.
 
-    All stand in the photo's one world with the lowest foot at z = 0, or in a row with each one's lowest foot there; to
-    the right of avatars that are in the scene already, as far as their widths ask for, and of what they would cut into.
-    They are built in a scene of their own, so that a slice takes no longer where the artist's scene is full, and move
-    into hers when they are whole; where she leaves object mode meanwhile, they wait until she is back. An error, or
-    closing the generator, leaves nothing behind.
-
-    Yields whether to leave it at that for now: True where the artist edits something, and when all is there.
+    The people share the world of the photo, with the lowest foot at z = 0, or stand in a row, each with the lowest foot
+    at z = 0. They are placed to the right of the avatars in the scene, and of what they would intersect, as far as
+    their widths require. They are built in a staging scene, so that a slice takes no longer if the user's scene is
+    large, and are linked to that scene when they are complete. If the user leaves Object Mode meanwhile, they wait. An
+    error, or closing the generator, leaves nothing behind.
 
     Args:
+        result: what the backend found in the photo.
+        scene: the scene that gets the avatars.
         people: indices into ``result.people``; None for all.
+        options: how they are imported; None for the defaults.
 
-    Raises ResultError: something could not be built, or was undone or deleted while the rest was being built.
+    Yields:
+        Whether to pause: True while the user is not in Object Mode, and when everything is in the scene.
+
+    Returns:
+        What was made.
+
+    Raises:
+        ResultError: something could not be built, or was undone or deleted while the rest was being built.
     """
     steps = _steps(result, scene, people, options or ImportOptions())
     made: set[bpy.types.ID] = set()
     imported: Imported | None = None
     try:
         while imported is None:
-            before = _everything()  # between two slices the artist may make things of her own
+            before = _everything()  # between two slices the user may add data as well
             try:
                 next(steps)
             except StopIteration as end:
@@ -135,7 +147,7 @@ def import_steps(
                 made |= _everything() - before
             yield imported is not None or bpy.context.mode != "OBJECT"
         return imported
-    except ReferenceError as error:  # what Python's names for Blender's data turn into when these are undone
+    except ReferenceError as error:  # raised for data that was removed by undo
         _remove(made)
         raise ResultError("The import was stopped because the avatar being built was undone or deleted.") from error
     except (ValueError, RuntimeError) as error:
@@ -151,7 +163,7 @@ def _steps(
 ) -> Generator[None, None, Imported]:
     chosen = [result.people[index] for index in (range(len(result.people)) if people is None else people)]
     stem = result.title
-    # First of all: once there is a stage, Blender evaluates a scene that may be large anew to tell where they stand.
+    # Before the staging scene is made: afterwards Blender would evaluate the user's scene, which may be large, anew.
     taken = avatar_boxes(scene)
     stage = new_stage(stem)
     collection = bpy.data.collections.new(stem)
@@ -187,15 +199,14 @@ def _steps(
         camera.location.x += step
         collection.objects.link(camera)
     yield
-    yield from _until_object_mode()  # what is being edited stays the active object
+    yield from _until_object_mode()  # the object being edited must stay the active one
     _fit_units(collection, per_metre(scene))
     scene.collection.children.link(collection)
     bpy.data.scenes.remove(stage)
-    if (
-        camera is not None and options.use_camera
-    ):  # only now: an import that is stopped leaves the scene's camera and size as they were
+    # Only now, so that an import that is stopped does not change the scene's camera and render size.
+    if camera is not None and options.use_camera:
         look_through(scene, camera)
-    if bpy.context.scene == scene:  # the artist may have gone to another scene meanwhile
+    if bpy.context.scene == scene:  # the user may have switched to another scene meanwhile
         _select(rigs)
     return Imported(rigs, camera, photo, around(boxes) * per_metre(scene) if boxes else None)
 
@@ -203,12 +214,13 @@ def _steps(
 def _find_places(
     scene: bpy.types.Scene, rigs: Sequence[bpy.types.Object], boxes: list[Box], avatars: Sequence[Box], in_row: bool
 ) -> Generator[None, None, float]:
-    """Move the new avatars, and their boxes, beside what is in the scene: each for itself in a row, else all alike.
+    """Move the new avatars, and their boxes, beside what is in the scene: one by one in a row, otherwise together.
 
     Args:
-        avatars: the boxes of those that are in the scene already, in its units.
+        avatars: boxes of the avatars in the scene, in its units.
 
-    Returns: metres by which the last was moved.
+    Returns:
+        How far the last one was moved along x, in metres.
     """
     units = per_metre(scene)
     taken, others, step = [box / units for box in avatars], [], 0.0
@@ -240,7 +252,7 @@ def _build_avatar(
     collection: bpy.types.Collection,
     options: ImportOptions,
 ) -> Generator[None, None, bpy.types.Object]:
-    """The person's rig, in the photo's pose; it and its body are linked to the collection, which the stage shows."""
+    """Build a person in the photo's pose and return the rig; rig and body are linked to ``collection``."""
     modelled = in_rest_pose(
         replace(avatar, joint_names=joint_names(Naming(options.naming))), RestPose(options.rest_pose)
     )
@@ -256,7 +268,7 @@ def _build_avatar(
     )
     body.data.materials.append(build_material(name, texture, source, options.unlit))
     yield
-    yield from _until_object_mode()  # bones can only be made in a mode of their own
+    yield from _until_object_mode()  # bones can only be added in Edit Mode
     with on_stage(stage):
         rig = build_armature(modelled, name, collection, ground)
     yield
@@ -269,27 +281,27 @@ def _build_avatar(
 
 
 def new_stage(name: str) -> bpy.types.Scene:
-    """A scene that no window shows, in which avatars are built."""
+    """Make a staging scene, which no window shows and in which avatars are built."""
     stage = bpy.data.scenes.new(name)
     stage[STAGE] = True
     return stage
 
 
 def on_stage(stage: bpy.types.Scene) -> AbstractContextManager[None]:
-    """Have Blender's operators and its evaluation work in this scene, whatever the window shows."""
+    """Override the context, so that operators and evaluation work in this scene whatever the window shows."""
     override: AbstractContextManager[None] = bpy.context.temp_override(scene=stage, view_layer=stage.view_layers[0])
     return override
 
 
 def remove_stages() -> None:
-    """Remove what an undo step, or a file saved by itself, has kept of avatars that were being built then."""
+    """Remove staging scenes, with avatars half built, which an undo step or an auto-saved file may contain."""
     stages = [scene for scene in bpy.data.scenes if STAGE in scene]
     if stages:
         bpy.data.batch_remove({part for stage in stages for part in [stage, *parts(stage)]})
 
 
 def parts(scene: bpy.types.Scene) -> list[bpy.types.ID]:
-    """Collections and objects of a scene with their data, materials and pictures."""
+    """Return the collections and objects of a scene with their data, materials and images."""
     owned: dict[bpy.types.ID, None] = dict.fromkeys(scene.collection.children_recursive)
     for thing in scene.objects:
         owned |= {thing: None, thing.data: None}
@@ -305,13 +317,13 @@ def parts(scene: bpy.types.Scene) -> list[bpy.types.ID]:
 
 
 def _until_object_mode() -> Iterator[None]:
-    """Wait while the artist edits something."""
+    """Yield while Blender is not in Object Mode."""
     while bpy.context.mode != "OBJECT":
         yield
 
 
 def _record_provenance(rig: bpy.types.Object, result: AvatarsResult, avatar: AvatarData) -> None:
-    """Custom properties that say where the avatar comes from; they are kept in .blend and, as extras, in glTF."""
+    """Store where the avatar comes from in custom properties of the armature."""
     rig["uvatar_photo"], rig["uvatar_photo_digest"] = file_name(result.name), result.digest
     rig["uvatar_person"], rig["uvatar_body_model"], rig["uvatar_version"] = avatar.id, avatar.body_model, result.version
     rig[PHOTO_NOTES] = json.dumps(result.notes, ensure_ascii=False)
@@ -321,15 +333,13 @@ def _record_provenance(rig: bpy.types.Object, result: AvatarsResult, avatar: Ava
 
 
 def lowest_point(rig: bpy.types.Object) -> float:
-    """World z of the lowest vertex, as the avatar is posed and shaped now."""
+    """Return the world z of the avatar's lowest vertex in its current pose and shape, in the scene's units."""
     bpy.context.view_layer.update()
     return float(evaluated_vertices(find_body(rig))[:, 2].min())
 
 
 def _fit_units(collection: bpy.types.Collection, units: float) -> None:
-    """Make what was built in metres as large in a scene where a metre is so many units: objects are scaled, their data
-    stay in metres.
-    """
+    """Scale objects that were built in metres for a scene with ``units`` units per metre; their data stay in metres."""
     if units == 1.0:
         return
     for thing in collection.objects:
@@ -348,7 +358,7 @@ def _fit_units(collection: bpy.types.Collection, units: float) -> None:
 
 
 def _everything() -> set[bpy.types.ID]:
-    """All data that an import can make."""
+    """Return all data-blocks of the types that an import makes."""
     data = bpy.data
     kinds = (
         data.objects,
@@ -364,7 +374,7 @@ def _everything() -> set[bpy.types.ID]:
 
 
 def _remove(made: set[bpy.types.ID]) -> None:
-    """Remove what is still there of it."""
+    """Remove those of these data-blocks that still exist."""
     bpy.data.batch_remove(made & _everything())
 
 

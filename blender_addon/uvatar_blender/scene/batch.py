@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One .blend file per person, without touching what is open."""
+"""Saving one .blend file per person, without changing the open file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,23 @@ from .avatar import STAGE, ImportOptions, import_steps, new_stage, on_stage, par
 
 
 def save_steps(result: AvatarsResult, folder: Path, options: ImportOptions) -> Generator[bool, None, list[Path]]:
-    """Save each person of a photo as a .blend of its own in ``folder``, in slices; the files.
+    """Save each person of a photo as a .blend file of their own, in slices.
 
-    No file that is there is replaced.
+    No existing file is replaced. People are built in a staging scene, which is removed afterwards.
 
-    People are built in a scene of their own, which is gone afterwards. Raises ResultError if a file cannot be
-    written, too.
+    Args:
+        result: what the backend found in the photo.
+        folder: where the files go.
+        options: how the people are imported.
+
+    Yields:
+        False, after each slice.
+
+    Returns:
+        The files.
+
+    Raises:
+        ResultError: a person could not be built, or a file could not be written.
     """
     saved = []
     for index, avatar in enumerate(result.people):
@@ -38,9 +49,8 @@ def save_steps(result: AvatarsResult, folder: Path, options: ImportOptions) -> G
             del scene[STAGE]
             path = _free_path(folder, f"{result.title} {short_id(avatar.id)}")
             try:
-                bpy.data.libraries.write(
-                    str(path), {scene}, fake_user=False
-                )  # compressing would take longer than a slice may
+                # Not compressed: that would take longer than a slice may.
+                bpy.data.libraries.write(str(path), {scene}, fake_user=False)
             except (RuntimeError, OSError) as error:
                 raise ResultError(f"{path} could not be written: {str(error).strip().splitlines()[-1]}") from error
             saved.append(path)

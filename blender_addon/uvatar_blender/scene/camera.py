@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The photo's camera: a render through it lays the avatar on the photo."""
+"""The photo's camera: rendered through it, the avatar lies on the photo."""
 
 from __future__ import annotations
 
@@ -10,30 +10,33 @@ import bpy
 from ..core.result import PhotoCamera
 from . import compat
 
-PHOTO_SIZE = "uvatar_photo_size"  # custom property of the camera: the photo's pixels
-SENSOR_WIDTH = 36.0  # millimetres, full frame: the lens then reads as photographers expect
+PHOTO_SIZE = "uvatar_photo_size"  # custom property of the camera: width and height of the photo in pixels
+SENSOR_WIDTH = 36.0  # millimetres, full frame: the focal length then reads as photographers expect
 
 
 def build_camera(
     solved: PhotoCamera, name: str, photo: bpy.types.Image, height: float, aspect: float
 ) -> bpy.types.Object:
-    """The camera that took the photo, looking along +y from ``height`` metres above the origin; not yet linked to a
-    scene.
+    """Make the camera that took the photo, looking along +y. It is not linked to a scene yet.
 
-    The photo is its background picture in the viewport. A render shows the whole of what the photo shows, and more at
-    two sides where it has another shape.
+    The photo is its background image in the viewport. A render shows all that the photo shows, and more at two sides if
+    it has another aspect ratio.
 
     Args:
+        solved: focal length and principal point in pixels of the photo.
+        name: of the camera.
+        photo: the background image.
+        height: metres above the origin.
         aspect: width / height of the scene's renders, see `render_aspect`.
     """
     data = bpy.data.cameras.new(name)
     fits_width = solved.width / solved.height >= aspect * 0.9999
     fitted = solved.width if fits_width else solved.height
-    # The same lens and sensor either way: fitted to its width, the sensor is as wide as the photo, else as high.
+    # Lens and sensor are the same either way; Blender fits the sensor to the width of the render or to its height.
     data.sensor_fit = "HORIZONTAL" if fits_width else "VERTICAL"
     data.sensor_width, data.sensor_height = SENSOR_WIDTH, SENSOR_WIDTH * solved.height / solved.width
     data.lens = solved.focal * SENSOR_WIDTH / solved.width
-    # Blender counts shift in the fitted side of the picture, to the right and up.
+    # Blender measures shift as a fraction of the fitted side, to the right and up.
     data.shift_x = (solved.width / 2 - solved.center[0]) / fitted
     data.shift_y = (solved.center[1] - solved.height / 2) / fitted
     data.clip_start = 0.01
@@ -47,20 +50,20 @@ def build_camera(
 
 
 def render_aspect(scene: bpy.types.Scene) -> float:
-    """Width / height of the scene's renders."""
+    """Return width / height of the scene's renders."""
     render = scene.render
     aspect: float = (render.resolution_x * render.pixel_aspect_x) / (render.resolution_y * render.pixel_aspect_y)
     return aspect
 
 
 def photo_camera(rig: bpy.types.Object) -> bpy.types.Object | None:
-    """The camera that came with the avatar, None if it was not wanted or is gone."""
+    """Return the camera that was imported with the avatar; None if there was none or it was deleted."""
     beside = (thing for collection in rig.users_collection for thing in collection.objects)
     return next((thing for thing in beside if thing.type == "CAMERA" and PHOTO_SIZE in thing), None)
 
 
 def look_through(scene: bpy.types.Scene, camera: bpy.types.Object) -> None:
-    """Make this camera of a photo the scene's and give renders the photo's size."""
+    """Make a photo's camera the scene's camera and set the render size to the photo's."""
     scene.camera = camera
     scene.render.resolution_x, scene.render.resolution_y = (int(side) for side in camera[PHOTO_SIZE])
     scene.render.resolution_percentage = 100
@@ -68,12 +71,12 @@ def look_through(scene: bpy.types.Scene, camera: bpy.types.Object) -> None:
 
 
 def render_over_photo(scene: bpy.types.Scene, photo: bpy.types.Image) -> None:
-    """Set the scene up so that a render shows the avatar over the photo, in the texture's own colours.
+    """Set up a scene so that a render shows the avatar over the photo, in the colours of the texture.
 
-    For a scene of our own: it sets the world's light, the film and the compositor.
+    This changes the scene's world, film, view transform and compositor.
     """
     scene.render.film_transparent = True
-    scene.view_settings.view_transform = "Standard"  # others, made for film, change the photo's colours
+    scene.view_settings.view_transform = "Standard"  # the others change the photo's colours
     world = bpy.data.worlds.new("Even light")
     world.color = (1.0, 1.0, 1.0)
     scene.world = world

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs between Blender 4.2 and 5.2, in one place."""
+"""The differences between Blender 4.2 and 5.2, in one place."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike
 
 
 def enable_nodes(material: bpy.types.Material) -> None:
-    """Give a new material its node tree. From 5.0 on every material has one and the switch is deprecated."""
+    """Give a new material its node tree. Since Blender 5.0 every material has one, and the property is deprecated."""
     if bpy.app.version < (5, 0, 0):
         material.use_nodes = True
 
 
 def compositor_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree:
-    """The scene's compositor tree, made where there is none."""
+    """Return the scene's compositor tree, which is made if there is none."""
     if bpy.app.version < (5, 0, 0):
         scene.use_nodes = True
         return scene.node_tree
@@ -27,7 +27,7 @@ def compositor_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree:
 
 
 def compositor_output(tree: bpy.types.NodeTree) -> bpy.types.NodeSocket:
-    """The input socket of the compositor's final picture."""
+    """Add the compositor's output node and return its image input."""
     if bpy.app.version < (5, 0, 0):
         return tree.nodes.new("CompositorNodeComposite").inputs["Image"]
     tree.interface.new_socket(name="Image", in_out="OUTPUT", socket_type="NodeSocketColor")
@@ -35,7 +35,7 @@ def compositor_output(tree: bpy.types.NodeTree) -> bpy.types.NodeSocket:
 
 
 def alpha_over(tree: bpy.types.NodeTree) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket, bpy.types.NodeSocket]:
-    """A node that lays one picture over another: its background, foreground and output sockets."""
+    """Add an Alpha Over node and return its background, foreground and output sockets."""
     node = tree.nodes.new("CompositorNodeAlphaOver")
     if "Background" in node.inputs:  # 5.0
         return node.inputs["Background"], node.inputs["Foreground"], node.outputs["Image"]
@@ -43,7 +43,7 @@ def alpha_over(tree: bpy.types.NodeTree) -> tuple[bpy.types.NodeSocket, bpy.type
 
 
 def scale_to_render(tree: bpy.types.NodeTree) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket]:
-    """A node that stretches a picture to the render's size: its input and output sockets."""
+    """Add a node that scales an image to the render size and return its input and output sockets."""
     node = tree.nodes.new("CompositorNodeScale")
     if hasattr(node, "space"):
         node.space = "RENDER_SIZE"
@@ -53,7 +53,7 @@ def scale_to_render(tree: bpy.types.NodeTree) -> tuple[bpy.types.NodeSocket, bpy
 
 
 def curve_maker(thing: bpy.types.Object, action: bpy.types.Action) -> Callable[[str, int, str], bpy.types.FCurve]:
-    """Give an object a new action; a function (data path, index, group) that makes a curve for the object in it."""
+    """Assign a new action to an object and return a function (data path, index, group) that adds F-Curves to it."""
     animation = thing.animation_data or thing.animation_data_create()
     if bpy.app.version < (4, 4, 0):
         animation.action = action
@@ -65,7 +65,7 @@ def curve_maker(thing: bpy.types.Object, action: bpy.types.Action) -> Callable[[
 
 
 def more_curves(thing: bpy.types.Object) -> Callable[[str, int, str], bpy.types.FCurve]:
-    """`curve_maker` for the action that an object got from it."""
+    """Return the function of `curve_maker` for an object that has its action from there."""
     action = thing.animation_data.action
     if bpy.app.version < (4, 4, 0):
         return lambda path, index, group: action.fcurves.new(path, index=index, action_group=group)
@@ -80,7 +80,13 @@ def more_curves(thing: bpy.types.Object) -> Callable[[str, int, str], bpy.types.
 
 
 def fill_curve(curve: bpy.types.FCurve, frames: ArrayLike, values: ArrayLike) -> None:
-    """Give a new curve a key on each of these frames."""
+    """Give a new F-Curve a keyframe on each of these frames.
+
+    Args:
+        curve: an F-Curve without keyframes.
+        frames: (F,) frames.
+        values: (F,) values.
+    """
     points = curve.keyframe_points
     keys = np.stack([np.asarray(frames), np.asarray(values)], -1).astype(np.float32)
     points.add(len(keys))
@@ -90,7 +96,7 @@ def fill_curve(curve: bpy.types.FCurve, frames: ArrayLike, values: ArrayLike) ->
 
 
 def action_curves(thing: bpy.types.Object) -> list[bpy.types.FCurve]:
-    """The curves of the object's action."""
+    """Return the F-Curves of the object's action."""
     animation = thing.animation_data
     if animation is None or animation.action is None:
         return []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Transferring an avatar's pose or motion to the control rig that is to lead it."""
+"""Transferring the pose or motion of an avatar to the control rig that will drive it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from . import compat
 from .rig import edit_mode, joint_names
 
 _SIDES = ("L", "R")
-# Rigify's controls that together hold every pose, parents first, and the joint with which each one moves. The limbs
-# have both their kinds: a pose looks the same through forward and through inverse kinematics, so that the artist may go
-# on with either.
+# Rigify's controls that together can hold every pose, parents first, and the joint that each moves with. FK and IK
+# controls of the limbs are both set, so that the pose is the same whichever the user continues with.
 _TRUNK = (
     ("torso", 0),
     ("spine_fk", 0),
@@ -53,15 +52,18 @@ def is_at_rest(rig: bpy.types.Object) -> bool:
 
 
 def transfer_motion(rig: bpy.types.Object, control: bpy.types.Object) -> None:
-    """Give the control rig the pose that the avatar has, and the motion where it has one, in an action of its own.
+    """Give the control rig the pose of the avatar, or its motion in a new action.
 
-    The limbs are then switched to forward kinematics, which follow a pose exactly. Both must stand at the same place,
-    the avatar not led yet, in object mode. Controls that a changed metarig does not have are passed over.
+    The limbs are switched to FK, which follows a pose exactly. Both rigs must be at the same place, the avatar must not
+    follow the control rig yet, and Blender must be in Object Mode. Controls that an edited metarig lacks are skipped.
+
+    Raises:
+        RigError: the avatar's armature is linked from another file.
     """
     scene = bpy.context.scene
     controls = {name: joint for name, joint in _CONTROLS if name in control.pose.bones}
     if is_at_rest(rig):
-        return  # as the control rig is
+        return  # and so is the control rig
     moving = has_motion(rig)
     frames = _frames(rig, scene) if moving else [scene.frame_current]
     before = scene.frame_current
@@ -78,7 +80,7 @@ def transfer_motion(rig: bpy.types.Object, control: bpy.types.Object) -> None:
 
 
 def _frames(rig: bpy.types.Object, scene: bpy.types.Scene) -> range:
-    """The frames of the avatar's own action; of the scene where strips move it."""
+    """Return the frames of the avatar's action; those of the scene if NLA strips move it."""
     animation = rig.animation_data
     if animation.action is None:
         return range(scene.frame_start, scene.frame_end + 1)
@@ -88,7 +90,7 @@ def _frames(rig: bpy.types.Object, scene: bpy.types.Scene) -> range:
 
 @contextmanager
 def _constrained(rig: bpy.types.Object, control: bpy.types.Object, controls: dict[str, int]) -> Iterator[None]:
-    """Have each control lie where its joint takes it: on a bone of the avatar that is for now made just for that."""
+    """Constrain each control to a temporary bone of the avatar that moves with the control's joint."""
     rests = {name: (control.data.bones[name].matrix_local.copy(), control.data.bones[name].length) for name in controls}
     joints = joint_names(rig)
     with edit_mode(rig):
@@ -114,7 +116,7 @@ def _constrained(rig: bpy.types.Object, control: bpy.types.Object, controls: dic
 
 
 def _local_pose(control: bpy.types.Object, names: Sequence[str], frame: int) -> dict[str, Matrix]:
-    """The controls' own transforms that put them where they lie at a frame."""
+    """Return the local transforms of the controls at a frame."""
     bpy.context.scene.frame_set(frame)
     bones = control.pose.bones
     return {
@@ -128,7 +130,7 @@ def _local_pose(control: bpy.types.Object, names: Sequence[str], frame: int) -> 
 def _write_action(
     rig: bpy.types.Object, control: bpy.types.Object, frames: Sequence[int], poses: Sequence[dict[str, Matrix]]
 ) -> None:
-    """A key on every frame for every control."""
+    """Give every control a keyframe on every frame, in a new action."""
     name = rig.animation_data.action.name if rig.animation_data.action else rig.name
     curve = compat.curve_maker(control, bpy.data.actions.new(f"{name} control"))
     for bone_name in poses[0]:

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copies that live for a while: they bear the originals' names, and go without taking anything of the artist's with
-them.
-"""
+"""Temporary copies of data-blocks, which have the names of the originals and are removed without a trace."""
 
 from __future__ import annotations
 
@@ -13,16 +11,22 @@ import bpy
 
 
 class Names:
-    """Names that copies bear for a while; `give_back` gives them back.
+    """Gives temporary copies the names of their originals, which get them back with `give_back`.
 
-    Names of linked data are free: libraries have their own.
+    The names of linked data need not be taken: each library has its own.
     """
 
     def __init__(self) -> None:
         self._lent: list[tuple[bpy.types.ID, str]] = []
 
     def take(self, thing: bpy.types.ID, name: str, kind: bpy.types.bpy_prop_collection) -> None:
-        """Give ``thing`` this name, whoever has it now; ``kind`` is the collection of bpy.data that has both."""
+        """Give ``thing`` this name, taking it from the data-block that has it.
+
+        Args:
+            thing: the copy.
+            name: its new name.
+            kind: the collection of bpy.data that has both.
+        """
         holder = kind.get((name, None))  # None: of this file, not of a library
         if holder is not None and holder != thing:
             holder.name = f"uvatar lends {uuid.uuid4().hex[:8]}"  # short: Blender cuts names at 63 bytes
@@ -30,27 +34,27 @@ class Names:
         thing.name = name
 
     def give_back(self) -> None:
-        """To be called when the copies are gone."""
+        """Rename the originals back; call this when the copies have been removed."""
         while self._lent:
             holder, name = self._lent.pop()
             holder.name = name
 
 
 def own_copy(thing: bpy.types.ID) -> bpy.types.ID:
-    """A copy that belongs to this file, whether the original is its own, linked, or overridden."""
+    """Copy a data-block into this file, whether the original is local, linked or a library override."""
     copy = thing.copy()
     return copy.make_local(clear_liboverride=True) if copy.override_library else copy
 
 
 def everything() -> set[bpy.types.ID]:
-    """All data of the file."""
+    """Return all data-blocks of the file."""
     kinds = (getattr(bpy.data, kind.identifier) for kind in bpy.data.bl_rna.properties if kind.type == "COLLECTION")
     return {item for kind in kinds for item in kind}
 
 
 @contextmanager
 def nothing_left() -> Iterator[None]:
-    """Remove what is made meanwhile, by us or by Blender's exporters, and nothing else."""
+    """Remove all data-blocks that are made in this context, by us or by Blender's exporters, and nothing else."""
     before = everything()
     try:
         yield

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pose blend shapes that live: shape keys which the bones drive, with nothing but Blender's own expressions.
+"""Pose correctives: SMPL's pose blend shapes as shape keys that the bones drive, with Blender's own expressions.
 
-SMPL adds a shape to the body for each entry of (R - I) of 23 joints (Loper et al. 2015, equation 9). R is turned into
-each bone's own axes here, where its entries are products of the bone's quaternion. They are saved with the file and
-work without the add-on.
+SMPL adds a shape to the body for each entry of (R - I) of 23 joints (Loper et al. 2015, equation 9). Here R is
+expressed in the axes of each bone, where its entries are polynomials of the bone's quaternion. The drivers are saved
+with the file and work without the add-on.
 """
 
 from __future__ import annotations
@@ -32,14 +32,25 @@ _AT_ONCE = 6  # shape keys in a slice
 
 
 def add_correctives(body: bpy.types.Object, rig: bpy.types.Object, avatar: AvatarData) -> Iterator[None]:
-    """Give the body one driven shape key per pose blend shape, in slices. Does nothing for a body without any."""
+    """Give the body one driven shape key per pose blend shape, in slices.
+
+    Nothing is done for a body without pose blend shapes.
+
+    Args:
+        body: the mesh object, with a Basis.
+        rig: the armature object that drives the shape keys.
+        avatar: the person; ``posedirs`` holds the pose blend shapes.
+
+    Yields:
+        None, after each slice.
+    """
     if avatar.posedirs is None:
         return
     basis = key_vertices(body.data.shape_keys.key_blocks[0])
     axes, names, made = bone_axes(rig), joint_names(rig), 0
     before, own = rest_frames(rig)
     for joint in range(1, JOINTS):
-        # L, the joint's rotation relative to the T in the body's axes, is left @ (the bone's own rotation) @ right.
+        # The joint's rotation relative to the T pose, in the body's axes, is left @ (the bone's rotation) @ right.
         left = ARMATURE_FROM_BODY.T @ before[joint].T @ axes[joint]
         right = axes[joint].T @ own[joint] @ ARMATURE_FROM_BODY
         shapes = avatar.posedirs[:, :, 9 * (joint - 1) : 9 * joint].reshape(-1, 3, 3, 3)
@@ -58,7 +69,7 @@ def add_correctives(body: bpy.types.Object, rig: bpy.types.Object, avatar: Avata
 
 
 def _name(joint: int, row: int, column: int) -> str:
-    """Of a shape key: by SMPL's name of the joint, whatever the bone is called now."""
+    """Name a shape key by SMPL's name of the joint, whatever the bone is called."""
     return f"{CORRECTIVE}{SMPL_NAMES[joint]} {row}{column}"
 
 
@@ -72,24 +83,27 @@ def _drive(key: bpy.types.ShapeKey, rig: bpy.types.Object, bone: str, expression
             target = variable.targets[0]
             target.id, target.bone_target = rig, bone
             target.transform_type, target.transform_space, target.rotation_mode = channel, "LOCAL_SPACE", "QUATERNION"
-    driver.expression = expression  # a "simple expression": evaluated without Python
+    driver.expression = expression  # a "simple expression", which Blender evaluates without Python
 
 
 def correctives(body: bpy.types.Object) -> list[bpy.types.ShapeKey]:
-    """The shape keys that the pose drives."""
+    """Return the shape keys that the pose drives."""
     return [key for key in body.data.shape_keys.key_blocks if is_corrective(key)] if body.data.shape_keys else []
 
 
 def set_live(body: bpy.types.Object, live: bool) -> None:
-    """Turn the correctives on or off: without them, scenes with many avatars play faster."""
+    """Turn the correctives on or off. Without them, scenes with many avatars play faster."""
     for key in correctives(body):
         key.mute = not live
 
 
 def follow_axes(body: bpy.types.Object, rig: bpy.types.Object, axes_before: Floats) -> None:
-    """Turn the correctives into the bones' axes after these have changed.
+    """Express the correctives in the axes of the bones after these have changed.
 
-    ``axes_before`` (24, 3, 3), see `rig.bone_axes`.
+    Args:
+        body: the mesh object.
+        rig: the armature object.
+        axes_before: (24, 3, 3) the axes before the change, see `rig.bone_axes`.
     """
     keys = body.data.shape_keys.key_blocks
     basis = key_vertices(keys[0])

@@ -20,20 +20,21 @@ from .export_copy import GameCopy, game_copy, strip
 from .rig import RigError, edit_mode, rename_joints
 from .root_motion import move_root
 
-_Y_UP = Matrix.Rotation(math.radians(90.0), 4, "X")  # of an object whose data are y up, to stand in Blender
+_Y_UP = Matrix.Rotation(math.radians(90.0), 4, "X")  # makes an object whose data are y up stand upright in Blender
 
 
 def save_blend(path: Path) -> None:
-    """Save the file as a compressed copy of the current one; its pictures are packed already.
+    """Save a compressed copy of the current file; its images are packed already.
 
-    OSError if it cannot be written.
+    Raises:
+        OSError: the file cannot be written.
     """
     with _as_os_error(path):
         bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=True, compress=True, check_existing=False)
 
 
 def export_glb(rig: bpy.types.Object, path: Path) -> None:
-    """`export_avatar` for glTF, as most want it."""
+    """Write one avatar as .glb, with the default options of `export_avatar`."""
     export_avatar(rig, path, Target.GLTF)
 
 
@@ -47,32 +48,32 @@ def export_avatar(
     root_motion: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> list[str]:
-    """Write one avatar for a game engine: mesh, skin, texture and shape sliders in their rest pose at the origin; no
-    camera.
+    """Write one avatar for a game engine: mesh, skin weights, texture and shape sliders, at rest and at the origin.
 
-    What is seen is what is exported: shape, clothing and modifiers become the base mesh. The shape sliders stay as
-    morph targets with weight 0 = this person (engines know only weights from 0 to 1). Pose correctives and overlays
-    stay behind. Skinning is linear in all engines. The .blend is not changed, and the avatar may be linked from
-    another.
+    The avatar is exported as it is seen: shape, clothing and modifiers become the base mesh. The shape sliders become
+    morph targets, whose weight 0 is this person (engines only have weights from 0 to 1). Pose correctives, overlays and
+    cameras are left out. Engines skin linearly. The .blend is not changed, and the avatar may be linked from another.
 
     Args:
-        target: glTF: metres, y up. Unity: metres, y up, every object unturned and unscaled. Unreal: centimetres,
-            unscaled, with a root bone on the ground, no node above it.
-        naming: the bones' names, or 24 names in SMPL's order; None: the mannequin's for Unreal, otherwise as they are.
-        animation: also write the avatar's motion, sampled on every frame of the scene's range; the clip begins at 0
-            and has the action's name.
-        root_motion: let the root go the avatar's way over the ground instead of the pelvis: Unreal's root bone,
-            elsewhere the armature.
-        provenance: also write where the avatar comes from: photo, digest, pose, measurements and the like, as custom
-            properties.
-        progress: called with the fraction (0 to 1) of the motion's frames that were sampled.
+        rig: the avatar's armature object.
+        path: the file to write.
+        target: glTF and Unity: metres, y up, no object rotated or scaled. Unreal: centimetres, with a root bone.
+        naming: of the bones, or 24 names in SMPL's order; None for the mannequin's names for Unreal and the present
+            names otherwise.
+        animation: also write the motion on every frame of the scene's range, as a clip that begins at 0 and has the
+            name of the action.
+        provenance: also write where the avatar comes from (photo, digest, pose, measurements) as custom properties.
+        root_motion: move the root over the ground instead of the pelvis: Unreal's root bone, elsewhere the armature.
+        progress: called with the fraction (0 to 1) of the motion's frames that have been sampled.
 
-    Returns: sentences on what is not exported as it is seen.
+    Returns:
+        Sentences on what is not exported as it is seen.
 
-    Raises OSError if the file cannot be written, RigError if the avatar is incomplete.
+    Raises:
+        OSError: the file cannot be written.
+        RigError: the avatar is incomplete.
     """
-    preset = target.preset
-    fbx = preset.suffix == ".fbx"
+    preset, fbx = target.preset, target.suffix == ".fbx"
     with game_copy(rig, animation, fbx, progress) as copy, _as_os_error(path):
         naming = naming or preset.naming
         if naming is not None:
@@ -91,7 +92,7 @@ def export_avatar(
         strip(copy.rig, copy.body, provenance)
         _select(copy)
         if fbx:
-            copy.names.take(copy.stage, copy.clip, bpy.data.scenes)  # the exporter calls the clip as the scene
+            copy.names.take(copy.stage, copy.clip, bpy.data.scenes)  # the exporter names the clip after the scene
             _write_fbx(path, animation, provenance)
             hide_folders(path)
         else:
@@ -136,11 +137,11 @@ def _write_fbx(path: Path, animation: bool, provenance: bool) -> None:
         use_selection=True,
         object_types={"ARMATURE", "MESH"},
         apply_unit_scale=True,
-        # The file's unit is set once for all instead of scaling objects; Unreal's copy is in centimetres already.
+        # The unit of the file is set instead of scaling objects; Unreal's copy is in centimetres already.
         apply_scale_options="FBX_SCALE_UNITS",
         axis_forward="-Z",
         axis_up="Y",
-        use_mesh_modifiers=False,  # they are part of the mesh; the exporter would lose the shape keys to them
+        use_mesh_modifiers=False,  # they are in the mesh already; applying them here would drop the shape keys
         mesh_smooth_type="FACE",
         add_leaf_bones=False,
         use_armature_deform_only=False,
@@ -149,8 +150,8 @@ def _write_fbx(path: Path, animation: bool, provenance: bool) -> None:
         bake_anim_use_nla_strips=False,
         bake_anim_use_all_actions=False,
         bake_anim_force_startend_keying=True,
-        # Nearly none, 1e-7 of a value: but what never changes, such as the shape sliders, gets no keys. Bones keep
-        # theirs.
+        # Small enough (1e-7 of a value) to keep the keyframes of bones, while channels that never change, such as the
+        # shape sliders, get none.
         bake_anim_simplify_factor=1e-4,
         path_mode="COPY",
         embed_textures=True,
@@ -159,7 +160,7 @@ def _write_fbx(path: Path, animation: bool, provenance: bool) -> None:
 
 
 def _add_root(rig: bpy.types.Object, preset: Preset) -> None:
-    """A bone at the origin, its axes the object's own, above all others."""
+    """Add a bone above all others, at the origin and with the axes of the object."""
     name = str(preset.root_bone)
     if name in rig.data.bones:
         raise RigError(
@@ -177,13 +178,13 @@ def _add_root(rig: bpy.types.Object, preset: Preset) -> None:
 
 
 def _pelvis_and_root(rig: bpy.types.Object, root: str) -> tuple[str, str | None]:
-    """The root joint's bone, and the bone above it if there is one."""
+    """Return the name of the pelvis bone, and that of the root bone above it if there is one."""
     top = next(bone for bone in rig.data.bones if bone.parent is None)
     return (top.children[0].name, top.name) if top.name == root else (top.name, None)
 
 
 def _turn_data(rig: bpy.types.Object, body: bpy.types.Object, matrix: Matrix) -> None:
-    """Turn and scale the data of rig and body, the objects staying as they are; keyed places are scaled along."""
+    """Rotate and scale the data of rig and body, but not the objects; keyed locations are scaled as well."""
     rig.data.transform(matrix)
     body.data.transform(matrix, shape_keys=True)
     scale = matrix.to_scale()[0]
@@ -194,15 +195,13 @@ def _turn_data(rig: bpy.types.Object, body: bpy.types.Object, matrix: Matrix) ->
             values[1::2] *= scale
             curve.keyframe_points.foreach_set("co", values)
             curve.update()
-    rig.data.update_tag()  # Blender does not notice by itself that the pose must be evaluated anew
+    rig.data.update_tag()  # otherwise Blender does not evaluate the pose again
     body.data.update_tag()
 
 
 @contextmanager
 def _as_os_error(path: Path) -> Iterator[None]:
-    """Blender's operators raise RuntimeError with a report, or with a traceback whose last line of its own says what is
-    wrong.
-    """
+    """Turn the RuntimeError of Blender's exporters into OSError, with the line of it that says what is wrong."""
     try:
         yield
     except RuntimeError as error:

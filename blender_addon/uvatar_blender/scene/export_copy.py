@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A copy of an avatar as engines want it, in a scene of its own: nothing of the artist's is changed, whatever
-happens.
-"""
+"""Copying an avatar for export into a scene of its own, so that the user's data stay as they are, whatever happens."""
 
 from __future__ import annotations
 
@@ -21,8 +19,8 @@ from .mesh import key_vertices, mixed_vertices
 from .modifiers import apply_modifiers
 from .rig import beta_names, clear_pose, find_body, joint_names
 
-_OURS = "uvatar"  # how the names of our custom properties begin
-# What says where an avatar comes from, of its armature's custom properties: left out unless it is asked for.
+_OURS = "uvatar"  # prefix of the add-on's custom properties
+# The custom properties of the armature that say where an avatar comes from: left out unless they are asked for.
 _PROVENANCE = (
     "uvatar_photo", "uvatar_photo_digest", "uvatar_person", "uvatar_body_model", "uvatar_version", "uvatar_licence",
     "uvatar_betas",
@@ -36,11 +34,11 @@ class GameCopy:
     """What `game_copy` makes.
 
     Attributes:
-        rig, body: the copies, alone in ``stage``, at the origin, at rest, with the shape baked in.
+        rig, body: the copies, alone in ``stage``, at the origin and at rest, with the shape baked in.
         stage: the scene that the window shows now; its units are metres.
-        clip: what the motion is called.
-        remarks: sentences for the artist on what is not exported as it is seen.
-        names: lends other things of the file their names.
+        clip: name of the motion.
+        remarks: sentences for the user on what is not exported as it is seen.
+        names: gives copies the names of their originals.
     """
 
     rig: bpy.types.Object
@@ -55,16 +53,21 @@ class GameCopy:
 def game_copy(
     rig: bpy.types.Object, animation: bool, principled: bool, progress: Callable[[float], None] | None = None
 ) -> Iterator[GameCopy]:
-    """A `GameCopy` of the avatar while it lasts; afterwards the file and the window are as they were.
+    """Make a `GameCopy` of the avatar; at the end of the context the file and the window are as they were.
 
-    Linked and overridden avatars are copied, too. Nothing that was in the file before is ever removed from it.
+    Linked and overridden avatars can be copied as well. Nothing that was in the file before is ever removed.
 
     Args:
+        rig: the avatar's armature object.
         animation: give the copy the avatar's motion, as seen on each frame of the scene.
-        principled: turn the material without light into one that FBX files can hold.
-        progress: called with the fraction (0 to 1) of the motion's frames that were sampled.
+        principled: turn an unlit material into one that FBX files can hold.
+        progress: called with the fraction (0 to 1) of the motion's frames that have been sampled.
 
-    Raises RigError if the avatar is incomplete.
+    Yields:
+        The copy.
+
+    Raises:
+        RigError: the avatar is incomplete.
     """
     body, scene = find_body(rig), bpy.context.scene
     joint_names(rig)  # raises RigError before anything is made
@@ -72,7 +75,7 @@ def game_copy(
         names = Names()
         after.callback(names.give_back)
         after.enter_context(nothing_left())
-        clip = _clip_name(rig)  # before the avatar lends its name
+        clip = _clip_name(rig)  # before the avatar's name is taken
         stage = _stage(scene, rig.name)
         copied_rig, copied_body = (_copy(thing, stage, names) for thing in (rig, body))
         _isolate(copied_rig, copied_body, rig)
@@ -92,7 +95,7 @@ def game_copy(
 
 @contextmanager
 def _in_window(stage: bpy.types.Scene) -> Iterator[None]:
-    """Have the window show a scene: Blender's exporters write what the window shows."""
+    """Show a scene in the window, because Blender's exporters write what the window shows."""
     window = bpy.context.window or bpy.context.window_manager.windows[0]
     scene, layer = window.scene, window.view_layer
     spaces = [
@@ -107,9 +110,9 @@ def _in_window(stage: bpy.types.Scene) -> Iterator[None]:
     finally:
         window.scene = scene
         window.view_layer = layer
-        for space, camera in cameras:  # views lose a camera that the other scene has not got
+        for space, camera in cameras:  # views lose a camera that the other scene does not have
             space.camera = camera
-        window.view_layer.update()  # Blender plays the frame anew where a scene is shown again
+        window.view_layer.update()  # Blender evaluates the frame again when a scene is shown again
         for owner, name, value in by_hand:
             now = getattr(owner, name)
             if (tuple(now) if isinstance(value, tuple) else now) != value:
@@ -117,7 +120,7 @@ def _in_window(stage: bpy.types.Scene) -> Iterator[None]:
 
 
 def _placed(scene: bpy.types.Scene) -> list[tuple[bpy.types.bpy_struct, str, Any]]:
-    """Where animated things of the scene are, which may not be where their keys have them: (owner, property, value)."""
+    """Return the values (owner, property, value) of animated properties, which may differ from their keyframes."""
     owners: list[bpy.types.bpy_struct] = []
     for thing in scene.objects:
         if thing.animation_data is not None:
@@ -134,8 +137,8 @@ def _placed(scene: bpy.types.Scene) -> list[tuple[bpy.types.bpy_struct, str, Any
 
 
 def _stage(scene: bpy.types.Scene, name: str) -> bpy.types.Scene:
-    """An empty scene that plays as the other one does; new scenes are in metres."""
-    # Setting a scene's unit system would set back the units of the scene that the window shows.
+    """Make an empty scene with the frame range and frame rate of another one; new scenes are in metres."""
+    # The unit system is not set: that would reset the units of the scene that the window shows.
     stage = bpy.data.scenes.new(name)
     stage.render.fps, stage.render.fps_base = scene.render.fps, scene.render.fps_base
     stage.frame_start, stage.frame_end, stage.frame_step = scene.frame_start, scene.frame_end, scene.frame_step
@@ -144,7 +147,7 @@ def _stage(scene: bpy.types.Scene, name: str) -> bpy.types.Scene:
 
 
 def _copy(original: bpy.types.Object, stage: bpy.types.Scene, names: Names) -> bpy.types.Object:
-    """A copy of an object and its data that belongs to this file and can be changed, under the original's names."""
+    """Copy an object and its data into this file, under the names of the originals."""
     copy, data = own_copy(original), own_copy(original.data)
     copy.data = data
     names.take(copy, original.name, bpy.data.objects)
@@ -155,7 +158,7 @@ def _copy(original: bpy.types.Object, stage: bpy.types.Scene, names: Names) -> b
 
 
 def _isolate(rig: bpy.types.Object, body: bpy.types.Object, original: bpy.types.Object) -> None:
-    """Put both copies at the origin, with nothing but the rig that leads the body."""
+    """Put both copies at the origin, without parents, constraints and animation; only the rig deforms the body."""
     for thing in (rig, body):
         thing.parent, thing.parent_type = None, "OBJECT"
         thing.constraints.clear()
@@ -171,7 +174,7 @@ def _isolate(rig: bpy.types.Object, body: bpy.types.Object, original: bpy.types.
 
 
 def _clear_pose_and_constraints(rig: bpy.types.Object) -> None:
-    """At rest, free of constraints and drivers."""
+    """Put the rig at rest and remove its constraints and drivers."""
     rig.data.animation_data_clear()
     rig.data.pose_position = "POSE"
     for bone in rig.pose.bones:
@@ -182,7 +185,7 @@ def _clear_pose_and_constraints(rig: bpy.types.Object) -> None:
 
 
 def _clip_name(rig: bpy.types.Object) -> str:
-    """What the artist calls the motion: her action, on the avatar or on the control rig that leads it."""
+    """Return the user's name of the motion: that of the action of the avatar, or of the control rig that drives it."""
     for thing in (rig, *(other for bone in rig.pose.bones for other in _leaders(bone))):
         animation = thing.animation_data
         if animation is not None and animation.action is not None:
@@ -204,12 +207,12 @@ def _leaders(bone: bpy.types.PoseBone) -> list[bpy.types.Object]:
 def _sample_motion(
     rig: bpy.types.Object, scene: bpy.types.Scene, stage: bpy.types.Scene, progress: Callable[[float], None] | None
 ) -> NDArray[np.float64]:
-    """(F, B, 7) place and turn (w, x, y, z) of each bone against its rest on each frame of the scene, as seen.
+    """Return (F, B, 7) local location and quaternion (w, x, y, z) of each bone on each frame of the scene, as seen.
 
-    Evaluated in the stage, which no window shows yet: what the artist has posed and not keyed stays as it is, and so
-    does her frame.
+    They are evaluated in the staging scene, which no window shows yet, so that poses without keyframes and the current
+    frame of the user's scene stay as they are.
     """
-    watcher = bpy.data.objects.new("watcher", None)  # has Blender evaluate every bone, also of a hidden avatar
+    watcher = bpy.data.objects.new("watcher", None)  # makes Blender evaluate every bone, also of a hidden avatar
     stage.collection.objects.link(watcher)
     constraint = watcher.constraints.new("ARMATURE")
     for bone in rig.pose.bones:
@@ -234,7 +237,7 @@ def _sample_motion(
 
 
 def _key(rig: bpy.types.Object, name: str, samples: NDArray[np.float64]) -> None:
-    """Give the copy an action with a keyframe on every frame, counted from 0 as engines do."""
+    """Give the copy an action with a keyframe on every frame, counted from 0 as in engines."""
     curves = compat.curve_maker(rig, bpy.data.actions.new(name))
     frames = np.arange(len(samples))
     for column, bone in enumerate(rig.pose.bones):
@@ -250,7 +253,7 @@ def _key(rig: bpy.types.Object, name: str, samples: NDArray[np.float64]) -> None
 
 
 def _bake_shape(body: bpy.types.Object, betas: Sequence[str]) -> None:
-    """Make the mix of all shape keys the basis; the shape sliders start at 0 from there, all other keys go."""
+    """Make the mix of all shape keys the Basis. The shape sliders start at 0 from there; other keys are removed."""
     keys = body.data.shape_keys.key_blocks
     body.data.shape_keys.animation_data_clear()
     body.show_only_shape_key = False
@@ -267,13 +270,17 @@ def _bake_shape(body: bpy.types.Object, betas: Sequence[str]) -> None:
 
 
 def strip(rig: bpy.types.Object, body: bpy.types.Object, provenance: bool) -> None:
-    """Take our custom properties off copies; those that say where the avatar comes from stay where they are
-    asked for.
+    """Remove the add-on's custom properties from copies.
+
+    Args:
+        rig: copy of the armature object.
+        body: copy of the mesh object.
+        provenance: keep those that say where the avatar comes from.
     """
     owners = [rig, rig.data, *rig.data.bones, *rig.pose.bones, body, body.data]
     owners += [slot.material for slot in body.material_slots if slot.material is not None]
     for owner in owners:
-        ours = [name for name in owner.keys() if name.startswith(_OURS)]  # noqa: SIM118 (Blender's data are no dicts)
+        ours = [name for name in owner.keys() if name.startswith(_OURS)]  # noqa: SIM118 (data-blocks are not dictionaries)
         for name in ours:
             if not (provenance and owner == rig and name in _PROVENANCE):
                 del owner[name]

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Materials as other programs can follow them: without overlay, and with every picture that exists in Blender's memory
-only.
-"""
+"""Copies of materials that other programs can read: without overlay, and with all images in files or packed."""
 
 from __future__ import annotations
 
@@ -16,12 +14,12 @@ from .material import SKIN_ROUGHNESS, SKIN_SPECULAR, TEXTURE, show_sources
 
 
 def plain_materials(body: bpy.types.Object, names: Names, principled: bool) -> None:
-    """Give the body copies of its materials, under their names.
+    """Replace the materials of a copied body by plain copies with the same names.
 
     Args:
-        body: a copy; its materials are the originals.
-        names: lends the copies the originals' names.
-        principled: turn a material without light into one with light: FBX knows no other.
+        body: the copy, whose materials are still the originals.
+        names: gives the copies the names of the originals.
+        principled: turn an unlit material into a Principled one; FBX has no other.
     """
     pictures: dict[bpy.types.Image, bpy.types.Image] = {}
     materials: dict[bpy.types.Material, bpy.types.Material] = {}
@@ -58,7 +56,7 @@ def _make_plain(material: bpy.types.Material, principled: bool) -> None:
 
 
 def _keep_pictures(tree: bpy.types.NodeTree, pictures: dict[bpy.types.Image, bpy.types.Image], names: Names) -> None:
-    """Put a packed copy in the place of each picture that is newer in memory than in its file, or has no file."""
+    """Replace each image that is newer in memory than in its file, or has no file, by a packed copy."""
     for node in tree.nodes:
         image = node.image if node.type == "TEX_IMAGE" else None
         if image is None or not _only_in_memory(image):
@@ -71,7 +69,7 @@ def _keep_pictures(tree: bpy.types.NodeTree, pictures: dict[bpy.types.Image, bpy
 
 def _only_in_memory(image: bpy.types.Image) -> bool:
     if image.source not in ("FILE", "GENERATED") or not min(image.size):
-        return False  # films, and several pictures in one
+        return False  # movies, sequences and UDIM tiles
     if image.is_dirty or (image.source == "GENERATED" and image.packed_file is None):
         return True
     return (
@@ -82,9 +80,9 @@ def _only_in_memory(image: bpy.types.Image) -> bool:
 
 
 def _packed(image: bpy.types.Image) -> bpy.types.Image:
-    """A new picture with the pixels as they are in memory."""
+    """Make a packed image with the pixels as they are in memory."""
     width, height = image.size
-    transparent = image.depth in (32, 64, 128)  # bits of a pixel with four channels
+    transparent = image.depth in (32, 64, 128)  # bits per pixel of images with four channels
     copy = bpy.data.images.new("packed", width, height, alpha=transparent, float_buffer=image.is_float)
     copy.colorspace_settings.name, copy.alpha_mode = image.colorspace_settings.name, image.alpha_mode
     pixels = np.empty(width * height * image.channels, np.float32)
@@ -95,6 +93,6 @@ def _packed(image: bpy.types.Image) -> bpy.types.Image:
         pixels = whole.ravel()
     copy.pixels.foreach_set(pixels)
     copy.pack()
-    # The file's name is what glTF calls the picture.
+    # The glTF exporter names the image after its file.
     copy.filepath_raw = f"//{re.sub(r'[/:]', '_', Path(image.name).stem)}.{'exr' if image.is_float else 'png'}"
     return copy

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Standing on the ground."""
+"""Moving an avatar onto the ground."""
 
 from __future__ import annotations
 
@@ -14,20 +14,24 @@ from .units import per_metre
 
 
 def snap_to_ground(rig: bpy.types.Object) -> float:
-    """Move the avatar up or down so that its lowest point, as it is posed now, is at z = 0; metres it was moved up, by
-    the scene's units.
+    """Move the avatar up or down so that its lowest point in the current pose is at z = 0.
 
-    The pelvis is moved, so that the rest pose stays on the ground, too; where keyframes or a control rig hold the
-    pelvis, or the avatar is parented or turned, the whole avatar is moved.
+    The pelvis bone is moved, so that the rest pose stays on the ground as well. If keyframes, constraints or a control
+    rig hold the pelvis, or the avatar is tilted, the whole object is moved instead.
+
+    Returns:
+        How far it was moved up, in metres.
+
+    Raises:
+        RigError: the avatar is incomplete.
     """
     height = -lowest_point(rig)
     root = rig.pose.bones[joint_names(rig)[0]]
     keyed = any(curve.data_path.endswith(f'["{root.name}"].location') for curve in compat.action_curves(rig))
     up = rig.matrix_world.to_3x3() @ Vector((0, 0, 1))
     if (control := control_rig(rig)) is not None:
-        control.matrix_world.translation += Vector(
-            (0, 0, height)
-        )  # the bones are where it has them, wherever the avatar is
+        # The bones follow the control rig, wherever the avatar's object is.
+        control.matrix_world.translation += Vector((0, 0, height))
     elif keyed or root.constraints or (up.normalized() - Vector((0, 0, 1))).length > 1e-6:
         rig.matrix_world.translation += Vector((0, 0, height))
     else:

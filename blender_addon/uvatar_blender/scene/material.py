@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Packed pictures, the avatar's material, and its view of where the texture comes from."""
+"""Packed images, the avatar's material, and the overlay that shows where the texture comes from."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import bpy
 
 from . import compat
 
-SKIN_ROUGHNESS = 0.6  # between skin and cloth: photos do not tell them apart
-SKIN_SPECULAR = 0.3  # the photo's own highlights are in the texture already
+SKIN_ROUGHNESS = 0.6  # between skin and cloth, which the material does not tell apart
+SKIN_SPECULAR = 0.3  # low, because the highlights of the photo are in the texture already
 TEXTURE, SOURCE, OVERLAY = "Uvatar texture", "Uvatar texture source", "Uvatar overlay"  # names of nodes
-ORIGINAL = "uvatar_original"  # custom property of the texture: the picture as it came
-# What a texel's label means, and its colour (sRGB, 0 to 255) in overlays: the palette of docs/result-schema.md.
+ORIGINAL = "uvatar_original"  # custom property of the texture: the image as it was imported
+# Meaning of each texel label and its colour (sRGB, 0 to 255) in overlays: the palette of docs/result-schema.md.
 LABELS = (
     ("Empty", (0, 0, 0)),
     ("Seen", (0, 158, 115)),
@@ -22,9 +22,9 @@ LABELS = (
 
 
 def packed_image(name: str, encoded: bytes, color_space: str = "sRGB") -> bpy.types.Image:
-    """An image of these PNG or JPEG bytes, packed into the .blend as they are.
+    """Make an image of PNG or JPEG bytes, which are packed into the .blend as they are.
 
-    Blender decodes it when it is shown first.
+    Blender decodes it when it is first shown.
     """
     image = bpy.data.images.new(name, 1, 1)
     image.pack(data=encoded, data_len=len(encoded))
@@ -35,8 +35,9 @@ def packed_image(name: str, encoded: bytes, color_space: str = "sRGB") -> bpy.ty
 
 
 def packed_texture(name: str, encoded: bytes) -> bpy.types.Image:
-    """A texture that knows what it was: painting changes the picture, and saving the file its packed bytes; its copy
-    stays.
+    """Make a packed texture with a packed copy of itself.
+
+    Painting changes the image, and saving the image its packed bytes; the copy stays as it was imported.
     """
     image = packed_image(name, encoded)
     image[ORIGINAL] = packed_image(f"{name} as it came", encoded)
@@ -44,20 +45,21 @@ def packed_texture(name: str, encoded: bytes) -> bpy.types.Image:
 
 
 def original_texture(image: bpy.types.Image) -> bpy.types.Image | None:
-    """What a `packed_texture` was when it came."""
+    """Return the copy of a `packed_texture` as it was imported; None if it has none."""
     return image.get(ORIGINAL)
 
 
 def build_material(
     name: str, texture: bpy.types.Image | None, source: bpy.types.Image | None = None, unlit: bool = False
 ) -> bpy.types.Material:
-    """The avatar's material.
+    """Make the avatar's material.
 
     Args:
-        texture: base colour; None leaves a plain grey body.
-        source: where texels come from (0 empty 1 seen 2 mirrored 3 completed 4 predicted); `show_sources` lays it over
-            the texture.
-        unlit: show the texture's colours as they are, without light, instead of a Principled surface.
+        name: of the material.
+        texture: base colour; None for a plain grey body.
+        source: where each texel comes from (0 empty 1 seen 2 mirrored 3 completed 4 predicted); `show_sources` lays it
+            over the texture.
+        unlit: show the colours of the texture unchanged, with an Emission shader instead of a Principled BSDF.
     """
     material = bpy.data.materials.new(name)
     compat.enable_nodes(material)
@@ -78,7 +80,7 @@ def build_material(
         for node in tree.nodes:
             node.select = False
         picture.select = True
-        tree.nodes.active = picture  # the picture that Texture Paint and baking work on
+        tree.nodes.active = picture  # the image that Texture Paint and baking use
     return material
 
 
@@ -91,10 +93,10 @@ def _image_node(
 
 
 def _add_overlay(tree: bpy.types.NodeTree, texture: bpy.types.Node, source: bpy.types.Image) -> None:
-    """Nodes, not connected to the shader yet, that mix a colour for each label into the texture."""
+    """Add nodes that mix a colour for each label into the texture; they are not connected to the shader yet."""
     labels = _image_node(tree, source, SOURCE, (-1000, -350))
     labels.label, labels.interpolation = "Texel sources", "Closest"
-    spread = tree.nodes.new("ShaderNodeMath")  # label n of a byte -> the middle of the ramp's n-th part
+    spread = tree.nodes.new("ShaderNodeMath")  # label n, stored as n / 255 -> the middle of the n-th part of the ramp
     spread.operation, spread.location = "MULTIPLY_ADD", (-700, -350)
     spread.inputs[1].default_value, spread.inputs[2].default_value = 255 / len(LABELS), 0.5 / len(LABELS)
     ramp = tree.nodes.new("ShaderNodeValToRGB")
@@ -114,12 +116,12 @@ def _add_overlay(tree: bpy.types.NodeTree, texture: bpy.types.Node, source: bpy.
 
 
 def _linear(channel: float) -> float:
-    """sRGB -> linear light (IEC 61966-2-1)."""
+    """Convert a channel from sRGB to linear light (IEC 61966-2-1); both 0 to 1."""
     return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
 
 
 def avatar_material(body: bpy.types.Object) -> bpy.types.Material | None:
-    """The body's material that `build_material` made, None if the artist has replaced it."""
+    """Return the material of the body that `build_material` made; None if the user has replaced it."""
     for slot in body.material_slots:
         if (
             slot.material is not None
@@ -131,20 +133,24 @@ def avatar_material(body: bpy.types.Object) -> bpy.types.Material | None:
 
 
 def texture_image(material: bpy.types.Material) -> bpy.types.Image:
-    """The picture that the material shows."""
+    """Return the texture of a material of `build_material`."""
     return material.node_tree.nodes[TEXTURE].image
 
 
 def source_image(material: bpy.types.Material) -> bpy.types.Image | None:
-    """The labels of that picture's texels, None if there are none."""
+    """Return the image with the labels of the texels; None if there is none."""
     node = material.node_tree.nodes.get(SOURCE)
     return node.image if node is not None else None
 
 
 def show_sources(material: bpy.types.Material, share: float) -> None:
-    """Lay a colour for each source of texels over the texture, as much as ``share`` (0 to 1) says; 0 takes it off.
+    """Lay a colour for each source of texels over the texture.
 
-    Only the wire between picture and shader is moved: other programs then read the texture as if there were no overlay.
+    Only the link between texture and shader changes, so that without the overlay other programs find a plain texture.
+
+    Args:
+        material: the avatar's material.
+        share: opacity of the overlay, 0 to 1; 0 removes it.
     """
     tree = material.node_tree
     texture, mix = tree.nodes[TEXTURE], tree.nodes.get(OVERLAY)
@@ -158,7 +164,7 @@ def show_sources(material: bpy.types.Material, share: float) -> None:
 
 
 def shown_sources(material: bpy.types.Material) -> float:
-    """How much of the overlay is shown, 0 to 1."""
+    """Return the opacity of the overlay, 0 to 1; 0 if it is not shown."""
     tree = material.node_tree
     mix = tree.nodes.get(OVERLAY)
     shown = mix is not None and any(link.from_node == mix for link in tree.links)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The avatar's measurements in centimetres, as its sliders stand."""
+"""The measurements of an avatar in its current shape, in centimetres."""
 
 from __future__ import annotations
 
@@ -13,21 +13,26 @@ from ..core.skeleton import ARMATURE_FROM_BODY, JOINTS
 from .mesh import CLOTHING_KEY, key_vertices, mixed_vertices, shape_values, skin
 from .rig import GROUND, POINT_DIRECTIONS, POINTS, beta_names, find_body, joint_names, parents, rest_pose
 
-# The last answers, by the body's id in this session: panels are drawn many times for one change of a slider.
+# The last results, by the session id of the body: panels are drawn many times for one change of a slider.
 _last: dict[int, tuple[tuple[float, ...], dict[str, float]]] = {}
 _tapes: dict[int, tuple[Tape, Integers, Floats]] = {}  # with the skin's joints and weights
-_MOST = 16  # avatars that are remembered
+_MOST = 16  # avatars that are kept in these caches
 
 
 def measurements(rig: bpy.types.Object) -> dict[str, float]:
-    """Centimetres by `core.measurements.NAMES`, of the unclothed body with its sliders as they stand. Raises RigError.
+    """Measure the unclothed body in its current shape.
 
-    The joints between which is measured are those that the sliders ask for, whether the bones have been moved there or
-    not.
+    Lengths are taken between the joints of that shape, whether the bones have been moved there yet or not.
+
+    Returns:
+        Centimetres by name, in the order of `core.measurements.NAMES`.
+
+    Raises:
+        RigError: the avatar is incomplete.
     """
     body = find_body(rig)
     basis, ground = key_vertices(body.data.shape_keys.key_blocks[0]), np.array((0, 0, rig.data[GROUND]))
-    # Vertices belong to the state, too: sculpting moves them with no slider.
+    # The vertices are part of the state, because sculpting moves them without a slider.
     state = (*(key.value for key in body.data.shape_keys.key_blocks[1:]), float(np.abs(basis).sum()))
     known = _last.get(body.session_uid)
     if known is not None and known[0] == state:
@@ -43,7 +48,7 @@ def measurements(rig: bpy.types.Object) -> dict[str, float]:
     vertices = (mixed_vertices(body, [CLOTHING_KEY]) - ground) @ ARMATURE_FROM_BODY
     joints = (points + directions @ shape_values(body, beta_names(rig)))[:JOINTS]
     rest = rest_pose(rig)
-    if rest is not RestPose.T:  # arms that hang pull at the chest
+    if rest is not RestPose.T:  # lowered arms deform the chest
         vertices, joints = back_to_t(vertices, joints, rest, parents(rig), skin_joints, skin_weights)
     found = measure(vertices, joints, tape)
     _last[body.session_uid] = (state, found)

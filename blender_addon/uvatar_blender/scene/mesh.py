@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The avatar's mesh: faces, UV map, shape keys, vertex groups."""
+"""The mesh of an avatar: faces, UV map, shape keys and vertex groups."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ..core.arrays import Floats
 from ..core.result import AvatarData
 from ..core.skeleton import ARMATURE_FROM_BODY
 
-BETA_LIMIT = 5.0  # how far the shape sliders go, in standard deviations
+BETA_LIMIT = 5.0  # range of the shape sliders, in standard deviations
 CLOTHING_KEY = "Clothing"
-CORRECTIVE = "Pose "  # how the names of shape keys begin that the pose drives
-# How much is built at once: slices that the main thread hardly feels.
+CORRECTIVE = "Pose "  # prefix of the shape keys that the pose drives
+# How much is built in one slice, so that Blender stays responsive.
 _KEYS_AT_ONCE, _GROUPS_AT_ONCE = 4, 6
 
 
 def to_armature_axes(points: Floats) -> NDArray[np.float32]:
-    """(..., 3) points of the body frame in the armature's axes."""
+    """Convert (..., 3) points from the body frame to the armature's axes."""
     turned: NDArray[np.float32] = (points @ ARMATURE_FROM_BODY.T).astype(np.float32)
     return turned
 
@@ -29,13 +29,21 @@ def to_armature_axes(points: Floats) -> NDArray[np.float32]:
 def build_mesh(
     avatar: AvatarData, name: str, collection: bpy.types.Collection, ground: float
 ) -> Generator[None, None, bpy.types.Object]:
-    """Build an object with the avatar's rest body, linked to ``collection``; in slices, the object is the generator's
-    value.
+    """Build a mesh object with the avatar's rest body, in slices.
 
-    Its basis is the mean body; one shape key per beta, set to the person's value, and one for clothing make the person.
+    The Basis is the mean body. One shape key per beta, set to the person's value, and one for clothing make the person.
 
     Args:
-        ground: metres to raise the body so that its soles are at z = 0.
+        avatar: the person.
+        name: of object and mesh.
+        collection: the collection to which the object is linked.
+        ground: metres by which the body is raised, so that its soles are at z = 0.
+
+    Yields:
+        None, after each slice.
+
+    Returns:
+        The object.
     """
     mesh = bpy.data.meshes.new(name)
     basis = to_armature_axes(avatar.template) + np.array((0, 0, ground), np.float32)
@@ -75,23 +83,21 @@ def _add_shape_keys(body: bpy.types.Object, avatar: AvatarData, basis: NDArray[n
 
 
 def add_key(body: bpy.types.Object, name: str, vertices: NDArray[np.float32]) -> bpy.types.ShapeKey:
-    """A new shape key with these vertices (V, 3), armature's axes."""
+    """Add a shape key with these vertices (V, 3), in metres and the armature's axes."""
     key = body.shape_key_add(name=name, from_mix=False)
     key.data.foreach_set("co", vertices.ravel())
     return key
 
 
 def set_slider(key: bpy.types.ShapeKey, value: float) -> None:
-    """Give a shape slider its value; the range grows where the fitted body lies beyond it, so that nothing is
-    clipped.
-    """
+    """Set the value of a shape slider; its range grows if the value is beyond `BETA_LIMIT`, so nothing is clipped."""
     key.slider_min = min(-BETA_LIMIT, float(np.floor(value)))
     key.slider_max = max(BETA_LIMIT, float(np.ceil(value)))
     key.value = value
 
 
 def _add_vertex_groups(body: bpy.types.Object, avatar: AvatarData) -> Iterator[None]:
-    """Weights as they are, not quantised. Whole weights of 1, most of a body's, go in with one call per group."""
+    """Add a vertex group per joint; the weights of 1, which are most of them, are added with one call per group."""
     joints, weights = avatar.skin_joints, avatar.skin_weights
     for joint, name in enumerate(avatar.joint_names):
         group = body.vertex_groups.new(name=name)
@@ -99,7 +105,7 @@ def _add_vertex_groups(body: bpy.types.Object, avatar: AvatarData) -> Iterator[N
         values = weights[vertices, slots]
         whole = values >= 1
         group.add(vertices[whole].tolist(), 1.0, "REPLACE")
-        # Adding, since a table of four may name a joint twice.
+        # "ADD", because the four entries of a vertex may name a joint twice.
         for vertex, value in zip(vertices[~whole].tolist(), values[~whole].tolist(), strict=True):
             group.add((vertex,), value, "ADD")
         if joint % _GROUPS_AT_ONCE == _GROUPS_AT_ONCE - 1:
@@ -107,8 +113,9 @@ def _add_vertex_groups(body: bpy.types.Object, avatar: AvatarData) -> Iterator[N
 
 
 def skin(body: bpy.types.Object, joint_names: list[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Joints and weights (V, 4) of the vertex groups, the strongest first, rows summing to 1; what has no weight hangs
-    on the root.
+    """Read joints and weights (V, 4) from the vertex groups.
+
+    The strongest come first, and the rows of weights sum to 1. Vertices without weights belong to the root.
     """
     joint_of = {
         body.vertex_groups[name].index: joint for joint, name in enumerate(joint_names) if name in body.vertex_groups
@@ -126,14 +133,24 @@ def skin(body: bpy.types.Object, joint_names: list[str]) -> tuple[NDArray[np.int
 
 
 def shape_values(body: bpy.types.Object, beta_names: list[str]) -> NDArray[np.float64]:
-    """(K,) the shape sliders' values. Raises KeyError if a slider is gone."""
+    """Return the values (K,) of the shape sliders.
+
+    Raises:
+        KeyError: a slider was deleted.
+    """
     keys = body.data.shape_keys.key_blocks
     return np.array([keys[name].value for name in beta_names])
 
 
 def mixed_vertices(body: bpy.types.Object, leaving_out: Collection[str] = ()) -> NDArray[np.float32]:
-    """(V, 3) vertices with all shape keys at their values, but those left out, before the armature; drivers' keys do
-    not count.
+    """Mix the shape keys at their current values.
+
+    Args:
+        body: the mesh object.
+        leaving_out: names of shape keys that are not included; pose correctives never are.
+
+    Returns:
+        (V, 3) vertices before the armature deforms them, in the armature's axes.
     """
     keys = body.data.shape_keys.key_blocks
     basis = key_vertices(keys[0])
@@ -151,16 +168,16 @@ def is_corrective(key: bpy.types.ShapeKey) -> bool:
 
 
 def key_vertices(key: bpy.types.ShapeKey) -> NDArray[np.float32]:
-    """(V, 3) a shape key's own vertices."""
+    """Return the vertices (V, 3) of a shape key."""
     vertices = np.empty(len(key.data) * 3, np.float32)
     key.data.foreach_get("co", vertices)
     return vertices.reshape(-1, 3)
 
 
 def evaluated_vertices(body: bpy.types.Object) -> NDArray[np.float32]:
-    """(V, 3) the mesh as shown, with shape keys and armature applied, in world space."""
+    """Return the vertices (V, 3) of the mesh as shown, with shape keys and modifiers applied, in world space."""
     evaluated = body.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    mesh = evaluated.data  # modifiers are applied to it
+    mesh = evaluated.data  # with the modifiers applied
     vertices = np.empty(len(mesh.vertices) * 3, np.float32)
     mesh.vertices.foreach_get("co", vertices)
     world = np.array(evaluated.matrix_world, np.float64)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Modifiers that the artist has put on a body, made part of its mesh for export, with all shape sliders kept.
+"""Applying the modifiers that the user has added to a body, for export, while keeping all shape sliders.
 
-Blender's exporters either leave such modifiers out or lose the shape keys to them.
+Blender's exporters either ignore such modifiers or drop the shape keys.
 """
 
 from __future__ import annotations
@@ -15,26 +15,28 @@ from mathutils.bvhtree import BVHTree
 from mathutils.interpolate import poly_3d_calc
 from numpy.typing import NDArray
 
-# What moves in time, or corrects the pose: engines have their own for that.
+# Modifiers that simulate, play back or correct poses, for which engines have means of their own.
 _LIVE = {
     "CLOTH", "SOFT_BODY", "FLUID", "COLLISION", "DYNAMIC_PAINT", "PARTICLE_SYSTEM", "PARTICLE_INSTANCE", "EXPLODE",
     "OCEAN",
     "MESH_CACHE", "MESH_SEQUENCE_CACHE", "SURFACE", "CORRECTIVE_SMOOTH", "WAVE", "BUILD",
 }  # fmt: skip
 
-_MOST_WEIGHTS = 4  # of a vertex, in all engines
+_MOST_WEIGHTS = 4  # per vertex, the limit of all engines
 
 
 def apply_modifiers(body: bpy.types.Object, rig: bpy.types.Object) -> list[str]:
-    """Make the shown modifiers of a body at rest part of its mesh; one Armature modifier stays.
+    """Apply the visible modifiers of a body at rest; the Armature modifier stays.
 
-    Shape keys must be at 0.
+    If all shapes give the same faces (Subdivision Surface, Smooth, Solidify), each shape key goes through the modifiers
+    itself. If not (Decimate, Remesh), the keys are transferred to the new surface from the nearest points of the old.
 
-    Where all shapes give the same faces (Subdivision, Smooth, Solidify) each shape key goes through the modifiers
-    itself; where they do not (Decimate, Remesh) the keys are carried over to the new surface from the nearest place of
-    the old one.
+    Args:
+        body: the mesh object, with its shape keys at 0.
+        rig: the armature object that deforms it.
 
-    Returns: sentences on what was left out or carried over.
+    Returns:
+        Sentences on what was left out or transferred.
     """
     remarks = [remark for modifier in list(body.modifiers) for remark in _take_off(body, rig, modifier)]
     armature = next((modifier for modifier in body.modifiers if modifier.type == "ARMATURE"), None)
@@ -46,7 +48,7 @@ def apply_modifiers(body: bpy.types.Object, rig: bpy.types.Object) -> list[str]:
     for modifier in others:
         modifier.show_viewport = False
     names = []
-    for modifier in others:  # one after the other, to find those that leave nothing to export
+    for modifier in others:  # one by one, to find those whose result cannot be exported
         modifier.show_viewport = True
         lost = _lost(body)
         if lost:
@@ -65,7 +67,7 @@ def apply_modifiers(body: bpy.types.Object, rig: bpy.types.Object) -> list[str]:
 
 
 def _take_off(body: bpy.types.Object, rig: bpy.types.Object, modifier: bpy.types.Modifier) -> Iterator[str]:
-    """Remove a modifier that cannot be part of a mesh at rest; why, if it was seen."""
+    """Remove a modifier that cannot be applied to a mesh at rest; yield the reason if it was visible."""
     first = next(other for other in body.modifiers if other.type == modifier.type)
     if modifier.type == "ARMATURE" and modifier.object == rig and modifier == first:
         modifier.show_viewport = True
@@ -84,7 +86,7 @@ def _take_off(body: bpy.types.Object, rig: bpy.types.Object, modifier: bpy.types
 
 
 def _looks_at(modifier: bpy.types.Modifier, body: bpy.types.Object) -> str | None:
-    """Another object or collection that the modifier looks at."""
+    """Return the name of another object or collection that the modifier uses, or None."""
     values = [getattr(modifier, prop.identifier) for prop in modifier.bl_rna.properties if prop.type == "POINTER"]
     if modifier.type == "NODES":
         values += list(modifier.values())  # the node group's inputs
@@ -102,7 +104,7 @@ def _evaluated(body: bpy.types.Object) -> tuple[bpy.types.Object, bpy.types.Deps
 
 
 def _lost(body: bpy.types.Object) -> str | None:
-    """What of a body that engines need the modifiers take away."""
+    """Say what the modifiers remove that engines need; None if nothing."""
     evaluated, _ = _evaluated(body)
     mesh = evaluated.to_mesh()
     try:
@@ -110,7 +112,7 @@ def _lost(body: bpy.types.Object) -> str | None:
             return "it leaves no faces"
         if len(body.data.uv_layers) and not len(mesh.uv_layers):
             return "it removes the UV map"
-        # Vertices that hang on no bone would stay behind.
+        # Vertices without weights would not move with the body.
         loose = sum(not vertex.groups for vertex in mesh.vertices) - sum(
             not vertex.groups for vertex in body.data.vertices
         )
@@ -120,7 +122,7 @@ def _lost(body: bpy.types.Object) -> str | None:
 
 
 def _bake(body: bpy.types.Object, names: list[str]) -> list[str]:
-    """Replace the mesh by what the modifiers make of it, and its shape keys by what they make of them."""
+    """Replace the mesh and its shape keys by what the modifiers make of them."""
     before = body.data
     evaluated, depsgraph = _evaluated(body)
     mesh = bpy.data.meshes.new_from_object(evaluated, preserve_all_data_layers=True, depsgraph=depsgraph)
@@ -131,7 +133,7 @@ def _bake(body: bpy.types.Object, names: list[str]) -> list[str]:
         key.value = 1.0
         evaluated, _ = _evaluated(body)
         shaped = evaluated.to_mesh()
-        # Where no modifier makes or takes vertices (Triangulate) each is the same one, whatever the faces.
+        # If no modifier adds or removes vertices (Triangulate), they correspond, whatever the faces.
         alike = len(base) == len(before.vertices) or np.array_equal(_corners(shaped), corners)
         same = same and len(shaped.vertices) == len(base) and alike
         if same:
@@ -160,9 +162,7 @@ def _bake(body: bpy.types.Object, names: list[str]) -> list[str]:
 
 
 def _limit_weights(body: bpy.types.Object, bones: list[str]) -> None:
-    """Keep the strongest weights of each vertex: between vertices of different bones modifiers make vertices of
-    many.
-    """
+    """Keep the strongest weights of each vertex; vertices that modifiers add may have weights for many bones."""
     own = {body.vertex_groups[name].index for name in bones if name in body.vertex_groups}
     for vertex in body.data.vertices:
         weights = sorted(
@@ -180,7 +180,7 @@ def _limit_weights(body: bpy.types.Object, bones: list[str]) -> None:
 
 
 def _carried_over(before: bpy.types.Mesh, points: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """Each shape key at new points (V, 3): they move as the nearest place of the old surface does."""
+    """Transfer each shape key to new points (V, 3), which move as the nearest point of the old surface does."""
     keys = before.shape_keys.key_blocks
     basis = np.empty(3 * len(keys[0].data), np.float32)
     keys[0].data.foreach_get("co", basis)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Motion on the avatar: an action with a keyframe on every frame."""
+"""Motion for an avatar: an action with a keyframe on every frame."""
 
 from __future__ import annotations
 
@@ -33,9 +33,17 @@ SUFFIXES = (".bvh", ".npz", ".npy", ".pkl")  # of the files that `load_motion` r
 
 
 def load_motion(rig: bpy.types.Object, path: Path, up: UpAxis = UpAxis.AUTOMATIC) -> Motion:
-    """A BVH or SMPL-pose file as motion for this avatar.
+    """Read a BVH file, or a file of SMPL poses, as motion for this avatar.
 
-    ``up``: the axis of the file's world that points up. Raises MotionError, OSError.
+    Args:
+        rig: the avatar's armature object.
+        path: the file.
+        up: the axis of the file's world that points up.
+
+    Raises:
+        MotionError: the file cannot be used; the message says why.
+        OSError: the file cannot be opened.
+        RigError: the avatar is incomplete.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -55,16 +63,21 @@ def apply_motion(
     here: bool = True,
     shape: bool = False,
 ) -> bpy.types.Action:
-    """Make the avatar move: a new action, which replaces the one it has; the old one stays in the file.
+    """Give the avatar a new action with this motion. It replaces the present action, which stays in the file.
 
     Args:
+        rig: the avatar's armature object.
+        motion: the motion.
         name: of the action.
-        start: frame at which it begins; engines count from 0.
-        rate: frames per second of the scene: the motion is resampled to them; None keeps the motion's own frames.
-        ground: raise or lower the clip as a whole so that its lowest step touches the ground.
-        here: begin where the avatar stands, not where the file has it.
-        shape: take the file's betas. Only for SMPL's own bodies: raises MotionError for others, and where the file has
-            none.
+        start: frame on which it begins; engines count from 0.
+        rate: frame rate of the scene, to which the motion is resampled; None keeps the frames of the file.
+        ground: raise or lower the clip as a whole so that its lowest point touches the ground.
+        here: begin where the avatar stands, not at the position in the file.
+        shape: set the betas of the file; only for SMPL's own bodies.
+
+    Raises:
+        MotionError: with ``shape``, the avatar does not have SMPL's body, or the file has no betas.
+        RigError: the avatar is incomplete.
     """
     if shape:
         _take_shape(rig, motion)

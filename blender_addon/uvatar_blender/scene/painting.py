@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A texture that the artist has painted over: what of it is hers, and what comes back completed."""
+"""Completing a texture that the user has painted over: what is sent to the backend, and what comes back."""
 
 from __future__ import annotations
 
@@ -19,14 +19,21 @@ from .rig import RigError, find_body, is_rig
 
 
 def painted_pictures(rig: bpy.types.Object, folder: Path, name: str) -> dict[Path, Picture]:
-    """The avatar's texture as it is now, the labels of its texels, and the texture as it came:
-
-    PNG files that are still to be written.
+    """Return the images to send: the current texture, the labels of its texels, and the texture as it was imported.
 
     The backend compares the first with the last. Nothing is decoded or encoded here, on Blender's main thread: at 4096
-    texels that would be seconds, while Blender's pixels are read in some hundredths of one.
+    texels that would take seconds, while reading Blender's pixels takes some hundredths of one.
 
-    Raises RigError if there is no texture of the backend's to complete.
+    Args:
+        rig: the avatar's armature object.
+        folder: where the files will be written.
+        name: stem of the file names.
+
+    Returns:
+        The files, which are still to be written as PNG, and their contents.
+
+    Raises:
+        RigError: the avatar has no texture from the backend to complete.
     """
     material = avatar_material(find_body(rig))
     labels = source_image(material) if material is not None else None
@@ -41,10 +48,16 @@ def painted_pictures(rig: bpy.types.Object, folder: Path, name: str) -> dict[Pat
 
 
 def apply_completed(result: TextureResult) -> bpy.types.Object:
-    """Give the avatar whose texture was sent (`painted_pictures` with its uuid as name) the completed one; the avatar's
-    rig.
+    """Give the avatar whose texture was sent the completed one.
 
-    Raises ResultError if it is not in this file.
+    The avatar is found by its UUID, which was the name given to `painted_pictures`.
+
+    Returns:
+        The avatar's armature object.
+
+    Raises:
+        ResultError: the avatar is not in this file, or the texture is for another body.
+        RigError: the avatar is incomplete.
     """
     uuid = Path(result.name).stem
     rig = next((thing for thing in bpy.data.objects if is_rig(thing) and thing.get(UUID) == uuid), None)
@@ -63,16 +76,16 @@ def apply_completed(result: TextureResult) -> bpy.types.Object:
             if getattr(node, "image", None) == old:
                 node.image = new
         name, original = old.name, original_texture(old)
-        if old.users == 0:  # else another material of the artist's shows it
+        if old.users == 0:  # otherwise another material uses it
             bpy.data.batch_remove([image for image in (old, original) if image is not None])
             new.name = name
     return rig
 
 
 def _picture(image: bpy.types.Image) -> Picture:
-    """The file that is packed, where it is a PNG and nothing was painted since; else the pixels.
+    """Return the packed file if it is a PNG and nothing was painted since, otherwise the pixels.
 
-    The size of an image whose file has not been decoded yet must not be asked for: it would be decoded.
+    The size of an image must not be read before that, because Blender would decode its file.
     """
     if image.packed_file is not None and not image.is_dirty:
         data = bytes(image.packed_file.data)
@@ -82,7 +95,7 @@ def _picture(image: bpy.types.Image) -> Picture:
 
 
 def read_pixels(image: bpy.types.Image) -> NDArray[np.float32]:
-    """(H, W, 4) as Blender holds them, the lowest row first."""
+    """Read the pixels (H, W, 4) of an image as Blender stores them: 0 to 1, the bottom row first."""
     width, height = image.size
     pixels = np.empty(width * height * 4, np.float32)
     image.pixels.foreach_get(pixels)
@@ -90,12 +103,19 @@ def read_pixels(image: bpy.types.Image) -> NDArray[np.float32]:
 
 
 def temporary_folder() -> Path:
-    """A new folder that Blender removes when it ends."""
+    """Make a folder that Blender removes when it exits."""
     return Path(tempfile.mkdtemp(prefix="uvatar-", dir=bpy.app.tempdir))
 
 
 def completed_steps(result: TextureResult) -> Generator[bool, None, list[bpy.types.Object]]:
-    """`apply_completed` as one slice, for whoever builds results in slices; its value: the avatar's rig."""
+    """Run `apply_completed` as one slice, like the imports that are built in slices.
+
+    Yields:
+        True: the tick should end here.
+
+    Returns:
+        The armature object of the avatar, in a list.
+    """
     rigs = [apply_completed(result)]
     yield True
     return rigs

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Poses at a click, in a scene that may be animated."""
+"""Setting poses in a scene that may be animated."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from .rig import LED_BY, RigError, joint_names
 
 
 def check_posable(rig: bpy.types.Object, keyed: bool) -> None:
-    """Raise RigError if a pose would not be seen, or be gone on the next frame.
+    """Check that a pose would be seen and would last beyond the current frame.
 
     Args:
+        rig: the avatar's armature object.
         keyed: whether the pose will be keyed.
+
+    Raises:
+        RigError: the avatar follows a control rig, or its motion would overwrite the pose.
     """
     if LED_BY in rig:
         raise RigError(f"{rig.name} follows its control rig; pose the control rig, or leave it first.")
@@ -25,9 +29,7 @@ def check_posable(rig: bpy.types.Object, keyed: bool) -> None:
 
 
 def key_pose(rig: bpy.types.Object) -> None:
-    """Key the joints' rotations, and the pelvis' place, at the current frame, as Auto Keying does when bones are turned
-    by hand.
-    """
+    """Key the rotations of the joints and the location of the pelvis on the current frame, as Auto Keying does."""
     names = joint_names(rig)
     for name in names:
         bone = rig.pose.bones[name]

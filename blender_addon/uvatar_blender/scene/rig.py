@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The avatar's armature: rest bones from the shape, the photo's pose, and joints that follow the shape sliders."""
+"""The armature of an avatar: rest bones from the shape, the photo's pose, and joints that follow the shape sliders."""
 
 from __future__ import annotations
 
@@ -18,30 +18,32 @@ from ..core.naming import SMPL_NAMES
 from ..core.rest_pose import RestPose, chained, local_rotations, swung_joints
 from ..core.result import AvatarData
 
-# Custom properties of the armature's data: all that is needed to move the joints with the shape.
+# Custom properties of the armature's data: what is needed to move the joints with the shape.
 POINTS, POINT_DIRECTIONS, GROUND = "uvatar_points", "uvatar_point_directions", "uvatar_ground"
 _JOINT_NAMES, _BETA_NAMES, _PARENTS = "uvatar_joint_names", "uvatar_beta_names", "uvatar_parents"
 _REST, REGRESSOR, TIPS, VERTICES = "uvatar_rest", "uvatar_regressor", "uvatar_tips", "uvatar_vertices"
-JOINT = "uvatar_joint"  # of a bone: which joint it is (0 to 23, SMPL's order), whatever its name becomes
-# And of the armature's object: what leads its bones instead of their own pose, and the photo's pose.
+JOINT = "uvatar_joint"  # of a bone: the joint that it is (0 to 23, SMPL's order), whatever its name becomes
+# Custom properties of the armature's object: the control rig that drives its bones, and the photo's pose.
 LED_BY = "uvatar_control_rig"
-AVATAR = "uvatar_avatar"  # of Rigify's metarig and control rig: the avatar's armature
+AVATAR = "uvatar_avatar"  # of Rigify's metarig and control rig: the avatar's armature object
 _PHOTO_OFFSET, _PHOTO_POSE = "uvatar_photo_offset", "uvatar_pose"
 
 
 class RigError(ValueError):
-    """A rig that cannot be changed as asked; the message is one sentence for the artist."""
+    """An avatar's rig is incomplete or cannot be changed as asked; the message is one sentence for the user."""
 
 
 def build_armature(avatar: AvatarData, name: str, collection: bpy.types.Collection, ground: float) -> bpy.types.Object:
-    """An armature at rest in the T pose, facing -y, linked to ``collection``.
+    """Build an armature object in its rest pose, facing -y, linked to ``collection``.
 
     Args:
-        collection: must be visible in the current view layer, since bones can only be made in edit mode.
-        ground: metres that the body was raised by, see `build_mesh`.
+        avatar: the person.
+        name: of object and armature.
+        collection: must be visible in the current view layer, because bones can only be added in Edit Mode.
+        ground: metres by which the body was raised, see `build_mesh`.
     """
     armature = bpy.data.armatures.new(name)
-    armature.display_type = "STICK"  # thin: the person is to be seen
+    armature.display_type = "STICK"  # thin, so that the person can be seen
     rig = bpy.data.objects.new(name, armature)
     rig.show_in_front = True
     collection.objects.link(rig)
@@ -68,9 +70,13 @@ def build_armature(avatar: AvatarData, name: str, collection: bpy.types.Collecti
 
 
 def attach(body: bpy.types.Object, rig: bpy.types.Object, preserve_volume: bool) -> None:
-    """Make the rig deform the body: with dual quaternions, or linearly as pose correctives were made for.
+    """Add the Armature modifier with which the rig deforms the body.
 
-    Dual quaternions keep the volume of bent elbows and twisted wrists, where linear skinning alone pinches them.
+    Args:
+        body: the mesh object.
+        rig: the armature object.
+        preserve_volume: skin with dual quaternions, which keep the volume of bent elbows and twisted wrists. Pose
+            correctives are made for linear skinning.
     """
     body.parent = rig
     modifier = body.modifiers.new("Armature", "ARMATURE")
@@ -79,13 +85,13 @@ def attach(body: bpy.types.Object, rig: bpy.types.Object, preserve_volume: bool)
 
 
 def joint_names(rig: bpy.types.Object) -> list[str]:
-    """The 24 bones' names as they are now, in SMPL's order, in Edit Mode too.
+    """Return the current names of the 24 bones in SMPL's order; also in Edit Mode.
 
-    Raises RigError if a joint's bone was deleted.
+    A bone is identified by the joint number stored in it, so it may be renamed; avatars of older versions only have the
+    names. If a bone was duplicated, which copies the number, the one with the stored name counts, otherwise the first.
 
-    A bone is known by the number that it carries, so that it may be renamed; avatars of older versions have only the
-    names. Where a bone was duplicated, which copies the number, the one under its stored name counts, otherwise the
-    first.
+    Raises:
+        RigError: the bone of a joint was deleted.
     """
     armature = rig.data
     numbers = {bone.name: bone.get(JOINT) for bone in (armature.edit_bones if armature.is_editmode else armature.bones)}
@@ -109,7 +115,11 @@ def _words(joint: int) -> str:
 
 
 def check_own(*things: bpy.types.ID) -> None:
-    """Raise RigError if one of them belongs to another .blend file: a change would fail half-way, or be lost."""
+    """Check that data-blocks belong to this .blend file; otherwise a change would fail half-way or be lost.
+
+    Raises:
+        RigError: one of them is linked from another file.
+    """
     for thing in things:
         origin = thing.library or (thing.override_library and thing.override_library.reference.library)
         if origin:
@@ -120,34 +130,36 @@ def check_own(*things: bpy.types.ID) -> None:
 
 
 def beta_names(rig: bpy.types.Object) -> list[str]:
-    """The shape sliders' names."""
+    """Return the names of the shape sliders, in the order of the betas."""
     names: list[str] = rig.data[_BETA_NAMES].split("\n")
     return names
 
 
 def is_rig(candidate: bpy.types.Object | None) -> bool:
-    """Whether this is an avatar's armature."""
+    """Whether this is the armature object of an avatar."""
     return candidate is not None and candidate.type == "ARMATURE" and POINTS in candidate.data
 
 
 def find_rig(candidate: bpy.types.Object | None) -> bpy.types.Object | None:
-    """The avatar's armature for any object of an avatar, else None.
+    """Return the avatar's armature object for any object that belongs to an avatar, otherwise None.
 
-    That is the armature, its mesh, what is parented to either (glasses, a hat), its metarig, and the control rig that
-    leads it.
+    These are the armature, its mesh, what is parented to either (glasses, a hat), the metarig, and the control rig.
     """
     while candidate is not None:
         avatar = candidate if is_rig(candidate) else candidate.get(AVATAR)
-        if (
-            isinstance(avatar, bpy.types.Object) and is_rig(avatar) and avatar.users_scene
-        ):  # what names a deleted one keeps it in the file
+        # A deleted armature stays in the file, in no scene, while a custom property refers to it.
+        if isinstance(avatar, bpy.types.Object) and is_rig(avatar) and avatar.users_scene:
             return avatar
         candidate = candidate.parent
     return None
 
 
 def find_body(rig: bpy.types.Object) -> bpy.types.Object:
-    """The mesh with the shape sliders. Raises RigError if it was deleted or its shape keys were applied."""
+    """Return the mesh object with the shape sliders.
+
+    Raises:
+        RigError: it was deleted, or its shape keys were applied.
+    """
     for child in rig.children:
         if (
             child.type == "MESH"
@@ -160,16 +172,17 @@ def find_body(rig: bpy.types.Object) -> bpy.types.Object:
 
 @contextmanager
 def edit_mode(rig: bpy.types.Object) -> Iterator[None]:
-    """Have the armature in edit mode, from object mode and back to it, however it is hidden or excluded.
+    """Put an armature into Edit Mode, even if it is hidden or excluded; needs Object Mode and returns to it.
 
-    RigError for a linked one.
+    Raises:
+        RigError: the armature is linked from another file.
     """
     check_own(rig.data)
     layer = bpy.context.view_layer
     before = layer.objects.active
     with _shown(rig, layer):
         layer.objects.active = rig
-        # The rig may be in another scene than the window shows, where only the override makes it the active object.
+        # The rig may not be in the scene that the window shows; then only the override makes it the active object.
         with bpy.context.temp_override(active_object=rig, object=rig):
             bpy.ops.object.mode_set(mode="EDIT")
             try:
@@ -181,11 +194,11 @@ def edit_mode(rig: bpy.types.Object) -> Iterator[None]:
 
 @contextmanager
 def _shown(rig: bpy.types.Object, layer: bpy.types.ViewLayer) -> Iterator[None]:
-    """Have an object in the view layer and not hidden, as edit mode asks for; then as it was."""
+    """Show an object in the view layer, as Edit Mode requires; afterwards it is as hidden as before."""
     disabled, root = rig.hide_viewport, bpy.context.scene.collection
     if disabled:
         rig.hide_viewport = False
-    excluded = layer.objects.get(rig.name) != rig  # its collections are
+    excluded = layer.objects.get(rig.name) != rig  # because its collections are
     if excluded:
         root.objects.link(rig)
     hidden = rig.hide_get()
@@ -201,7 +214,7 @@ def _shown(rig: bpy.types.Object, layer: bpy.types.ViewLayer) -> Iterator[None]:
 
 
 def place_bones(rig: bpy.types.Object, betas: Floats) -> None:
-    """Put the edit bones where the joints of this shape are; needs edit mode."""
+    """Move the edit bones to the joints of a shape, given by its betas (K,); needs Edit Mode."""
     armature, bones = rig.data, rig.data.edit_bones
     points = np.reshape(armature[POINTS], (-1, 3))
     directions = np.reshape(armature[POINT_DIRECTIONS], (*points.shape, -1))
@@ -210,7 +223,7 @@ def place_bones(rig: bpy.types.Object, betas: Floats) -> None:
     raised = np.array([0.0, 0.0, armature[GROUND]])
     names = joint_names(rig)
     for name in names:
-        bones[name].use_connect = False  # else moving one bone's tail would move the next one's head
+        bones[name].use_connect = False  # otherwise moving the tail of one bone would move the head of the next
     for joint, name in enumerate(names):
         bone = bones[name]
         bone.head, bone.tail = Vector(rest.heads[joint] + raised), Vector(rest.tails[joint] + raised)
@@ -221,39 +234,50 @@ def place_bones(rig: bpy.types.Object, betas: Floats) -> None:
 
 
 def bone_axes(rig: bpy.types.Object) -> NDArray[np.float64]:
-    """(24, 3, 3) the rest bones' axes as columns, in the armature's frame, SMPL's order."""
+    """Return the axes of the rest bones as columns, (24, 3, 3), in the armature's axes and SMPL's order."""
     return np.array([rig.data.bones[name].matrix_local.to_3x3() for name in joint_names(rig)])
 
 
 def parents(rig: bpy.types.Object) -> list[int]:
-    """(24,) each joint's parent, -1 for the root."""
+    """Return the parent of each of the 24 joints, -1 for the root."""
     return list(rig.data[_PARENTS])
 
 
 def rest_pose(rig: bpy.types.Object) -> RestPose:
-    """The pose that mesh and bones rest in."""
+    """Return the rest pose of mesh and bones."""
     return RestPose(rig.data.get(_REST, RestPose.T.value))
 
 
 def rest_frames(rig: bpy.types.Object) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(24, 3, 3) twice, armature's axes: how the rest pose turns each joint's parent, and the joint, against the T."""
+    """Return the rotations (24, 3, 3) of each joint's parent and of the joint in the rest pose, relative to the T pose.
+
+    Both are in the armature's axes.
+    """
     axes = skeleton.ARMATURE_FROM_BODY
     own = chained(axes @ local_rotations(rest_pose(rig)) @ axes.T, parents(rig))
     return np.stack([own[parent] if parent >= 0 else np.eye(3) for parent in parents(rig)]), own
 
 
 def basis_rotations(rig: bpy.types.Object, rotations: Floats) -> NDArray[np.float64]:
-    """(..., 24, 3, 3) joints against their parents, relative to the T, armature's axes -> the pose bones' own
-    rotations.
+    """Convert rotations of the joints to those of the pose bones.
+
+    Args:
+        rig: the avatar's armature object.
+        rotations: (..., 24, 3, 3) in the armature's axes, each relative to its parent and to the T pose.
+
+    Returns:
+        (..., 24, 3, 3) in the axes of each bone, relative to its rest pose.
     """
     before, own = rest_frames(rig)
     return skeleton.to_bone_axes(before @ rotations @ np.swapaxes(own, -1, -2), bone_axes(rig))
 
 
 def set_rotations(rig: bpy.types.Object, rotations: Floats) -> None:
-    """Turn the bones.
+    """Rotate the pose bones, in whichever rotation mode they have.
 
-    ``rotations`` (24, 3, 3) in the armature's axes, each against its parent and relative to the T pose.
+    Args:
+        rig: the avatar's armature object.
+        rotations: (24, 3, 3) in the armature's axes, each relative to its parent and to the T pose.
     """
     for name, rotation in zip(joint_names(rig), basis_rotations(rig, rotations), strict=True):
         bone, turned = rig.pose.bones[name], Matrix(rotation.tolist())
@@ -267,17 +291,17 @@ def set_rotations(rig: bpy.types.Object, rotations: Floats) -> None:
 
 
 def get_rotations(rig: bpy.types.Object) -> NDArray[np.float64]:
-    """Inverse of `set_rotations`."""
+    """Read the rotations (24, 3, 3) of the pose bones; the inverse of `set_rotations`."""
     local = np.array([rig.pose.bones[name].matrix_basis.to_quaternion().to_matrix() for name in joint_names(rig)])
     before, own = rest_frames(rig)
     return np.swapaxes(before, -1, -2) @ skeleton.from_bone_axes(local, bone_axes(rig)) @ own
 
 
 def stand_as_in_photo(rig: bpy.types.Object, avatar: AvatarData) -> None:
-    """Place the rig in the photo's world, the camera at its origin, and give it the photo's pose.
+    """Place the rig in the photo's world, whose origin is the camera, and give it the photo's pose.
 
-    The object goes under the person at z = 0, upright and unscaled; the pelvis bone holds what is left of the place and
-    the turn, so that clearing the pose leaves a person in a T pose who stands there facing -y.
+    The object goes below the person, at z = 0, upright and unscaled. The pelvis bone has the rest of location and
+    rotation, so that clearing the pose leaves the person at rest in the same place, facing -y.
     """
     pelvis = skeleton.WORLD_FROM_CAMERA @ (avatar.joints()[0] + avatar.transl).astype(np.float64)
     rig.location = (pelvis[0], pelvis[1], 0.0)
@@ -287,24 +311,28 @@ def stand_as_in_photo(rig: bpy.types.Object, avatar: AvatarData) -> None:
 
 
 def root_offset(rig: bpy.types.Object) -> Vector:
-    """How far the pelvis is moved from its rest place, metres, in the armature's axes."""
+    """Return the translation of the pelvis bone from its rest position, in metres and the armature's axes."""
     root = joint_names(rig)[0]
     return rig.data.bones[root].matrix_local.to_3x3() @ rig.pose.bones[root].location
 
 
 def set_root_offset(rig: bpy.types.Object, offset: Vector) -> None:
-    """Inverse of `root_offset`."""
+    """Translate the pelvis bone from its rest position; the inverse of `root_offset`."""
     root = joint_names(rig)[0]
     rig.pose.bones[root].location = rig.data.bones[root].matrix_local.to_3x3().transposed() @ offset
 
 
 def remember_photo_pose(rig: bpy.types.Object, avatar: AvatarData) -> None:
-    """Keep the photo's pose, which the bones have now, to come back to."""
+    """Store the photo's pose, which the bones must have now, for `take_photo_pose`."""
     rig[_PHOTO_POSE], rig[_PHOTO_OFFSET] = avatar.pose.astype(float).ravel().tolist(), list(root_offset(rig))
 
 
 def take_photo_pose(rig: bpy.types.Object) -> None:
-    """Pose the avatar as in the photo, wherever it stands now. Raises RigError if the photo's pose is not known."""
+    """Pose the avatar as in the photo, where it stands now.
+
+    Raises:
+        RigError: the avatar does not store the photo's pose.
+    """
     if _PHOTO_POSE not in rig or _PHOTO_OFFSET not in rig:
         raise RigError(
             f"{rig.name} does not store the photo's pose because an older version made it. Import the avatar again."
@@ -315,40 +343,45 @@ def take_photo_pose(rig: bpy.types.Object) -> None:
 
 
 def take_pose(rig: bpy.types.Object, pose: RestPose) -> None:
-    """Pose the avatar as a T or an A, upright where it stands, whatever it rests in."""
+    """Put the avatar into a T or A pose, upright where it stands, whatever its rest pose is."""
     clear_pose(rig)
     axes = skeleton.ARMATURE_FROM_BODY
     set_rotations(rig, axes @ local_rotations(pose) @ axes.T)
 
 
 def clear_pose(rig: bpy.types.Object) -> None:
-    """Back to the rest pose, where the rig stands."""
+    """Return the bones to the rest pose; the object stays where it is."""
     for name in joint_names(rig):
         bone = rig.pose.bones[name]
         bone.matrix_basis = Matrix.Identity(4)
 
 
 def rest_joints(rig: bpy.types.Object) -> NDArray[np.float64]:
-    """(24, 3) rest joints as the bones lie, armature's axes."""
+    """Return the heads (24, 3) of the rest bones, in metres and the armature's axes."""
     return np.array([rig.data.bones[name].head_local for name in joint_names(rig)])
 
 
 def t_joints(rig: bpy.types.Object) -> NDArray[np.float64]:
-    """(24, 3) rest joints in the T, armature's axes, whatever the rig rests in."""
+    """Return the joints (24, 3) in the T pose, whatever the rest pose is, in metres and the armature's axes."""
     _, own = rest_frames(rig)
     return swung_joints(rest_joints(rig), np.swapaxes(own, -1, -2), parents(rig))
 
 
 def t_toe_tips(rig: bpy.types.Object) -> NDArray[np.float64]:
-    """(2, 3) where the left and the right foot end in the T, armature's axes; feet rest alike in all rest poses."""
+    """Return the tips (2, 3) of the feet, left and right, in metres and the armature's axes; all rest poses agree."""
     names = joint_names(rig)
     return np.array([rig.data.bones[names[foot]].tail_local for foot in skeleton.TIPPED[:2]])
 
 
 def rename_joints(rig: bpy.types.Object, names: Sequence[str]) -> None:
-    """Give the bones, and with them vertex groups, keyframes and constraints, other names (24, SMPL's order).
+    """Rename the bones of the joints; vertex groups, keyframes and constraints follow.
 
-    Raises RigError.
+    Args:
+        rig: the avatar's armature object.
+        names: 24 names in SMPL's order.
+
+    Raises:
+        RigError: other bones have these names, or the armature is linked from another file.
     """
     check_own(rig.data)
     old = joint_names(rig)
@@ -361,5 +394,5 @@ def rename_joints(rig: bpy.types.Object, names: Sequence[str]) -> None:
     # In two steps: a new name may be another bone's old one.
     for stage in ([f"uvatar renames {joint}" for joint in range(len(old))], names):
         for joint, (bone, name) in enumerate(zip(bones, stage, strict=True)):
-            bone.name, bone[JOINT] = name, joint  # the number, too: avatars of older versions have none
+            bone.name, bone[JOINT] = name, joint  # avatars of older versions have no numbers yet
     rig.data[_JOINT_NAMES] = "\n".join(names)

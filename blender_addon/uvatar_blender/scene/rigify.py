@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rigify: a metarig on the avatar's joints, and the control rig that it generates made to lead the avatar.
+"""Rigify: a metarig on the avatar's joints, and the generated control rig that drives the avatar.
 
-The avatar keeps its own bones, so that it still exports, poses and corrects itself as before: they copy the control
-rig's.
+The avatar keeps its own bones, which copy those of the control rig, so that export, poses and pose correctives work as
+before.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from .rig import AVATAR, LED_BY, RigError, check_own, edit_mode, joint_names
 METARIG = "uvatar_metarig_of"
 _FOLLOW = "Uvatar follows Rigify"  # name of the constraints
 _COLLECTION = "Uvatar"  # bone collection of the bones that the avatar copies
-# Bones of Rigify's basic human metarig: (name, where it begins, where it ends). A number is a joint, "tip" its bone's
-# end, a pair the middle of two joints.
+# Bones of Rigify's basic human metarig: (name, head, tail). A number is a joint, "tip" the tail of its bone, a pair the
+# point half-way between two joints.
 _TRUNK = (
     ("spine", 0, 3), ("spine.001", 3, 6), ("spine.002", 6, 9), ("spine.003", 9, 12), ("spine.004", 12, (12, 15)),
     ("spine.005", (12, 15), 15), ("spine.006", 15, "tip"),
@@ -27,7 +27,7 @@ _SIDES = (
     ("shoulder", 13, 16), ("upper_arm", 16, 18), ("forearm", 18, 20), ("hand", 20, 22), ("thigh", 1, 4), ("shin", 4, 7),
     ("foot", 7, 10), ("toe", 10, "tip"),
 )  # fmt: skip
-# The control rig's deforming bone that each joint follows.
+# The deform bone of the control rig that each joint follows.
 _DEFORM = (
     "spine", "thigh.L", "thigh.R", "spine.001", "shin.L", "shin.R", "spine.002", "foot.L", "foot.R", "spine.003",
     "toe.L", "toe.R",
@@ -35,14 +35,15 @@ _DEFORM = (
     "hand.L", "hand.R",
     "hand.L", "hand.R",
 )  # fmt: skip
-_SMALLEST_BEND = 0.004  # metres: a straighter limb does not tell Rigify which way it bends
+_SMALLEST_BEND = 0.004  # metres; from a straighter limb Rigify cannot tell which way it bends
 _UNUSED = ("breast", "pelvis")
 
 
 def make_metarig(rig: bpy.types.Object) -> bpy.types.Object:
-    """Rigify's human metarig, its bones on the avatar's joints, at the avatar's place. Needs object mode.
+    """Add Rigify's basic human metarig, with its bones on the avatar's joints. Needs Object Mode.
 
-    RigError without Rigify.
+    Raises:
+        RigError: Rigify cannot be enabled, or the avatar is incomplete.
     """
     _enable()
     bpy.ops.object.armature_basic_human_metarig_add()
@@ -83,29 +84,36 @@ def make_metarig(rig: bpy.types.Object) -> bpy.types.Object:
             bone.align_roll(Vector((0, 0, 1)) if name[:4] in ("foot", "toe.") else Vector((0, -1, 0)))
     for bone in metarig.pose.bones:
         if hasattr(bone.rigify_parameters, "segments"):
-            bone.rigify_parameters.segments = 1  # one deforming bone per limb, as SMPL's skin has
+            bone.rigify_parameters.segments = 1  # one deform bone per limb segment, as SMPL's skin weights have
     return metarig
 
 
 def find_metarig(rig: bpy.types.Object) -> bpy.types.Object | None:
-    """The metarig that was made for this avatar, None if there is none."""
+    """Return the metarig that was made for this avatar; None if there is none."""
     made = (thing for thing in bpy.context.scene.objects if thing.type == "ARMATURE" and METARIG in thing)
-    return next((thing for thing in made if thing[METARIG] in (rig, rig.name)), None)  # older versions noted the name
+    return next((thing for thing in made if thing[METARIG] in (rig, rig.name)), None)  # older versions stored the name
 
 
 def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object | None = None) -> bpy.types.Object:
-    """Have Rigify generate the control rig (some ten seconds) and the avatar's bones follow it. Needs object mode.
+    """Generate a control rig with Rigify, which takes some ten seconds, and make the avatar follow it.
+
+    Needs Object Mode.
 
     Args:
-        metarig: what Rigify generates from; by default the one that was made for this avatar, or a new one.
+        rig: the avatar's armature object.
+        metarig: the metarig to generate from; by default the one that was made for this avatar, or a new one.
 
-    Raises RigError; where the avatar cannot follow, before anything is made.
+    Returns:
+        The control rig.
+
+    Raises:
+        RigError: the avatar cannot follow a control rig, in which case nothing was made, or Rigify failed.
     """
-    if control_rig(rig) is not None:  # it would be asked to take over what it leads itself
+    if control_rig(rig) is not None:  # it would take over the motion that it drives itself
         raise RigError(f"{rig.name} already follows a control rig; leave that one first.")
     if rig.library is not None:
         check_own(rig)
-    if not is_at_rest(rig):  # pose and motion are transferred by way of bones of its own
+    if not is_at_rest(rig):  # pose and motion are transferred with temporary bones
         check_own(rig.data)
     metarig = metarig or find_metarig(rig) or make_metarig(rig)
     _enable()
@@ -128,19 +136,19 @@ def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object | None
     _add_leaders(rig, control)
     lead(rig, control)
     metarig.hide_set(True)
-    if layer.objects.get(rig.name) == rig:  # else its collection is excluded
+    if layer.objects.get(rig.name) == rig:  # otherwise its collection is excluded
         rig.hide_set(True)
     return control
 
 
 def lead(rig: bpy.types.Object, control: bpy.types.Object) -> None:
-    """Have the control rig take the avatar's pose and motion over, and lead it from there."""
+    """Transfer the avatar's pose and motion to the control rig, and make the avatar follow it."""
     transfer_motion(rig, control)
     follow(rig, control)
 
 
 def follow(rig: bpy.types.Object, control: bpy.types.Object) -> None:
-    """Have the avatar's bones copy the control rig's."""
+    """Make the avatar's bones copy those of the control rig."""
     unfollow(rig)
     for name in joint_names(rig):
         constraint = rig.pose.bones[name].constraints.new("COPY_TRANSFORMS")
@@ -149,7 +157,7 @@ def follow(rig: bpy.types.Object, control: bpy.types.Object) -> None:
 
 
 def control_rig(rig: bpy.types.Object) -> bpy.types.Object | None:
-    """The control rig that leads the avatar, whatever it is called; None if there is none, or it was deleted."""
+    """Return the control rig that drives the avatar, whatever its name; None if there is none or it was deleted."""
     constraints = (constraint for name in joint_names(rig) for constraint in rig.pose.bones[name].constraints)
     return next(
         (constraint.target for constraint in constraints if constraint.name.startswith(_FOLLOW) and constraint.target),
@@ -158,7 +166,7 @@ def control_rig(rig: bpy.types.Object) -> bpy.types.Object | None:
 
 
 def unfollow(rig: bpy.types.Object) -> None:
-    """Let the avatar's own bones lead again."""
+    """Detach the avatar from its control rig, so that its own bones can be posed again."""
     for name in joint_names(rig):
         bone = rig.pose.bones[name]
         for constraint in [constraint for constraint in bone.constraints if constraint.name.startswith(_FOLLOW)]:
@@ -167,7 +175,7 @@ def unfollow(rig: bpy.types.Object) -> None:
 
 
 def _add_leaders(rig: bpy.types.Object, control: bpy.types.Object) -> None:
-    """Bones in the control rig that lie just as the avatar's and hang on those that deform: rolls may differ."""
+    """Add bones to the control rig that match the avatar's, rolls included, as children of its deform bones."""
     rests = {name: (rig.data.bones[name].matrix_local.copy(), rig.data.bones[name].length) for name in joint_names(rig)}
     collection = control.data.collections.new(_COLLECTION)
     collection.is_visible = False
@@ -189,7 +197,7 @@ def _add_leaders(rig: bpy.types.Object, control: bpy.types.Object) -> None:
 
 
 def _bend(upper: bpy.types.EditBone, lower: bpy.types.EditBone, outward: Vector) -> None:
-    """Move a middle joint of a limb that is too straight a little outward."""
+    """Move the middle joint of a limb that is too straight a little outward."""
     along = (lower.tail - upper.head).normalized()
     across = (upper.tail - upper.head) - (upper.tail - upper.head).dot(along) * along
     if across.dot(outward) < _SMALLEST_BEND:
@@ -207,7 +215,6 @@ def _place_heel(edit_bones: bpy.types.ArmatureEditBones, side: str) -> None:
 
 
 def _enable() -> None:
-    # Its preferences must exist before it registers: with default_set it is enabled as a click in the preferences does
-    # it.
+    # Rigify's preferences must exist before it registers. With default_set it is enabled as in the Preferences window.
     if not addon_utils.check("rigify")[1] and addon_utils.enable("rigify", default_set=True) is None:
         raise RigError("Rigify, which comes with Blender, could not be enabled; see Edit > Preferences > Add-ons.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Root motion: what carries a character over the ground is its root, which engines move, and no longer its pelvis."""
+"""Root motion: the root, which engines move, carries the character over the ground instead of the pelvis."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from . import compat
 
 
 def move_root(rig: bpy.types.Object, pelvis: str, root: str | None) -> None:
-    """Let the way over the ground (x and y) of a baked motion be that of the root; height, turns and limbs stay with
-    the pelvis.
+    """Move the horizontal translation (x and y) of a baked motion from the pelvis to the root.
+
+    Height and rotation stay with the pelvis.
 
     Args:
-        pelvis: the bone that moves; keyed on every frame.
-        root: a bone above it at the origin whose axes are the armature's; None for the armature object itself.
+        rig: the armature object.
+        pelvis: the bone that moves, with a keyframe on every frame.
+        root: a bone above it at the origin, with the axes of the armature; None for the armature object itself.
     """
     curves = {(curve.data_path, curve.array_index): curve for curve in compat.action_curves(rig)}
     path = f'pose.bones["{bpy.utils.escape_identifier(pelvis)}"].location'

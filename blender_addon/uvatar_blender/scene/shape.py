@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Joints that follow the body's shape: after its sliders, after sculpting, and when the shape is made its own."""
+"""Fitting the joints to the shape of the body: after sliders were moved, after sculpting, and when it is applied."""
 
 from __future__ import annotations
 
@@ -38,19 +38,26 @@ from .rig import (
 )
 
 _OFF = 0.001  # metres by which a joint may be off before the panel says so
-_MOST_STEPS, _CLOSE = 20, 1e-5  # of finding a sculpted body's joints; metres
+_MOST_STEPS, _CLOSE = 20, 1e-5  # iterations, and convergence in metres, of finding the joints of a sculpted body
 
 
 def refresh_joints(rig: bpy.types.Object) -> None:
-    """Move the rest bones to where the shape sliders put the joints, exactly, and the soles back to z = 0.
+    """Move the rest bones to the joints of the current shape, and the soles back to z = 0.
 
-    The current pose is kept: rotations are carried over to the new bones' axes. Needs object mode. Raises RigError.
+    The pose is kept: rotations are transferred to the axes of the new bones. Needs Object Mode.
+
+    Raises:
+        RigError: the avatar is incomplete, linked, or follows a control rig.
     """
     _move_joints(rig, _own_body(rig))
 
 
 def joints_are_off(rig: bpy.types.Object) -> bool:
-    """Whether the shape sliders ask for joints elsewhere than where the bones are. Raises RigError."""
+    """Whether the joints of the current shape are not where the bones are.
+
+    Raises:
+        RigError: the avatar is incomplete.
+    """
     points = np.reshape(rig.data[POINTS], (-1, 3))
     directions = np.reshape(rig.data[POINT_DIRECTIONS], (*points.shape, -1))
     asked = skeleton.rest_bones(points + directions @ shape_values(find_body(rig), beta_names(rig)), parents(rig)).heads
@@ -58,11 +65,14 @@ def joints_are_off(rig: bpy.types.Object) -> bool:
 
 
 def refit(rig: bpy.types.Object) -> None:
-    """Move the rest bones to where the mesh, sculpted or not, has its joints; soles back to z = 0, the pose is kept.
+    """Move the rest bones to the joints of the mesh, which may be sculpted, and the soles back to z = 0.
 
-    The joints are the body model's: weighted sums of the unclothed mesh's vertices. The sliders move them on from
-    there. Needs object mode. Raises RigError if the mesh has lost or won vertices, or the model's sums are not
-    known.
+    The joints are those of the body model: weighted sums of the vertices of the unclothed mesh. From there the sliders
+    move them as before. The pose is kept. Needs Object Mode.
+
+    Raises:
+        RigError: the mesh has another number of vertices, the avatar does not store the weights of its joints, or it is
+            incomplete, linked, or follows a control rig.
     """
     body, armature = _own_body(rig), rig.data
     joints, vertices, weights = (np.array(part) for part in json.loads(armature.get(REGRESSOR, "[[], [], []]")))
@@ -84,9 +94,8 @@ def refit(rig: bpy.types.Object) -> None:
     skin_joints, skin_weights = skin(body, names)
     whole = chained(local_rotations(rest), parents(rig))
     placed = (points + directions @ betas)[: skeleton.JOINTS]
-    for _ in range(
-        _MOST_STEPS
-    ):  # where the joints are decides how the mesh gets to the T, and there the joints are found
+    # The joints are found on the mesh in the T pose, and how the mesh gets there depends on the joints.
+    for _ in range(_MOST_STEPS):
         straight, _ = back_to_t(mesh, placed, rest, parents(rig), skin_joints, skin_weights)
         found = np.zeros((skeleton.JOINTS, 3))
         np.add.at(found, joints, weights[:, None] * straight[vertices])
@@ -100,9 +109,12 @@ def refit(rig: bpy.types.Object) -> None:
 
 
 def apply_shape(rig: bpy.types.Object) -> None:
-    """Make the shape as it is now the body's own, and move the joints to it: all shape sliders start at 0 from there.
+    """Make the current shape the Basis, with all shape sliders at 0, and fit the joints to it.
 
-    Clothing, and shape keys of the artist's, stay keys. Needs object mode. Raises RigError.
+    Clothing and the user's own shape keys stay shape keys. Needs Object Mode.
+
+    Raises:
+        RigError: the avatar is incomplete, linked, or follows a control rig.
     """
     body = _own_body(rig)
     names = beta_names(rig)
@@ -123,7 +135,7 @@ def apply_shape(rig: bpy.types.Object) -> None:
 
 
 def _own_body(rig: bpy.types.Object) -> bpy.types.Object:
-    """The body of a rig whose joints may be moved."""
+    """Return the mesh object of a rig whose joints may be moved; RigError if they may not."""
     if LED_BY in rig:
         raise RigError(
             f"{rig.name} follows its control rig, whose bones would stay where they are; leave the control rig first."
@@ -134,7 +146,7 @@ def _own_body(rig: bpy.types.Object) -> bpy.types.Object:
 
 
 def _move_joints(rig: bpy.types.Object, body: bpy.types.Object) -> None:
-    """Put the bones where points and sliders say, and the soles on the ground, in the current pose."""
+    """Move the bones to the joints of the current shape, and the soles to the ground; the pose is kept."""
     betas = shape_values(body, beta_names(rig))
     rotations, offset = get_rotations(rig), root_offset(rig)
     sunk = -float(mixed_vertices(body)[:, 2].min())

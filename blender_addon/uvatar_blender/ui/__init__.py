@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The panel and its operators."""
+"""The user interface: panels, operators, properties and preferences."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _MODULES = (
 
 
 def register() -> None:
-    """Register everything; errors are raised."""
+    """Register all classes and properties, and open the session."""
     for module in _MODULES:
         for cls in module.CLASSES:
             bpy.utils.register_class(cls)
@@ -53,7 +53,7 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Unregister everything, even during a job."""
+    """Close the session, even during a run, and unregister everything."""
     state.close_session()
     bpy.types.IMAGE_MT_image.remove(photos.draw_image_menu)
     del bpy.types.Object.uvatar_shape

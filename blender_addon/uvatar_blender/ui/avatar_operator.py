@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Base of all operators on the selected avatar."""
+"""The base of all operators on the selected avatar."""
 
 from pathlib import Path
 
@@ -16,7 +16,6 @@ class AvatarOperator:
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         if find_rig(context.object) is None:
             cls.poll_message_set("Select an avatar")  # type: ignore[attr-defined]
             return False
@@ -26,7 +25,6 @@ class AvatarOperator:
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         try:
             said = self.act(context, find_rig(context.object))
         except (RigError, MotionError, OSError) as error:
@@ -37,12 +35,25 @@ class AvatarOperator:
         return {"FINISHED"}
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str | None:
-        """Run the operator and return a message to report, if any. Raises RigError, MotionError or OSError."""
+        """Run the operator on the avatar ``rig``.
+
+        Returns:
+            A message to report, or None.
+
+        Raises:
+            RigError: the avatar cannot be changed as asked.
+            MotionError: the motion file cannot be used.
+            OSError: a file cannot be read or written.
+        """
         raise NotImplementedError
 
 
 def absolute_path(path: str) -> Path:
-    """Resolve a path that may be relative to the .blend ("//"). Raises OSError if the .blend is not saved yet."""
+    """Resolve a path that may be relative to the .blend ("//").
+
+    Raises:
+        OSError: the path is relative and the .blend has not been saved yet.
+    """
     if path.startswith("//") and not bpy.data.filepath:
         raise OSError(f"{path} is relative to the .blend: save the .blend first, or choose another folder.")
     return Path(bpy.path.abspath(path))

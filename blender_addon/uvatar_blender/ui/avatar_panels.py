@@ -37,9 +37,10 @@ _ICONS = {
 
 
 class _AvatarPanel(SidebarPanel):
+    """Base of the panels that are shown while an avatar is selected."""
+
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         return find_rig(context.object) is not None
 
 
@@ -50,7 +51,6 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
     bl_label = "Avatar"
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Called by Blender."""
         layout, rig = self.layout, find_rig(context.object)
         assert rig is not None  # see poll
         try:
@@ -82,7 +82,7 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
 
 
 def _draw_fit(layout: bpy.types.UILayout, rig: bpy.types.Object) -> None:
-    """Draw the joint buttons, with a reminder if a slider was moved since."""
+    """Draw the joint buttons, with a reminder if a slider was moved since the joints were last fitted."""
     off = LED_BY not in rig and not rig.data.is_editmode and joints_are_off(rig)
     column = layout.column(align=True)
     if off:
@@ -130,7 +130,6 @@ class UVATAR_PT_tools(_AvatarPanel, bpy.types.Panel):
     bl_label = "Tools"
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Called by Blender."""
         layout, rig = self.layout, find_rig(context.object)
         assert rig is not None  # see poll
         row = layout.row(align=True)
@@ -165,7 +164,6 @@ class UVATAR_PT_export(_AvatarPanel, bpy.types.Panel):
     bl_label = "Export"
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Called by Blender."""
         column = self.layout.column(align=True)
         for target in Target:
             column.operator("uvatar.export", text=target.preset.button, icon="EXPORT").target = target.value
@@ -180,7 +178,6 @@ class UVATAR_PT_origin(_AvatarPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Called by Blender."""
         layout, rig = self.layout, find_rig(context.object)
         assert rig is not None  # see poll
         column = layout.column(align=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Buttons that set up, start and find the backend, and show its log."""
+"""Operators that set up, start and connect to the backend, and show its log."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ LOG_TEXT = "Uvatar log"
 
 
 def link_up(context: bpy.types.Context, start: bool) -> None:
-    """Connect to the backend; with ``start``, this computer's own is started if it is not running.
+    """Connect to the backend.
 
-    Raises ValueError if the address is invalid.
+    Args:
+        start: start the backend on this computer if it is not running.
+
+    Raises:
+        ValueError: the address in the preferences is invalid.
     """
     chosen = preferences(context)
     address = chosen.fixed_address()
@@ -35,12 +39,11 @@ def link_up(context: bpy.types.Context, start: bool) -> None:
 
 
 class _LinksUp:
-    """Connects to the backend; with ``start``, starts it if it is not running."""
+    """Base of the operators that connect to the backend; with ``start``, it is started if it is not running."""
 
     start: bool
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         try:
             link_up(context, self.start)
         except ValueError as error:
@@ -87,19 +90,18 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         setup = state.setup()
         return setup is None or not setup.running
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Called by Blender: first shows what the set-up needs."""
+        """Show what the set-up needs before it begins."""
         if not bpy.app.online_access:
             return self.execute(context)
         answer: set[str] = context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Set Up")
         return answer
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Called by Blender for the dialogue."""
+        """Draw the dialog."""
         column = self.layout.column(align=True)
         column.label(text=f"The backend will be installed in {preferences(context).environment()}")
         column.label(text=costs())
@@ -109,7 +111,6 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
         column.label(text="You can keep working in the meantime.")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         if not bpy.app.online_access:
             state.session().problem = OFFLINE
             return {"CANCELLED"}
@@ -126,11 +127,9 @@ class UVATAR_OT_update_backend(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         return UVATAR_OT_setup_backend.poll(context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         state.session().stop_backend()
         stop_running()
         state.session().problem = None
@@ -145,7 +144,6 @@ class UVATAR_OT_cancel_setup(bpy.types.Operator):
     bl_label = "Cancel"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         setup = state.setup()
         if setup is not None:
             setup.cancel()
@@ -159,12 +157,10 @@ class UVATAR_OT_remove_backend(bpy.types.Operator):
     bl_label = "Remove Backend"
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Called by Blender."""
         answer: set[str] = context.window_manager.invoke_confirm(self, event)
         return answer
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         state.session().stop_backend()
         try:
             remove_environment(preferences(context).environment())
@@ -179,21 +175,20 @@ class UVATAR_OT_remove_backend(bpy.types.Operator):
 
 
 class UVATAR_OT_allow_online(bpy.types.Operator):
-    """Turn on online access in Blender, as in Preferences > System, to download the backend.
-
-    Photos never leave this computer
-    """
+    """Allow Blender to access the internet."""
 
     bl_idname = "uvatar.allow_online"
     bl_label = "Allow Online Access"
+    bl_description = (
+        "Turn on online access in Blender, as in Preferences > System, to download the backend. Photos never leave "
+        "this computer"
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         return not bpy.app.online_access_override
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         context.preferences.system.use_online_access = True
         state.session().problem = None
         bpy.ops.uvatar.setup_backend("INVOKE_DEFAULT")
@@ -207,7 +202,6 @@ class UVATAR_OT_open_preferences(bpy.types.Operator):
     bl_label = "Preferences"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         bpy.ops.preferences.addon_show(module=extension)
         return {"FINISHED"}
 
@@ -219,20 +213,18 @@ class UVATAR_OT_show_log(bpy.types.Operator):
     bl_label = "Show Log"
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Called by Blender."""
         self.execute(context)
         answer: set[str] = context.window_manager.invoke_popup(self, width=700)
         return answer
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Called by Blender for the pop-up."""
+        """Draw the pop-up."""
         column = self.layout.column(align=True)
         column.label(text=f"The end of the log; the full log is the text “{LOG_TEXT}” in the Text Editor", icon="TEXT")
         for line in bpy.data.texts[LOG_TEXT].as_string().splitlines()[-25:]:
             column.label(text=line[:140])
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         setup = state.setup()
         said = (
             setting_up.log_tail()
@@ -245,14 +237,14 @@ class UVATAR_OT_show_log(bpy.types.Operator):
 
 
 def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """Draw the backend's state and the button that helps."""
+    """Draw the state of the backend, with the button that helps where something is wrong."""
     session, chosen = state.session(), preferences(context)
     if drawing.draw_setup(layout):
         return
     setup = state.setup()
     failed, problem = setup.problem if setup is not None else None, session.problem
     if failed is not None and drawing.offers_setup(problem):
-        problem = None  # the set-up's own says more
+        problem = None  # the set-up's own message says more
     row = layout.row()
     words = row.row()
     words.alignment = "EXPAND"

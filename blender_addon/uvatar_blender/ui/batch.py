@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All photos in a folder at once."""
+"""Making avatars from all photos in a folder."""
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
@@ -18,7 +18,7 @@ class UVATAR_OT_batch(bpy.types.Operator):
     """Make avatars from every photo in a folder, and import them or save each person as a separate .blend"""
 
     bl_idname = "uvatar.batch"
-    bl_label = "Make Avatars of a Folder"
+    bl_label = "Make Avatars from a Folder"
 
     directory: bpy.props.StringProperty(subtype="DIR_PATH")  # type: ignore[valid-type]
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})  # type: ignore[valid-type]
@@ -36,16 +36,14 @@ class UVATAR_OT_batch(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         return can_begin(cls)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Called by Blender: opens the file browser to choose the folder."""
+        """Open the file browser to choose the folder."""
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         folder = Path(bpy.path.abspath(self.directory))
         try:
             photos = sorted(path for path in folder.iterdir() if is_photo(path) and path.is_file())
@@ -70,7 +68,7 @@ class UVATAR_OT_batch(bpy.types.Operator):
 
 
 class UVATAR_PT_batch(SidebarPanel, bpy.types.Panel):
-    """All photos of a folder at once"""
+    """Make avatars from all photos in a folder"""
 
     bl_idname = "UVATAR_PT_batch"
     bl_label = "A Whole Folder"
@@ -78,7 +76,6 @@ class UVATAR_PT_batch(SidebarPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Called by Blender."""
         column = self.layout.column(align=True)
         column.operator("uvatar.batch", text="Import All", icon="IMPORT").keep = "IMPORT"
         column.operator("uvatar.batch", text="Save a .blend Each", icon="FILE_BLEND").keep = "SAVE"

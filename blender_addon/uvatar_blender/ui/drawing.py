@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drawing shared by the panels: problems with their buttons, wrapped text, set-up progress, options."""
+"""Drawing functions that the panels share: problems with their buttons, wrapped text, set-up progress, options."""
 
 from __future__ import annotations
 
@@ -22,11 +22,15 @@ _REMEDIES = {
     Remedy.TEXTURE: ("uvatar.complete_texture", "BRUSH_DATA"),
     Remedy.ONLINE: ("uvatar.allow_online", "INTERNET"),
 }
-_LETTER, _MARGIN = 6.5, 8  # a letter's mean width in pixels; letters that box and icon take
+_LETTER, _MARGIN = 6.5, 8  # mean width of a letter in pixels; the width of box and icon in letters
 
 
 def draw_problem(layout: bpy.types.UILayout, problem: Problem, about: str = "") -> None:
-    """Draw a box with the problem, what to do, and the button that does it."""
+    """Draw a box with the problem, what to do about it, and the button that does it.
+
+    Args:
+        about: a heading, such as the name of the photo that the problem concerns.
+    """
     box = layout.box()
     column = box.column(align=True)
     if about:
@@ -44,7 +48,7 @@ def offers_setup(problem: Problem | None) -> bool:
 
 
 def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
-    """Draw text wrapped to the region's width, because labels do not wrap by themselves."""
+    """Draw text wrapped to the width of the region, because Blender's labels do not wrap."""
     region = bpy.context.region
     pixels = region.width / bpy.context.preferences.system.ui_scale if region is not None else 10_000
     for number, line in enumerate(textwrap.wrap(text, max(20, int(pixels / _LETTER) - _MARGIN))):
@@ -52,7 +56,11 @@ def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None
 
 
 def draw_setup(layout: bpy.types.UILayout) -> bool:
-    """Draw the running set-up, or why the last one failed; False if there is neither."""
+    """Draw the progress of a running set-up, or why the last one failed.
+
+    Returns:
+        Whether a set-up is running.
+    """
     setup = state.setup()
     if setup is None:
         return False
@@ -85,5 +93,5 @@ def draw_import_options(layout: bpy.types.UILayout, settings: bpy.types.Property
 
 
 def duration(seconds: float) -> str:
-    """A duration in seconds or minutes, as text."""
+    """Format a duration, given in seconds, as seconds or minutes."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -45,8 +45,7 @@ class UVATAR_OT_export(AvatarOperator, bpy.types.Operator):
     root_motion: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Root motion",
         description="Move the root along the ground instead of the pelvis, as game engines expect: Unreal's root bone, "
-        "otherwise the "
-        "armature",
+        "otherwise the armature",
     )
     provenance: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Include provenance",
@@ -56,7 +55,7 @@ class UVATAR_OT_export(AvatarOperator, bpy.types.Operator):
     )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Called by Blender: opens the file browser to choose the file."""
+        """Open the file browser to choose the file."""
         rig = find_rig(context.object)
         assert rig is not None  # see poll
         self.filepath = bpy.path.clean_name(rig.name) + Target(self.target).suffix
@@ -64,7 +63,7 @@ class UVATAR_OT_export(AvatarOperator, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def check(self, context: bpy.types.Context) -> bool:
-        """Called by Blender when an option changes in the file browser: the file name's suffix follows the target."""
+        """Have the suffix of the file name follow the target when an option changes in the file browser."""
         before = self.filepath
         if bpy.path.basename(before):
             self.filepath = _suffixed(before, Target(self.target))
@@ -78,7 +77,7 @@ class UVATAR_OT_export(AvatarOperator, bpy.types.Operator):
         names = {_OF_THE_PRESET: None, _AS_THEY_ARE: bone_names(rig)}
         naming = names[self.naming] if self.naming in names else Naming(self.naming)
         told = context.window_manager
-        told.progress_begin(0, 100)  # beside the pointer: Blender's window stands still meanwhile
+        told.progress_begin(0, 100)  # beside the pointer, because Blender does not redraw its window meanwhile
         try:
             remarks = export_avatar(
                 rig,
@@ -98,7 +97,7 @@ class UVATAR_OT_export(AvatarOperator, bpy.types.Operator):
 
 
 def _suffixed(path: str, target: Target) -> str:
-    """The path with the target's suffix instead of another target's; names such as "Anna 1.2" stay whole."""
+    """Replace the suffix of another target by this target's; names such as "Anna 1.2" stay whole."""
     ours = next((other.suffix for other in Target if path.lower().endswith(other.suffix)), "")
     return path[: len(path) - len(ours)] + target.suffix
 

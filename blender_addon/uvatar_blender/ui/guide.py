@@ -13,7 +13,7 @@ _PLACES = (_ADDON / "guide" / "artist-guide.html", _ADDON.parents[1] / "docs" / 
 
 
 def guide() -> Path | None:
-    """The guide's file, or None if it is missing."""
+    """Find the file of the guide; None if it is missing."""
     return next((place for place in _PLACES if place.is_file()), None)
 
 
@@ -24,7 +24,6 @@ class UVATAR_OT_guide(bpy.types.Operator):
     bl_label = "Help"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         file = guide()
         if file is None:
             self.report({"ERROR"}, "The guide is missing: install the add-on again.")

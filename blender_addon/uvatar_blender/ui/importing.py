@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds received avatars, a slice per tick, each photo as one undo step."""
+"""Building received avatars in slices, one per timer tick; each photo is one undo step."""
 
 from __future__ import annotations
 
@@ -20,15 +20,19 @@ from ..scene.batch import save_steps
 from ..scene.painting import completed_steps
 from .view import Views, show_textures
 
-BUDGET = 0.012  # seconds that building may take of one tick; a slice that has begun is finished
-_SLICES = (
-    16  # of a person, until one was built and it is known: as many as an open body's import had when this was written
-)
+BUDGET = 0.012  # seconds that building may take in one tick; a slice that has begun is finished
+_SLICES = 16  # per person, until one has been built and the number is known: what the open body takes
 
 
 @dataclass(frozen=True)
 class ImportedPerson:
-    """An imported person as the panel shows it. ``preview``: the body over the photo, or None."""
+    """An imported person as the panel shows it.
+
+    Attributes:
+        id: name within the photo ("p0").
+        confidence: 0 to 1, or None if the result does not say.
+        preview: file with the body drawn over the photo, or None.
+    """
 
     id: str
     confidence: float | None
@@ -40,8 +44,11 @@ class ImportedPhoto:
     """An imported photo as the panel shows it.
 
     Attributes:
-        number: the photo as the backend counts in this job.
-        notes: sentences about the photo, not about one of its people.
+        job: id of the job.
+        number: index of the photo in the job, as the backend counts.
+        name: name of the photo.
+        people: the people imported from it.
+        notes: sentences about the photo as a whole.
     """
 
     job: str
@@ -53,11 +60,16 @@ class ImportedPhoto:
 
 @dataclass
 class _Building:
-    """A photo whose people are being built; ``done`` takes their number, ``failed`` the reason for a failure.
+    """A photo whose people are being built.
 
-    ``steps`` yields True where it is enough for this tick: where it can only wait, and when the file holds all of them.
-        The
-    undo step, for which Blender goes through the whole file, is then made in a tick of its own.
+    Attributes:
+        name: name of the photo.
+        people: how many people are built.
+        steps: the slices. It yields True where a tick should end: where it can only wait, and when all people are in
+            the file. The undo step, for which Blender goes through the whole file, is then made in a tick of its own.
+        done: called with the number of people that were built.
+        failed: called with the reason for a failure.
+        slices: how many slices have been made.
     """
 
     name: str
@@ -69,12 +81,11 @@ class _Building:
 
 
 class Importer:
-    """Builds one photo's people at a time, while the artist is in Object Mode and not in the middle of moving
-    something.
+    """Builds the people of one photo at a time, while the user is in Object Mode and is not transforming anything.
 
     Attributes:
-        summaries: what was imported of the last run.
-        folders: where the people of a job are saved, by its id, instead of being imported.
+        summaries: what was imported in the last run.
+        folders: job id -> folder in which its people are saved instead of being imported.
     """
 
     def __init__(self, session: Session) -> None:
@@ -86,13 +97,13 @@ class Importer:
         self._slices = float(_SLICES)
 
     def begin_run(self) -> None:
-        """Clear the last run's results; the views follow avatars that arrive from now on."""
+        """Clear the results of the last run; the views follow the avatars that arrive from now on."""
         self.summaries.clear()
         self._views.forget()
 
     @property
     def progress(self) -> tuple[float, str] | None:
-        """Progress (0 to 1) and name of the photo whose people are being built; None if there is none."""
+        """Progress (0 to 1) and name of the photo whose people are being built; None if none is."""
         if self._building is None:
             return None
         return min(self._building.slices / (self._slices * max(self._building.people, 1)), 0.98), self._building.name
@@ -103,7 +114,11 @@ class Importer:
         return self._building is not None
 
     def advance(self) -> bool:
-        """Build for a slice of time; whether anything finished or failed."""
+        """Build for at most `BUDGET` seconds.
+
+        Returns:
+            Whether a photo was finished or failed.
+        """
         if self._building is None and not (can_import() and self._begin()):
             return False
         building, end = self._building, time.perf_counter() + BUDGET
@@ -120,11 +135,11 @@ class Importer:
                 self._slices = building.slices / max(building.people, 1)
                 self._show(finished.value)
             building.done(len(finished.value.rigs if isinstance(finished.value, Imported) else finished.value))
-            bpy.ops.ed.undo_push(message="Import Avatars")  # a timer's work is no undo step by itself
+            bpy.ops.ed.undo_push(message="Import Avatars")  # what a timer does is not an undo step by itself
         except ResultError as error:
             self._building = None
             building.failed(Problem(str(error), "Make the avatar again.", Remedy.RUN))
-        except Exception as error:  # an error of ours must not end the timer, on which all else hangs
+        except Exception as error:  # a programming error must not end the timer, on which everything else depends
             traceback.print_exc()
             self._building = None
             building.failed(
@@ -133,9 +148,9 @@ class Importer:
         return True
 
     def _show(self, imported: Imported) -> None:
-        """Move the views to the new avatars, if the artist wants that and is not in the middle of something."""
+        """Move the views to the new avatars, if the user wants that and is not in the middle of something."""
         scene = bpy.context.scene
-        here = any(scene in rig.users_scene for rig in imported.rigs)  # she may have gone to another scene
+        here = any(scene in rig.users_scene for rig in imported.rigs)  # the user may have switched to another scene
         if imported.box is not None and here and scene.uvatar.show and can_import():
             self._views.show(imported.box, scene)
             show_textures(scene)
@@ -143,14 +158,14 @@ class Importer:
     def abandon(self) -> None:
         """Remove the partly built avatar; it is built again later.
 
-        Called before the file, or its past, is changed under it.
+        Called before a file is loaded or saved, and before undo and redo.
         """
         if self._building is not None:
             self._building.steps.close()
             self._building = None
 
     def _begin(self) -> bool:
-        """Start on the next waiting photo; False if there is none."""
+        """Start building the next waiting photo; False if there is none."""
         session = self._session
         if session.fetched:
             result = session.fetched[0]
@@ -181,7 +196,7 @@ class Importer:
         return True
 
     def _steps(self, result: Result, job: str) -> Generator[bool, None, Imported | list[Any]]:
-        """The steps for a job's result: importing or saving it."""
+        """Return the steps that import or save a result."""
         scene = bpy.context.scene
         if isinstance(result, TextureResult):
             return completed_steps(result)
@@ -195,9 +210,7 @@ def _people(result: Result) -> int:
 
 
 def can_import() -> bool:
-    """Whether the artist is not sculpting, painting, editing or moving something, from which an import would throw her
-    out.
-    """
+    """Whether an import would not interrupt the user, who may be sculpting, painting, editing or transforming."""
     if bpy.context.mode != "OBJECT":
         return False
     windows = bpy.context.window_manager.windows
@@ -207,7 +220,7 @@ def can_import() -> bool:
 
 
 def summarize(result: AvatarsResult, job: str, number: int) -> ImportedPhoto:
-    """What the panel shows of a result; previews are files that Blender removes when it exits."""
+    """Collect what the panel shows of a result; previews are files that Blender removes when it exits."""
     people = []
     for avatar in result.people:
         confidence = avatar.facts.get("confidence")

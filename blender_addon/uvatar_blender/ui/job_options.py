@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of a job in Blender: its properties and its part of the panel, made from their declaration
-(`protocol.options`).
-"""
+"""The options of a job in Blender: properties and panel, made from their declarations in `protocol.options`."""
 
 from __future__ import annotations
 
@@ -14,12 +12,12 @@ from ..protocol.options import Option, Panel, declared
 
 
 def option_properties() -> dict[str, Any]:
-    """Annotations of a property group: a Blender property for each option on the panel."""
+    """Make the annotations of a property group: a Blender property for each option on the panel."""
     return {name: _property(name, option, panel) for name, option, panel in _in_panel()}
 
 
 def chosen_options(settings: bpy.types.PropertyGroup) -> dict[str, Any]:
-    """The options' values as in the protocol; ``settings`` holds the properties."""
+    """Read the values of the options, as the protocol has them, from the properties in ``settings``."""
     return {name: _value(getattr(settings, name), option, panel) for name, option, panel in _in_panel()}
 
 
@@ -31,7 +29,7 @@ def draw_job_options(
     """Draw the options in the order of their declaration.
 
     Args:
-        own: what draws an option that has more to show than its property.
+        own: option name -> the function that draws an option with more to show than its property.
     """
     chosen, columns = chosen_options(settings), {"": layout}
     for name, _, panel in _in_panel():
@@ -70,12 +68,12 @@ def _property(name: str, option: Option, panel: Panel) -> Any:
 
 
 def _items(option: Option, panel: Panel) -> Mapping[Any, tuple[str, str, str]]:
-    """Identifier, label and tooltip of each menu item."""
+    """Return identifier, label and tooltip of each menu item, by value."""
     return panel.choices or {choice: (str(choice), str(choice), "") for choice in option.choices or ()}
 
 
 def _value(stored: Any, option: Option, panel: Panel) -> Any:
-    """A property's value as in the protocol."""
+    """Convert the value of a property to the protocol's."""
     if option.kind is bool or option.choices is None:
         return stored
     return next(value for value, (identifier, *_) in _items(option, panel).items() if identifier == stored)

@@ -59,7 +59,7 @@ class UVATAR_OT_import_motion(AvatarOperator, bpy.types.Operator):
     )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Called by Blender: opens the file browser to choose the file."""
+        """Open the file browser to choose the file."""
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
@@ -72,7 +72,7 @@ class UVATAR_OT_import_motion(AvatarOperator, bpy.types.Operator):
                 f"{rig.name} follows its control rig, which would keep the old shape; leave the control rig first."
             )
         action = apply_motion(rig, motion, path.stem, self.start, rate, self.ground, self.here, self.shape)
-        if control is not None:  # only now: where the motion cannot be applied it goes on leading
+        if control is not None:  # only now, so that it keeps driving the avatar if the motion cannot be applied
             rigify.unfollow(rig)
             rigify.lead(rig, control)
         first, last = (int(frame) for frame in action.frame_range)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The buttons that make avatars and bring them into the scene."""
+"""Operators that make avatars and bring them into the scene."""
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
@@ -18,7 +18,6 @@ class UVATAR_OT_run(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         if not can_begin(cls):
             return False
         if not context.scene.uvatar.chosen():
@@ -27,7 +26,6 @@ class UVATAR_OT_run(bpy.types.Operator):
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         if not linked(self, context):
             return {"CANCELLED"}
         begin(context.scene.uvatar.jobs(), state.pictures().wait)
@@ -42,11 +40,9 @@ class UVATAR_OT_cancel(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         return state.session().running
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         state.session().cancel()
         return {"FINISHED"}
 
@@ -59,11 +55,9 @@ class UVATAR_OT_resume(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         return bool(state.session().unfinished) and not state.session().running
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         if not linked(self, context):
             return {"CANCELLED"}
         state.importer().begin_run()
@@ -79,7 +73,6 @@ class UVATAR_OT_forget(bpy.types.Operator):
     bl_label = "Forget"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         state.session().forget_unfinished()
         return {"FINISHED"}
 
@@ -92,12 +85,10 @@ class UVATAR_OT_import_now(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         session = state.session()
-        return bool(session.fetched) or session.run is not None and any(session.run.waiting())
+        return bool(session.fetched) or (session.run is not None and any(session.run.waiting()))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         if context.mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")
         state.watch()  # the timer imports from here on
@@ -115,20 +106,18 @@ class UVATAR_OT_import_again(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         return not state.session().fetching
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Called by Blender: opens a dialog with the options."""
+        """Open a dialog with the options."""
         answer: set[str] = context.window_manager.invoke_props_dialog(self, width=320, confirm_text="Import")
         return answer
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Called by Blender for the dialogue."""
+        """Draw the dialog."""
         draw_import_options(self.layout, context.scene.uvatar)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         if not linked(self, context):
             return {"CANCELLED"}
         state.session().fetch(self.job, self.number)

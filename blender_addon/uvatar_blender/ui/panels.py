@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tab "Uvatar" in the sidebar of the 3D View: from photos to avatars."""
+"""The Uvatar tab in the sidebar of the 3D View: from photos to avatars."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .drawing import draw_import_options, draw_problem, draw_text, duration
 from .importing import ImportedPhoto, can_import
 from .job_options import draw_job_options
 
-_MOST_RESULTS = 8  # photos whose results are shown, the last ones
-_PHOTO, _PREVIEW = 5.0, 7.0  # sizes of the chosen photo and of an overlay's preview, in buttons
+_MOST_RESULTS = 8  # the results of the last so many photos are shown
+_PHOTO, _PREVIEW = 5.0, 7.0  # sizes of the selected photo and of a person's preview, in heights of a button
 
 
 class SidebarPanel:
@@ -26,17 +26,16 @@ class SidebarPanel:
 
 
 class UVATAR_PT_photos(SidebarPanel, bpy.types.Panel):
-    """From photos to avatars"""
+    """Make avatars from photos"""
 
     bl_idname = "UVATAR_PT_photos"
     bl_label = "Avatars from Photos"
 
     def draw_header_preset(self, context: bpy.types.Context) -> None:
-        """Called by Blender for the right end of the header."""
+        """Draw the Help button at the right end of the header."""
         self.layout.operator("uvatar.guide", text="", icon="QUESTION", emboss=False)
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Called by Blender."""
         layout, settings, session = self.layout, context.scene.uvatar, state.session()
         draw_backend(layout, context)
         if session.unfinished and not session.running:
@@ -62,11 +61,9 @@ class UVATAR_PT_results(SidebarPanel, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         return bool(state.importer().summaries)
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Called by Blender."""
         summaries = state.importer().summaries
         for summary in summaries[-_MOST_RESULTS:]:
             _draw_summary(self.layout, summary)
@@ -83,7 +80,6 @@ class UVATAR_PT_options(SidebarPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Called by Blender."""
         layout, settings = self.layout, context.scene.uvatar
         layout.use_property_split = True
         layout.use_property_decorate = False
@@ -93,7 +89,7 @@ class UVATAR_PT_options(SidebarPanel, bpy.types.Panel):
 
 
 def _draw_body(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
-    """Draw the choice of body; if the backend has no SMPL file, how to add one."""
+    """Draw the choice of body and, if the backend has no SMPL file, how to add one."""
     session = state.session()
     lacking = session.link is Link.ON and bool(session.bodies) and "smpl" not in session.bodies
     row = layout.row(align=True)
@@ -127,7 +123,7 @@ def _draw_photos(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) 
 
 
 def _draw_chosen(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
-    """Draw the photo selected in the list, large enough to recognise."""
+    """Draw the photo selected in the list, large enough to be recognised."""
     if not 0 <= settings.active_photo < len(settings.photos):
         return
     file = settings.photos[settings.active_photo].file()

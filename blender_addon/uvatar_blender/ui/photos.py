@@ -13,7 +13,7 @@ from ..scene.painting import read_pixels
 from . import state
 from .properties import NOBODY
 
-_HIDDEN = {"HIDDEN", "SKIP_SAVE"}  # so that the files of one time are not those of the next
+_HIDDEN = {"HIDDEN", "SKIP_SAVE"}  # so that an operator does not start with the files of the last time
 
 
 class UVATAR_OT_add_photos(bpy.types.Operator):
@@ -29,7 +29,7 @@ class UVATAR_OT_add_photos(bpy.types.Operator):
         default=";".join(f"*{suffix}" for suffix in PHOTO_SUFFIXES), options={"HIDDEN"}
     )
 
-    # Blender's file browser reads its view from these: small pictures, by which photos are told apart.
+    # Blender's file browser reads its view from these: thumbnails, by which photos are recognised.
     display_type: bpy.props.EnumProperty(  # type: ignore[valid-type]
         items=[
             (name, name, "", number)
@@ -41,14 +41,13 @@ class UVATAR_OT_add_photos(bpy.types.Operator):
     filter_image: bpy.props.BoolProperty(default=True, options=_HIDDEN)  # type: ignore[valid-type]
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Called by Blender when the button is pressed or files are dropped; then they are already set."""
+        """Open the file browser, unless files were dropped: then they are already set."""
         if self.directory and any(file.name for file in self.files):
             return self.execute(context)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         chosen = [Path(self.directory, file.name) for file in self.files if file.name]
         photos = [path for path in chosen if is_photo(path)]
         if not photos:
@@ -68,7 +67,6 @@ class UVATAR_FH_photos(bpy.types.FileHandler):
 
     @classmethod
     def poll_drop(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender while files are dragged."""
         return context.area is not None and context.area.type == "VIEW_3D"
 
 
@@ -81,12 +79,10 @@ class UVATAR_OT_add_image(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         image = getattr(context.space_data, "image", None)
-        return image is not None and image.has_data or image is not None and image.source == "FILE"
+        return image is not None and (image.has_data or image.source == "FILE")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         try:
             add(context.scene, [file_of(context.space_data.image)])
         except (OSError, RuntimeError) as error:
@@ -109,12 +105,10 @@ class UVATAR_OT_remove_photo(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         chosen: bool = 0 <= context.scene.uvatar.active_photo < len(context.scene.uvatar.photos)
         return chosen
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         settings = context.scene.uvatar
         settings.photos.remove(settings.active_photo)
         settings.active_photo = max(0, min(settings.active_photo, len(settings.photos) - 1))
@@ -129,7 +123,6 @@ class UVATAR_OT_remove_unreadable(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         settings = context.scene.uvatar
         for index in reversed(range(len(settings.photos))):
             file = settings.photos[index].file()
@@ -155,11 +148,9 @@ class UVATAR_OT_move_photo(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         return len(context.scene.uvatar.photos) > 1
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         settings = context.scene.uvatar
         there = settings.active_photo + self.step
         if not 0 <= there < len(settings.photos):
@@ -179,7 +170,6 @@ class UVATAR_OT_group_photos(bpy.types.Operator):
     one: bpy.props.BoolProperty(default=True, options=_HIDDEN)  # type: ignore[valid-type]
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         for photo in context.scene.uvatar.photos:
             photo.person = "A" if self.one else NOBODY
         return {"FINISHED"}
@@ -198,7 +188,7 @@ class UVATAR_UL_photos(bpy.types.UIList):
         active_data: bpy.types.PropertyGroup,
         active_property: str,
     ) -> None:
-        """Called by Blender for each row."""
+        """Draw a row of the list: check box, thumbnail, name and person."""
         file = item.file()
         row = layout.row()
         row.prop(item, "include", text="")
@@ -224,25 +214,25 @@ class UVATAR_PT_image(bpy.types.Panel):
     bl_label = "Avatars from Photos"
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Called by Blender."""
         self.layout.operator("uvatar.add_image", icon="ADD")
 
 
 def draw_image_menu(menu: bpy.types.Menu, context: bpy.types.Context) -> None:
-    """Appended to the Image Editor's Image menu."""
+    """Draw the entry of the Image Editor's Image menu."""
     menu.layout.separator()
     menu.layout.operator("uvatar.add_image")
 
 
 def is_photo(path: Path) -> bool:
-    """Whether a file is a photo by its name; hidden ones, as macOS puts beside each file on other disks (._me.jpg), are
-    none.
+    """Whether the name of a file is that of a photo.
+
+    Hidden files are not photos: macOS writes one beside each file on foreign disks (``._me.jpg``).
     """
     return path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")
 
 
 def add(scene: bpy.types.Scene, photos: list[Path]) -> None:
-    """Add photos to the list, except those already on it."""
+    """Add photos to the list, except those that are already on it."""
     settings = scene.uvatar
     known = {photo.file() for photo in settings.photos}
     for path in dict.fromkeys(photos):
@@ -252,13 +242,15 @@ def add(scene: bpy.types.Scene, photos: list[Path]) -> None:
 
 
 def file_of(image: bpy.types.Image) -> Path:
-    """The picture's own file; a copy in the user's data for what has none: painted on, packed, generated, rendered.
+    """Return the file of an image, or write a copy into the data folder if it has none that is up to date.
 
-    The copy may be a moment away (`state.pictures`): encoding takes seconds at 4096 pixels, reading Blender's some
-        hundredths of
-    one. Only what has no pixels to read (renders), or linear ones (floats), Blender encodes itself, here.
+    Images that were painted on, packed, generated or rendered are copied. The copy may not be finished when this
+    returns (see `state.pictures`), because encoding takes seconds at 4096 pixels, while reading Blender's pixels takes
+    some hundredths of one. Blender itself encodes, here, what has no pixels to read (renders) or linear ones (floats).
 
-    Raises OSError or RuntimeError if it cannot be written.
+    Raises:
+        OSError: the copy cannot be written.
+        RuntimeError: Blender cannot write the copy.
     """
     file = Path(bpy.path.abspath(image.filepath_from_user()))
     if image.source == "FILE" and not image.is_dirty and image.packed_file is None and file.is_file():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the backend is, and its set-up: settings of this computer, not of a file."""
+"""The add-on's preferences: where the backend is, and its set-up. They belong to this computer, not to a .blend."""
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
@@ -18,7 +18,7 @@ from ..protocol.version import __version__
 from . import drawing, state
 
 DEVICE_VARIABLE = "UVATAR_DEVICE"  # the backend's own setting
-_SHIPPED = Path(__file__).resolve().parents[1] / "backend"  # what came in the add-on's zip beside it
+_SHIPPED = Path(__file__).resolve().parents[1] / "backend"  # what the add-on's zip brings for the backend
 _TESTED = _SHIPPED / "constraints"
 
 
@@ -42,9 +42,8 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
     )
     backend: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Backend",
-        description="The uvatar program, a Python that has it installed, or its virtual environment. Empty: the "
-        "one set up "
-        "here, otherwise the one on the search path",
+        description="The uvatar program, a Python that has it installed, or its virtual environment. Empty: the one "
+        "set up here, otherwise the one on the search path",
         subtype="FILE_PATH",
     )
     device: bpy.props.EnumProperty(  # type: ignore[valid-type]
@@ -69,7 +68,6 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
     )
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Called by Blender."""
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
@@ -95,12 +93,11 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
             return
         setup, problem = state.setup(), state.session().problem
         failed = setup.problem if setup is not None else None
-        if problem is not None and not (
-            failed is not None and drawing.offers_setup(problem)
-        ):  # the set-up's own says more
+        # If the set-up failed, its own message says more than that there is no backend.
+        if problem is not None and not (failed is not None and drawing.offers_setup(problem)):
             drawing.draw_problem(layout, problem)
         if drawing.offers_setup(failed):
-            return  # its button is there
+            return  # its box has the button
         folder, row = self.environment(), layout.row()
         if is_complete(folder):
             stamp, old = read_stamp(folder) or {}, outdated_version(folder)
@@ -129,25 +126,29 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         return "" if self.device == "AUTO" else self.device.lower()
 
     def environment(self) -> Path:
-        """The folder where the backend is or would be installed."""
+        """Return the folder in which the backend is or would be installed."""
         return Path(bpy.path.abspath(self.folder)) if self.folder else environment_folder()
 
     def location(self) -> str:
-        """The location passed to `find_command`."""
+        """Return the location to pass to `find_command`."""
         if self.backend:
             path: str = bpy.path.abspath(self.backend)
             return path
         return str(self.environment()) if self.folder and is_complete(self.environment()) else ""
 
     def setup_options(self) -> SetupOptions:
-        """The options for a set-up."""
+        """Return the options for a set-up."""
         wheel = bpy.path.abspath(self.wheel) if self.wheel else _shipped_wheel()
         backend = wheel or f"uvatar=={__version__}"
         extension = _extension_beside(Path(wheel)) if wheel else f"uvatar-blender=={__version__}"
         return SetupOptions(self.environment(), backend, self.index.strip(), tested=_TESTED, extension=extension)
 
     def fixed_address(self) -> tuple[str, int] | None:
-        """Host and port, if given. Raises ValueError if the text is not host:port."""
+        """Return host and port, or None if no address was entered.
+
+        Raises:
+            ValueError: the text is not host:port.
+        """
         if not self.address.strip():
             return None
         host, _, port = self.address.strip().rpartition(":")
@@ -157,26 +158,26 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
 
 
 def costs() -> str:
-    """The download size and disk space of a set-up, as a sentence for the dialog."""
+    """Return the download size and disk space of a set-up, as a sentence for the dialog."""
     download = expected_download(_TESTED)
     words = f"It downloads {download / 1e9:.1f} GB" if download else "It downloads a few hundred MB or more"
     return f"{words} and needs {NEEDED / (1 << 30):.0f} GB of disk space during installation."
 
 
 def _shipped_wheel() -> str:
-    """The wheel shipped in the add-on's zip, or an empty string."""
+    """Return the path of the wheel in the add-on's zip, or an empty string."""
     wheels = sorted(_SHIPPED.glob("uvatar-*.whl"))
     return str(wheels[-1]) if wheels else ""
 
 
 def _extension_beside(wheel: Path) -> str:
-    """The extension's wheel in the folder of the backend's, or nothing."""
+    """Return the path of the extension's wheel beside the backend's, or an empty string."""
     wheels = sorted(wheel.parent.glob("uvatar_blender-*.whl"))
     return str(wheels[-1]) if wheels else ""
 
 
 def preferences(context: bpy.types.Context) -> UVATAR_AP_preferences:
-    """The add-on's settings."""
+    """Return the add-on's preferences."""
     found: UVATAR_AP_preferences = context.preferences.addons[extension].preferences
     return found
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The artist's choices, kept in the scene so that they are saved with the file."""
+"""The user's choices. They are stored in the scene, so that they are saved with the file."""
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
@@ -14,7 +14,7 @@ from ..core.naming import Naming
 from ..scene.avatar import ImportOptions
 from .job_options import chosen_options, option_properties
 
-NOBODY = "ANY"  # a photo that is not said to show a certain person
+NOBODY = "ANY"  # the person of a photo that has no letter
 _PERSONS = [(NOBODY, "All", "Every person in the photo becomes an avatar")] + [
     (letter, letter, f"All photos marked {letter} show one person and make one avatar, textured from all of them")
     for letter in "ABCDEFGH"
@@ -39,12 +39,12 @@ class UVATAR_PG_photo(bpy.types.PropertyGroup):
     )
 
     def file(self) -> Path:
-        """The photo's file; the path may be relative to the .blend."""
+        """Return the file of the photo; the property may hold a path relative to the .blend."""
         return Path(bpy.path.abspath(self.path))
 
 
 class UVATAR_PG_scene(bpy.types.PropertyGroup):
-    """Photos and options: those of a job (below) and those for importing avatars."""
+    """Photos, import options and, added below, the options of a job."""
 
     photos: bpy.props.CollectionProperty(type=UVATAR_PG_photo)  # type: ignore[valid-type]
     active_photo: bpy.props.IntProperty()  # type: ignore[valid-type]
@@ -104,20 +104,20 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
     textures_shown: bpy.props.BoolProperty(options={"HIDDEN"})  # type: ignore[valid-type]
 
     def chosen(self) -> list[UVATAR_PG_photo]:
-        """The photos that are turned on."""
+        """Return the photos that are turned on."""
         return [photo for photo in self.photos if photo.include]
 
     def jobs(self) -> list[tuple[list[Path], Mapping[str, Any]]]:
-        """The photos of each job, with its options."""
+        """Return the photos of each job, with its options."""
         marked = [(photo.file(), "" if photo.person == NOBODY else photo.person) for photo in self.chosen()]
         return [(paths, self.job_options(one_person)) for paths, one_person in grouped(marked)]
 
     def job_options(self, same_person: bool = False) -> dict[str, Any]:
-        """The backend's options."""
+        """Return the options of a job."""
         return {**chosen_options(self), "same_person": same_person}
 
     def import_options(self) -> ImportOptions:
-        """The options for importing results into the scene."""
+        """Return the options for importing results into the scene."""
         return ImportOptions(
             photo_pose=self.photo_pose == "PHOTO",
             unlit=self.unlit,

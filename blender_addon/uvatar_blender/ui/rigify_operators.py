@@ -21,13 +21,14 @@ class UVATAR_OT_make_metarig(AvatarOperator, bpy.types.Operator):
 
 
 class UVATAR_OT_generate_control_rig(AvatarOperator, bpy.types.Operator):
-    """Generate Rigify's control rig from the metarig and let it drive the avatar, including its motion.
-
-    Takes about ten seconds
-    """
+    """Generate a control rig and have the avatar follow it."""
 
     bl_idname = "uvatar.generate_control_rig"
     bl_label = "Generate and Follow"
+    bl_description = (
+        "Generate Rigify's control rig from the metarig and let it drive the avatar, including its motion. Takes about "
+        "ten seconds"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:

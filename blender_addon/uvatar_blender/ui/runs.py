@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting a run, for all buttons that do so."""
+"""Starting a run, for all operators that do so."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .backend import link_up
 
 
 def can_begin(operator: type[bpy.types.Operator]) -> bool:
-    """Whether no run is in progress, for an operator's `poll`."""
+    """Whether no run is in progress; for an operator's `poll`, whose message it sets."""
     if state.session().running:
         operator.poll_message_set("The last run is still in progress")
         return False
@@ -24,7 +24,11 @@ def can_begin(operator: type[bpy.types.Operator]) -> bool:
 
 
 def linked(operator: bpy.types.Operator, context: bpy.types.Context) -> bool:
-    """Ensure that there is a connection or one is being made; if not, the operator reports why."""
+    """Make sure that there is a connection or that one is being made.
+
+    Returns:
+        False if there cannot be one; the operator has then reported why.
+    """
     if state.session().link is not Link.OFF:
         return True
     try:
@@ -38,7 +42,7 @@ def linked(operator: bpy.types.Operator, context: bpy.types.Context) -> bool:
 def begin(
     jobs: Sequence[tuple[Sequence[Path], Mapping[str, Any]]], write: Callable[[], None] | None = None
 ) -> JobGroup:
-    """Start `Session.reconstruct` and watch it; needs `linked`."""
+    """Start a run with `Session.reconstruct` and the timer that follows it; call `linked` first."""
     state.importer().begin_run()
     run = state.session().reconstruct(jobs, write)
     state.watch()

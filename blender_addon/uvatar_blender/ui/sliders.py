@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sliders of an avatar's shape: shape keys with descriptive names."""
+"""The shape sliders of an avatar: its shape keys, with descriptive names and tooltips."""
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
@@ -17,13 +17,13 @@ _SMPL_BETAS = 10
 
 @dataclass(frozen=True)
 class Slider:
-    """A shape component's label and tooltip on the panel."""
+    """Label and tooltip of a shape component on the panel."""
 
     label: str
     tip: str
 
 
-# By the components' names in the body's file (weights/open_body.md), and as SMPL's are called.
+# By the names of the components: the open body's, from its file (weights/open_body.md), and SMPL's.
 SLIDERS = {
     "stature": Slider("Stature", "Shorter to taller. One step is 19 cm"),
     "body mass index": Slider(
@@ -51,7 +51,7 @@ SLIDERS = {
 
 
 def identifier(name: str) -> str:
-    """The property name for a shape component."""
+    """Return the name of the property for a shape component."""
     return name.replace(" ", "_").lower()
 
 
@@ -69,16 +69,16 @@ def _writer(name: str) -> Callable[[bpy.types.PropertyGroup, float], None]:
     def write(group: bpy.types.PropertyGroup, value: float) -> None:
         try:
             set_slider(find_body(group.id_data).data.shape_keys.key_blocks[name], value)
-        except (RigError, KeyError, AttributeError):  # no mesh any more, or one that is linked from another file
+        except (RigError, KeyError, AttributeError):  # the mesh was deleted, or is linked from another file
             return
 
     return write
 
 
 class UVATAR_PG_shape(bpy.types.PropertyGroup):
-    """An avatar's shape; reads and writes the shape keys, which hold the values.
+    """The shape of an avatar. The properties read and write its shape keys.
 
-    They, and not these, are keyed and driven.
+    The shape keys hold the values; keyframes and drivers belong on them.
     """
 
     __annotations__ = {
@@ -99,7 +99,10 @@ class UVATAR_PG_shape(bpy.types.PropertyGroup):
 
 
 def draw_sliders(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.types.Object) -> None:
-    """Draw a slider for each component; Blender's own if it is keyed or driven, which those show."""
+    """Draw a slider for each shape component.
+
+    If a shape key is keyed or driven, the sliders are those of the shape keys themselves, which show it.
+    """
     keys = body.data.shape_keys
     for name in beta_names(rig):
         if name in SLIDERS and keys.animation_data is None:

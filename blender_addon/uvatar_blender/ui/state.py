@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lives between registering and unregistering: the session, a set-up, previews, and the timer that keeps them
-going.
+"""The state of the registered add-on: the session, a set-up, previews, and the timer that drives them.
 
-The timer and not a modal operator: opening another file ends modal operators and timers that are not persistent.
+It is a persistent timer, because opening another file ends modal operators and all other timers.
 """
 
 from __future__ import annotations
@@ -24,9 +23,8 @@ from .importing import Importer
 
 INTERVAL = 0.1  # seconds between calls of `pump`
 BUSY_INTERVAL = 0.01  # while an avatar is being built
-_LOOK_AGAIN = 2.0  # seconds for which it is believed that the backend is, or is not, on this computer
-
-_BUILT = 0.1  # seconds between drawings of the bar while an avatar is being built
+_LOOK_AGAIN = 2.0  # seconds for which `installed` keeps its answer
+_BUILT = 0.1  # seconds between redraws of the progress bar while an avatar is being built
 
 _session: Session | None = None
 _setup: Setup | None = None
@@ -34,12 +32,12 @@ _importer: Importer | None = None
 _pictures: PictureWriter | None = None
 _previews: bpy.utils.previews.ImagePreviewCollection | None = None
 _installed: tuple[str, float, bool] = ("", 0.0, False)
-_outdated = ""  # the version of what is installed there, where it is too old
-_drawn = 0.0  # when the bar was drawn last
+_outdated = ""  # version of the installed backend if it is too old
+_drawn = 0.0  # when the progress bar was last redrawn
 
 
 def open_session() -> None:
-    """Called when the add-on is registered."""
+    """Open the session when the add-on is registered."""
     global _session, _importer, _pictures, _previews
     _session, _pictures, _previews = Session(), PictureWriter(), bpy.utils.previews.new()
     _importer = Importer(_session)
@@ -49,7 +47,7 @@ def open_session() -> None:
 
 
 def close_session() -> None:
-    """Called when the add-on is unregistered: ends the connection, a set-up, and the backend that was started here."""
+    """End the connection, a set-up and the backend started here when the add-on is unregistered."""
     global _session, _setup, _importer, _pictures, _previews
     if bpy.app.timers.is_registered(pump):
         bpy.app.timers.unregister(pump)
@@ -70,25 +68,25 @@ def close_session() -> None:
 
 
 def session() -> Session:
-    """The session; available only while the add-on is registered."""
+    """Return the session; available only while the add-on is registered."""
     assert _session is not None
     return _session
 
 
 def importer() -> Importer:
-    """The importer of received avatars; available only while the add-on is registered."""
+    """Return the importer of received avatars; available only while the add-on is registered."""
     assert _importer is not None
     return _importer
 
 
 def pictures() -> PictureWriter:
-    """The writer of photos that are not files yet; available only while the add-on is registered."""
+    """Return the writer of photos that are not files yet; available only while the add-on is registered."""
     assert _pictures is not None
     return _pictures
 
 
 def setup() -> Setup | None:
-    """The current or last set-up of the backend."""
+    """Return the current or last set-up of the backend."""
     return _setup
 
 
@@ -100,7 +98,7 @@ def begin_setup(new: Setup | None) -> None:
 
 
 def installed(location: str) -> bool:
-    """Whether the backend is on this computer, cached for some seconds because panels are drawn often."""
+    """Whether the backend is on this computer. The answer is kept for two seconds, because panels are drawn often."""
     global _installed, _outdated
     place, when, found = _installed
     if place != location or not 0 <= time.monotonic() - when < _LOOK_AGAIN:
@@ -116,12 +114,12 @@ def installed(location: str) -> bool:
 
 
 def outdated(location: str) -> str:
-    """The version of this computer's backend if it is too old for this add-on; otherwise an empty string."""
+    """Return the version of this computer's backend if it is too old for this add-on, otherwise an empty string."""
     return "" if installed(location) else _outdated
 
 
 def thumbnail(path: Path) -> int:
-    """Icon of a picture file, 0 where it cannot be. Blender makes it in the background, when it is drawn first."""
+    """Return the icon of an image file, 0 if there is none. Blender makes it in the background at its first drawing."""
     assert _previews is not None
     name = str(path)
     if name not in _previews:
@@ -131,15 +129,16 @@ def thumbnail(path: Path) -> int:
 
 
 def watch() -> None:
-    """Call `pump` regularly until nothing is in progress any more."""
+    """Start the timer that calls `pump` until nothing is in progress."""
     if not bpy.app.timers.is_registered(pump):
         bpy.app.timers.register(pump, first_interval=BUSY_INTERVAL, persistent=True)
 
 
 def pump() -> float | None:
-    """Process the backend's events and build results; seconds until the next call, or None to stop.
+    """Process the backend's events and build results. Tests call it where Blender runs no timers.
 
-    A plain function: tests call it where Blender runs no timers.
+    Returns:
+        Seconds until the next call, or None to stop.
     """
     if _session is None or _importer is None or _pictures is None:
         return None
@@ -169,7 +168,7 @@ def _look_after_pictures(session: Session, pictures: PictureWriter) -> bool:
     ended = pictures.ended()
     for path, error in ended.items():
         if _previews is not None and str(path) in _previews:
-            del _previews[str(path)]  # of what the file was before
+            del _previews[str(path)]  # it shows the file as it was before
         if error is not None:
             session.problem = unwritten(error, path)
     return bool(ended)
@@ -177,22 +176,20 @@ def _look_after_pictures(session: Session, pictures: PictureWriter) -> bool:
 
 @bpy.app.handlers.persistent
 def _before_change(*_: object) -> None:
-    """Half an avatar must not get into a saved file or another undo step, nor be built on when its file is gone."""
+    """Remove a partly built avatar, which must not get into a saved file or another undo step."""
     if _importer is not None:
         _importer.abandon()
 
 
 @bpy.app.handlers.persistent
 def _after_change(*_: object) -> None:
-    """Half an avatar can be in an undo step that the artist has made meanwhile, or in a file that Blender has saved by
-    itself.
-    """
+    """Remove partly built avatars from an undo step made meanwhile, or from a file that Blender saved by itself."""
     remove_stages()
 
 
 @bpy.app.handlers.persistent
 def _after_load(*_: object) -> None:
-    """What the last run brought is in the file that was left; a run that is under way goes on into this one."""
+    """Forget the results of the last run, which are in the file that was closed; a run in progress continues."""
     if _importer is not None and _session is not None:
         _importer.begin_run()
         if _session.run is not None and all(job.over for job in _session.run.jobs):
@@ -207,7 +204,7 @@ _HANDLERS = (
 
 
 def _redraw_bar() -> None:
-    """Draw the sidebars only, and not at every slice: the bar must not make what it shows slower."""
+    """Redraw the sidebars only, and not at every slice, so that the progress bar does not slow down the building."""
     global _drawn
     if time.monotonic() - _drawn < _BUILT:
         return
@@ -220,7 +217,7 @@ def _redraw_bar() -> None:
 
 
 def redraw() -> None:
-    """Redraw the panels."""
+    """Redraw the panels in the 3D Views and in the Preferences."""
     manager = bpy.context.window_manager
     for window in manager.windows if manager else ():
         for area in window.screen.areas:

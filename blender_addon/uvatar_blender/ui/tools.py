@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operators on the selected avatar."""
+"""Operators for the shape, pose and texture of the selected avatar."""
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
@@ -26,13 +26,13 @@ from .runs import begin, can_begin, linked
 
 
 class UVATAR_OT_refresh_joints(AvatarOperator, bpy.types.Operator):
-    """Move the joints to match the shape sliders, and the soles to the ground.
-
-    Use it after changing the shape
-    """
+    """Fit the joints to the shape."""
 
     bl_idname = "uvatar.refresh_joints"
     bl_label = "Fit Joints to Shape"
+    bl_description = (
+        "Move the joints to match the shape sliders, and the soles to the ground. Use it after changing the shape"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
@@ -135,7 +135,7 @@ class UVATAR_OT_show_sources(AvatarOperator, bpy.types.Operator):
         if context.space_data is not None and context.space_data.type == "VIEW_3D":
             shading = context.space_data.shading
             if self.share > 0 and shading.type in ("WIREFRAME", "SOLID"):
-                shading.type = "MATERIAL"  # the others do not show materials' nodes
+                shading.type = "MATERIAL"  # Wireframe and Solid do not show shader nodes
         return None
 
 
@@ -169,37 +169,37 @@ class UVATAR_OT_look_through(AvatarOperator, bpy.types.Operator):
 
 
 class UVATAR_OT_show_textures(bpy.types.Operator):
-    """Switch this 3D View to Material Preview, which shows avatars as photographed.
-
-    Press Z to choose another shading
-    """
+    """Show textures in a 3D View."""
 
     bl_idname = "uvatar.show_textures"
     bl_label = "Show Textures"
+    bl_description = (
+        "Switch this 3D View to Material Preview, which shows avatars as photographed. Press Z to choose another "
+        "shading"
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         return context.space_data is not None and context.space_data.type == "VIEW_3D"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
         context.space_data.shading.type = "MATERIAL"
         return {"FINISHED"}
 
 
 class UVATAR_OT_complete_texture(AvatarOperator, bpy.types.Operator):
-    """Send the painted texture to the backend. What you painted and what the photo shows is kept; the rest is filled
-    in again from it
-    """
+    """Complete a painted texture."""
 
     bl_idname = "uvatar.complete_texture"
     bl_label = "Complete Painted Texture"
+    bl_description = (
+        "Send the painted texture to the backend. What you painted and what the photo shows is kept; the rest is "
+        "filled in again from it"
+    )
     modes = ("OBJECT", "PAINT_TEXTURE")
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Called by Blender."""
         return can_begin(cls) and super().poll(context)
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
@@ -207,7 +207,7 @@ class UVATAR_OT_complete_texture(AvatarOperator, bpy.types.Operator):
         if not linked(self, context):
             return
         body = "smpl" if str(rig.get("uvatar_body_model", "")).startswith("smpl") else "open_body"
-        # A backend of version 0.1 takes the pictures together only where they are said to show one person.
+        # A backend of version 0.1 takes the pictures together only if the job says that they show one person.
         job = list(pictures), {COMPLETE_TEXTURE: True, "same_person": True, "body": body}
         begin([job], partial(write_pictures, pictures))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moves the artist's 3D views to new avatars and shows their textures."""
+"""Moving the 3D Views to new avatars and showing their textures."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from mathutils import Vector
 from ..core.arrays import Floats
 from ..scene.placement import Box, around
 
-_MARGIN = 1.15  # of the distance from which the box just fills the view
-# millimetres on either side of the middle that a view's longer side shows at the distance of its lens' millimetres
-_FILM = 36.0
+_MARGIN = 1.15  # times the distance from which the box just fills the view
+_FILM = 36.0  # millimetres: half of a view's sensor, in the units of its focal length
 
 
 class Views:
-    """The 3D views that follow the avatars of a run, each until the artist moves it."""
+    """The 3D Views that follow the avatars of a run, each until the user moves it."""
 
     def __init__(self) -> None:
         self._box: Box | None = None
-        self._left: dict[int, Floats] = {}  # how each view was left, by its space's address
+        self._left: dict[int, Floats] = {}  # the last state of each view, by the address of its space
 
     def forget(self) -> None:
-        """Start over: a new run begins, or another file was opened."""
+        """Forget the views, when a new run begins or another file was opened."""
         self._box = None
         self._left.clear()
 
     def show(self, box: Box, scene: bpy.types.Scene) -> None:
-        """Move the scene's views to this box together with those shown before."""
+        """Move the views of the scene to this box together with those shown before."""
         self._box = box if self._box is None else around([self._box, box])
         for space, region in views(scene):
             key = space.as_pointer()
@@ -40,9 +39,7 @@ class Views:
 
 
 def views(scene: bpy.types.Scene) -> Iterator[tuple[bpy.types.SpaceView3D, bpy.types.Region]]:
-    """The 3D views that show a scene and may be turned: not those that look through a camera, into local view, or in
-    four directions.
-    """
+    """Yield the 3D Views that show a scene and may be moved: no camera view, no Local View, no Quad View."""
     manager = bpy.context.window_manager
     for window in manager.windows if manager else ():
         if window.scene != scene:
@@ -57,7 +54,7 @@ def views(scene: bpy.types.Scene) -> Iterator[tuple[bpy.types.SpaceView3D, bpy.t
 
 
 def frame(space: bpy.types.SpaceView3D, region: bpy.types.Region, box: Box) -> None:
-    """Move a view along its viewing direction so that the box fills the part that the sidebar leaves free."""
+    """Move a view so that the box fills the part that the sidebar leaves free; its direction stays."""
     view = space.region_3d
     width, height = max(region.width, 1), max(region.height, 1)
     aside = min(_sidebar(space, region), 0.6 * width)
@@ -74,9 +71,9 @@ def frame(space: bpy.types.SpaceView3D, region: bpy.types.Region, box: Box) -> N
 
 
 def show_textures(scene: bpy.types.Scene) -> None:
-    """Show textures in the scene's views in Solid shading, for which no shader has to be compiled.
+    """Show textures in the views of the scene that use Solid shading, for which no shader has to be compiled.
 
-    Done once per scene: if the artist turns it off again, it stays off.
+    This is done once per scene: if the user turns it off again, it stays off.
     """
     if scene.uvatar.textures_shown:
         return
@@ -87,17 +84,17 @@ def show_textures(scene: bpy.types.Scene) -> None:
 
 
 def textures_are_hidden(space: bpy.types.Space | None) -> bool:
-    """Whether a 3D view shows avatars without their textures."""
+    """Whether a 3D View shows avatars without their textures."""
     if space is None or space.type != "VIEW_3D":
         return False
-    hidden: bool = (
-        space.shading.type == "WIREFRAME" or space.shading.type == "SOLID" and space.shading.color_type != "TEXTURE"
+    hidden: bool = space.shading.type == "WIREFRAME" or (
+        space.shading.type == "SOLID" and space.shading.color_type != "TEXTURE"
     )
     return hidden
 
 
 def _sidebar(space: bpy.types.SpaceView3D, region: bpy.types.Region) -> float:
-    """Width in pixels that the sidebar covers."""
+    """Return the width in pixels that the sidebar covers."""
     if not space.show_region_ui or not bpy.context.preferences.system.use_region_overlap:
         return 0.0
     areas = (

@@ -267,7 +267,7 @@ def test_the_preferences_say_where_the_backend_is_to_be(addon: Any, tmp_path: Pa
     (tmp_path / "uvatar_blender-1-py3-none-any.whl").touch()  # beside it, as in the add-on's zip
     assert chosen.setup_options().extension == str(tmp_path / "uvatar_blender-1-py3-none-any.whl")
     chosen.address = "nonsense"
-    with pytest.raises(RuntimeError, match="is not an address"):
+    with pytest.raises(RuntimeError, match="is not a valid address"):
         bpy.ops.uvatar.connect()
     assert "token" in drawn_preferences().properties
 

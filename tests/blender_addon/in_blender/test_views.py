@@ -160,7 +160,7 @@ def test_the_photos_camera_is_a_click_away(addon: Any) -> None:  # noqa: F811
     scene = bpy.context.scene
     assert (scene.render.resolution_x, scene.render.resolution_y) == (300, 400) and scene.camera.name == "me camera"
     bpy.data.objects.remove(scene.camera)
-    with pytest.raises(RuntimeError, match="no camera"):
+    with pytest.raises(RuntimeError, match="no photo camera"):
         bpy.ops.uvatar.look_through()
 
 

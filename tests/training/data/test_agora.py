@@ -271,7 +271,7 @@ def test_bad_files_are_skipped_counted_and_named(root: Path, body: BodyModel, tm
 
 
 def test_wrong_folders_are_named(root: Path, body: BodyModel, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nowhere: there is no such folder"):
+    with pytest.raises(DataError, match="nowhere: the folder does not exist"):
         agora(root, body, images=tmp_path / "nowhere")
     with pytest.raises(DataError, match="holds no dataframes"):
         agora(root, body, frames=tmp_path)

@@ -144,7 +144,7 @@ def test_folders_without_what_is_wanted_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no shards of the split 'held_out', only of \['train'\]"):
         open_shards(tmp_path, "held_out")
     (tmp_path / "train-1.tar").write_bytes(b"no tar at all" * 100)
-    with pytest.raises(DataError, match=r"train-1\.tar: is no readable shard"):
+    with pytest.raises(DataError, match=r"train-1\.tar: cannot be read as a shard"):
         open_shards(tmp_path)
 
 

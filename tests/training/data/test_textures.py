@@ -68,7 +68,7 @@ def test_missing_lists_textures_and_layouts_are_named(smpl_data: Path, body: Bod
     held_out = surreal_textures(smpl_data, body.data, 64, split="held_out")
     data = broken.read_bytes()
     broken.write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"nongrey_male_0003\.jpg: is no square picture"):
+    with pytest.raises(DataError, match=r"nongrey_male_0003\.jpg: cannot be read as a square picture"):
         held_out.read(0)
     broken.write_bytes(data)
 

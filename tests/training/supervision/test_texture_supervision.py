@@ -97,12 +97,13 @@ def test_the_picture_teaches_mesh_and_texture_at_once(
 ) -> None:
     """The Mesh Predictor's own camera, through the photo's pinhole, to the picture and back to every parameter."""
     _, labels = pictures_of_people([1, 1], body, seed=3)
+    posing = TorchBody(body.data)
     square = PaddedSquare.around(CAMERA.width, CAMERA.height)
     camera = fit_weak_camera(labels.joints, labels.joints_2d, labels.visible)
     small = Cameras.of([CAMERA.cropped((0, 0, CAMERA.width, CAMERA.height), SIDE / CAMERA.width)] * 2)
     with torch.no_grad():
         truth = see(
-            placed_vertices(PredictedBodies(camera, labels.pose, labels.betas), body, square, CAMERA), mesh, small
+            placed_vertices(PredictedBodies(camera, labels.pose, labels.betas), posing, square, CAMERA), mesh, small
         )
         evidence = PhotoEvidence(paint(truth, texture), truth.mask)
     off = torch.tensor([[0.0, 0.012, -0.01]])
@@ -111,7 +112,6 @@ def test_the_picture_teaches_mesh_and_texture_at_once(
         for value in (camera + off, labels.pose, labels.betas, texture.repeat(2, 1, 1, 1) * 0.9)
     ]
     bodies, painted = PredictedBodies(leaves[0], leaves[1], leaves[2]), leaves[3]
-    posing = TorchBody(body.data)
     by_picture = TextureLoss(TextureWeights(face=0, mirror=0, seam=0))
 
     def seen_terms() -> dict[str, Tensor]:

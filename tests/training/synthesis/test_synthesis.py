@@ -162,7 +162,7 @@ def test_held_out_people_share_no_pose_garment_background_or_body(tmp_path: Path
     ("what", "message"),
     [
         ({"poses": "none.npz"}, r"none\.npz: there is no such pose bank"),
-        ({"poses": "bad.npz"}, r"bad\.npz: is no pose bank"),
+        ({"poses": "bad.npz"}, r"bad\.npz: is not a pose bank"),
         ({"wardrobe": "nothing"}, "nothing: there is no such wardrobe"),
         ({"wardrobe": "empty"}, "empty: holds no layers"),
         ({"hdris": "empty"}, "empty: holds no panoramas"),

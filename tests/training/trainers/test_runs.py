@@ -240,7 +240,7 @@ def test_every_shipped_recipe_can_be_used_and_bad_ones_are_named(tmp_path: Path)
         ("task: mesh\nsteps: 1\n", "mine.yaml lacks batch, learning_rate"),
         ("task: gan\nsteps: 1\nbatch: 1\nlearning_rate: 1\n", "is a recipe for 'gan', not for 'mesh'"),
         ("task: mesh\nsteps: 0\nbatch: 1\nlearning_rate: 1\n", "steps must be a whole number above 0"),
-        ("task: [", "mine.yaml is no YAML"),
+        ("task: [", "mine.yaml is not valid YAML"),
         ("", "mine.yaml holds no entries"),
     ):
         path.write_text(text)
@@ -318,7 +318,7 @@ def test_options_that_make_no_sense_are_named(tmp_path: Path, capsys: pytest.Cap
         (["gan", "--out", str(tmp_path)], "Give either --data or --textures."),
         (["mesh", "--out", str(tmp_path), "--data", "x", "--stop-at", "0"], "--stop-at must be at least 1, not 0."),
         (["synthesize", "--out", str(tmp_path), "--side", "3"], "--side must be at least 64, not 3."),
-        (["evaluate", "--out", str(tmp_path), "--weights", "mesh.safetensors"], "is scored on --data."),
+        (["evaluate", "--out", str(tmp_path), "--weights", "mesh.safetensors"], "requires --data."),
         (["mesh", "--data", "x"], "--out"),
     ):
         with pytest.raises(SystemExit) as ended:

@@ -15,11 +15,13 @@ class Average(Generic[Network]):
     """Holds ``network``, an averaged copy that is never trained."""
 
     def __init__(self, network: Network, half_life: float, ramp: float | None = 0.05) -> None:
-        """
+        """Start the average from a copy of ``network``.
+
         Args:
-            half_life: samples after which weights count half.
-            ramp: early on, the half-life is this share of the samples seen so far, so that the random start is soon
-                forgotten.
+            network: the network that is trained.
+            half_life: number of samples after which earlier weights count half.
+            ramp: early in training, the half-life is this share of the samples seen so far, so that the random start
+                is soon forgotten; None for a constant half-life.
         """
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.half_life, self.ramp, self.samples = half_life, ramp, 0

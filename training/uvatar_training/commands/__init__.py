@@ -1,1 +1,1 @@
-"""The commands of ``uvatar-train``, one dataclass each: its fields are the command's options, its ``run`` does it."""
+"""The commands of ``uvatar-train``: a dataclass each, whose fields are the options and whose ``run`` does the work."""

@@ -1,4 +1,4 @@
-"""Commands that make data, or bring it into shards."""
+"""Commands that make training data or convert it to shards."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SHEET = 24  # pictures on the contact sheet
 
 @dataclass(frozen=True, kw_only=True)
 class Synthesize(SynthesisOrder):
-    """Make synthetic photos of people and write them as shards; start it again to go on where it stopped.
+    """Make synthetic photos of people and write them as shards. Run it again to continue where it stopped.
 
     Attributes:
-        workers: Processes.
+        workers: Number of processes.
     """
 
     workers: int = field(default_factory=lambda: max(1, (os.cpu_count() or 2) - 1))
@@ -31,7 +31,7 @@ class Synthesize(SynthesisOrder):
             raise ValueError(f"--cycles must be from 0 to 1, not {self.cycles}.")
 
     def run(self) -> None:
-        """Make the pictures and a sheet of some of them."""
+        """Make the pictures, and a contact sheet of some of them."""
         import cv2
 
         from uvatar_training.data.shards import open_shards
@@ -46,20 +46,20 @@ class Synthesize(SynthesisOrder):
         sheet = contact_sheet([shards.read(k) for k in range(0, len(shards), step)][:_SHEET])
         path = self.out / f"{self.split}.jpg"
         cv2.imwrite(str(path), sheet[..., ::-1])
-        terminal().print(f"{len(shards)} pictures in {self.out}; look at {path}")
+        terminal().print(f"{len(shards)} pictures in {self.out}; see {path} for some of them")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LifterPictures:
-    """Render people and write down what perception says of them; start it again to go on where it stopped.
+    """Render people and record perception's results for them. Run it again to continue where it stopped.
 
     Attributes:
-        out: Folder of the shards.
+        out: Folder for the shards.
         poses: Pose bank (.npz, aa (N, 24, 3)).
-        count: How many people.
-        seed: Runs with other seeds may fill the same folder at the same time.
+        count: Number of people.
+        seed: Random seed; runs with different seeds may write to the same folder at the same time.
         textures: Folder of clothed UV textures; by default all clothes are procedural.
-        validation: Take the bank's held-out poses.
+        validation: Use the bank's held-out poses.
     """
 
     out: Path
@@ -86,24 +86,24 @@ class LifterPictures:
             lost = make_lifter_data(
                 self.out, self.poses, self.count, self.seed, self.textures, self.validation, progress=show
             )
-        terminal().print(f"{self.count} people in {self.out}; {lost} more were not found or hardly seen")
+        terminal().print(f"{self.count} people in {self.out}; {lost} more were not found or hardly visible")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportAgora:
-    """Bring AGORA (for non-commercial research only) into shards.
+    """Convert AGORA (for non-commercial research only) to shards.
 
     Attributes:
         images: Folder of the images.
         fits: Folder that gt_path_smpl is relative to.
         frames: Folder of the dataframes (*_withjv.pkl, or *.pkl with --smpl).
-        out: Folder of the shards.
+        out: Folder for the shards.
         masks: Folder of the person masks.
-        smpl: Neutral SMPL file, for where people stand.
-        kid_template: smpl_kid_template.npy
-        cut_out: One person per sample, alone on white.
-        split: train or held_out, by scan.
-        occlusion: People who are hidden by more than this percentage are left out.
+        smpl: Neutral SMPL file, used to compute where people stand.
+        kid_template: The file smpl_kid_template.npy.
+        cut_out: One person per sample, cut out on white.
+        split: train or held_out; scans belong to one of them.
+        occlusion: Leave out people who are hidden by more than this percentage.
     """
 
     images: Path

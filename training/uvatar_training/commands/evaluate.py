@@ -1,4 +1,4 @@
-"""The command that scores networks."""
+"""The command that measures the accuracy of networks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from uvatar_training.commands.training_options import at_least, tell_skipped
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Score a Mesh Predictor on held-out pictures, or a Texture Predictor beside what costs nothing.
+    """Measure a Mesh Predictor on held-out pictures, or a Texture Predictor against simple baselines.
 
     Attributes:
         weights: mesh_predictor.safetensors, ROMP's checkpoint, or texture_predictor.safetensors.
         out: Folder for table.csv and sheet.jpg.
-        data: Folder of shards; without it, a Texture Predictor is scored on painted people.
-        split: held_out, or train to see what was learnt by heart.
-        limit: Only this many pictures or people.
+        data: Folder of shards; without it, a Texture Predictor is measured on painted people.
+        split: held_out, or train to measure overfitting.
+        limit: Use at most this many pictures or people.
     """
 
     weights: Path
@@ -31,14 +31,14 @@ class Evaluate:
         """Raises ValueError for options that do not go together."""
         at_least(1, limit=self.limit)
         if self.data is None and not self._texture:
-            raise ValueError("A Mesh Predictor is scored on --data.")
+            raise ValueError("Evaluating a Mesh Predictor requires --data.")
 
     @property
     def _texture(self) -> bool:
         return self.weights.name.startswith("texture")
 
     def run(self) -> None:
-        """Score, print the table and write it."""
+        """Measure, print the table and write it."""
         if self._texture:
             from uvatar_training.metrics.evaluation import evaluate_textures
 

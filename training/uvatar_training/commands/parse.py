@@ -1,4 +1,4 @@
-"""Words of the command line -> a command with its options."""
+"""Parses the command line into a command with its options."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from uvatar_training.commands.train import (
 
 
 class Command(Protocol):
-    """What every command can do."""
+    """The interface of all commands."""
 
     def run(self) -> None:
-        """Do it; what is wrong with files, recipes and runs is raised."""
+        """Run the command. Raises an error about files, recipes or the run."""
         ...
 
 
@@ -39,14 +39,14 @@ COMMANDS: dict[str, type[Command]] = {
     "evaluate": Evaluate,
     "import-agora": ImportAgora,
 }
-_ABOUT = """Make data for Uvatar's networks and train them. In order: synthesize makes pictures of people, mesh and
-complete train on them, evaluate scores what they learnt; each command has its own --help."""
+_ABOUT = """Make data for Uvatar's networks, and train them. In order: synthesize makes pictures of people, mesh and
+complete train on them, and evaluate measures the results. Each command has its own --help."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> Command:
-    """The command that ``arguments`` (by default the program's) give.
+    """Parse ``arguments`` (by default the program's) into a command.
 
-    Ends the program where they ask for help (code 0) or cannot be understood (code 2).
+    Exits the program if they ask for help (code 0) or cannot be understood (code 2).
     """
     kinds = tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items())
     command: Command = tyro.cli(  # type: ignore[call-overload]

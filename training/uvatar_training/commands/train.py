@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainMesh(TrainingOptions):
-    """Train the Mesh Predictor on pictures of people; goes on from the newest checkpoint in the folder.
+    """Train the Mesh Predictor on pictures of people. Continues from the newest checkpoint in the folder.
 
     Attributes:
         data: Folder of shards (uvatar-train synthesize).
@@ -38,7 +38,7 @@ class TrainGan(TrainingOptions):
 
     Attributes:
         data: Folder of shards whose people have textures.
-        textures: Instead: textures in the open body's UV, or SURREAL's smpl_data.
+        textures: Alternatively, a folder of textures in the open body's UV layout, or SURREAL's smpl_data.
         smpl: With SURREAL: an SMPL file.
         smpl_uv: With SURREAL: SMPL's OBJ with texture coordinates.
     """
@@ -75,12 +75,11 @@ class TrainGan(TrainingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainComplete(TrainingOptions):
-    """Train the Texture Predictor in the UV plane alone, on people whose textures are known: fast enough for two CPU
-    cores.
+    """Train the Texture Predictor in UV space alone, on people whose textures are known; two CPU cores are enough.
 
     Attributes:
         data: Folder of shards (uvatar-train synthesize).
-        start: Checkpoint to start from, of gan for example.
+        start: Checkpoint to start from, for example of gan.
     """
 
     data: Path
@@ -111,7 +110,7 @@ class TrainTexture(TrainingOptions):
 
     Attributes:
         data: Folder of shards (uvatar-train synthesize).
-        start: Checkpoint to start from, of gan for example.
+        start: Checkpoint to start from, for example of gan.
     """
 
     data: Path
@@ -153,12 +152,12 @@ class TrainJoint(TrainingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainLifter(TrainingOptions):
-    """Train the pose lifter on what perception said of rendered people.
+    """Train the pose lifter on perception's results for rendered people.
 
     Attributes:
         data: Folder of shards (uvatar-train lifter-data).
-        validation: The same of held-out poses (lifter-data --validation), for the scores along the way.
-        poses: Pose bank (.npz, aa (N, 24, 3)), from which more people are imagined.
+        validation: Folder of shards of held-out poses (lifter-data --validation), for scores during training.
+        poses: Pose bank (.npz, aa (N, 24, 3)) for additional, simulated people.
     """
 
     data: Path

@@ -23,20 +23,20 @@ FROM_THE_RECIPE = tyro.conf.arg(help_behavior_hint="(default: the recipe's)")
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """Where a run goes, by which recipe, and what to change in it.
+    """The run's folder, its recipe, and changes to the recipe.
 
     Attributes:
-        out: Folder of the run: checkpoints, TensorBoard, pictures, and the weights at the end.
-        recipe: A recipe that ships (default, toy; for some networks paper, coarse), or a .yaml file.
-        steps: Steps of the optimiser.
+        out: Folder of the run: checkpoints, TensorBoard logs, pictures, and the weights at the end.
+        recipe: A shipped recipe (default, toy; for some networks paper, coarse), or a .yaml file.
+        steps: Number of optimiser steps.
         batch: Samples per step, over all processes.
-        learning_rate: Learning rate at its highest.
+        learning_rate: Peak learning rate.
         precision: 32-true, bf16-mixed or 16-mixed.
-        seed: The same seed and data give the same run.
+        seed: Random seed; the same seed and data give the same run.
         device: cpu, cuda or auto.
-        workers: Loading processes; 0 loads in the training process.
-        stop_at: Stop at this step; the same command goes on from there later.
-        minutes: Stop after this many minutes; the same command goes on from there later.
+        workers: Number of loading processes; 0 loads in the training process.
+        stop_at: Stop at this step; run the same command again to continue.
+        minutes: Stop after this many minutes; run the same command again to continue.
     """
 
     out: Path
@@ -57,7 +57,7 @@ class TrainingOptions:
         at_least(0, workers=self.workers)
 
     def changed_recipe(self, task: str, **options: str | Path | None) -> TrainingRecipe:
-        """The task's recipe with what the command line changes; ``options`` of the task that are None stay."""
+        """The task's recipe with the command line's changes; ``options`` that are None keep the recipe's value."""
         from uvatar_training.trainers.recipe import load_recipe
 
         shipped = load_recipe(task, self.recipe)
@@ -71,7 +71,7 @@ class TrainingOptions:
         )
 
     def train(self, trainer: Trainer, recipe: TrainingRecipe, samples: Samples[Any]) -> None:
-        """Train, and say how it ended."""
+        """Train, and print the outcome."""
         from uvatar_training.trainers.run import run
 
         seconds = None if self.minutes is None else 60 * self.minutes
@@ -81,7 +81,7 @@ class TrainingOptions:
         if result.files:
             terminal().print(f"Trained to step {result.step}: {', '.join(map(str, result.files))}")
         elif int(os.environ.get("RANK", "0")) == 0:
-            terminal().print(f"Stopped at step {result.step} of {recipe.steps}; the same command goes on from there.")
+            terminal().print(f"Stopped at step {result.step} of {recipe.steps}. Run the same command to continue.")
 
 
 def at_least(least: int, **values: float | None) -> None:
@@ -92,12 +92,12 @@ def at_least(least: int, **values: float | None) -> None:
 
 
 def progress() -> Progress:
-    """A bar for work whose steps can be counted."""
+    """A progress bar for countable steps."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     return Progress(TextColumn("{task.description}"), *columns, console=terminal())
 
 
 def tell_skipped(skipped: Skipped) -> None:
-    """Print what was left out, and why."""
+    """Print which samples were left out, and why."""
     if report := skipped.report():
         terminal().print(report, style="yellow")

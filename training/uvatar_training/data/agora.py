@@ -38,8 +38,11 @@ _MEANINGFUL_MASK = 64  # pixels
 
 @dataclass(frozen=True)
 class AgoraCamera:
-    """An image's camera: focal length in millimetres, position (3,) in centimetres, yaw and pitch in degrees, and the
-    ground (metres, camera axes) that is added where the images say so."""
+    """An image's camera.
+
+    It has the focal length in millimetres, the position (3,) in centimetres, yaw and pitch in degrees, and the offset
+    of the ground (metres, camera axes) that is added for images that need it.
+    """
 
     focal: float
     position: tuple[float, float, float]
@@ -79,8 +82,11 @@ def pinhole(camera: AgoraCamera, width: int, height: int) -> Camera:
 def placement(
     camera: AgoraCamera, position: tuple[float, float, float], yaw: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The rotation (3, 3) and translation (3,) metres that bring a person's SMPL vertices, its fit's translation
-    included, to the camera frame: p = Rx(pitch) Ry(-camera yaw) (Ry(yaw - 90) diag(1, -1, -1) v + t - c)."""
+    """The rotation (3, 3) and translation (3,), metres, from a person's SMPL vertices to the camera frame.
+
+    p = Rx(pitch) Ry(-camera yaw) (Ry(yaw - 90) diag(1, -1, -1) v + t - c); the vertices v include the fit's
+    translation.
+    """
     turn = Rotation.from_euler("y", yaw - 90, degrees=True).as_matrix() @ _FLIP
     view = (
         Rotation.from_euler("x", camera.pitch, degrees=True) * Rotation.from_euler("y", -camera.yaw, degrees=True)
@@ -162,7 +168,7 @@ class Agora:
         """Raises DataError if a folder or the dataframes are missing."""
         for path in (self.images, self.fits, self.frames, *([self.masks] if self.masks else [])):
             if not path.is_dir():
-                raise DataError(path, "there is no such folder")
+                raise DataError(path, "the folder does not exist")
         if self.cut_out and self.masks is None:
             raise DataError(self.images, "people can only be cut out with masks")
         if not self.tables():
@@ -284,7 +290,7 @@ class Agora:
             if path.is_file():
                 image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
                 if image is None:
-                    raise DataError(path, "is no picture that can be read")
+                    raise DataError(path, "cannot be read as a picture")
                 height, width = image.shape[:2]
                 return np.ascontiguousarray(image[..., ::-1]), pinhole(camera_of(name, row), width, height)
         raise DataError(self.images / name, "is missing")
@@ -298,7 +304,7 @@ class Agora:
             return None
         mask = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
         if mask is None or mask.shape != shape[:2]:
-            raise DataError(path, f"is no mask of {shape[1]}x{shape[0]} pixels")
+            raise DataError(path, f"is not a mask of {shape[1]}x{shape[0]} pixels")
         return np.asarray(mask > 0)
 
     def _alone(self, name: str, image: NDArray[np.uint8], camera: Camera, number: int, label: PersonLabel) -> Sample:
@@ -322,8 +328,11 @@ class Agora:
 
 
 def mask_path(folder: Path, image: str, number: int, small: bool) -> Path:
-    """Where the mask of the person in row ``number`` of an image lies: FOLDER / first five words of the name /
-    BASE_mask[_camNN]_FRAME_PERSON[_1280x720].png, the person counted from 1."""
+    """The path of the mask of the person in row ``number`` of an image.
+
+    It is FOLDER / first five words of the name / BASE_mask[_camNN]_FRAME_PERSON[_1280x720].png, where PERSON counts
+    from 1.
+    """
     words = Path(image).stem.removesuffix("_1280x720").split("_")
     frame = words[-1]
     cameras = [word for word in words if word.startswith("cam") and word[3:].isdigit()]

@@ -1,4 +1,4 @@
-"""What all batches can do, whatever they hold."""
+"""The common interface of all batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From samples to what the generator is pre-trained on: textures alone, and the bodies of those who wear them."""
+"""Batches for pre-training the generator: textures, with the bodies that wear them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other people's data sets into shards, once; trainers then read them like any others."""
+"""Converts other data sets to shards, once; trainers then read them like any other shards."""
 
 from __future__ import annotations
 

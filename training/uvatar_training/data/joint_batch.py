@@ -1,4 +1,4 @@
-"""From samples to what both predictors are trained on together: whole pictures, and the crop of one person in each."""
+"""Batches for training both predictors together: whole pictures, and the crop of one person in each."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class JointBatch(Batch):
 
 
 def prepare_joint(sample: Sample, rng: np.random.Generator, body: BodyModel, photo_side: int, side: int) -> JointItem:
-    """The whole picture, and the crop of its largest person:
+    """The whole picture, and the crop of its largest person.
 
-    ``photo_side`` and ``side`` pixels are S and P of `JointBatch`.
+    ``photo_side`` and ``side`` (pixels) are S and P of `JointBatch`.
 
     Raises DataError if nobody is large enough.
     """
@@ -68,7 +68,7 @@ def prepare_joint(sample: Sample, rng: np.random.Generator, body: BodyModel, pho
     pixels = [int((sample.mask == number + 1).sum()) for number in seen]
     largest = int(np.argmax(pixels))
     if pixels[largest] < SMALLEST:
-        raise DataError(sample.name, "shows nobody who is large enough for a texture")
+        raise DataError(sample.name, "shows no person large enough for a texture")
     mask = (sample.mask == seen[largest] + 1).astype(np.uint8) * np.uint8(255)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     crop = Crop.around(np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]))

@@ -65,8 +65,11 @@ class Shaking:
 
 @dataclass(frozen=True)
 class Part:
-    """The part of a picture that a square shows: its ``middle`` and ``extent`` in the picture's pixels, the square's
-    ``side``, and how many of their 24 joints it must show of a person for that person to be looked for."""
+    """The part of a picture that a square shows.
+
+    It has the part's ``middle`` and ``extent`` in the picture's pixels, the square's ``side``, and the number of a
+    person's 24 joints that it must show for the person to count.
+    """
 
     middle: tuple[float, float]
     extent: float

@@ -1,4 +1,4 @@
-"""What is wrong with data, said so that it can be mended."""
+"""Errors in data, with messages that say what to fix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One sample type for all sources: a picture, its camera, and its people in the body that they belong to."""
+"""The common sample type of all sources: a picture, its camera, and its people with their bodies."""
 
 from __future__ import annotations
 

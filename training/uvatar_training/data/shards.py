@@ -192,7 +192,7 @@ def _index(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
                     ends.append(end)
     except (tarfile.TarError, OSError) as error:
         if not begins:
-            raise DataError(path, f"is no readable shard: {error}") from error
+            raise DataError(path, f"cannot be read as a shard: {error}") from error
     return np.array(begins, np.int64), np.array(ends, np.int64)
 
 
@@ -263,5 +263,5 @@ def decoded(data: bytes) -> NDArray[np.uint8]:
     """The picture in a file's bytes. Raises ValueError if there is none."""
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
-        raise ValueError("it holds bytes that are no picture")
+        raise ValueError("its bytes are not a picture")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if image.ndim == 3 else image, np.uint8)

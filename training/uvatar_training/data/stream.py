@@ -24,21 +24,27 @@ _REPLACEMENTS = 20  # damaged samples in a row after which the data are given up
 
 
 class Named(Protocol):
-    """What every sample says of itself."""
+    """What every sample has: a name and a split."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The sample's name, for messages."""
+        ...
 
     @property
-    def split(self) -> str: ...
+    def split(self) -> str:
+        """The split that the sample belongs to."""
+        ...
 
 
 class Samples(Protocol[Read]):
-    """Numbered samples: shards, or a real data set. `read` raises DataError for one that cannot be used."""
+    """Numbered samples: shards, or a real data set."""
 
     def __len__(self) -> int: ...
 
-    def read(self, number: int) -> Read: ...
+    def read(self, number: int) -> Read:
+        """The sample of this number. Raises DataError if it cannot be used."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -75,9 +81,9 @@ class Plan:
             )
 
     def numbers(self, step: int) -> list[tuple[int, int]]:
-        """(sample, place) pairs of this process:
+        """The (sample, place) pairs of this process in a step.
 
-        ``place`` counts all samples ever drawn and seeds what is random about each.
+        ``place`` counts all samples ever drawn, and seeds the random numbers of each.
         """
         share = self.batch // self.world
         first = step * self.batch + self.rank * share

@@ -165,7 +165,7 @@ def usable_pixels(sample: Sample, body: BodyModel) -> NDArray[np.float64]:
 def _choice(sample: Sample, rng: np.random.Generator, body: BodyModel) -> int:
     pixels = usable_pixels(sample, body)
     if not pixels.sum():
-        raise DataError(sample.name, f"shows nobody of the body {body.data.name} who is large enough for a texture")
+        raise DataError(sample.name, f"shows no person of the body {body.data.name} large enough for a texture")
     return int(rng.choice(len(pixels), p=pixels / pixels.sum()))
 
 

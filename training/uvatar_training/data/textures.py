@@ -57,7 +57,7 @@ class TextureFiles:
         except OSError as error:
             raise DataError(path, f"cannot be read: {error.strerror or error}") from error
         if image is None or image.shape[0] != image.shape[1]:
-            raise DataError(path, "is no square picture that can be read")
+            raise DataError(path, "cannot be read as a square picture")
         return filled(np.ascontiguousarray(image[..., ::-1]), self.table, self.size)
 
 
@@ -151,7 +151,7 @@ def filled(texture: NDArray[np.uint8], table: TexelTable, size: int) -> NDArray[
 def _table(body: BodyData, sample: Path) -> TexelTable:
     image = cv2.imdecode(np.frombuffer(sample.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise DataError(sample, "is no picture that can be read")
+        raise DataError(sample, "cannot be read as a picture")
     return build_texel_table(body.uv, body.face_uv, body.faces, len(body.v_template), len(image))
 
 

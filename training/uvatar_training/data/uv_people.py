@@ -1,4 +1,4 @@
-"""People as the Texture Predictor sees them, made ready once: at a megabyte each, and a step then costs no rendering.
+"""People prepared for the Texture Predictor in advance, at a megabyte each, so that training needs no rendering.
 
 Beside every shard ``NAME.tar`` lies ``NAME.people-TEXELS-PIXELS.npy``: a NumPy array of records, read by memory
 mapping.
@@ -136,7 +136,7 @@ def _opened(file: Path, changed: int) -> NDArray[np.void]:
         mapped: NDArray[np.void] = np.load(file, mmap_mode="r", allow_pickle=False)
         return mapped
     except (ValueError, OSError) as error:
-        raise DataError(file, f"cannot be read: {error}. Delete it: it is made anew from its shard") from error
+        raise DataError(file, f"cannot be read: {error}. Delete it to have it rebuilt from its shard") from error
 
 
 def _make(shard: Path, file: Path, size: int, side: int) -> list[DataError]:

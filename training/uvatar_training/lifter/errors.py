@@ -1,4 +1,4 @@
-"""How perception errs on rendered people: their sightings against the truth, to be put onto other people."""
+"""Perception's errors on rendered people, measured against the truth, to apply them to simulated people."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ class SightingErrors:
 
     @classmethod
     def of(cls, rows: dict[str, NDArray[Any]], skeleton: TurnedSkeleton) -> SightingErrors:
+        """The errors of the rows of shards, each once as seen and once mirrored."""
         parts = []
         for i in range(len(rows["betas"])):
             focal, width, height = (float(value) for value in rows["camera"][i])
@@ -80,7 +81,7 @@ class SightingErrors:
             looking = view(rows["box"][i], camera)
             turns = (looking.T @ global_turns(rows["global_orient"][i], rows["body_pose"][i])).astype(np.float32)
             with torch.no_grad():
-                joints, points = skeleton(torch.from_numpy(rows["betas"][i : i + 1]), torch.from_numpy(turns[None]))
+                _, points = skeleton(torch.from_numpy(rows["betas"][i : i + 1]), torch.from_numpy(turns[None]))
             # The skeleton's landmarks start at the pelvis; the truth's translation moves the rest pelvis.
             rest = skeleton.pelvis(rows["betas"][i])
             place = points[0].numpy() + looking.T @ (rows["transl"][i] + rest)
@@ -99,8 +100,14 @@ class SightingErrors:
         return np.argpartition(apart, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
 
     def applied(self, points: Floats, rows: Integers, rays: Floats, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Features (B, 201) of people with true landmarks (B, 33, 3) from the pelvis, each of whose `LIMBS` is seen
-        with the errors of a row (B, 5)."""
+        """The features (B, 201) of people as perception would see them.
+
+        Args:
+            points: (B, 33, 3) true landmarks, metres, relative to the pelvis.
+            rows: (B, 5) for each of `LIMBS`, the row of this table whose errors it gets.
+            rays: the viewing rays, as in `features`.
+            rng: for what is drawn at random.
+        """
         row = rows[:, 0]
         visibility, flat_error, space_error = (
             np.empty((len(row), *array.shape[1:])) for array in (self.visibility, self.flat, self.space)

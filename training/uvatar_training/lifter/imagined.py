@@ -121,6 +121,7 @@ class Mixture:
     real: float
 
     def __call__(self, people: Sequence[DrawnPerson]) -> LifterBatch:
+        """A batch: a share of the people as they were rendered and seen, and simulated ones in place of the others."""
         kept = round(self.real * len(people))
         parts = [person.seen for person in people[:kept]]
         if kept < len(people):

@@ -1,4 +1,4 @@
-"""What the pose lifter is taught: turns, joints and landmarks, and how far off it is."""
+"""The pose lifter's loss: on rotations, joints and landmarks, and on its own uncertainty."""
 
 from __future__ import annotations
 

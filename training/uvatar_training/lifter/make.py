@@ -1,4 +1,4 @@
-"""`uvatar-train lifter-data`: render people and write down what perception says of them."""
+"""`uvatar-train lifter-data`: renders people and records perception's results for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rendered people and what perception said of them, as the pose lifter learns from them."""
+"""Rendered people with perception's results, in the form that the pose lifter is trained on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A random person in a random place before a random camera, and what perception says of the picture."""
+"""Random scenes of one person, rendered, with perception's results for the picture."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class LifterScene:
 
 @dataclass(frozen=True)
 class LandmarkSighting:
-    """What perception says of a scene.
+    """Perception's results for a scene.
 
     Attributes:
         box: (4,) as the detector would give it.
@@ -153,7 +153,7 @@ class Watcher:
         self._poses = PoseEstimator(Model(weights, "pose_detector.tflite"), Model(weights, "pose_landmarks.tflite"))
 
     def look(self, scene: LifterScene, rng: np.random.Generator) -> LandmarkSighting | None:
-        """What perception would say, or None if it would find nobody."""
+        """Perception's results, or None if it would find nobody."""
         rows, columns = np.flatnonzero(scene.mask.any(1)), np.flatnonzero(scene.mask.any(0))
         tight = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
         tight += rng.normal(0, BOX_JITTER, 4) * np.max(tight[2:] - tight[:2])

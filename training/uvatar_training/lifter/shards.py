@@ -1,4 +1,4 @@
-"""Shards of what perception said of rendered people, beside the truth."""
+"""Shards with perception's results for rendered people, and the truth."""
 
 from __future__ import annotations
 

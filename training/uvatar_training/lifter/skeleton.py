@@ -1,4 +1,4 @@
-"""Joints and landmarks of many bodies at once, from turns against the camera instead of turns against the parents."""
+"""Joints and landmarks of many bodies at once, from rotations relative to the camera instead of to the parents."""
 
 from __future__ import annotations
 
@@ -48,7 +48,12 @@ class TurnedSkeleton(nn.Module):
         return place
 
     def forward(self, betas: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
-        """betas (B, 10), turns (B, 22, 3, 3) -> joints (B, 24, 3) and landmarks (B, 33, 3), metres from the pelvis."""
+        """The joints (B, 24, 3) and landmarks (B, 33, 3), metres from the pelvis.
+
+        Args:
+            betas: (B, 10).
+            turns: (B, 22, 3, 3) rotations of the joints in the same axes as the result.
+        """
         rest = self.joint_template + torch.einsum("jck,bk->bjc", self.joint_shapedirs, betas)
         turns = turns[:, self._turning]
         bones = (turns[:, self._parents] @ (rest - rest[:, self._parents]).unsqueeze(-1)).squeeze(-1)

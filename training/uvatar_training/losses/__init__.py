@@ -1,1 +1,1 @@
-"""What the networks are trained to make small; every term is a plain function."""
+"""The losses; every term is a plain function."""

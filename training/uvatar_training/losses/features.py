@@ -1,4 +1,4 @@
-"""How alike two pictures look: distances between the features of networks that were trained on ImageNet.
+"""Perceptual distances: between the features of networks that were trained on ImageNet.
 
 Two ways to get such a network. EfficientNet-Lite0's weights come inside a package (Apache-2.0), so that it is always
 there. LPIPS (Zhang et al. 2018, "The unreasonable effectiveness of deep features as a perceptual metric") needs VGG-16,

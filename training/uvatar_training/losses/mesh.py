@@ -76,8 +76,11 @@ def center_focal(predicted: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
 
 
 def joint_maps_distance(predicted: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
-    """Squared error of heatmaps (B, J, H, W), summed, per joint that there is in
-    `uvatar_training.losses.targets.joint_heatmaps`; of pictures where ``labelled`` (B,)."""
+    """Squared error of heatmaps (B, J, H, W), summed over the maps and divided by the number of visible joints.
+
+    The targets are those of `uvatar_training.losses.targets.joint_heatmaps`; only pictures that are ``labelled`` (B,)
+    count.
+    """
     squared = (predicted - target).square().flatten(1).sum(1)
     joints = target.flatten(1).sum(1) / (2 * math.pi)  # what a Gaussian of one cell sums to
     return (squared * labelled).sum() / (joints * labelled).sum().clamp_min(1)

@@ -1,4 +1,4 @@
-"""The Texture Loss: what the rendered picture must have in common with the photo, and their weighted sum.
+"""The Texture Loss: terms that compare the rendered picture with the photo, and their weighted sum.
 
 Pictures and textures are sRGB in 0..1.  Every term that compares pictures looks at the person only.
 """

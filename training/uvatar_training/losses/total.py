@@ -1,4 +1,4 @@
-"""Mesh and texture learn together: one loss for both."""
+"""The loss of joint training: mesh and texture together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TotalLoss:
     """
 
     mesh: MeshLoss = field(default_factory=MeshLoss)
-    texture: TextureLoss = TextureLoss()
+    texture: TextureLoss = field(default_factory=TextureLoss)
     texture_share: float = 50.0
 
     def __call__(

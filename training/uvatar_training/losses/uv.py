@@ -1,4 +1,4 @@
-"""Terms that look at the texture itself, not at a picture of it: seen texels, left and right, seams."""
+"""Loss terms on the texture itself, not on a picture of it: seen texels, symmetry, seams."""
 
 from __future__ import annotations
 

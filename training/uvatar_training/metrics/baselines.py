@@ -1,4 +1,4 @@
-"""Textures that cost nothing: what every figure of a predictor must be read beside."""
+"""Baseline textures that need no network, to compare every predictor with."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def flat_colour(photo: Tensor, mask: Tensor, size: int) -> Tensor:
 
 
 def projected(partial: Tensor, plane: UvPlane) -> Tensor:
-    """The photo's own colours (B, 4, R, R) where it saw them, and a smooth filling over the surface elsewhere:
+    """The photo's own colours where it shows them, and a smooth filling over the surface elsewhere.
 
-    (B, 3, R, R).
+    (B, 4, R, R), last channel 1 where seen -> (B, 3, R, R).
     """
     return plane.completed(partial)
 
@@ -36,8 +36,15 @@ def projected_and_mirrored(partial: Tensor, plane: UvPlane) -> Tensor:
 
 
 def completed(partial: Tensor, plane: UvPlane, atlas: Atlas, predicted: Tensor | None = None) -> Tensor:
-    """What the product makes of one person's (1, 4, R, R): without a prediction by mirroring, slices of limbs and
-    garments, hair and skin (`uvatar.texturing.completion`); with one (1, 3, R, R) from that. (1, 3, R, R)."""
+    """The texture (1, 3, R, R) that the product makes of one person's projected texels.
+
+    Args:
+        partial: (1, 4, R, R) projected colours, last channel 1 where seen.
+        plane: the UV layout.
+        atlas: the same for `uvatar.texturing`.
+        predicted: (1, 3, R, R) what a network predicts; without it, unseen texels are completed by mirroring, and from
+            slices of limbs, garments, hair and skin (`uvatar.texturing.completion`).
+    """
     everywhere = projected_and_mirrored(
         partial, plane
     )  # eyes, which are drawn from the photo and not completed, have to look somehow

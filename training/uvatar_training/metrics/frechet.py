@@ -46,17 +46,17 @@ class FrechetScore:
 
 
 class FrechetDistance:
-    """The Frechet distance in the features of the network that can be had."""
+    """The Frechet distance between two sets of pictures, in the features of the best network available."""
 
     def __init__(self, inception: Path | None = None, download: bool = False) -> None:
-        """
+        """Load the network. Without Inception weights, EfficientNet-Lite0's features are used, under their own name.
+
         Args:
-            inception: torch-fidelity's Inception weights; None: looked for in PyTorch's hub folder.
-            download: let torch-fidelity fetch them where they are not there.
+            inception: torch-fidelity's Inception weights; None looks for them in PyTorch's hub folder.
+            download: let torch-fidelity download them if they are missing.
 
-        Without Inception weights EfficientNet-Lite0's features are used, under their own name.
-
-        Raises FeatureError if ``inception`` is no file, or no network can be had at all.
+        Raises:
+            FeatureError: the file ``inception`` does not exist, or no network is available.
         """
         if inception is not None and not inception.is_file():
             raise FeatureError(f"There are no Inception weights at {inception}.")

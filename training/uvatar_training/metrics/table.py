@@ -1,4 +1,4 @@
-"""One table: predictors and what costs nothing, side by side, in both protocols."""
+"""The table of predictors and baselines, side by side, in both protocols."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from uvatar.body import BodyModel
 from uvatar.evaluation.tables import Row
 from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.surface import HEAD, build_surface
+from uvatar.texturing.surface import Part, build_surface
 from uvatar_training.losses.features import Perceptual
 from uvatar_training.metrics.baselines import completed, flat_colour, oracle, projected, projected_and_mirrored
 from uvatar_training.metrics.frechet import FrechetDistance
@@ -61,7 +61,7 @@ class Judge:
         surface = surface_per_texel(self.body, texels)[0, 0]
         on_face = face_triangles(self.body)
         part = torch.from_numpy(build_surface(self.body.data).part).to(torch.long)
-        on_head = (part == HEAD)[mesh.faces[:, 0]]
+        on_head = (part == Part.HEAD)[mesh.faces[:, 0]]
         head_texels, face_texels = (
             texels.picture(of[texels.face].float()[None, :, None])[0, 0] for of in (on_head, on_face)
         )

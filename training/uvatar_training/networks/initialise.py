@@ -1,4 +1,4 @@
-"""Where training starts."""
+"""Initial weights for training."""
 
 from __future__ import annotations
 

@@ -12,11 +12,11 @@ from uvatar_training.rendering.view import PixelView, Rasterizer, see, visible_f
 
 __all__ = [
     "Cameras",
+    "PixelView",
     "Rasterizer",
     "RenderError",
     "Rendering",
     "UvMesh",
-    "PixelView",
     "paint",
     "render",
     "sample_texture",

@@ -46,7 +46,7 @@ class Cameras:
         return points[..., :2] / points[..., 2:] * self.focal[:, None, None] + self.center[:, None]
 
     def slopes(self, picture: Tensor, row: Tensor, column: Tensor) -> Tensor:
-        """x / z and y / z (K, 2) float64 along the rays through the centres of the K pixels."""
+        """The ratios x / z and y / z, (K, 2) float64, along the rays through the centres of the K pixels."""
         pixels = torch.stack([column, row], -1).double() + 0.5
         return (pixels - self.center.double()[picture]) / self.focal.double()[picture, None]
 

@@ -1,4 +1,4 @@
-"""What does not change from person to person: triangles and where they lie in the texture."""
+"""What all people share: the triangles, and their places in the texture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colour on what the pixels see: texture look-up and composition."""
+"""Colours for the pixels of a rendering: texture look-up and compositing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The renderer backwards: the photo's colours brought to the texels that it sees."""
+"""The inverse of rendering: projects the photo's colours onto the texels that it shows."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class Texels:
 def unproject(
     photo: Tensor, vertices: Tensor, mesh: UvMesh, texels: Texels, cameras: Cameras, view: PixelView
 ) -> Tensor:
-    """What photos (B, C, H, W) of the bodies (B, V, 3) show of their textures:
+    """Project photos (B, C, H, W) of bodies (B, V, 3) onto their textures.
 
-    (B, C + 1, R, R), the last channel 1 where seen.
+    The result is (B, C + 1, R, R), the last channel 1 where a texel is seen.
 
     A texel is seen where its point faces the camera (by more than `FACING`), falls into the picture, and has the depth
     that the ``view`` has around there: nearer surface hides it, and between a body's outline and what is behind it

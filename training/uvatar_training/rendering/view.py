@@ -1,4 +1,4 @@
-"""What the pixels of a batch of pictures see of the mesh: the part of rendering that knows geometry but no colour."""
+"""The geometric part of rendering: which point of the mesh each pixel of a batch of pictures sees."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What samples tell the losses: targets of the mesh predictor, and the supervision of meshes and textures."""
+"""Computes the losses' terms from predictions and samples, for meshes and for textures."""

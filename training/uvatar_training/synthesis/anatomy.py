@@ -1,4 +1,4 @@
-"""Points of the open body's surface in the rest pose, with what painters and tailors ask of them."""
+"""Points of the open body's surface in the rest pose, with the properties that painting and dressing need."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def read_bank(path: Path) -> NDArray[np.float64]:
     except FileNotFoundError:
         raise DataError(path, "there is no such pose bank") from None
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(path, f"is no pose bank, an .npz with 'aa' (N, 24, 3): {error}") from None
+        raise DataError(path, f"is not a pose bank, an .npz with 'aa' (N, 24, 3): {error}") from None
     if poses.ndim != 3 or poses.shape[1:] != (24, 3) or not np.isfinite(poses).all():
         raise DataError(path, f"holds 'aa' of shape {poses.shape}, expected (N, 24, 3) finite numbers")
     return poses

@@ -62,6 +62,7 @@ def add_mesh(
     material: bpy.types.Material,
     uv: NDArray[np.floating[Any]] | None = None,
 ) -> None:
+    """Add a mesh to the scene, smooth-shaded if it has texture coordinates."""
     data = bpy.data.meshes.new(name)
     data.from_pydata((vertices @ TO_BLENDER.T).tolist(), [], faces.tolist())
     if uv is not None:
@@ -72,6 +73,7 @@ def add_mesh(
 
 
 def image_of(name: str, pixels: NDArray[np.floating[Any]], linear: bool) -> bpy.types.Image:
+    """A Blender image of pixels (H, W, channels) in linear or sRGB colour."""
     height, width = pixels.shape[:2]
     image = bpy.data.images.new(name, width, height, float_buffer=linear)
     image.colorspace_settings.name = "Linear Rec.709" if linear else "sRGB"
@@ -82,6 +84,7 @@ def image_of(name: str, pixels: NDArray[np.floating[Any]], linear: bool) -> bpy.
 
 
 def new_material(name: str) -> tuple[bpy.types.Material, bpy.types.NodeTree, bpy.types.Node]:
+    """A material with nodes, its node tree, and its principled shader."""
     material = bpy.data.materials.new(name)
     material.use_nodes = True
     return material, material.node_tree, material.node_tree.nodes["Principled BSDF"]
@@ -107,6 +110,7 @@ def textured(texture: NDArray[np.floating[Any]]) -> bpy.types.Material:
 
 
 def grained(colour: NDArray[np.floating[Any]], grain: float) -> bpy.types.Material:
+    """A material of one colour with noise of this strength on it, for props."""
     material, tree, shader = new_material("Prop")
     noise, mix = tree.nodes.new("ShaderNodeTexNoise"), tree.nodes.new("ShaderNodeValToRGB")
     position = tree.nodes.new("ShaderNodeNewGeometry").outputs["Position"]
@@ -136,6 +140,7 @@ def faded(colour: NDArray[np.floating[Any]]) -> bpy.types.Material:
 
 
 def add_light(scene: dict[str, NDArray[Any]]) -> None:
+    """Add the environment and the key light."""
     world = bpy.data.worlds.new("World")
     bpy.context.scene.world = world
     world.use_nodes = True
@@ -154,7 +159,8 @@ def add_light(scene: dict[str, NDArray[Any]]) -> None:
 
 
 def add_camera(scene: dict[str, NDArray[Any]]) -> None:
-    focal, width, height, *_ = scene["camera"]
+    """Add the camera, with a random aperture, focused on the scene's people."""
+    focal, width, *_ = scene["camera"]
     data = bpy.data.cameras.new("Camera")
     data.sensor_fit, data.sensor_width, data.lens = "HORIZONTAL", SENSOR, float(SENSOR * focal / width)
     data.clip_start = 0.02

@@ -1,4 +1,4 @@
-"""Values of the garments' file, which are drawn from a seed; `garments.yaml` says what they can be."""
+"""Random values of the garments' file, drawn from a seed; `garments.yaml` describes their forms."""
 
 from __future__ import annotations
 

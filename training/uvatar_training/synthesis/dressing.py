@@ -1,4 +1,4 @@
-"""One dressed person's texture and how far clothes and hair stand off the body."""
+"""One dressed person: the texture, and the distance of clothes and hair from the body."""
 
 from __future__ import annotations
 

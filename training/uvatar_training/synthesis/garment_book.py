@@ -1,4 +1,4 @@
-"""The garments' file: read, checked, and asked for garments; `garments.yaml` says how one is written."""
+"""Reads and checks the garments' file, and draws garments from it; `garments.yaml` describes its format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pictures of synthetic people to make, and into which shards."""
+"""The specification of synthetic pictures to make, and of the shards to write."""
 
 from __future__ import annotations
 

@@ -38,11 +38,12 @@ _SHAKE = 0.06  # radians
 
 @dataclass(frozen=True)
 class DrawnPose:
-    """A pose:
+    """A pose, and what the person rests on.
 
-    (24, 3) axis-angles whose joint 0 holds lean and lying but no turn about the vertical, and what it rests on.
-
-    ``support`` is "feet", "chair" or "floor".
+    Attributes:
+        pose: (24, 3) axis-angle, radians; joint 0 has leaning and lying, but no rotation about the vertical.
+        kind: the family that the pose is from.
+        support: "feet", "chair" or "floor".
     """
 
     pose: NDArray[np.float64]

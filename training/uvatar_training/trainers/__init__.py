@@ -1,1 +1,1 @@
-"""The training loop, and what each network's training puts into it."""
+"""The training loop, and a trainer for each task."""

@@ -13,7 +13,7 @@ LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 
 
 class CheckpointProblem(RuntimeError):
-    """A run's checkpoint that cannot be written or read; the message names the file."""
+    """A run's checkpoint cannot be written or read; the message names the file."""
 
 
 def save(folder: Path, state: dict[str, Any]) -> None:
@@ -34,8 +34,8 @@ def save(folder: Path, state: dict[str, Any]) -> None:
     except (OSError, RuntimeError) as error:
         part.unlink(missing_ok=True)
         raise CheckpointProblem(
-            f"{path} cannot be written ({error}). Free some space and start again: it goes on from the checkpoint "
-            "before."
+            f"{path} cannot be written ({error}). Free some space and run the command again to continue from the "
+            "previous checkpoint."
         ) from error
 
 

@@ -1,8 +1,7 @@
-"""Training of the Texture Predictor in the UV plane alone: what a picture shows of a known texture in, the whole
-texture out.
+"""Training of the Texture Predictor in UV space alone, from the part of a known texture that a picture shows.
 
-Nothing is rendered, so a step costs little more than the network: this is what two CPU cores can do, on synthetic
-people. `texture` goes on from there with photos whose textures nobody knows.
+Nothing is rendered, so a step costs little more than the network, and two CPU cores are enough. It needs synthetic
+people; `texture` continues from there with photos, whose true textures are unknown.
 """
 
 from __future__ import annotations
@@ -53,8 +52,11 @@ _SHOWN = 8
 
 @dataclass(frozen=True)
 class UvBatch(Batch):
-    """B people, channels first, colours 0..1: ``partial`` (B, 4, R, R) and ``completed`` (B, 3, R, R) as in
-    `uvatar.texture_predictor.structure.Structure`, the rest as in `uvatar_training.data.uv_people.UvPerson`."""
+    """B people, channels first, colours 0..1.
+
+    ``partial`` (B, 4, R, R) and ``completed`` (B, 3, R, R) are as in `uvatar.texture_predictor.structure.Structure`,
+    the rest as in `uvatar_training.data.uv_people.UvPerson`.
+    """
 
     photo: Tensor
     partial: Tensor
@@ -66,11 +68,12 @@ class UvBatch(Batch):
 
 
 class CompleteTrainer:
-    """The recipe's options:
+    """Trains the Texture Predictor to correct completed textures (task ``complete``).
 
-    ``config`` of the network and its ``resolution`` where it is another, ``start``: a checkpoint (of `gan`, or of fewer
-    texels, say), weights of the terms ``adversarial``, ``seam``, ``kl``, ``seen`` (texels the picture shows, relative
-    to the others), and ``r1_every`` steps of the discriminator.
+    The recipe's options are ``config``, the network's configuration; ``resolution``, if it differs from the
+    configuration's; ``start``, a checkpoint to start from (for example of `gan`, or of fewer texels); the weights of
+    the loss terms ``adversarial``, ``seam``, ``kl`` and ``seen`` (texels that the picture shows, relative to the
+    others); and ``r1_every``, the number of steps between penalties of the discriminator's gradient.
     """
 
     def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:
@@ -111,7 +114,7 @@ class CompleteTrainer:
         self.weight = self.plane.geometry[:, 6:] * (0.5 + 0.5 * surface / surface[surface > 0].mean())
 
     def state(self) -> dict[str, float]:
-        """What a checkpoint must hold beside networks and optimisers."""
+        """The state that a checkpoint must hold in addition to networks and optimisers."""
         return {"augmentation": self.strength.p}
 
     def load_state(self, state: Mapping[str, float]) -> None:
@@ -156,15 +159,13 @@ class CompleteTrainer:
         )
 
     def _shown(self, texture: Tensor, turn: Turn) -> Tensor:
-        """What the discriminator sees: the islands alone, for gutters of the truth are filled and the network's hold
-        anything.
-        """
+        """The discriminator's input: only the UV islands, because only the truth has its gutters filled."""
         inside = self.plane.geometry[:, 6:].to(texture)
         return augmented(torch.where(inside > 0, texture, 0.5), self.strength.p, turn.rng)
 
     @torch.no_grad()
     def pictures(self, batch: UvBatch, networks: Mapping[str, nn.Module]) -> NDArray[np.uint8]:
-        """Rows: photo, what it shows of the texture, that completed without learning, the prediction, the truth."""
+        """Rows: photo, the texels it shows, their completion without a network, the prediction, the truth."""
         few = UvBatch(**{name: value[:_SHOWN] for name, value in vars(batch).items()})
         texture, *_ = networks["generator"].eval()(
             few.photo, few.pose, few.betas, few.camera, few.partial, completed=few.completed
@@ -179,9 +180,7 @@ class CompleteTrainer:
 
 
 def prepare_uv(person: UvPerson, rng: np.random.Generator, plane: UvPlane) -> UvBatch:
-    """One person at the plane's size, of whom all or less is shown (see `UvPerson`), in other light and colours, or in
-    a mirror.
-    """
+    """One person at the network's resolution, randomly augmented: fewer seen texels, other colours, mirrored."""
     size, which = plane.geometry.shape[-1], rng.integers(len(person.shown))
     matrix = _tint(rng)
 
@@ -199,7 +198,7 @@ def prepare_uv(person: UvPerson, rng: np.random.Generator, plane: UvPlane) -> Uv
 
 
 def mirror_image(batch: UvBatch, plane: UvPlane) -> UvBatch:
-    """The same people seen in a mirror."""
+    """The same people, mirrored."""
     flip = torch.tensor([-1.0, 1.0, 1.0])
     opaque = torch.ones_like(batch.partial[:, 3:])
     completed, truth = (plane.mirrored(torch.cat([part, opaque], 1))[:, :3] for part in (batch.completed, batch.truth))
@@ -215,9 +214,7 @@ def mirror_image(batch: UvBatch, plane: UvPlane) -> UvBatch:
 
 
 def _coarse_distance(texture: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """Mean absolute difference of the patches' mean colours by weight: being right on average counts where the pattern
-    cannot be known.
-    """
+    """Weighted mean absolute difference of the patches' mean colours, for regions whose pattern cannot be known."""
     away = F.avg_pool2d((texture - truth) * weight, _COARSE).abs().sum()
     return away / (3 * F.avg_pool2d(weight, _COARSE).sum()).clamp_min(1e-6)
 
@@ -233,11 +230,10 @@ def _reduced(
 
 
 def _tint(rng: np.random.Generator) -> NDArray[np.float32]:
-    """(3, 3) factors for rows of RGB: another exposure, white balance and strength of colour, and in half of the cases
-    another hue.
+    """A random (3, 3) matrix for rows of RGB: exposure, white balance and saturation, and in half of the cases hue.
 
-    Wrong skin does no harm there: clothes of any colour must be gone on with, and what skin looks like the other half
-        tells.
+    Unnatural skin colours do no harm: the network must continue clothes of any colour, and it learns skin from the
+    other half.
     """
     gain = np.exp(rng.normal(0, 0.15) + rng.normal(0, 0.05, 3))
     strength = rng.uniform(0.6, 1.3)

@@ -1,4 +1,4 @@
-"""How well a Mesh Predictor does on people it was not trained on: who is found, and how far off they are."""
+"""Measures a Mesh Predictor on people it was not trained on: who is found, and how large the errors are."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from uvatar_training.trainers.mesh import draw_skeleton
 NEAR, NEAR_SHARE = (
     4.0,
     0.125,
-)  # map cells, or of the person's size if that is more: a peak further from a person's centre is of nobody
-FEWEST_JOINTS = 6  # people of whom less is seen count neither as found nor as missed
+)  # map cells, or share of the person's size if that is more: a peak farther from a person's centre is not theirs
+FEWEST_JOINTS = 6  # people with fewer visible joints count neither as found nor as missed
 COLUMNS = ("mpjpe", "pa_mpjpe", "pve")
 
 
@@ -44,12 +44,14 @@ class MeshScores:
     """Results over a set of pictures.
 
     Attributes:
-        people: who should be found; found: of them; false_alarms: peaks where nobody is.
-        errors: (found, 3) centimetres: MPJPE over 20 joints after the pelvises are laid on one another, PA-MPJPE, and
-            the same as MPJPE for all vertices (PVE), NaN where the person's betas are another body's.
-        standing: (found, 2) MPJPE and PA-MPJPE of what costs nothing: everybody is the mean person, stands and faces
-            the camera.
-        names: of the found people's pictures. skipped: samples that could not be used.
+        people: number of people who should be found.
+        found: number of those who were found.
+        false_alarms: number of peaks that belong to nobody.
+        errors: (found, 3) centimetres: MPJPE over 20 joints, pelvis-aligned; PA-MPJPE; and PVE, pelvis-aligned, NaN if
+            the person's betas belong to another body.
+        standing: (found, 2) MPJPE and PA-MPJPE of the baseline: the mean person, standing and facing the camera.
+        names: names of the found people's pictures.
+        skipped: samples that could not be used.
     """
 
     people: int
@@ -71,7 +73,7 @@ class MeshScores:
         return self.found / max(self.found + self.false_alarms, 1)
 
     def table(self) -> Table:
-        """For people."""
+        """The scores as a table for the terminal."""
         table = Table("", "mean", "median", "90th percentile", title=f"Mesh Predictor on {self.people} people")
         table.add_row("recall, precision", f"{100 * self.recall:.1f} %", f"{100 * self.precision:.1f} %", "")
         titles = [name.upper().replace("_", "-") for name in COLUMNS]
@@ -103,10 +105,10 @@ def evaluate_mesh(
     limit: int | None = None,
     split: str | None = "held_out",
 ) -> tuple[MeshScores, list[NDArray[np.uint8]]]:
-    """Scores of the network in ``weights`` on the first ``limit`` samples, and up to 24 pictures with skeletons, (H, W,
-    3).
+    """Measure the network in ``weights`` on the first ``limit`` samples.
 
-    Raises CheckpointError for weights that cannot be used, DataError for data.
+    Returns the scores, and up to 24 pictures (H, W, 3) with skeletons. Raises CheckpointError for weights, and
+    DataError for data, that cannot be used.
     """
     body = body or load_open_body()
     predictor = Predictor.load(weights)
@@ -157,23 +159,26 @@ def evaluate_mesh(
 
 
 def _vertex_error(predicted: TorchBodyOutput, peak: int, true: TorchBodyOutput, person: int) -> float:
-    """Mean distance of a body's vertices from the true ones, metres, once their pelvises are laid on one another."""
+    """Mean distance of a body's vertices from the true ones, metres, pelvis-aligned."""
     ours = predicted.vertices[peak] - predicted.joints[peak, :1]
     theirs = true.vertices[person] - true.joints[person, :1]
     return float((ours - theirs).norm(dim=-1).mean())
 
 
 def reach(labels: MeshLabels) -> Tensor:
-    """(N,) how many cells of the map a peak may be from each person's centre and still be theirs."""
+    """(N,) largest distance, in map cells, of a peak from each person's centre at which it is still theirs."""
     return (NEAR_SHARE * MAP_SIDE / 2 * extents(labels.joints_2d, labels.visible).amax(1)).clamp_min(NEAR)
 
 
 def paired(
     true: Tensor, picture: Tensor, near: Tensor, peaks: Tensor, peak_picture: Tensor
 ) -> tuple[list[tuple[int, int]], int]:
-    """(person, peak) pairs, nobody twice, near ones over all; and how many peaks stand for nobody.
+    """Match people to peaks, each at most once, with the smallest total distance.
 
-    ``near`` (N,) cells: how far each person's peak may be.
+    ``near`` (N,) is the largest distance of each person's peak, in map cells.
+
+    Returns:
+        (person, peak) pairs, and the number of peaks that belong to nobody.
     """
     if not len(peaks) or not len(true):
         return [], len(peaks)
@@ -188,10 +193,7 @@ def paired(
 
 
 def _drawn(batch: MeshBatch, bodies: PredictedBodies, joints: Tensor, found: Tensor) -> list[NDArray[np.uint8]]:
-    """The pictures with true skeletons in green, predicted ones in red.
-
-    ``found`` (N,) whose picture each body is of.
-    """
+    """The pictures with true skeletons in green, and predicted ones in red; ``found`` (N,) is each body's picture."""
     out = [np.ascontiguousarray(image) for image in batch.images.permute(0, 2, 3, 1).numpy()]
     true, predicted = batch.labels.joints_2d, project_weakly(joints, bodies.camera)
     for points, numbers, colour in ((true, batch.labels.picture, (60, 220, 60)), (predicted, found, (230, 40, 40))):

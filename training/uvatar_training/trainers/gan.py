@@ -112,10 +112,12 @@ def texture_network(options: Mapping[str, object], body: BodyModel) -> Generator
 
 
 class GanTrainer:
-    """The recipe's options:
+    """Trains the texture generator on textures alone, as StyleGAN2 (task ``gan``).
 
-    ``config`` of the network, ``mixing`` of styles, ``r1_every`` and ``path_every`` steps, ``path_weight``,
-    ``augment``: adaptive discriminator augmentation, ``start``: a checkpoint.
+    The recipe's options are ``config``, the network's configuration; ``mixing``, the probability that styles are mixed;
+    ``r1_every`` and ``path_every``, the number of steps between the two penalties; ``path_weight``, the weight of the
+    path length penalty; ``augment``, whether to use adaptive discriminator augmentation; and ``start``, a checkpoint to
+    start from.
     """
 
     def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:
@@ -128,7 +130,7 @@ class GanTrainer:
         self.generator, self.config = generator, generator.network.config
         self.prepare, self.collate = partial(prepare_gan, size=self.config.resolution), joined
         discriminator = Discriminator(DiscriminatorConfig.like(self.config))
-        # The photo's encoder has no part in this.
+        # The photo's encoder is not used here.
         generator.network.style_encoder.requires_grad_(False)
         trained = [parameter for parameter in generator.parameters() if parameter.requires_grad]
         self.players = {
@@ -140,7 +142,7 @@ class GanTrainer:
         self.path_length, self.strength = PathLength(), Strength()
 
     def state(self) -> dict[str, float]:
-        """What a checkpoint must hold beside networks and optimisers."""
+        """The state that a checkpoint must hold in addition to networks and optimisers."""
         return {"path_length": self.path_length.mean, "augmentation": self.strength.p}
 
     def load_state(self, state: Mapping[str, float]) -> None:

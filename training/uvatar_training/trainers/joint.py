@@ -1,6 +1,4 @@
-"""Both predictors end to end: the Mesh Predictor's bodies carry the Texture Predictor's textures, and the picture
-corrects both.
-"""
+"""Joint training of both predictors: the predicted textures are rendered on the predicted bodies, end to end."""
 
 from __future__ import annotations
 
@@ -50,11 +48,11 @@ OPTIONS: dict[str, Any] = {
 
 
 class JointTrainer:
-    """The recipe's options:
+    """Trains the Mesh Predictor and the Texture Predictor together (task ``joint``).
 
-    ``network``, ``imagenet`` and ``mesh_weights`` as `MeshTrainer`'s network, imagenet and weights; ``config``,
-    ``weights`` and ``side`` as `TextureTrainer`'s; ``mesh`` and ``texture``: checkpoints to start from;
-    ``texture_share``: see `TotalLoss`.
+    The recipe's options are ``network``, ``imagenet`` and ``mesh_weights``, as `MeshTrainer`'s network, imagenet and
+    weights; ``config``, ``weights`` and ``side``, as `TextureTrainer`'s; ``mesh`` and ``texture``, checkpoints to start
+    from; and ``texture_share`` (see `TotalLoss`).
     """
 
     def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:
@@ -85,16 +83,14 @@ class JointTrainer:
         self.surroundings = Surroundings.of(self.body, self.config.resolution, FeatureDistance(EfficientNetFeatures()))
 
     def state(self) -> dict[str, float]:
-        """Nothing beside networks and optimisers."""
+        """Empty: there is no state in addition to networks and optimisers."""
         return {}
 
     def load_state(self, state: Mapping[str, float]) -> None:
         """The inverse of `state`."""
 
     def step(self, turn: Turn, batch: JointBatch) -> dict[str, float]:
-        """One step of both networks on the total loss; people whose predicted body misses their crop only teach the
-        mesh.
-        """
+        """One step of both networks on the total loss; people whose body misses their crop train only the mesh."""
         device = batch.picture.device
         body = self.mesh.body_on(device)
         maps, terms = self.mesh.terms(turn.networks["mesh"], batch.mesh)
@@ -107,7 +103,7 @@ class JointTrainer:
             total, more = self.loss(terms, painted)
             log |= more
         except (RenderError, UnseenError):
-            # Early bodies stand beside their people, or behind the camera.
+            # Early in training, bodies are beside their people, or behind the camera.
             total, log = self.loss.mesh(terms)
             log = {f"mesh/{name}": value for name, value in log.items()} | {"missed": 1.0}
             # All processes of a run must call the same networks in every step.

@@ -1,4 +1,4 @@
-"""The discriminator's own step, the same in all trainers that play against one."""
+"""The discriminator's step, shared by all adversarial trainers."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def judge(
     losses by name.
 
     Args:
-        bare: its network without Lightning Fabric's wrapper, which lets nobody else take gradients through it; single
-            precision suits a penalty anyhow.
-        r1, gamma: when, and how much of, the penalty. strength: of the augmentation, adapted to what the discriminator
-            says.
-        look: what it sees of a texture.
+        bare: its network without Lightning Fabric's wrapper, through which no other code can take gradients; the
+            penalty is better computed in single precision anyway.
+        r1, gamma: when the penalty is due, and its weight.
+        strength: strength of the augmentation, adapted to the discriminator's outputs.
+        look: turns a texture into the discriminator's input.
     """
     bare.requires_grad_(True)
     discriminator = turn.networks["discriminator"]

@@ -1,4 +1,4 @@
-"""Training of the pose lifter: what perception said of rendered people in, their poses out."""
+"""Training of the pose lifter, from perception's results for rendered people to their poses."""
 
 from __future__ import annotations
 
@@ -39,12 +39,14 @@ _TRUE, _LIFTED = (170, 170, 170), (200, 60, 30)
 
 @dataclass(frozen=True)
 class LifterData:
-    """What the lifter is trained and scored on.
+    """The data that the lifter is trained and evaluated on.
 
     Attributes:
-        rows: of the shards, without people whom perception took for somebody else; people: the same as samples.
+        rows: rows of the shards, without people whom perception confused with somebody else.
+        people: the same people as samples.
         held_out: people in held-out poses.
-        poses: what imagined people do; body: whose shapes they have.
+        poses: the poses of simulated people.
+        body: the body of simulated people.
     """
 
     rows: Mapping[str, NDArray[Any]]
@@ -55,7 +57,7 @@ class LifterData:
 
     @classmethod
     def open(cls, data: Path, validation: Path, bank: Path) -> LifterData:
-        """From folders of shards (`uvatar-train lifter-data`) and a pose bank.
+        """Read folders of shards (`uvatar-train lifter-data`) and a pose bank.
 
         Raises:
             DataError: shards or the bank are missing or damaged.
@@ -68,10 +70,10 @@ class LifterData:
 
 
 class LifterTrainer:
-    """The recipe's options:
+    """Trains the pose lifter (task ``lifter``).
 
-    ``real``: share of a batch that was rendered and seen; the others are imagined. ``imagined``: how many people to
-    imagine, whose limbs are recombined in each batch.
+    The recipe's options are ``real``, the share of a batch that was rendered and seen by perception, the others being
+    simulated; and ``imagined``, the number of simulated people, whose limbs are recombined in each batch.
     """
 
     def __init__(self, recipe: TrainingRecipe, data: LifterData) -> None:
@@ -95,7 +97,7 @@ class LifterTrainer:
         self.collate = Mixture(imagined, float(options["real"]))
 
     def state(self) -> dict[str, float]:
-        """Nothing beside network and optimiser."""
+        """Empty: there is no state in addition to the network and the optimiser."""
         return {}
 
     def load_state(self, state: Mapping[str, float]) -> None:
@@ -117,9 +119,7 @@ class LifterTrainer:
 
     @torch.no_grad()
     def pictures(self, batch: LifterBatch, networks: Mapping[str, nn.Module]) -> NDArray[np.uint8]:
-        """Eight people as stick figures, seen from the front and below that from their left; grey is true, red is
-        lifted.
-        """
+        """Eight people as stick figures, from the front and, below, from the left; truth in grey, prediction red."""
         network, skeleton = networks["lifter"].eval(), self.skeleton.to(batch.features.device)
         turns, betas, _ = network(batch.features[:_SHOWN])
         lifted = skeleton(betas, turns)[0].cpu().numpy()

@@ -1,4 +1,4 @@
-"""What a run writes down on its way: scalars and pictures for TensorBoard, and a progress bar."""
+"""Logs of a run: scalars and pictures for TensorBoard, and a progress bar."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class RunLog:
             self._writer.close()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Numbers by name."""
+        """Log numbers by name."""
         if self._writer is not None:
             for name, value in values.items():
                 self._writer.add_scalar(name, value, step)
 
     def picture(self, step: int, image: NDArray[np.uint8]) -> None:
-        """A picture (H, W, 3), which is also written as a file."""
+        """Log a picture (H, W, 3), which is also written as a file."""
         if self._writer is not None:
             self._writer.add_image("pictures", image, step, dataformats="HWC")
             folder = self._out / "pictures"
@@ -47,7 +47,7 @@ class RunLog:
 
 
 def progress_bar(active: bool) -> Progress:
-    """Steps and losses in the terminal; nothing where not ``active``."""
+    """Steps and losses in the terminal; nothing if not ``active``."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

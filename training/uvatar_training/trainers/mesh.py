@@ -45,14 +45,19 @@ WEIGHTS_FILE = "mesh_predictor.safetensors"
 
 
 class MeshTrainer:
-    """The recipe's options:
+    """Trains the Mesh Predictor (task ``mesh``).
 
-    ``network`` "light" or "romp" (HRNet-W32), ``imagenet``: start the light trunk from ImageNet's weights, ``frozen``:
-    how many of its stages keep them, ``weights``: of loss terms other than ROMP's, ``shaking``: vary the pictures,
-    ``close_ups``: the share of samples that are shown as close-ups of their people, up to sixteen in one picture,
-    ``mosaics``: how many pictures of a process's batch are made of four of the other samples each, ``start``: a
-    .safetensors file to start from, ``only_centers``: train nothing but the head that finds people; quick, and what
-    else is predicted stays as it was.
+    The recipe's options are:
+
+    - ``network``: "light" or "romp" (HRNet-W32).
+    - ``imagenet``: start the light network's backbone from ImageNet weights.
+    - ``frozen``: how many of the backbone's stages keep these weights.
+    - ``weights``: loss weights that differ from ROMP's.
+    - ``shaking``: augment the pictures.
+    - ``close_ups``: the share of samples shown as close-ups of their people, up to sixteen in one picture.
+    - ``mosaics``: how many pictures of a process's batch are composed of four other samples each.
+    - ``start``: a .safetensors file to start from.
+    - ``only_centers``: train only the head that finds people; this is quick, and the other outputs do not change.
     """
 
     def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:
@@ -172,14 +177,13 @@ class Copies:
 
 
 class AsTensors(nn.Module):
-    """The network with plain tensors out:
+    """Wraps the network so that it returns plain tensors.
 
-    Lightning Fabric looks into what a network returns and refuses frozen dataclasses.
+    Lightning Fabric inspects what a network returns, and refuses frozen dataclasses.
 
-    ``joint_maps``: whether there is to be a head that says where joints are. It is left out of what is exported: a
-        centre teaches of one
-    cell of a picture, joints of hundreds, and where the limbs are must be known before it can be said how they are
-    turned. The published network began with such a head too.
+    With ``joint_maps`` there is an additional head that predicts heatmaps of joints, which is not exported. A centre
+    supervises one cell of a picture, joints supervise hundreds, and the network has to know where limbs are before it
+    can predict how they are rotated. The published network was pretrained with such a head, too.
     """
 
     def __init__(self, network: MeshPredictor, joint_maps: bool = False) -> None:

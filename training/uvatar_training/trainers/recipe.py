@@ -97,7 +97,7 @@ def load_recipe(task: str, name: str) -> TrainingRecipe:
     try:
         entries = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise RecipeError(f"{label} is no YAML: {error}") from None
+        raise RecipeError(f"{label} is not valid YAML: {error}") from None
     return _recipe(entries, task, label)
 
 

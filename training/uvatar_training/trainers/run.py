@@ -61,7 +61,9 @@ class Trainer(Protocol):
     """
 
     @property
-    def players(self) -> Mapping[str, Player]: ...
+    def players(self) -> Mapping[str, Player]:
+        """The networks that are trained, with their optimisers, by name."""
+        ...
 
     @property
     def prepare(self) -> Callable[[Any, np.random.Generator], Any]:

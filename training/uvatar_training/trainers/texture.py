@@ -41,11 +41,13 @@ OPTIONS: dict[str, Any] = {
 
 
 class TextureTrainer:
-    """The recipe's options:
+    """Trains the Texture Predictor on photos (task ``texture``).
 
-    ``config`` of the network, ``start``: a checkpoint (of `gan`, say), ``side`` of the compared pictures, ``weights``
-    of the loss's terms, ``truth``: weight of the difference from the true texture where it is known (synthetic people),
-    ``imagenet``: start the style encoder from torchvision's weights (downloaded), ``r1_every``, ``augment``.
+    The recipe's options are ``config``, the network's configuration; ``start``, a checkpoint to start from (for example
+    of `gan`); ``side``, the size in pixels of the pictures that are compared; ``weights`` of the loss's terms;
+    ``truth``, the weight of the difference from the true texture, which is known for synthetic people; ``imagenet``,
+    whether to start the style encoder from torchvision's weights (downloaded); ``r1_every``, the number of steps
+    between penalties of the discriminator's gradient; and ``augment``, adaptive discriminator augmentation.
     """
 
     def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:

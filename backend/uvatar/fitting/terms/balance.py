@@ -16,7 +16,7 @@ FEET = [*ANKLES, *TOES]
 
 @dataclass(frozen=True)
 class BalanceSettings:
-    """Tuned numbers of the balance term.
+    """Tuned numbers of the balance term. How they were chosen is not recorded.
 
     Attributes:
         error: expected offset in depth between the trunk and the feet that it stands on, metres.

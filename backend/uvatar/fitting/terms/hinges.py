@@ -22,10 +22,10 @@ HINGES = (
 
 @dataclass(frozen=True)
 class HingeSettings:
-    """Tuned numbers of the hinges' term, radians.
+    """Tuned numbers of the hinges' term, radians. How they were chosen is not recorded.
 
     Attributes:
-        least, most: flexion that costs nothing.
+        least, most: limits of the flexion that costs nothing.
         error: expected deviation beyond these limits.
     """
 

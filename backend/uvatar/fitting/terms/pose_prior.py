@@ -14,7 +14,7 @@ from uvatar.fitting.terms.base import PosedBodies, Residuals, Stage, Term
 
 @dataclass(frozen=True)
 class PosePriorSettings:
-    """Tuned numbers of the pose prior's term.
+    """Tuned numbers of the pose prior's term. How they were chosen is not recorded.
 
     Attributes:
         weight: of the prior's negative log density.

@@ -16,10 +16,10 @@ from uvatar.fitting.terms.base import PosedBodies, Residuals, Term, plain
 
 @dataclass(frozen=True)
 class ShapePriorSettings:
-    """Tuned numbers of the shape prior's term.
+    """Tuned numbers of the shape prior's term. How they were chosen is not recorded.
 
     Attributes:
-        slack: betas that the last stage may move a shape by.
+        slack: expected change of a beta in the last stage, which holds the shape: more would fit noise.
     """
 
     slack: float = 0.06

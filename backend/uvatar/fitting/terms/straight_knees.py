@@ -20,7 +20,7 @@ LEGS = tuple(zip(HIPS, KNEES, ANKLES, strict=True))  # landmarks, left and right
 
 @dataclass(frozen=True)
 class StraightKneeSettings:
-    """Tuned numbers of the straight knees' term.
+    """Tuned numbers of the straight knees' term. How they were chosen is not recorded.
 
     Attributes:
         error: expected flexion of a knee that looks straight, radians.

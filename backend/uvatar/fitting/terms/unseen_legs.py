@@ -17,7 +17,7 @@ LEG_JOINTS = tuple(zip(HIP_JOINTS, KNEE_JOINTS, ANKLE_JOINTS, strict=True))  # l
 
 @dataclass(frozen=True)
 class UnseenLegSettings:
-    """Tuned numbers of the unseen legs' term.
+    """Tuned numbers of the unseen legs' term. How they were chosen is not recorded.
 
     Attributes:
         error: radians that the joints of an unseen leg are expected to rotate from the rest pose.

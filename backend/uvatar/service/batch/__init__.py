@@ -1,1 +1,1 @@
-"""Thousands of photos: ``uvatar batch``, resumable, on this computer or on a Ray cluster, with a report."""
+"""``uvatar batch``: thousands of photos, resumable, on this computer or on a Ray cluster, with a report."""

@@ -1,6 +1,6 @@
-"""A batch's work done by a Ray cluster: the same pipeline, a Ray task for each photo.
+"""Runs a batch on a Ray cluster: the same pipeline, one Ray task for each photo.
 
-Needs the extra ``uvatar[ray]``.
+Requires the extra ``uvatar[ray]``.
 """
 
 from __future__ import annotations
@@ -16,25 +16,27 @@ from uvatar.protocol.errors import Code, UvatarError
 from uvatar.service.batch.photos import BatchPhoto
 from uvatar.service.batch.run import PhotoRunner
 
-RETRIES = 3  # of a photo whose Ray worker died
+RETRIES = 3  # for a photo whose Ray worker died
 LOCAL = "local"
 
 
 def runner_on_ray(
     address: str, options: dict[str, Any], pipeline: str, threads: int, out: Path, device: str | None = None
 ) -> PhotoRunner:
-    """Have a Ray cluster do it.
+    """Make a runner that works on a Ray cluster.
 
     Args:
-        address: of the cluster, or "local" for one that is started on this computer and ends with the batch.
+        address: the cluster's address, or "local" for one that is started on this computer and ends with the batch.
+        options: the job options.
         pipeline: "module:attribute" of the pipeline's class.
         threads: CPU threads of each task.
-        device: what the networks run on, as `uvatar.engine.engine.Engine.load` has it.
-        out: where Ray may put what does not fit into its memory; nothing of a photo is written elsewhere.
+        out: the folder where Ray may put what does not fit into memory; no photo's data is written elsewhere.
+        device: what the networks run on, as in `uvatar.engine.engine.Engine.load`.
 
-    Raises UvatarError ("no-ray") where Ray is not installed.
+    Raises:
+        UvatarError: Ray is not installed ("no-ray").
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would tell its makers
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # else Ray reports usage to its makers
     try:
         import ray
     except ImportError as error:
@@ -77,7 +79,7 @@ def runner_on_ray(
 
 
 def _taken(ray: Any, reference: Any) -> dict[str, Any] | UvatarError:
-    """What has come of a task."""
+    """A task's result, or the reason why there is none."""
     try:
         answer = framing.unpack(ray.get(reference))
     except (ray.exceptions.RayError, UvatarError) as error:
@@ -89,8 +91,10 @@ def _taken(ray: Any, reference: Any) -> dict[str, Any] | UvatarError:
 def reconstruct_one(
     name: str, data: bytes, options: dict[str, Any], pipeline: str, threads: int, device: str | None = None
 ) -> list[bytes]:
-    """The Ray task: one photo through the pipeline, which stays loaded for the worker process's next one; frames of
-    `framing.pack`.
+    """The Ray task: reconstruct one photo; the pipeline stays loaded for the worker process's next task.
+
+    Returns:
+        the result, or the error, as frames of `framing.pack`.
     """
     from uvatar.service.worker import photo_error
 

@@ -1,4 +1,4 @@
-"""Runs a batch on this computer's server, beside other clients' jobs."""
+"""Runs a batch on a server, alongside other clients' jobs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from uvatar.service.batch.run import PhotoRunner
 from uvatar.service.client import Client, ServerGone
 
 _NAMESPACE = uuid.UUID("0e2b5a0c-2f0c-4a53-9d8b-7f2c1f6f3d11")
-ATTEMPTS = 5  # to reach a server again, in a row
+ATTEMPTS = 5  # consecutive attempts to reach a server again
 FULL_PAUSE = 2.0  # seconds
-ITS_OWN = (Code.TOO_LARGE, Code.MALFORMED)  # refusals that are about one photo; others would come for every one
+ITS_OWN = (Code.TOO_LARGE, Code.MALFORMED)  # refusals that concern one photo; others would follow for every photo
 
 
 @dataclass(frozen=True)
 class _Sent:
-    """A photo that the server has."""
+    """A photo that was sent to the server."""
 
     photo: BatchPhoto
     job: str
@@ -32,13 +32,15 @@ class _Sent:
 
 
 def runner_on_server(attach: Callable[[], Client], options: dict[str, Any], ahead: int) -> PhotoRunner:
-    """Have the server do it, a job for each photo, so that it always has ``ahead`` of them.
+    """Make a runner that works on a server, with one job for each photo.
 
-    A job's id follows from photo and options: whichever side dies, the same photo sent again is not done twice.
-    When a result has been taken, the server forgets it.
+    A job's id follows from the photo and the options: whichever side dies, a photo that is sent again is not done
+    twice. Once a result has been fetched, its job is deleted from the server.
 
     Args:
-        attach: connects to the server, and starts it where it has gone.
+        attach: connects to the server, and starts one if none runs.
+        options: the job options.
+        ahead: how many photos the server always has.
     """
 
     def work(photos: Iterator[tuple[BatchPhoto, bytes]]) -> Iterator[tuple[BatchPhoto, dict[str, Any] | UvatarError]]:
@@ -91,7 +93,7 @@ def _send(client: Client, one: _Sent, options: dict[str, Any]) -> None:
 
 
 def _wait(client: Client, one: _Sent) -> dict[str, Any] | UvatarError:
-    """The photo's result, or why there is none."""
+    """Wait for the photo's result, or the reason why there is none."""
     end = list(client.events(one.job))[-1]["photos"][0]
     if end["state"] != "done":
         return UvatarError.from_dict(end["error"] or {"code": Code.CANCELLED, "message": "It was cancelled."})

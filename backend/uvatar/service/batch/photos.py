@@ -1,4 +1,4 @@
-"""Which photos a batch has."""
+"""Finds the photos of a batch."""
 
 from __future__ import annotations
 
@@ -15,24 +15,29 @@ class BatchPhoto:
     """One photo of a batch.
 
     Attributes:
-        key: by which it is known from run to run: its place below the folder, or its line in the list.
-        path: where it is.
+        key: identifies it from run to run: its path below the folder, or its line in the list.
+        path: its file.
     """
 
     key: str
     path: Path
 
     def stamp(self) -> str:
-        """Size and time of the file: another stamp is another photo. Raises OSError."""
+        """The file's size and time; if they change, it counts as another photo. Raises OSError."""
         facts = self.path.stat()
         return f"{facts.st_size}-{facts.st_mtime_ns}"
 
 
 def find_photos(source: Path) -> list[BatchPhoto]:
-    """The photos of a folder and all folders in it, those that a text file lists (relative to that file), or the one
-    that is named.
+    """Find the photos of a batch.
 
-    Raises UvatarError if there are none, or the list is none ("no-photos", "bad-list"), OSError.
+    Args:
+        source: a folder of photos, subfolders included; a text file that lists photos, relative to that file; or a
+            photo.
+
+    Raises:
+        UvatarError: there are no photos ("no-photos"), or the text file is not a list of photos ("bad-list").
+        OSError: the folder or the list cannot be read.
     """
     if source.is_dir():
         found = [BatchPhoto(path.relative_to(source).as_posix(), path) for path in photos_in(source, deep=True)]

@@ -15,21 +15,23 @@ from uvatar.protocol import atomic_files, photo_lists
 from uvatar.protocol.errors import Code
 from uvatar.service.batch.photos import BatchPhoto
 
-FINAL = (Code.BAD_PHOTO, Code.BAD_NPZ)  # failures of the photo itself: trying again changes nothing
+FINAL = (Code.BAD_PHOTO, Code.BAD_NPZ)  # failures of the photo itself: a retry changes nothing
 
 
 @dataclass(frozen=True)
 class PhotoOutcome:
-    """The outcome of a photo: a line of the record.
+    """The outcome of a photo: one line of the record.
 
     Attributes:
-        stem: of its folders' names below the output folder, ``<stem>_p0`` and so on.
-        stamp: of the file that was read, empty where it could not be.
-        digest: sha256 of the file, likewise.
-        code, reason: why it failed; empty where it did not.
-        folders: of its people, relative to the output folder.
-        people: figures of each: confidence, landmark_error, outline.
-        seconds: that the pipeline took by stage.
+        key: identifies the photo (`BatchPhoto.key`).
+        stem: stem of its folders' names below the output folder: ``<stem>_p0`` and so on.
+        stamp: size and time of the file (`BatchPhoto.stamp`); empty if it could not be read.
+        code: error code if it failed, else empty.
+        reason: why it failed, in a sentence; else empty.
+        folders: its people's folders, relative to the output folder.
+        digest: sha256 of the file; empty if it could not be read.
+        people: each person's figures: confidence, landmark_error, outline.
+        seconds: how long each stage took.
     """
 
     key: str
@@ -44,21 +46,19 @@ class PhotoOutcome:
 
     @property
     def done(self) -> bool:
-        """Whether there are avatars."""
+        """Whether the photo gave avatars."""
         return not self.code
 
     @property
     def told_reason(self) -> str:
-        """The reason, with "it" for the photo's name, for lines that already name the photo."""
+        """The reason with "it" in place of the photo's name, for lines that already name the photo."""
         name = photo_lists.photo_name(Path(self.key).name)
         rest = self.reason.removeprefix(f"{name} ")
         return (self.reason if rest == self.reason else f"it {rest}").replace(f" in {name}", " in it")
 
 
 class BatchRecord:
-    """The outcomes so far, in a file of the output folder: a line of JSON for each, on the disk before the next is
-    begun.
-    """
+    """The outcomes so far, in a file in the output folder: one line of JSON each, on disk before the next is begun."""
 
     def __init__(self, out: Path) -> None:
         """Raises OSError."""
@@ -79,23 +79,27 @@ class BatchRecord:
         self._file.close()
 
     def add(self, outcome: PhotoOutcome) -> None:
-        """Note an outcome. Raises OSError."""
+        """Record an outcome. Raises OSError."""
         self._keep(outcome)
         self._file.write(json.dumps(asdict(outcome)) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
 
     def forget(self, digests: Collection[str]) -> int:
-        """Drop the outcomes of photos (sha256), and of those that noted no sha256 but whose avatars are gone; how many.
+        """Drop the outcomes of photos (sha256), and those without a sha256 whose avatars no longer exist.
 
-        Raises OSError.
+        Returns:
+            how many outcomes were dropped.
+
+        Raises:
+            OSError: the record cannot be rewritten.
         """
         gone = [key for key, outcome in self.outcomes.items() if outcome.digest in digests or self._is_gone(outcome)]
         for key in gone:
             del self.outcomes[key]
         if gone:
             lines = [json.dumps(asdict(outcome)) + "\n" for outcome in self.outcomes.values()]
-            self._file.close()  # Windows replaces no open file
+            self._file.close()  # Windows cannot replace an open file
             atomic_files.write_atomically(self.out / RECORD, [line.encode("ascii") for line in lines])
         return len(gone)
 
@@ -107,7 +111,7 @@ class BatchRecord:
         )
 
     def is_done(self, photo: BatchPhoto) -> bool:
-        """Whether nothing is left to do for this very file: its avatars are there, or it showed nobody."""
+        """Whether nothing is left to do for this unchanged file: its avatars exist, or it failed for good."""
         outcome = self.outcomes.get(photo.key)
         try:
             if outcome is None or outcome.stamp != photo.stamp():
@@ -119,7 +123,7 @@ class BatchRecord:
         return all((self.out / folder / "result.json").is_file() for folder in outcome.folders)
 
     def stem(self, photo: BatchPhoto) -> str:
-        """The name of the photo's folders: that of the last run, else one that no other photo has."""
+        """The stem of the photo's folders: that of the last run, or one that no other photo has."""
         known = self.outcomes.get(photo.key)
         if known:
             return known.stem
@@ -142,7 +146,7 @@ class BatchRecord:
 
 
 def figures(result: Mapping[str, Any]) -> tuple[dict[str, float | None], ...]:
-    """Of each person in a photo's result: how sure, how far off, how well outlined."""
+    """Confidence, landmark error and mask overlap (IoU) of each person in a photo's result."""
     names = {"landmark_error": "landmark_error_median", "outline": "mask_iou"}
     return tuple(
         {

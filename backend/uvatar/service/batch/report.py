@@ -1,4 +1,4 @@
-"""The report of a batch: one page with a thumbnail for every avatar and the reason for every failure."""
+"""The report of a batch: one page with a thumbnail of every avatar and the reason for every failure."""
 
 from __future__ import annotations
 
@@ -30,10 +30,18 @@ figcaption { font-size: 13px; overflow-wrap: anywhere }
 
 
 def write_report(out: Path, outcomes: Iterable[PhotoOutcome], photos: int) -> Path:
-    """Write the page and the thumbnails that it lacks; where it is. Raises OSError.
+    """Write the page, and the thumbnails that do not exist yet.
 
     Args:
-        photos: of the whole batch.
+        out: the batch's output folder.
+        outcomes: the photos' outcomes so far.
+        photos: number of photos of the whole batch.
+
+    Returns:
+        the path of the page.
+
+    Raises:
+        OSError: a file cannot be written.
     """
     everything = sorted(outcomes, key=lambda outcome: outcome.key)
     done, failed = [o for o in everything if o.done], [o for o in everything if not o.done]
@@ -85,7 +93,7 @@ def _card(out: Path, outcome: PhotoOutcome, number: int, folder: str) -> str:
 
 
 def _delete_other_thumbnails(out: Path, folders: Collection[str]) -> None:
-    """Delete the thumbnails of avatars that are no more."""
+    """Delete the thumbnails of avatars that no longer exist."""
     for path in (out / THUMBNAILS).glob("*.jpg"):
         if is_avatar_name(path.stem) and path.stem not in folders:
             with suppress(OSError):

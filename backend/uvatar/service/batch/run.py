@@ -1,4 +1,4 @@
-"""A batch from photos to files and report, whoever does the work."""
+"""Runs a batch from photos to files and report, whichever runner does the work."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from uvatar.service.batch.report import write_report
 
 REPORT_EVERY = 50  # photos
 
-# Takes photos (their names and bytes) as it has room for them; gives back each with its result or why there is none, in
-# any order.
+# Takes photos and their bytes as it has room for them; yields each with its result, or the error, in any order.
 PhotoRunner = Callable[[Iterator[tuple[BatchPhoto, bytes]]], Iterable[tuple[BatchPhoto, dict[str, Any] | UvatarError]]]
-# Takes how many photos are over, of how many, and the outcome of the last one.
+# Takes the number of finished photos, the number of all photos, and the outcome of the last one.
 Told = Callable[[int, int, PhotoOutcome], None]
 
 
 @dataclass(frozen=True)
 class BatchTotals:
-    """The totals of a batch.
+    """The totals of a batch: numbers of photos.
 
     Attributes:
-        photos: of the batch.
-        done, failed: of all runs together.
-        skipped: that an earlier run had finished.
+        photos: all photos of the batch.
+        done: those that gave avatars, in all runs together.
+        failed: those that failed, in all runs together.
+        skipped: those that an earlier run had finished.
     """
 
     photos: int
@@ -43,25 +43,27 @@ class BatchTotals:
 
 
 def run_batch(source: Path, out: Path, runner: PhotoRunner, blender: list[str] | None, told: Told) -> BatchTotals:
-    """Reconstruct what is not done yet, write each photo's avatars and note its outcome; the report comes at the end in
-    any case.
+    """Reconstruct the photos that are not done yet, write their avatars and record the outcomes.
+
+    The report is written at the end, also after an interruption.
 
     Args:
-        source: folder or list of photos, or a photo.
+        source: folder of photos, list of photos, or a photo.
         out: output folder.
         runner: does the work.
         blender: command that writes .blend and .glb, or None.
         told: called with every outcome.
 
-    Raises UvatarError and OSError if ``source`` or ``out`` cannot be used or the disk becomes full, whatever the
-    runner raises.
+    Raises:
+        UvatarError, OSError: ``source`` or ``out`` cannot be used, or the disk is full. Whatever the runner raises is
+            passed on.
     """
     photos = find_photos(source)
     prepare(out)
     record, exporter = BatchRecord(out), Exporter(out, blender)
     stems = {photo.key: record.stem(photo) for photo in photos}
     todo = [photo for photo in photos if not record.is_done(photo)]
-    stamps: dict[str, tuple[str, str]] = {}  # of photos at work: stamp, sha256
+    stamps: dict[str, tuple[str, str]] = {}  # stamp and sha256 of the photos at work
     finished = len(photos) - len(todo)
 
     def note(outcome: PhotoOutcome) -> None:
@@ -75,7 +77,7 @@ def run_batch(source: Path, out: Path, runner: PhotoRunner, blender: list[str] |
     def readable() -> Iterator[tuple[BatchPhoto, bytes]]:
         for photo in todo:
             try:
-                stamp = photo.stamp()  # first: a file that changes while it is read is done again
+                stamp = photo.stamp()  # before reading: a file that changes meanwhile is done again
                 data = read_photo(photo.path)
                 stamps[photo.key] = stamp, hashlib.sha256(data).hexdigest()
             except (UvatarError, OSError) as error:
@@ -96,14 +98,14 @@ def run_batch(source: Path, out: Path, runner: PhotoRunner, blender: list[str] |
         raise
     finally:
         record.close()
-        # Where the batch was broken off, what broke it off is told: on a full disk there is no room for the report.
+        # After an error, that error is raised, not one from the report, which a full disk has no room for.
         with nullcontext() if complete else suppress(OSError):
             write_report(out, record.outcomes.values(), len(photos))
     return _totals(photos, len(photos) - len(todo), record)
 
 
 def _totals(photos: Sequence[BatchPhoto], skipped: int, record: BatchRecord) -> BatchTotals:
-    """What the record says of these photos."""
+    """Count the outcomes of these photos in the record."""
     outcomes = [record.outcomes[photo.key] for photo in photos if photo.key in record.outcomes]
     done = sum(outcome.done for outcome in outcomes)
     return BatchTotals(len(photos), done, len(outcomes) - done, skipped)
@@ -112,16 +114,16 @@ def _totals(photos: Sequence[BatchPhoto], skipped: int, record: BatchRecord) -> 
 def _written(
     exporter: Exporter, key: str, stem: str, stamp: str, result: dict[str, Any] | UvatarError, older: Collection[str]
 ) -> PhotoOutcome:
-    """Write a photo's avatars in place of the ``older`` folders; its outcome.
+    """Write a photo's avatars in place of the ``older`` folders, and return the outcome.
 
-    Raises OSError if the disk is full or broken.
+    Raises OSError if the disk is full or faulty.
     """
     if isinstance(result, UvatarError):
         return _failed(key, stem, stamp, result)
     try:
         people = exporter.write(result, stem, older)
     except OSError as error:
-        if is_disk_fault(error):  # so it would go with all photos that are left, after the work on them
+        if is_disk_fault(error):  # it would happen to all remaining photos, after the work on them
             raise
         return PhotoOutcome(
             key, stem, stamp, Code.UNWRITABLE, f"The avatars cannot be written: {error.strerror or error}."
