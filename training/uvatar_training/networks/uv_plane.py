@@ -16,7 +16,7 @@ from uvatar.body import BodyModel
 from uvatar.texture_predictor.inputs import plane_maps
 from uvatar.texture_predictor.structure import Structure
 from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.surface import AXIS_OF_PART, HEAD, PARTS
+from uvatar.texturing.surface import AXIS_OF_PART, Part
 
 # Sides of the grids between which colours are spread where nothing is seen, and the Gaussians (metres, faintness) of
 # that.
@@ -102,7 +102,7 @@ def _spread(body: BodyModel, geometry: Tensor, atlas: Atlas) -> Tensor:
         -1, 3
     )
     part = coarse.picture(surface.part[surface.faces[coarse.face, 0]]).ravel()
-    parts = np.eye(PARTS, dtype=np.float32)[surface.part[surface.faces[fine.face, 0]]]
+    parts = np.eye(len(Part), dtype=np.float32)[surface.part[surface.faces[fine.face, 0]]]
     maps = torch.cat(
         [geometry[:, :3], geometry[:, 6:], torch.from_numpy(fine.scatter(parts)).permute(2, 0, 1)[None]], 1
     )
@@ -111,7 +111,7 @@ def _spread(body: BodyModel, geometry: Tensor, atlas: Atlas) -> Tensor:
     away = torch.from_numpy(places)[:, None] - (cells[:3] / cells[3].clamp_min(1e-6)).T
     together = torch.from_numpy(part)[:, None] == cells[4:].argmax(0)
     round_limb = torch.where(torch.eye(3, dtype=torch.bool)[torch.from_numpy(AXIS_OF_PART[part])], 1.0, _ROUND)
-    round_limb[torch.from_numpy(part) == HEAD] = 1
+    round_limb[torch.from_numpy(part) == Part.HEAD] = 1
     squared = (away * torch.where(together[..., None], round_limb[:, None], 1.0)).square().sum(-1)
     kernel = sum(faintness * torch.exp(-squared / (2 * width**2)) for width, faintness in _GAUSSIANS)
     return torch.where(inside, kernel, 0)
