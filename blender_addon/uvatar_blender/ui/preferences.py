@@ -120,7 +120,7 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
             stamp, old = read_stamp(folder) or {}, outdated_version(folder)
             text = f"Version {stamp.get('version')} is set up" + (": too old for this add-on" if old else "")
             row.label(text=text, icon="ERROR" if old else "CHECKMARK")
-            if set_up_choice(stamp) is self.choice():
+            if old or set_up_choice(stamp) is self.choice():
                 row.operator("uvatar.setup_backend", text="Update", icon="FILE_REFRESH")
             else:
                 row.operator("uvatar.update_backend", text=_SWITCH[self.choice()], icon="FILE_REFRESH")
