@@ -328,7 +328,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(ResultFileError, match="damaged"):
         load_results(path, 640, 480)
     np.savez(path, poses=np.zeros(3))
-    with pytest.raises(ResultFileError, match="no member 'results' but poses"):
+    with pytest.raises(ResultFileError, match="no member 'results', only poses"):
         load_results(path, 640, 480)
     whole = save(path, minimal()).read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
