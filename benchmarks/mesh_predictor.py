@@ -138,7 +138,7 @@ def bfloat16_error(threads: int) -> tuple[float, float]:
     for row in FAST:
         network, dtype, layout = build("romp", row)
         with torch.inference_mode():
-            maps: Maps = network(image.to(dtype=dtype, memory_format=layout))
+            maps: Maps[torch.Tensor] = network(image.to(dtype=dtype, memory_format=layout))
         smpl = maps.smpl.float()
         smpl = torch.cat([smpl[:, :132] + rest[None, :, None, None], smpl[:, 132:]], 1)
         bodies = sample(Maps(maps.center.float(), maps.camera.float(), smpl), centers)

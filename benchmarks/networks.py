@@ -122,12 +122,12 @@ def measure(network: str, batch: int, threads: int, repeats: int, file: Path) ->
     turns: dict[str, list[tuple[float, float]]] = {row: [] for row in processes}
     for _ in range(1 + repeats):  # one to warm up
         for row, process in processes.items():
+            assert process.stdout
             print("once", file=process.stdin, flush=True)
             clock, cpu = map(float, process.stdout.readline().split())
             turns[row].append((clock, cpu))
     for process in processes.values():
-        process.stdin.close()
-        process.wait()
+        process.communicate()
     return {row: took[1:] for row, took in turns.items()}
 
 

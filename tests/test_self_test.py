@@ -174,5 +174,5 @@ def test_the_doctor_advises_only_what_can_be_installed(
     monkeypatch.setattr("uvatar.files.export.blender_command", lambda: None)
     monkeypatch.setattr(sys, "version_info", version)
     [finding] = doctor_checks._blender()
-    newest = {(3, 11): "bpy==4.5.*", (3, 13): "bpy==5.2.*"}.get(version[:2])
+    newest = {(3, 11): "bpy==4.5.*", (3, 13): "bpy==5.2.*"}.get((version[0], version[1]))
     assert (f"pip install {newest}" in finding.fix) == (newest is not None) and "UVATAR_BLENDER" in finding.fix

@@ -28,7 +28,7 @@ class Sees(nn.Module):
         super().__init__()
         self.camera, self.confidence = camera, confidence
 
-    def forward(self, image: Tensor, share: float = 1.0) -> Maps:
+    def forward(self, image: Tensor, share: float = 1.0) -> Maps[Tensor]:
         side = image.shape[-1] // 8
         s, x, y = self.camera
         ys, xs = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.runtime.fake_devices import OUT_OF_MEMORY, FakeRuntime
 from uvatar.protocol.errors import Code
@@ -24,7 +26,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def doubled(outputs: dict[str, np.ndarray]) -> bool:
+def doubled(outputs: dict[str, NDArray[Any]]) -> bool:
     return set(outputs) == {"x"} and bool((outputs["x"] == 2 * INPUT["x"]).all())
 
 
@@ -126,7 +128,7 @@ def test_threads_that_fail_together_move_the_network_once(file: Path) -> None:
             return "the device is lost"
 
     class Failing(list[Exception | None]):
-        def pop(self, index: object = -1) -> Exception:  # type: ignore[override]
+        def pop(self, index: object = -1) -> Exception:
             together.wait()  # both are in the GPU's run before either fails
             return Waiting()
 

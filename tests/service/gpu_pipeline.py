@@ -87,7 +87,7 @@ class GpuPipeline(FakePipeline):
         self.network = networks.open_placed(Path(__file__), placement, runtime(real=False))
 
     @property
-    def facts(self) -> dict[str, Any]:  # type: ignore[override]
+    def facts(self) -> dict[str, Any]:
         device, notes = self.network.device, self.network.notes
         return {"device": f"{device}, in words", "devices": {"mesh_predictor": device}, "device_notes": notes}
 
@@ -111,6 +111,6 @@ def real_pipeline(threads: int | None = None, device: str | None = None, gpu: in
     """Uvatar's own pipeline, whose networks compute on the CPU and believe that it is a GPU."""
     from uvatar.engine.pipeline import Pipeline
 
-    networks.OnnxRuntime = lambda: shared  # type: ignore[assignment, misc, return-value]
     shared = runtime(real=True)
+    setattr(networks, "OnnxRuntime", lambda: shared)  # noqa: B010 -- to type checkers it is a class
     return Pipeline(threads=threads, device=device, gpu=gpu)

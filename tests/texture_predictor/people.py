@@ -8,7 +8,7 @@ from uvatar.texture_predictor.config import Config
 from uvatar.texture_predictor.structure import Structure
 
 
-def made_up(config: Config, batch: int = 2, seed: int = 0) -> tuple[torch.Tensor, Structure]:
+def made_up(config: Config, batch: int = 2, seed: int = 0) -> tuple[torch.Tensor, Structure[torch.Tensor]]:
     """Random photos and structures of the configuration's shapes."""
     rng = torch.Generator().manual_seed(seed)
     size, side = config.resolution, config.photo_side

@@ -148,7 +148,7 @@ def _settle_statistics(network: nn.Module, images: torch.Tensor) -> None:
 
 def _train(
     parameters: Iterable[nn.Parameter],
-    forward: Callable[[torch.Tensor], Maps],
+    forward: Callable[[torch.Tensor], Maps[torch.Tensor]],
     labels: MeshLabels,
     body: BodyModel,
     rate: float,

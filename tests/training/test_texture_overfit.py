@@ -29,7 +29,7 @@ PEOPLE = (3, 5, 6, 12)
 SIDE, BATCH, STEPS, LEARNING_RATE = 160, 2, 700, 0.004
 
 
-def some(structure: Structure, people: Tensor) -> Structure:
+def some(structure: Structure[Tensor], people: Tensor) -> Structure[Tensor]:
     """The structure of some of the people; what all share stays."""
     parts = {
         name: value if value is None or len(value) == 1 else value[people] for name, value in vars(structure).items()

@@ -7,18 +7,16 @@ Written from the equations of SMPL (Loper et al., "SMPL: A Skinned Multi-Person 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.data import BodyData, load_body
 from uvatar.data.arrays import Floats
+from uvatar.data.fit import BodyParameters
 from uvatar.geometry.rotations import exp
 from uvatar.runtime.weights import weights_folder
-
-if TYPE_CHECKING:
-    from uvatar.data.fit import BodyParameters
 
 
 class BodyOutput(NamedTuple):
@@ -91,7 +89,8 @@ class BodyModel:
 
     def landmarks_of(self, parameters: BodyParameters) -> NDArray[np.float32]:
         """One person's landmarks (33, 3), camera frame; see `landmarks`."""
-        return self.landmarks(*_of_one(parameters))[0]
+        landmarks: NDArray[np.float32] = self.landmarks(*_of_one(parameters))[0]
+        return landmarks
 
     def _joint_transforms(
         self, betas: Floats, rotations: NDArray[np.float64], transl: Floats | None

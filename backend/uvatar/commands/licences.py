@@ -166,10 +166,10 @@ def _licence(said: metadata.PackageMetadata) -> str:
         for line in said.get_all("Classifier") or []
         if line.startswith(_LICENCE_CLASSIFIER)
     ]
-    free = said.get("License") or ""
+    free, expression = (said[key] if key in said else "" for key in ("License", "License-Expression"))
     short = free if len(free) <= _LONGEST_NAME and "\n" not in free and free.lower() != UNKNOWN else ""
     unsaid = _UNSAID.get(canonicalize_name(said["Name"]), UNKNOWN)
-    return said.get("License-Expression") or " AND ".join(classifiers) or short or unsaid
+    return expression or " AND ".join(classifiers) or short or unsaid
 
 
 def _is_licence_text(path: PurePath) -> bool:

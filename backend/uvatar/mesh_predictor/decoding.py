@@ -53,7 +53,7 @@ def find_centers(center: Arrays, threshold: float = CENTER_THRESHOLD, max_people
     """Peaks of (B, 1, 64, 64) heatmaps: the largest of their 5x5 surroundings and above the threshold."""
     places, scores, pictures = [], [], []
     for index, heatmap in enumerate(center[:, 0]):
-        largest = cv2.dilate(heatmap, _SURROUNDINGS, borderType=cv2.BORDER_CONSTANT, borderValue=-np.inf)
+        largest = cv2.dilate(heatmap, _SURROUNDINGS)  # what lies beyond the border counts as -inf
         peaks = np.flatnonzero((heatmap == largest) & (heatmap > threshold))
         best = peaks[np.argsort(-heatmap.ravel()[peaks], kind="stable")][:max_people]
         places.append(best)
@@ -68,8 +68,8 @@ def centers_at(center: Arrays, picture: Integers, xy: Floats) -> Centers:
     """Places that are given, not found: (N,) picture indices and (N, 2) positions in -1..1 across the padded square."""
     cell = np.clip(((xy + 1) / 2 * MAP_SIDE).astype(np.int64), 0, MAP_SIDE - 1)
     place = cell[:, 1] * MAP_SIDE + cell[:, 0]
-    picture = np.asarray(picture, np.int64)
-    return Centers(picture, place, center.reshape(len(center), -1)[picture, place])
+    index = np.asarray(picture, np.int64)
+    return Centers(index, place, center.reshape(len(center), -1)[index, place])
 
 
 def sample(maps: Maps[Arrays], centers: Centers) -> PredictedBodies[Arrays]:

@@ -13,7 +13,7 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 from uvatar.mesh_predictor import decoding, weak_perspective
-from uvatar.mesh_predictor.maps import Maps
+from uvatar.mesh_predictor.maps import MAX_PEOPLE, Maps
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare
 from uvatar.texture_predictor import inputs
 from uvatar_training.networks import decoding as torch_decoding
@@ -46,7 +46,7 @@ def test_people_are_found_and_decoded_alike() -> None:
     assert (
         set(zip(ours.picture.tolist(), ours.place.tolist(), strict=True))
         == set(zip(theirs.picture.tolist(), theirs.place.tolist(), strict=True))
-        or len(ours.score) == 3 * decoding.MAX_PEOPLE
+        or len(ours.score) == 3 * MAX_PEOPLE
     )
     same = torch_decoding.Centers(*(torch.from_numpy(part) for part in (ours.picture, ours.place, ours.score)))
     bodies, torch_bodies = decoding.sample(maps, ours), torch_decoding.sample(torch_maps, same)

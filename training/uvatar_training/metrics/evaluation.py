@@ -84,7 +84,7 @@ def evaluate_textures(
     (out / "sheet.jpg").write_bytes(encoded(sheet(subjects, textures), ".jpg", 90))
 
 
-def _laid_on(made: Tensor, structure: Structure, whole: Sequence[Tensor]) -> list[Tensor]:
+def _laid_on(made: Tensor, structure: Structure[Tensor], whole: Sequence[Tensor]) -> list[Tensor]:
     """Textures as the product has them: the network's `changes` (B, 3, R, R), laid on the ``whole`` ones at
     their size.
     """

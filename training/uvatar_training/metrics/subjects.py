@@ -92,7 +92,7 @@ def random_subject(body: BodyModel, pose: Floats, side: int, size: int, rng: np.
 
 def network_inputs(
     subjects: Sequence[Subject], body: BodyModel, plane: UvPlane, photo_side: int
-) -> tuple[Tensor, Structure]:
+) -> tuple[Tensor, Structure[Tensor]]:
     """What a Texture Predictor is given for these people: crops (B, 3, photo_side, photo_side) and structure."""
     mesh, texels = UvMesh.of(body.data), Texels.of(body, plane.geometry.shape[-1])
     atlas = Atlas.of(body, texels.size)

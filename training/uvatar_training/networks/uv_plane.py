@@ -70,7 +70,7 @@ class UvPlane:
 
     def structure(
         self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor, completed: Tensor | None = None
-    ) -> Structure:
+    ) -> Structure[Tensor]:
         """The structure of people (see `Structure`) whose partial textures (B, 4, R, R) lie in this plane.
 
         ``completed``: (B, 3, R, R) what is made of these without learning; None for the simplest, `completed`.

@@ -27,7 +27,9 @@ from uvatar_training.networks.decoding import sample
 from uvatar_training.networks.weak_perspective import fit_weak_camera, project_weakly
 
 
-def mesh_terms(maps: Maps, labels: MeshLabels, body: TorchBody, prior: MixturePrior | None = None) -> dict[str, Tensor]:
+def mesh_terms(
+    maps: Maps[Tensor], labels: MeshLabels, body: TorchBody, prior: MixturePrior | None = None
+) -> dict[str, Tensor]:
     """The terms of the loss by the names of `uvatar_training.losses.mesh.ROMP_WEIGHTS`.
 
     "prior" only where a prior is given.

@@ -124,7 +124,7 @@ def texture_terms(
     return {name: term() for name, term in terms.items() if weights is None or getattr(weights, name)}
 
 
-def placed_vertices(bodies: PredictedBodies, body: TorchBody, square: PaddedSquare, camera: Camera) -> Tensor:
+def placed_vertices(bodies: PredictedBodies[Tensor], body: TorchBody, square: PaddedSquare, camera: Camera) -> Tensor:
     """Vertices (N, V, 3) of predicted bodies where the photo's own camera sees them as the Mesh Predictor's does.
 
     Gradients lead to pose, shape and the predicted camera: through these the picture teaches the mesh.

@@ -192,7 +192,7 @@ def paired(
     return pairs, len(peaks) - len(pairs)
 
 
-def _drawn(batch: MeshBatch, bodies: PredictedBodies, joints: Tensor, found: Tensor) -> list[NDArray[np.uint8]]:
+def _drawn(batch: MeshBatch, bodies: PredictedBodies[Tensor], joints: Tensor, found: Tensor) -> list[NDArray[np.uint8]]:
     """The pictures with true skeletons in green, and predicted ones in red; ``found`` (N,) is each body's picture."""
     out = [np.ascontiguousarray(image) for image in batch.images.permute(0, 2, 3, 1).numpy()]
     true, predicted = batch.labels.joints_2d, project_weakly(joints, bodies.camera)

@@ -55,7 +55,7 @@ class Generator(nn.Module):
 
     def structure(
         self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor | None, completed: Tensor | None = None
-    ) -> Structure:
+    ) -> Structure[Tensor]:
         """People of whom the ``partial`` texture (B, 4, R, R) is known, None for nothing.
 
         ``completed``: see `UvPlane.structure`.

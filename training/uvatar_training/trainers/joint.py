@@ -112,7 +112,7 @@ class JointTrainer:
             turn.descend_together(("mesh", "generator"), total)
         return {"total": float(total.detach()), **log}
 
-    def _idle(self, turn: Turn, batch: JointBatch, bodies: PredictedBodies) -> Tensor:
+    def _idle(self, turn: Turn, batch: JointBatch, bodies: PredictedBodies[Tensor]) -> Tensor:
         """What the generator makes of nothing, as one number."""
         pose, betas, camera = bodies.pose.detach(), bodies.betas.detach(), torch.zeros_like(bodies.betas[:, :3])
         painted, mean, log_variance = turn.networks["generator"].train()(batch.photo, pose, betas, camera, None)
@@ -120,7 +120,7 @@ class JointTrainer:
         return zero_gradient
 
     def _painted(
-        self, turn: Turn, batch: JointBatch, bodies: PredictedBodies, body: TorchBody
+        self, turn: Turn, batch: JointBatch, bodies: PredictedBodies[Tensor], body: TorchBody
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
         """The texture's terms. Raises RenderError and UnseenError if a body shares nothing with its crop."""
         device = batch.picture.device

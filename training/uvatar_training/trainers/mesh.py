@@ -104,7 +104,7 @@ class MeshTrainer:
             turn.descend("mesh", total)
         return {"total": float(total.detach()), **log}
 
-    def terms(self, network: nn.Module, batch: MeshBatch) -> tuple[Maps, dict[str, Tensor]]:
+    def terms(self, network: nn.Module, batch: MeshBatch) -> tuple[Maps[Tensor], dict[str, Tensor]]:
         """The network's maps of a batch, and the terms of the loss by name."""
         device = batch.images.device
         network.train()
@@ -202,7 +202,7 @@ class AsTensors(nn.Module):
         return maps.center, maps.camera, maps.smpl, None if self.joint_maps is None else self.joint_maps(features)
 
 
-def maps_of(tensors: Sequence[Tensor]) -> Maps:
+def maps_of(tensors: Sequence[Tensor]) -> Maps[Tensor]:
     """Losses and decoding work in single precision whatever the network computed in."""
     return Maps(*(tensor.float() for tensor in tensors))
 
