@@ -166,7 +166,7 @@ def _licence(said: metadata.PackageMetadata) -> str:
         for line in said.get_all("Classifier") or []
         if line.startswith(_LICENCE_CLASSIFIER)
     ]
-    free, expression = (said[key] if key in said else "" for key in ("License", "License-Expression"))
+    free, expression = ((said.get_all(key) or [""])[0] for key in ("License", "License-Expression"))
     short = free if len(free) <= _LONGEST_NAME and "\n" not in free and free.lower() != UNKNOWN else ""
     unsaid = _UNSAID.get(canonicalize_name(said["Name"]), UNKNOWN)
     return expression or " AND ".join(classifiers) or short or unsaid
