@@ -1,1 +1,1 @@
-"""The pose lifter: people rendered and seen by perception, and the network that learns their poses from what it saw."""
+"""Training data, losses and scores of the pose lifter, which learns from perception's results on rendered people."""

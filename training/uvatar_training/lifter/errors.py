@@ -30,9 +30,13 @@ from uvatar.fitting.lifter import assembled, features, mirrored_features, view
 from uvatar_training.lifter.skeleton import TurnedSkeleton, global_turns
 
 NEIGHBOURS = 8
-LOST = 0.6  # median error of the visible landmarks, of the person's size: more is a sighting of somebody else
-POINT_JITTER, SPACE_JITTER, SIZE_JITTER = 0.03, 0.02, 0.15  # of a neighbour's errors: size, metres, log
-# Landmarks that err together: head, arms, legs.
+# Limit of the median error of the visible landmarks, relative to the person's size; above it, perception has found
+# somebody else.
+LOST = 0.6
+# Deviations of the noise added to a neighbour's errors: in the picture (relative to the person's size), in space
+# (metres), of the size (logarithm).
+POINT_JITTER, SPACE_JITTER, SIZE_JITTER = 0.03, 0.02, 0.15
+# Groups of landmarks with correlated errors: head, arms, legs.
 LIMBS = [
     FACE,
     *(list(side) for side in zip(SHOULDERS, ELBOWS, WRISTS, PINKIES, INDICES, THUMBS, strict=True)),
@@ -41,9 +45,7 @@ LIMBS = [
 
 
 def found(rows: dict[str, NDArray[Any]], skeleton: TurnedSkeleton) -> dict[str, NDArray[Any]]:
-    """The rows of people whom perception found where they are: not those whose visible landmarks lie on
-    somebody else.
-    """
+    """The rows of people whom perception found, without those whose visible landmarks lie on somebody else."""
     errors = SightingErrors.of(rows, skeleton)
     distance = np.where(errors.visibility > 0.5, np.linalg.norm(errors.flat, axis=-1), np.nan)[::2]
     blank = np.isnan(distance).all(1)
@@ -54,13 +56,16 @@ def found(rows: dict[str, NDArray[Any]], skeleton: TurnedSkeleton) -> dict[str, 
 
 @dataclass(frozen=True)
 class SightingErrors:
-    """How perception erred on rendered people and on their mirror images (2N rows).
+    """Perception's errors on rendered people and on their mirror images (2N rows).
 
     Attributes:
-        keys: (2N, 99) the true landmarks in space, which say how similar two poses are.
-        flat: (2N, 33, 2) error in the picture, of the person's size; space: (2N, 33, 3) in space, metres.
-        visibility: (2N, 33); scale: (2N,) of perception's space against the truth; size: (2N,) logarithm, radians;
-            rays: (2N, 2).
+        keys: (2N, 99) the true landmarks in space, compared to find similar poses.
+        flat: (2N, 33, 2) errors in the picture, relative to the person's size.
+        space: (2N, 33, 3) errors in space, metres.
+        visibility: (2N, 33) as perception gave it.
+        scale: (2N,) perception's size in space relative to the true one.
+        size: (2N,) logarithm of the size in the picture, radians.
+        rays: (2N, 2) viewing rays.
     """
 
     keys: NDArray[np.float32]
@@ -73,7 +78,12 @@ class SightingErrors:
 
     @classmethod
     def of(cls, rows: dict[str, NDArray[Any]], skeleton: TurnedSkeleton) -> SightingErrors:
-        """The errors of the rows of shards, each once as seen and once mirrored."""
+        """The errors of the rows of shards, each once as seen and once mirrored.
+
+        Args:
+            rows: of shards, see `read_shards`.
+            skeleton: the body's skeleton.
+        """
         parts = []
         for i in range(len(rows["betas"])):
             focal, width, height = (float(value) for value in rows["camera"][i])
@@ -82,7 +92,7 @@ class SightingErrors:
             turns = (looking.T @ global_turns(rows["global_orient"][i], rows["body_pose"][i])).astype(np.float32)
             with torch.no_grad():
                 _, points = skeleton(torch.from_numpy(rows["betas"][i : i + 1]), torch.from_numpy(turns[None]))
-            # The skeleton's landmarks start at the pelvis; the truth's translation moves the rest pelvis.
+            # The skeleton's landmarks are relative to the pelvis; the true translation is relative to the origin.
             rest = skeleton.pelvis(rows["betas"][i])
             place = points[0].numpy() + looking.T @ (rows["transl"][i] + rest)
             values = features(rows["landmarks"][i], rows["world"][i], rows["box"][i], camera)
@@ -95,7 +105,7 @@ class SightingErrors:
         return cls(*(np.stack(arrays) for arrays in zip(*parts, strict=True)))
 
     def nearest(self, keys: Floats) -> NDArray[np.int64]:
-        """(K, 99) -> (K, 8) rows in the most similar poses."""
+        """The 8 rows (K, 8) with the poses most similar to ``keys`` (K, 99)."""
         apart = (self.keys**2).sum(1) - 2 * keys @ self.keys.T
         return np.argpartition(apart, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
 
@@ -104,9 +114,9 @@ class SightingErrors:
 
         Args:
             points: (B, 33, 3) true landmarks, metres, relative to the pelvis.
-            rows: (B, 5) for each of `LIMBS`, the row of this table whose errors it gets.
+            rows: (B, 5) for each of `LIMBS`, the row of this table whose errors are applied.
             rays: the viewing rays, as in `features`.
-            rng: for what is drawn at random.
+            rng: source of the noise.
         """
         row = rows[:, 0]
         visibility, flat_error, space_error = (
@@ -135,16 +145,16 @@ class SightingErrors:
 
 
 def _error(values: Floats, place: Floats) -> tuple[Floats, ...]:
-    """One row of `SightingErrors` from features (201,) and true landmarks (33, 3) before the camera that looks at the
-    person.
+    """One row of `SightingErrors` from features (201,) and true landmarks (33, 3).
+
+    Landmarks are in the axes of a camera that looks straight at the person.
     """
     seen, space, visibility = values[:66].reshape(33, 2), values[66:165].reshape(33, 3), values[165:198]
     size = np.exp(values[-1])
     flat = place[:, :2] / np.maximum(place[:, 2:], 0.1)
     weight = (visibility + 0.02)[:, None]
     weight = weight / weight.sum()
-    # Both about the same point: what perception takes for the mean of the landmarks lies where the truth's is, but for
-    # its errors.
+    # Both are centred on the same point: perception's mean of the landmarks is the true mean except for its errors.
     offset = (weight * flat).sum(0)
     error = seen - (flat - offset) / size
     centred = place - place[HIPS].mean(0)
@@ -161,7 +171,13 @@ def _key(points: Floats) -> NDArray[np.float32]:
 
 @torch.no_grad()
 def pose_keys(skeleton: TurnedSkeleton, betas: Floats, turns: Floats) -> NDArray[np.float32]:
-    """(K, 99) what `SightingErrors.nearest` compares, of bodies with betas (K, 10) and turns (K, 22, 3, 3)."""
+    """The keys (K, 99) for `SightingErrors.nearest`.
+
+    Args:
+        skeleton: the body's skeleton.
+        betas: (K, 10).
+        turns: (K, 22, 3, 3) rotations of the joints in the axes of the camera that looks at the person.
+    """
     return _key(skeleton(torch.from_numpy(betas), torch.from_numpy(turns))[1].numpy())
 
 

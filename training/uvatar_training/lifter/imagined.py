@@ -1,8 +1,8 @@
-"""People whom nobody rendered, given the errors of the sightings.
+"""Synthetic people without a rendering: true landmarks with perception's errors added.
 
-A rendered person costs a third of a second, so there are thousands, not millions. The others are drawn from the same
-poses and shapes, and err as the rendered person in the most similar pose erred: the same limbs lost, swapped or
-leaning.
+Rendering a person takes a third of a second, which allows thousands of people but not millions. The others are drawn
+from the same poses and shapes, and get the errors of rendered people in the most similar poses: the same limbs missing,
+swapped or leaning.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from uvatar_training.lifter.poses import PoseSampler
 from uvatar_training.lifter.scenes import POPULATION, VIEWPOINTS
 from uvatar_training.lifter.skeleton import TurnedSkeleton, global_turns
 
-PATCHED_SHARE = 0.5  # of the imagined people, each of whose limbs errs as another neighbour's
-# Joints that move together, and the share of imagined people who have each of these from somebody else.
+PATCHED_SHARE = 0.5  # share of the synthetic people whose limbs get their errors from different neighbours
+# Groups of joints, each with the share of synthetic people for whom it is taken from another pose.
 PARTS = [
     *(list(side) for side in zip(COLLAR_JOINTS, SHOULDER_JOINTS, ELBOW_JOINTS, WRIST_JOINTS, strict=True)),
     *(list(side) for side in zip(HIP_JOINTS, KNEE_JOINTS, ANKLE_JOINTS, FOOT_JOINTS, strict=True)),
@@ -51,11 +51,15 @@ SWAPPED_SHARE = 0.25
 
 
 class Imagined:
-    """People nobody rendered, with the errors of rendered ones in similar poses.
+    """Synthetic people with the errors of rendered people in similar poses.
 
     Args:
-        rows: of shards; body, poses: whom they show and what they do.
-        count: how many to draw; each is seen with the errors of any of its 8 neighbours, plain or mirrored.
+        rows: of shards, see `read_shards`.
+        skeleton: the body's skeleton.
+        body: the body of all people.
+        poses: source of poses.
+        count: number of people to draw; each gets the errors of one of its 8 neighbours, plain or mirrored.
+        seed: of everything that is drawn.
     """
 
     def __init__(
@@ -84,7 +88,7 @@ class Imagined:
         )
 
     def draw(self, count: int, rng: np.random.Generator) -> LifterBatch:
-        """A random batch."""
+        """Draw a random batch of ``count`` people."""
         index = rng.integers(len(self._betas), size=count)
         turns, betas = self._recombined(index, rng), self._betas[rng.permutation(index)]
         neighbour = self._nearest[index[:, None], rng.integers(NEIGHBOURS, size=(count, len(LIMBS)))]
@@ -95,7 +99,7 @@ class Imagined:
         return batch_of(values.astype(np.float32), turns, betas, rng.random(count) < 0.5)
 
     def _recombined(self, index: Integers, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Turns (B, 22, 3, 3) of people some of whose limbs are bent as another's."""
+        """Joint rotations (B, 22, 3, 3) of people, some of whose limbs are posed like those of another person."""
         turns = self._turns[index]
         parents = [max(int(parent), 0) for parent in PARENTS[:POSED]]
         local = turns[:, parents].swapaxes(-1, -2) @ turns
@@ -112,16 +116,16 @@ class Imagined:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Rendered people -> a batch in which a share ``real`` of them is kept and imagined people stand in for the others.
+    """Makes batches in which a share ``real`` of the rendered people is kept and synthetic people replace the others.
 
-    What is imagined depends on the people and their seeds alone, so that a run that goes on sees the same batches.
+    The synthetic people depend only on the rendered people and their seeds, so a resumed run sees the same batches.
     """
 
     imagined: Imagined
     real: float
 
     def __call__(self, people: Sequence[DrawnPerson]) -> LifterBatch:
-        """A batch: a share of the people as they were rendered and seen, and simulated ones in place of the others."""
+        """A batch with a share of the people as rendered and seen, and synthetic people instead of the others."""
         kept = round(self.real * len(people))
         parts = [person.seen for person in people[:kept]]
         if kept < len(people):
@@ -131,6 +135,6 @@ class Mixture:
 
 
 def _looking_along(ray: Floats) -> NDArray[np.float64]:
-    """(3, 3) as `view`, from x and y (2,) of the ray."""
+    """The rotation (3, 3) of `view` for a ray with x and y (2,)."""
     forward = np.array([0.0, 0.0, 1.0])
     return rotations.between(forward, np.array([*ray, np.sqrt(max(float(1 - ray @ ray), 1e-6))]))

@@ -1,4 +1,4 @@
-"""The pose lifter's loss: on rotations, joints and landmarks, and on its own uncertainty."""
+"""The pose lifter's loss: errors of rotations, joints and landmarks, and the likelihood of its predicted spreads."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ LEAST_SPREAD = np.log(0.02)
 
 
 def lifter_terms(network: nn.Module, skeleton: TurnedSkeleton, batch: LifterBatch) -> dict[str, Tensor]:
-    """Distance of rotations, joints and landmarks, and the negative log likelihood of the errors under the spreads
-    given; by name, weighted, to be summed.
+    """Weighted terms of the loss by name, to be summed.
+
+    These are the distances of rotations, joints and landmarks from the truth, and the negative log likelihood of the
+    rotations' errors under the predicted spreads.
     """
     turns, betas, spreads = network(batch.features)
     with torch.no_grad():
@@ -28,14 +30,14 @@ def lifter_terms(network: nn.Module, skeleton: TurnedSkeleton, batch: LifterBatc
     place = (joints - true_joints).square().sum(-1).add(1e-5).sqrt().mean()
     surface = (landmarks - true_landmarks).square().sum(-1).add(1e-5).sqrt().mean()
     shape = (betas - batch.betas).abs().mean()
-    # The spreads learn what the errors are; they do not pull at what errs.
+    # The spreads learn to predict the errors; the likelihood must not change the rotations themselves.
     with torch.no_grad():
         errors = torch.cat(
             [_local_errors(turns, batch.turns), _bone_errors(landmarks, true_landmarks), (betas - batch.betas).abs()], 1
         )
     degrees = torch.tensor([3.0] * POSED + [2.0] * BONE_COUNT + [1.0] * BETAS, device=errors.device)
     logs = spreads.clamp(LEAST_SPREAD, 2.0)
-    # Student's t with five degrees of freedom: one swapped leg says little about the spread of the others.
+    # Student's t distribution with five degrees of freedom: one swapped leg has little influence on the spread.
     likelihood = (3.0 * torch.log1p((errors / logs.exp()).square() / (5.0 * degrees)) * degrees + degrees * logs).mean()
     return {
         "rotation": rotation,
@@ -47,7 +49,7 @@ def lifter_terms(network: nn.Module, skeleton: TurnedSkeleton, batch: LifterBatc
 
 
 def _local_errors(turns: Tensor, truth: Tensor) -> Tensor:
-    """(B, 22) angle between the joints' turns against their parents (for the pelvis against the camera), radians."""
+    """Angles (B, 22), radians, between the joints' rotations relative to their parents (pelvis: to the camera)."""
     parents = [max(int(parent), 0) for parent in PARENTS[:POSED]]
     ours, theirs = turns[:, parents].transpose(-1, -2) @ turns, truth[:, parents].transpose(-1, -2) @ truth
     ours, theirs = torch.cat([turns[:, :1], ours[:, 1:]], 1), torch.cat([truth[:, :1], theirs[:, 1:]], 1)
@@ -55,7 +57,7 @@ def _local_errors(turns: Tensor, truth: Tensor) -> Tensor:
 
 
 def _bone_errors(landmarks: Tensor, truth: Tensor) -> Tensor:
-    """(B, 19) angle between the directions of `BONES`, radians."""
+    """Angles (B, 19) between the directions of `BONES`, radians."""
     start, end = torch.from_numpy(BONES.T).to(landmarks.device)
     ours, theirs = (
         torch.nn.functional.normalize(points[:, end] - points[:, start], dim=-1) for points in (landmarks, truth)

@@ -1,4 +1,4 @@
-"""`uvatar-train lifter-data`: renders people and records perception's results for them."""
+"""`uvatar-train lifter-data`: renders people and stores perception's results for them."""
 
 from __future__ import annotations
 
@@ -24,17 +24,25 @@ def make_lifter_data(
     validation: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Make ``count`` people on one CPU thread (about 0.3 s each); what is there already stays, so a stopped run goes
-    on.
+    """Make ``count`` people on one CPU thread, about 0.3 s each.
+
+    Existing shards are kept, so a stopped run continues where it was.
 
     Args:
         out: folder of the shards.
         bank: pose bank (see `PoseSampler.load`).
-        seed: runs with other seeds may go on at the same time, into the same folder.
+        count: number of people.
+        seed: runs with different seeds may write into the same folder at the same time.
         textures: folder of clothed UV textures of the open body (`tools/bake_outfits.py`), or None.
-        validation: of the bank, take the poses held out from training.
+        validation: use the poses of the bank that are held out from training.
+        progress: called with the number of people made so far.
 
-    Returns how many rendered people perception did not find, or that were hardly seen.
+    Returns:
+        The number of rendered people who were discarded because perception did not find them or too little of them was
+        visible.
+
+    Raises:
+        DataError: the bank cannot be used.
     """
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

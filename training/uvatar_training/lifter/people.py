@@ -16,13 +16,17 @@ from uvatar.fitting.lifter import FLIP, MIRRORED_JOINTS, features, mirrored_feat
 from uvatar_training.data.batch import Batch
 from uvatar_training.lifter.skeleton import global_turns
 
-ASSUMED_SHARE = 0.7  # of the sightings, seen with the lens that is assumed where a photo tells none
+ASSUMED_SHARE = 0.7  # share of people seen with the lens that is assumed for photos without lens data
 
 
 @dataclass(frozen=True)
 class LifterBatch(Batch):
-    """Features (B, 201) and truth in the axes of the camera that looks at the person: turns (B, 22, 3, 3), betas (B,
-    10).
+    """Features and truth of B people.
+
+    Attributes:
+        features: (B, 201) perception's results.
+        turns: (B, 22, 3, 3) rotations of the joints in the axes of the camera that looks at the person.
+        betas: (B, 10).
     """
 
     features: Tensor
@@ -32,7 +36,7 @@ class LifterBatch(Batch):
 
 @dataclass(frozen=True)
 class SeenPerson:
-    """One person of `People`: features (V, 201), turns (V, 22, 3, 3), betas (10,)."""
+    """One person of `People` seen in V ways: features (V, 201), joint rotations (V, 22, 3, 3), betas (10,)."""
 
     name: str
     features: NDArray[np.float32]
@@ -43,7 +47,7 @@ class SeenPerson:
 
 @dataclass(frozen=True)
 class DrawnPerson:
-    """One person seen in one way (a batch of 1), and a seed for whom is imagined in the person's place."""
+    """One person seen in one way (a batch of 1), and a seed for the synthetic person who may replace this one."""
 
     seen: LifterBatch
     seed: int
@@ -54,9 +58,9 @@ class People:
     """Rendered people as the network sees them.
 
     Attributes:
-        features: (N, V, 201) in V ways: the mean of two passes and each pass, with the assumed lens and with the true
-            one.
-        turns: (N, V, 22, 3, 3) of the joints, in the axes of the camera that looks at the person.
+        features: (N, V, 201) in V ways: the mean of two passes and each pass, each with the assumed and with the true
+            lens.
+        turns: (N, V, 22, 3, 3) rotations of the joints in the axes of the camera that looks at the person.
         betas: (N, 10).
     """
 
@@ -66,7 +70,7 @@ class People:
 
     @classmethod
     def of(cls, rows: dict[str, NDArray[Any]]) -> People:
-        """From the rows of shards."""
+        """The people in the rows of shards, see `read_shards`."""
         seen, turned = [], []
         for i in range(len(rows["betas"])):
             turns = global_turns(rows["global_orient"][i], rows["body_pose"][i])
@@ -82,19 +86,19 @@ class People:
         return cls(np.array(seen, np.float32), np.array(turned, np.float32), rows["betas"].astype(np.float32))
 
     def batch(self, index: Integers, way: Integers, mirror: NDArray[np.bool_]) -> LifterBatch:
-        """People ``index`` (B,) seen in ways (B,), mirrored where ``mirror`` (B,)."""
+        """People ``index`` (B,), each seen in way ``way`` (B,), mirrored where ``mirror`` (B,) is true."""
         return batch_of(self.features[index, way], self.turns[index, way], self.betas[index], mirror)
 
     def __len__(self) -> int:
         return len(self.betas)
 
     def read(self, number: int) -> SeenPerson:
-        """One of them, as a sample of the common trainer."""
+        """Person ``number``, as a sample for the common trainer."""
         return SeenPerson(f"person {number}", self.features[number], self.turns[number], self.betas[number])
 
 
 def prepare_person(person: SeenPerson, rng: np.random.Generator) -> DrawnPerson:
-    """The person seen in a random way, or its mirror image."""
+    """The person or its mirror image, seen in a random way."""
     ways = len(person.features) // 2
     way = int(rng.integers(ways)) + ways * int(rng.random() > ASSUMED_SHARE)
     mirror = np.array([rng.random() < 0.5])
@@ -103,7 +107,14 @@ def prepare_person(person: SeenPerson, rng: np.random.Generator) -> DrawnPerson:
 
 
 def batch_of(values: Floats, turns: Floats, betas: Floats, mirror: NDArray[np.bool_]) -> LifterBatch:
-    """People as the network sees them, each mirrored where ``mirror`` (B,) says so."""
+    """A batch of people, mirrored where ``mirror`` (B,) is true.
+
+    Args:
+        values: (B, 201) features.
+        turns: (B, 22, 3, 3) rotations of the joints.
+        betas: (B, 10).
+        mirror: (B,) whom to mirror.
+    """
     flip = FLIP.astype(np.float32)
     values = np.where(mirror[:, None], mirrored_features(values), values)
     turns = np.where(mirror[:, None, None, None], flip @ turns[:, MIRRORED_JOINTS] @ flip, turns)

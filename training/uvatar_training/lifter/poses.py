@@ -1,8 +1,7 @@
-"""Random poses to render: motion capture mirrored and recombined, and what it lacks, sitting, kneeling and lying
-people.
+"""Random poses to render: motion capture, mirrored and recombined, and the sitting, kneeling and lying poses it lacks.
 
-All poses are (24, 3) axis-angle in body axes (x the person's left, y up, z forward), joint 0 the pelvis in a world
-whose y is up.
+All poses are (24, 3) axis-angles, radians, in body axes (x to the person's left, y up, z forward). Joint 0 rotates the
+pelvis in a world with y up.
 """
 
 from __future__ import annotations
@@ -40,10 +39,12 @@ class Stance:
     """A family of leg poses; each field is a range (least, most), radians.
 
     Attributes:
-        hip, knee: flexion; spread: thighs away from the middle; turn: thighs turned outwards; lean: of the whole spine
-            forwards.
-        tilt: of the pelvis backwards against upright.
-        even: the two legs are nearly alike.
+        hip, knee: flexion.
+        spread: of the thighs away from the middle.
+        turn: outward rotation of the thighs.
+        lean: of the whole spine forwards.
+        tilt: of the pelvis backwards from upright.
+        even: whether both legs are nearly alike.
     """
 
     hip: tuple[float, float]
@@ -77,7 +78,7 @@ STANCES = {
 
 @dataclass(frozen=True)
 class PoseSampler:
-    """Draws poses.
+    """Draws random poses.
 
     Attributes:
         bank: (N, 24, 3) poses of motion capture, without those held out for evaluation.
@@ -87,11 +88,15 @@ class PoseSampler:
 
     @classmethod
     def load(cls, path: Path, validation: bool = False) -> PoseSampler:
-        """From a bank: the poses to train on, or the held-out ones alone (`load_bank`, which raises DataError)."""
+        """A sampler of a bank's training poses, or with ``validation`` of its held-out poses alone.
+
+        Raises:
+            DataError: the bank cannot be used, see `load_bank`.
+        """
         return cls(load_bank(path, validation))
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """One pose (24, 3)."""
+        """Draw a pose (24, 3)."""
         pose = self._captured(rng) if rng.random() < BANK_SHARE else self._invented(rng)
         if rng.random() < INVENTED_ARM_JOINTS:
             for side in (0, 1):
@@ -100,7 +105,7 @@ class PoseSampler:
         if rng.random() < LYING_SHARE:
             _lay_down(pose, rng)
         pose[1:POSED_JOINTS] += rng.normal(0, JITTER, (POSED_JOINTS - 1, 3))
-        # Capture says nothing of twisted forearms.
+        # The captured poses have no twist of the forearms.
         pose[WRIST_JOINTS, 0] += rng.normal(0, 0.3, 2)
         pose[KNEE_JOINTS, 0] = np.maximum(pose[KNEE_JOINTS, 0], 0.0)
         pose[POSED_JOINTS:] = 0
@@ -138,7 +143,7 @@ def _pose_legs(pose: Floats, stance: Stance, rng: np.random.Generator) -> None:
         if stance.even and first:
             angle = {name: 0.85 * first[name] + 0.15 * value for name, value in angle.items()}
         first = first or angle
-        # Flexed first, so that spread and turn are those of the bent thigh.
+        # Flexion is applied first: spread and outward rotation are those of the flexed thigh.
         hip = Rotation.from_euler("z", sign * angle["spread"]) * Rotation.from_euler("x", -angle["hip"])
         pose[HIP_JOINTS[side]] = (hip * Rotation.from_euler("y", sign * angle["turn"])).as_rotvec()
         pose[KNEE_JOINTS[side]] = [angle["knee"], 0, 0]
@@ -146,7 +151,7 @@ def _pose_legs(pose: Floats, stance: Stance, rng: np.random.Generator) -> None:
 
 
 def _invent_arm(pose: Floats, side: int, rng: np.random.Generator) -> None:
-    """Any arm that does not reach far behind: hands on hips, folded, at the head, pointing."""
+    """Pose an arm at random, though not far behind the body: hand on the hip, folded, at the head, pointing."""
     sign = 1.0 if side == 0 else -1.0
     direction = rng.normal([0.35, -0.5, 0.35], [0.5, 0.6, 0.5])
     direction /= np.linalg.norm(direction)
@@ -163,7 +168,7 @@ def _invent_arm(pose: Floats, side: int, rng: np.random.Generator) -> None:
 
 
 def _lay_down(pose: Floats, rng: np.random.Generator) -> None:
-    """Turn the person onto the back, the belly or a side."""
+    """Rotate the person onto the back, the belly or a side."""
     axis, angle = [("x", -90), ("x", 90), ("z", 90), ("z", -90)][rng.choice(4, p=[0.4, 0.2, 0.2, 0.2])]
     about = Rotation.from_euler("y", rng.uniform(-0.4, 0.4)) * Rotation.from_rotvec(pose[0])
     pose[0] = (Rotation.from_euler(axis, angle + rng.normal(0, 12), degrees=True) * about).as_rotvec()

@@ -1,3 +1,1 @@
-"""Synthetic people of our own: bodies, poses, clothes, places and cameras drawn from a seed, and two renderers for
-them.
-"""
+"""Synthetic photos of people: bodies, poses, clothes, environments and cameras drawn from a seed, and two renderers."""

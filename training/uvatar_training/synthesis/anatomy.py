@@ -22,7 +22,12 @@ _LEGS = tuple(f"{side}_{joint}" for side in ("left", "right") for joint in ("hip
 
 @dataclass(frozen=True)
 class Places:
-    """Where the rest body's joints and landmarks are: name -> (3,) metres."""
+    """Positions of the rest body's joints and landmarks.
+
+    Attributes:
+        joint, landmark: name -> (3,) metres.
+        floor, crown: heights (y) of the lowest and the highest point, metres.
+    """
 
     joint: Mapping[str, NDArray[np.float64]]
     landmark: Mapping[str, NDArray[np.float64]]
@@ -37,12 +42,12 @@ class SurfacePoints:
     Attributes:
         rest: (K, 3) metres, x to the person's left, y up, z forward, arms along x.
         normal: (K, 3) unit.
-        head, arm, leg: (K,) 0..1 share of skinning that belongs to head and neck, to the arms, to the legs; the trunk
-            has the rest.
-        around: (K,) metres round the limb or trunk from its front, for patterns that close.
+        head, arm, leg: (K,) 0..1, share of the skinning weights of head and neck, of the arms and of the legs; the rest
+            belongs to the trunk.
+        around: (K,) metres round the limb or trunk from its front, for patterns that close on themselves.
         along: (K,) metres along the limb or up the trunk.
-        part: (K,) body or which eye.
-        places: of the whole body.
+        part: (K,) the body or one of the eyes.
+        places: joints and landmarks of the whole body.
     """
 
     rest: NDArray[np.float32]
@@ -60,12 +65,12 @@ class SurfacePoints:
 
     @property
     def trunk(self) -> NDArray[np.float32]:
-        """(K,) share that belongs to neither head nor limbs."""
+        """(K,) 0..1, share of the skinning weights that belongs to neither head nor limbs."""
         return 1 - self.head - self.arm - self.leg
 
 
 def places_of(body: BodyData) -> Places:
-    """The rest body's named places."""
+    """The positions of the rest body's joints and landmarks."""
     return Places(
         dict(zip(JOINT_NAMES, body.joint_template.astype(np.float64), strict=True)),
         dict(zip(LANDMARK_NAMES, body.landmark_template.astype(np.float64), strict=True)),
@@ -88,7 +93,7 @@ def texel_points(body: BodyData, table: TexelTable) -> SurfacePoints:
 
 
 def subset(points: SurfacePoints, rows: Integers) -> SurfacePoints:
-    """Some of the points."""
+    """The points ``rows``, indices or a mask (K,)."""
     return SurfacePoints(**{name: value if name == "places" else value[rows] for name, value in vars(points).items()})
 
 
@@ -97,7 +102,9 @@ class Canvas:
     """A body to be painted: its texels at one size, and the same surface at its vertices.
 
     Attributes:
-        table: of the texture; texels, vertices: what painters ask of both.
+        body: the body.
+        table: its texels at the texture's size.
+        texels, vertices: the same surface as points, sampled at the texels and at the vertices.
     """
 
     body: BodyData
@@ -107,7 +114,7 @@ class Canvas:
 
     @classmethod
     def of(cls, body: BodyData, size: int) -> Canvas:
-        """For textures of ``size`` texels a side; half a second at 512."""
+        """The canvas for textures of ``size`` texels a side; takes half a second at 512."""
         table = build_texel_table(body.uv, body.face_uv, body.faces, len(body.v_template), size)
         return cls(body, table, texel_points(body, table), vertex_points(body))
 

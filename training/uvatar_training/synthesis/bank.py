@@ -1,8 +1,8 @@
 """Banks of captured poses, as synthetic photos and the pose lifter's pictures use them.
 
-A bank is an .npz with ``aa`` (N, 24, 3): SMPL joints' axis-angles, radians, body axes (x left, y up, z forward),
-ordered by clip, so that neighbours are alike. Joint 0 turns the body in the world. `uvatar.evaluation.poses.held_out`
-says which blocks nobody trains on.
+A bank is an .npz file with ``aa`` (N, 24, 3): axis-angles of the SMPL joints, radians, in body axes (x left, y up, z
+forward). Poses are ordered by clip, so neighbours are similar. Joint 0 rotates the body in the world.
+`uvatar.evaluation.poses.held_out` defines the blocks that are excluded from training.
 """
 
 from __future__ import annotations
@@ -30,17 +30,24 @@ from uvatar_training.data.problems import DataError
 
 ARM_JOINTS = [*COLLAR_JOINTS, *SHOULDER_JOINTS, *ELBOW_JOINTS, *WRIST_JOINTS]
 HEAD_JOINTS = [Joint.NECK, Joint.HEAD]
-# The bank was made for a body whose rest pose leans; on ours its people stand with the pelvis tipped forward and the
-# chest leaning back (medians of those with straight legs): radians taken out of the hips and put into each of three
-# spine joints.
+# The bank was made for a body whose rest pose leans: on the open body, its people stand with the pelvis tipped forward
+# and the chest leaning back. These corrections, in radians, are medians over poses with straight legs; the first is
+# taken out of the hips, the second is added to each of three spine joints.
 PELVIS_TILT, SPINE_LEAN = 0.17, 0.12
 
 
 def load_bank(path: Path, held_out_only: bool = False) -> NDArray[np.float64]:
-    """The poses (N, 24, 3) of a bank, upright: those to train on, or the held-out blocks, away from those trained on.
+    """Read the poses of a bank and correct them with `upright`.
+
+    Args:
+        path: the bank's .npz file.
+        held_out_only: return the held-out blocks, without poses close to training poses, instead of the training poses.
+
+    Returns:
+        (N, 24, 3) axis-angles, radians.
 
     Raises:
-        DataError: the file is missing, holds no poses, or too few of them.
+        DataError: the file is missing or contains no poses, or too few.
     """
     poses = read_bank(path)
     chosen = evaluation_indices(len(poses)) if held_out_only else np.flatnonzero(~held_out(len(poses)))
@@ -50,7 +57,11 @@ def load_bank(path: Path, held_out_only: bool = False) -> NDArray[np.float64]:
 
 
 def read_bank(path: Path) -> NDArray[np.float64]:
-    """The poses (N, 24, 3) of a bank as they are in the file; DataError if it is none."""
+    """Read the poses (N, 24, 3) of a bank as stored.
+
+    Raises:
+        DataError: the file is not a bank of poses.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             poses: NDArray[np.float64] = file["aa"].astype(np.float64)
@@ -64,16 +75,16 @@ def read_bank(path: Path) -> NDArray[np.float64]:
 
 
 def mirrored(poses: Floats) -> Floats:
-    """The poses (N, 24, 3) of the people's mirror images."""
+    """Poses (N, 24, 3) mirrored left to right."""
     flipped: Floats = poses[:, OTHER_SIDE_JOINTS] * np.array([1.0, -1.0, -1.0])
     return flipped
 
 
 def upright(poses: Floats) -> Floats:
-    """The bank's poses (N, 24, 3) with the lean of its rest pose taken out."""
+    """Poses (N, 24, 3) of the bank, corrected for the lean of its rest pose."""
     poses = poses.copy()
     untilt = Rotation.from_rotvec([PELVIS_TILT, 0, 0])
-    # The pelvis is tipped back and the hips bent by as much, so that the legs stay where they are.
+    # The pelvis is tipped back and the hips are bent by the same angle, so the legs stay where they are.
     poses[:, 0] = (Rotation.from_rotvec(poses[:, 0]) * untilt.inv()).as_rotvec()
     for hip in HIP_JOINTS:
         poses[:, hip] = (untilt * Rotation.from_rotvec(poses[:, hip])).as_rotvec()

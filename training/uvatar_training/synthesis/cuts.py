@@ -1,6 +1,6 @@
-"""Borders that garments are cut by: signed distances on the rest body, metres, positive where there is cloth.
+"""Borders of garments: signed distances on the rest body in metres, positive where there is cloth.
 
-Each takes its values by the names of `garments.yaml`, section ``borders``.
+Each border's parameters are named as in section ``borders`` of `garments.yaml`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ Border = Callable[[SurfacePoints, Any], Floats]
 
 
 def cut_of(everywhere: Sequence[Cut], off_the_arms: Sequence[Cut], bare_arms: bool) -> Cut:
-    """The cut inside all borders; of those off the arms the arms know nothing, and are bare or free of them."""
+    """The intersection of all borders.
+
+    Args:
+        everywhere: borders that apply to the whole body.
+        off_the_arms: borders that do not apply to the arms.
+        bare_arms: whether the arms are left uncovered instead of being limited by ``everywhere`` alone.
+    """
 
     def cut(points: SurfacePoints) -> NDArray[np.float32]:
         distance = np.full(len(points), np.inf)
@@ -36,7 +42,7 @@ def cut_of(everywhere: Sequence[Cut], off_the_arms: Sequence[Cut], bare_arms: bo
 
 
 def border_of(kind: str, values: Mapping[str, Any]) -> Cut:
-    """One of `BORDERS` with its values."""
+    """The border ``kind``, a name of `BORDERS`, with its parameters."""
     border, settings = BORDERS[kind], SimpleNamespace(**values)
     return lambda points: border(points, settings)
 

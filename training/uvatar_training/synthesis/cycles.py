@@ -1,7 +1,7 @@
-"""The realistic renderer: Blender's Cycles, through bpy in a process of its own, for a share of the pictures.
+"""The realistic renderer: Blender's Cycles, through bpy in a separate process, for a share of the pictures.
 
-The scenes go out as arrays in a scratch folder and come back as linear light, which the same sensor as the fast
-renderer's turns into photos. Who is where is computed here, so that masks do not depend on the renderer.
+Scenes are written as arrays into a temporary folder and read back as linear light, which the sensor model shared with
+the fast renderer develops into photos. People's masks are computed here, so they do not depend on the renderer.
 """
 
 from __future__ import annotations
@@ -29,13 +29,22 @@ TIMEOUT_PER_SCENE = 300  # seconds
 
 @dataclass(frozen=True)
 class Cycles:
-    """``samples`` per pixel before denoising; ``threads`` of the processor, 0 for all."""
+    """Renders with Cycles.
+
+    Attributes:
+        samples: per pixel, before denoising.
+        threads: number of processor threads; 0 uses all.
+    """
 
     samples: int = 24
     threads: int = 0
 
     def render(self, scenes: Sequence[Scene], body: BodyData) -> list[RenderedPicture]:
-        """One picture per scene. Raises DataError if Blender is not installed or fails."""
+        """Render one picture per scene, in their order.
+
+        Raises:
+            DataError: Blender is not installed or fails.
+        """
         if importlib.util.find_spec("bpy") is None:
             raise DataError(
                 "bpy",
@@ -50,7 +59,7 @@ class Cycles:
             for number, scene in enumerate(scenes):
                 np.savez(folder / f"{number:05d}.npz", **_arrays(scene))
             script = Path(__file__).with_name("cycles_worker.py")
-            # -P: beside the script lie modules that would hide Blender's own, "cycles" among them.
+            # -P: modules in the script's folder, such as "cycles", would hide Blender's own.
             command = [sys.executable, "-P", str(script), scratch, str(self.samples), str(self.threads)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_PER_SCENE * len(scenes) + 60)
             pictures = []
@@ -67,7 +76,7 @@ class Cycles:
 
 
 def _arrays(scene: Scene) -> dict[str, NDArray[Any]]:
-    """All that Blender is told, in world axes (y up) except for the camera's own numbers."""
+    """Everything that Blender receives, in world axes (y up) except for the camera's parameters."""
 
     def world(points: Floats) -> Floats:
         return (points @ scene.to_world.T).astype(np.float32)

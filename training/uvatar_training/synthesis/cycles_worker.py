@@ -1,11 +1,11 @@
 """Run by `uvatar_training.synthesis.cycles`: renders the scenes of a folder with Blender.
 
-Imports nothing of this program.
+It imports nothing from Uvatar.
 
     python cycles_worker.py FOLDER SAMPLES THREADS
 
-Reads ``body.npz`` and ``NNNNN.npz``, writes ``NNNNN.light.npy`` (H, W, 3) linear light. Blender's axes are (x, -z, y)
-of the scene's.
+Reads ``body.npz`` and ``NNNNN.npz``, and writes ``NNNNN.light.npy`` (H, W, 3), linear light. Blender's axes are
+(x, -z, y) of the scene.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SENSOR = 36.0
-FADE_FROM, FADE_TO = 8.0, 14.0  # metres at which the floor has begun, and ended, to fade into the panorama
+FADE_FROM, FADE_TO = 8.0, 14.0  # metres between which the floor fades into the panorama
 TO_BLENDER = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 
 
@@ -37,7 +37,7 @@ def main(folder: Path, samples: int, threads: int) -> None:
 
 
 def build(scene: dict[str, NDArray[Any]], body: dict[str, NDArray[Any]]) -> None:
-    """Figures, props, floor, light and camera."""
+    """Add the scene's figures, props, floor, light and camera."""
     number = 0
     while f"figure{number}" in scene:
         material = textured(scene[f"texture{number}"])
@@ -73,7 +73,7 @@ def add_mesh(
 
 
 def image_of(name: str, pixels: NDArray[np.floating[Any]], linear: bool) -> bpy.types.Image:
-    """A Blender image of pixels (H, W, channels) in linear or sRGB colour."""
+    """A Blender image from pixels (H, W, channels) in linear or sRGB colour."""
     height, width = pixels.shape[:2]
     image = bpy.data.images.new(name, width, height, float_buffer=linear)
     image.colorspace_settings.name = "Linear Rec.709" if linear else "sRGB"
@@ -91,7 +91,7 @@ def new_material(name: str) -> tuple[bpy.types.Material, bpy.types.NodeTree, bpy
 
 
 def textured(texture: NDArray[np.floating[Any]]) -> bpy.types.Material:
-    """Skin and cloth: the texture, a little light under the surface, a fine weave."""
+    """A material for skin and cloth: the texture, slight subsurface scattering and a fine weave."""
     material, tree, shader = new_material("Person")
     picture = tree.nodes.new("ShaderNodeTexImage")
     picture.image = image_of("Texture", texture, linear=False)
@@ -110,7 +110,7 @@ def textured(texture: NDArray[np.floating[Any]]) -> bpy.types.Material:
 
 
 def grained(colour: NDArray[np.floating[Any]], grain: float) -> bpy.types.Material:
-    """A material of one colour with noise of this strength on it, for props."""
+    """A material of one colour with noise of strength ``grain``, for props."""
     material, tree, shader = new_material("Prop")
     noise, mix = tree.nodes.new("ShaderNodeTexNoise"), tree.nodes.new("ShaderNodeValToRGB")
     position = tree.nodes.new("ShaderNodeNewGeometry").outputs["Position"]
@@ -124,7 +124,7 @@ def grained(colour: NDArray[np.floating[Any]], grain: float) -> bpy.types.Materi
 
 
 def faded(colour: NDArray[np.floating[Any]]) -> bpy.types.Material:
-    """A floor that becomes the panorama's ground in the distance."""
+    """A floor that fades into the panorama's ground in the distance."""
     material = grained(colour, 0.4)
     tree = material.node_tree
     clear, mix = tree.nodes.new("ShaderNodeBsdfTransparent"), tree.nodes.new("ShaderNodeMixShader")
@@ -145,12 +145,12 @@ def add_light(scene: dict[str, NDArray[Any]]) -> None:
     bpy.context.scene.world = world
     world.use_nodes = True
     sky = world.node_tree.nodes.new("ShaderNodeTexEnvironment")
-    # Blender's panoramas begin a quarter turn further to the left.
+    # Blender's panoramas start 90 degrees further to the left.
     sky.image = image_of("Panorama", np.roll(scene["panorama"], scene["panorama"].shape[1] // 4, 1), linear=True)
     world.node_tree.links.new(sky.outputs[0], world.node_tree.nodes["Background"].inputs[0])
     lamp = bpy.data.lights.new("Key", "SUN")
     colour = scene["key_colour"]
-    # The scene's light is over pi, as reflected by white; Blender's is what arrives.
+    # The scene stores irradiance divided by pi, as reflected by a white surface; Blender takes irradiance.
     lamp.energy, lamp.angle = float(np.pi * colour.max()), 2 * float(scene["key_size"])
     lamp.color = (colour / colour.max()).tolist()
     thing = bpy.data.objects.new("Key", lamp)
@@ -175,7 +175,7 @@ def add_camera(scene: dict[str, NDArray[Any]]) -> None:
 
 
 def render(scene: dict[str, NDArray[Any]], path: Path, samples: int, threads: int) -> NDArray[np.floating[Any]]:
-    """(H, W, 3) linear light."""
+    """Render the scene that has been built, with a temporary file at ``path``, as linear light (H, W, 3)."""
     settings = bpy.context.scene
     _, width, height, *_ = scene["camera"]
     settings.render.engine = "CYCLES"

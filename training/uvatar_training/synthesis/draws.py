@@ -1,4 +1,4 @@
-"""Random values of the garments' file, drawn from a seed; `garments.yaml` describes their forms."""
+"""Random values of the garment file, drawn from a seed; `garments.yaml` describes their syntax."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ REFERENCE = "$"
 
 @dataclass(frozen=True)
 class Draw:
-    """What values are drawn with.
+    """State from which values are drawn.
 
     Attributes:
-        rng: the source of everything.
-        group: "male", "female" or "child", whoever is dressed.
-        patterns: of fabrics, and how often each is worn.
-        numbers: what was drawn before in the same garment, by name.
+        rng: source of all randomness.
+        group: "male", "female" or "child": the person to be dressed.
+        patterns: fabric pattern -> how often it is worn.
+        numbers: name -> value drawn earlier for the same garment.
     """
 
     rng: np.random.Generator
@@ -30,7 +30,7 @@ class Draw:
     numbers: dict[str, Any] = field(default_factory=dict)
 
     def value(self, entry: Any) -> Any:
-        """The value of an entry; numbers from a choice stay NumPy's, for results depend on their precision."""
+        """The value of an entry. Numbers from a choice stay NumPy scalars, since results depend on their precision."""
         if isinstance(entry, str) and entry.startswith(REFERENCE):
             return self.numbers[entry.removeprefix(REFERENCE)]
         if isinstance(entry, Mapping):
@@ -41,19 +41,21 @@ class Draw:
         return entry
 
     def values(self, entries: Mapping[str, Any]) -> dict[str, Any]:
-        """All values, drawn in their order."""
+        """All values by name, drawn in the order of ``entries``."""
         return {name: self.value(entry) for name, entry in entries.items()}
 
     def happens(self, entry: Mapping[str, Any]) -> bool:
-        """Whether ``chance``, ``groups``, ``when`` and ``unless`` of an entry hold, tried in the order in which they
-        are written, but for groups, which come first; nothing is drawn after the first that does not hold.
+        """Whether ``chance``, ``groups``, ``when`` and ``unless`` of an entry hold.
+
+        ``groups`` is tested first, the others in the order in which they are written. Nothing is drawn after the first
+        condition that fails.
         """
         if "groups" in entry and self.group not in entry["groups"]:
             return False
         return all(CONDITIONS[name](self, wanted) for name, wanted in entry.items() if name in CONDITIONS)
 
     def _is(self, wanted: str | Mapping[str, Any]) -> bool:
-        """``name``, or {name: value}, or {name: {above: limit}}."""
+        """Whether a condition holds: ``name``, {name: value} or {name: {above: limit}}."""
         if isinstance(wanted, str):
             return bool(self.numbers[wanted])
         return all(
@@ -63,7 +65,11 @@ class Draw:
 
 
 def kind_of(entry: Mapping[str, Any]) -> str:
-    """Which of `KINDS` an entry is: its first key. Raises ValueError if that is none."""
+    """The name in `KINDS` of an entry, which is its first key.
+
+    Raises:
+        ValueError: the first key is not in `KINDS`.
+    """
     kind = next(iter(entry), "")
     if kind not in KINDS:
         raise ValueError(f"There is no kind of value {kind!r}: choose from {', '.join(KINDS)}.")
@@ -107,7 +113,7 @@ KINDS: dict[str, Callable[[Draw, Mapping[str, Any]], Any]] = {
     "print": lambda draw, entry: random_print(draw.rng, entry["print"]),
 }
 CONDITIONS: dict[str, Callable[[Draw, Any], bool]] = {
-    # What always happens asks for no random number.
+    # No random number is drawn for what always happens.
     "chance": lambda draw, chance: chance >= 1 or bool(draw.rng.random() < chance),
     "when": lambda draw, wanted: draw._is(wanted),
     "unless": lambda draw, wanted: not draw._is(wanted),

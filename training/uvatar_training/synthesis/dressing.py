@@ -1,4 +1,4 @@
-"""One dressed person: the texture, and the distance of clothes and hair from the body."""
+"""Dresses one person: the texture, and the distance of clothes and hair from the body."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _WAIST = -0.16  # where outfits are cut into tops and bottoms, metres on the res
 
 @dataclass(frozen=True)
 class Dressed:
-    """A person's outside.
+    """A person's visible surface.
 
     Attributes:
         texture: (N, N, 3) sRGB in the body's UV, gutters filled.
         stand_off: (V,) metres from the rest body's skin to clothes and hair, along its normals.
-        offsets: (V, 3) the same as vectors.
+        offsets: (V, 3) the same distances as vectors, metres.
     """
 
     texture: NDArray[np.uint8]
@@ -39,14 +39,22 @@ class Dressed:
 
 
 def dress(canvas: Canvas, group: str, wardrobe: Wardrobe, rng: np.random.Generator, held_out: bool = False) -> Dressed:
-    """A random person of "male", "female" or "child", about 0.3 s at 512 texels."""
+    """Dress a random "male", "female" or "child"; takes about 0.3 s at 512 texels.
+
+    Args:
+        canvas: the body at the texture's size.
+        group: "male", "female" or "child".
+        wardrobe: baked clothes; with an empty one, all clothes are procedural.
+        rng: source of all randomness.
+        held_out: use fabrics that do not occur in training.
+    """
     looks = random_looks(rng, group)
     garments = random_outfit(rng, group, held_out)
     baked = rng.random() < BAKED_SHARE and bool(wardrobe.layers)
     colour = _skin(canvas, looks, wardrobe, group, rng)
     off = np.zeros(len(canvas.vertices), np.float32)
     if baked:
-        # A modelled outfit in place of the procedural one, top and bottom often of two.
+        # A baked outfit replaces the procedural one; top and bottom often come from two different outfits.
         first, second = (wardrobe.choose("outfit", group, rng) for _ in range(2))
         shoes = wardrobe.choose("shoes", group, rng) if rng.random() < 0.8 else None
         garments = [garment for garment in garments if garment.name in (("socks",) if shoes else ("socks", "shoes"))]
@@ -82,7 +90,7 @@ def _skin(
     layer = wardrobe.choose("skin", group, rng)
     if layer is None or rng.random() >= SKIN_SHARE:
         return painted
-    # A photographed skin in this person's tone; the eyes have islands of their own in the open body.
+    # A photographed skin in this person's tone. The eyes have separate islands in the open body's UV layout.
     skin = layer.recoloured(np.random.default_rng(0), hue=False).reshape(-1, 3)[canvas.table.pixel]
     body = canvas.texels.part == BODY
     tone = np.median(skin[body], 0)
@@ -103,7 +111,7 @@ def _wear(
     hue: bool = True,
     tint: Floats | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Lay a baked layer on: all of it, or only what is above (``side`` 1) or below (-1) the waist."""
+    """Put on a baked layer: all of it, or only the part above (``side`` 1) or below (-1) the waist."""
 
     def part(points: SurfacePoints) -> NDArray[np.float32]:
         height = np.where(points.arm > 0.5, 1.0, points.rest[:, 1] - _WAIST)

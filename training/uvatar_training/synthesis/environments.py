@@ -1,8 +1,6 @@
-"""Places: panoramas that are seen behind people and light them.
+"""Environments: panoramas that form the background and light the people, either procedural or from HDRI files.
 
-Procedural ones without limit, and HDRIs where there are some.
-
-World axes: x, y up, z; linear light. Panoramas are equirectangular, row 0 looking up, column 0 looking along -z.
+World axes have y up; light is linear. Panoramas are equirectangular: row 0 looks up, column 0 looks along -z.
 """
 
 from __future__ import annotations
@@ -21,22 +19,24 @@ from uvatar.photos.sampling import bilinear
 from uvatar_training.data.problems import DataError
 
 PANORAMA = (256, 512)
-MEAN_LIGHT = 0.32  # what a panorama's mean is scaled to
-_KEY_ABOVE = 4.0  # times the mean: light above this is a lamp or the sun and casts shadows
+MEAN_LIGHT = 0.32  # mean linear light that every panorama is scaled to
+_KEY_ABOVE = 4.0  # multiple of the mean above which light is taken for a lamp or the sun, which cast shadows
 HELD_OUT_EVERY = 4
 PICTURES = (".exr", ".hdr", ".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A place.
+    """An environment in world axes.
 
     Attributes:
-        name: "procedural" or the file's.
-        panorama: (H, W, 3) float32 linear, what is seen.
-        harmonics: (9, 3) of the diffuse light (Ramamoorthi and Hanrahan 2001, without the key light).
-        key: (3,) unit vector towards the strongest light; key_colour: (3,) its irradiance.
-        key_size: radius of the lamp, radians.
+        name: "procedural" or the file's name.
+        panorama: (H, W, 3) float32 linear, the visible background.
+        harmonics: (9, 3) spherical harmonics of the diffuse light without the key light (Ramamoorthi and Hanrahan
+            2001).
+        key: (3,) unit vector towards the strongest light.
+        key_colour: (3,) irradiance of the key light.
+        key_size: angular radius of the key light, radians.
     """
 
     name: str
@@ -47,14 +47,14 @@ class Environment:
     key_size: float
 
     def seen(self, directions: Floats) -> NDArray[np.float32]:
-        """(K, 3) linear RGB along unit directions (K, 3)."""
+        """Linear RGB (K, 3) of the panorama along unit directions (K, 3)."""
         height, width = self.panorama.shape[:2]
         u = np.arctan2(directions[:, 0], -directions[:, 2]) / (2 * np.pi) % 1
         v = np.arccos(np.clip(directions[:, 1], -1, 1)) / np.pi
         return bilinear(self.panorama, np.stack([u * width, v * height], 1))
 
     def irradiance(self, normals: Floats) -> NDArray[np.float32]:
-        """(K, 3) diffuse light from all around, without the key light, on surfaces with unit normals (K, 3)."""
+        """Diffuse irradiance (K, 3) without the key light on surfaces with unit normals (K, 3)."""
         light: NDArray[np.float32] = np.clip(_basis(normals) @ (self.harmonics * _COSINE[:, None]), 0.02, None).astype(
             np.float32
         )
@@ -84,8 +84,10 @@ def _directions(height: int, width: int) -> tuple[NDArray[np.float64], NDArray[n
 
 
 def environment_from(panorama: Floats, name: str, rng: np.random.Generator) -> Environment:
-    """A place from its panorama: turned at random, exposed to a common mean, its strongest light taken out to cast
-    shadows.
+    """An environment from a panorama (H, W, 3), linear light.
+
+    The panorama is rotated about the vertical at random and scaled to a common mean. Its strongest light becomes the
+    key light, which casts shadows.
     """
     panorama = np.asarray(cv2.resize(panorama, PANORAMA[::-1], interpolation=cv2.INTER_AREA), np.float32)
     panorama = np.roll(panorama, int(rng.integers(PANORAMA[1])), 1)
@@ -115,7 +117,7 @@ def environment_from(panorama: Floats, name: str, rng: np.random.Generator) -> E
 
 
 def procedural_environment(rng: np.random.Generator) -> Environment:
-    """A made-up room or street: sky or ceiling, ground, walls and things, windows and lamps."""
+    """A random room or street: sky or ceiling, ground, walls and objects, windows and lamps."""
     height, width = PANORAMA
     v = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
     indoor = rng.random() < 0.5
@@ -160,10 +162,14 @@ def procedural_environment(rng: np.random.Generator) -> Environment:
 
 
 def hdri_files(folder: Path | None, held_out: bool) -> list[Path]:
-    """The panoramas of a folder, or Blender's own eight (CC0, Poly Haven) where bpy is installed; every fourth is for
-    held-out people.
+    """The panoramas of a folder, or Blender's eight (CC0, Poly Haven) where bpy is installed.
 
-    Raises DataError if a folder is named and holds none.
+    Args:
+        folder: folder of panoramas; None uses those of Blender.
+        held_out: return every fourth panorama, which is reserved for held-out people, instead of the others.
+
+    Raises:
+        DataError: ``folder`` is given and contains no panorama.
     """
     found = folder or _blender_worlds()
     if found is None:
@@ -175,9 +181,13 @@ def hdri_files(folder: Path | None, held_out: bool) -> list[Path]:
 
 
 def read_panorama(path: Path) -> NDArray[np.float32]:
-    """(H, W, 3) linear light. Raises DataError if the file is no picture."""
-    # OpenCV opens EXR files only where this says so, since their decoder is little tested against hostile files; these
-    # are the user's own.
+    """Read a panorama (H, W, 3), linear light.
+
+    Raises:
+        DataError: the file cannot be read as a picture.
+    """
+    # OpenCV reads EXR files only if this variable is set, because the decoder is hardly hardened against malicious
+    # files. These files are the user's own.
     os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")
     image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 3:

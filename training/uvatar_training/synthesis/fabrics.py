@@ -1,6 +1,4 @@
-"""Fabrics without limit: base colours, weaves, patterns, prints and wear, drawn from a seed and asked for at surface
-points.
-"""
+"""Procedural fabrics: colours, weaves, patterns, prints and wear, drawn from a seed and evaluated at surface points."""
 
 from __future__ import annotations
 
@@ -20,12 +18,12 @@ from uvatar_training.synthesis.noise import fractal3, noise3
 
 # Points -> linear RGB (K, 3).
 Fabric = Callable[[SurfacePoints], NDArray[np.float32]]
-# What a pattern is made from -> linear RGB (K, 3).
+# Inputs of a pattern -> linear RGB (K, 3).
 Pattern = Callable[["Weave"], Floats]
 
 
 def random_colour(rng: np.random.Generator, dull: float = 0.5) -> NDArray[np.float32]:
-    """Linear RGB of cloth: often near black, white, grey, navy or earth, sometimes vivid."""
+    """Linear RGB (3,) of cloth: with probability ``dull`` black, white, grey, navy or an earth tone, else vivid."""
     if rng.random() < dull:
         hue, saturation = rng.choice([0.6, 0.62, 0.08, 0.1, 0.0, 0.33]), rng.uniform(0, 0.4)
     else:
@@ -36,12 +34,13 @@ def random_colour(rng: np.random.Generator, dull: float = 0.5) -> NDArray[np.flo
 
 @dataclass(frozen=True)
 class Print:
-    """A picture on the cloth's front or back.
+    """A picture on the front or back of a garment.
 
     Attributes:
-        picture: (N, N, 4) linear RGB and cover.
-        centre: (2,) x and y on the rest body; half: (2,) metres.
-        front: on the chest, else on the back.
+        picture: (N, N, 4) linear RGB and opacity.
+        centre: (2,) x and y on the rest body, metres.
+        half: (2,) half of width and height, metres.
+        front: whether it is on the chest instead of the back.
     """
 
     picture: NDArray[np.float32]
@@ -50,12 +49,12 @@ class Print:
     front: bool
 
     def onto(self, points: SurfacePoints, colour: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The cloth's colours (K, 3) with the print on them."""
+        """The cloth's colours (K, 3), linear RGB, with the print on them."""
         facing = points.normal[:, 2] > 0.1 if self.front else points.normal[:, 2] < -0.1
         place = (points.rest[:, :2] - np.array(self.centre, np.float32)) / np.array(self.half, np.float32)
         here = np.flatnonzero(facing & (np.abs(place) < 1).all(1) & (points.arm < 0.5) & (points.leg < 0.5))
         side = self.picture.shape[0]
-        # A print reads from the outside: the person's left is the right of a chest and the left of a back.
+        # A print is read from the outside: the person's left is on the right of the chest, and on the left of the back.
         u = place[here, 0] if self.front else -place[here, 0]
         found = bilinear(self.picture, np.stack([(u + 1) / 2, (1 - place[here, 1]) / 2], 1) * side)
         out = colour.copy()
@@ -64,8 +63,11 @@ class Print:
 
 
 def random_print(rng: np.random.Generator, chest: float) -> Print:
-    """A word, a number, a shape or a blotchy picture of random size, on the chest at height ``chest`` or on the
-    back.
+    """A word, a number, a shape or a blotchy picture of random size, on the chest or on the back.
+
+    Args:
+        rng: source of all randomness.
+        chest: height (y) of a print on the chest, metres.
     """
     picture = np.zeros((128, 128, 4), np.float32)
     ink = np.ones((128, 128, 3), np.float32) * random_colour(rng, dull=0.3)
@@ -109,16 +111,17 @@ def random_print(rng: np.random.Generator, chest: float) -> Print:
 
 
 def plain(colour: NDArray[np.float32]) -> Fabric:
-    """Leather, wool or rubber of one colour (3,), linear RGB."""
+    """Leather, wool or rubber of a single colour (3,), linear RGB."""
     return lambda points: np.broadcast_to(colour, (len(points), 3)).astype(np.float32)
 
 
 def random_fabric(rng: np.random.Generator, patterns: Mapping[str, float], pattern: str | None = None) -> Fabric:
-    """A fabric: one to three colours in a pattern, with weave and creases.
+    """A fabric of one to three colours in a pattern, with weave and creases.
 
     Args:
-        patterns: of `PATTERNS`, and how often each is worn.
-        pattern: this one, whatever ``patterns`` says.
+        rng: source of all randomness.
+        patterns: names of `PATTERNS` -> how often each is worn.
+        pattern: use this pattern instead of a random one.
     """
     weights = np.array(list(patterns.values()))
     kind = pattern or str(rng.choice(list(patterns), p=weights / weights.sum()))
@@ -136,8 +139,7 @@ def random_fabric(rng: np.random.Generator, patterns: Mapping[str, float], patte
         own = np.random.default_rng(seed)
         u, v = points.around / np.float32(pitch), points.along / np.float32(pitch)
         colour = PATTERNS[kind](Weave(points, u, v, first, second, third, own))
-        # Folds run across limbs and trunk; their light and shade are in the cloth as they are in textures taken from
-        # photos.
+        # Folds run across limbs and trunk. Their shading is painted into the fabric, as in textures taken from photos.
         folds = fractal3(points.rest * np.array([1.0, 2.2, 1.0], np.float32), 0.11, own) * crease
         weave = noise3(points.rest, 0.004, own) * 0.03
         cloth: NDArray[np.float32] = np.clip(colour * (1 + folds + weave)[:, None], 0.002, 0.95).astype(np.float32)
@@ -148,8 +150,13 @@ def random_fabric(rng: np.random.Generator, patterns: Mapping[str, float], patte
 
 @dataclass(frozen=True)
 class Weave:
-    """What a pattern is made from: points, their place ``u`` round and ``v`` along the limb in repeats (K,), three
-    colours (3,), and random numbers.
+    """Inputs of a pattern.
+
+    Attributes:
+        points: K surface points.
+        u, v: (K,) positions round and along the limb, in repeats of the pattern.
+        first, second, third: (3,) linear RGB colours.
+        rng: source of further randomness.
     """
 
     points: SurfacePoints
@@ -162,11 +169,11 @@ class Weave:
 
     @property
     def plain(self) -> NDArray[np.float32]:
-        """(K, 3) the first colour."""
+        """The first colour at all points, (K, 3)."""
         return np.broadcast_to(self.first, (len(self.points), 3)).astype(np.float32)
 
     def mixed(self, amount: Floats) -> NDArray[np.float32]:
-        """(K, 3) from the first colour to the second by ``amount`` (K,)."""
+        """The first colour blended with the second by ``amount`` (K,) 0..1, (K, 3)."""
         return _between(self.first, self.second, amount)
 
 
@@ -229,7 +236,7 @@ def _marble(w: Weave) -> Floats:
     return w.mixed(0.5 + 0.5 * np.sin(veins))
 
 
-# Patterns without light and shade.
+# Patterns without shading.
 PATTERNS: dict[str, Pattern] = {
     "plain": lambda w: w.plain,
     "heather": lambda w: w.mixed(0.25 * _step(noise3(w.points.rest, 0.006, w.rng), 1.0)),
@@ -254,5 +261,5 @@ PATTERNS: dict[str, Pattern] = {
 
 
 def _step(values: Floats, width: float) -> NDArray[np.float32]:
-    """0 below -width, 1 above width, straight between."""
+    """0 below -width, 1 above width, linear between."""
     return np.clip(values / (2 * width) + 0.5, 0, 1).astype(np.float32)

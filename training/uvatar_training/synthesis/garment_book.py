@@ -1,4 +1,4 @@
-"""Reads and checks the garments' file, and draws garments from it; `garments.yaml` describes its format."""
+"""Reads and checks the garment file; `garments.yaml` describes its format."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _PARTS = ("trim", "fabric", "colour", "first_of")
 
 @dataclass(frozen=True)
 class GarmentBook:
-    """The sections of a garments' file.
+    """The sections of a garment file.
 
     Attributes:
-        fabrics: pattern -> how often it is worn, for "train" and "held_out".
+        fabrics: "train" and "held_out" -> pattern -> how often it is worn.
         outfit: slot -> {chance, groups, garments: {name: share}}, and ``tucked``.
-        garments: by name.
-        borders, trims: usual values by kind.
+        garments: name -> garment.
+        borders, trims: kind -> default parameters.
     """
 
     fabrics: Mapping[str, Mapping[str, float]]
@@ -44,16 +44,16 @@ class GarmentBook:
 
 @functools.cache
 def shipped_garments() -> GarmentBook:
-    """The garments that come with the program."""
+    """The garments that ship with Uvatar."""
     text = (resources.files("uvatar_training.synthesis") / SHIPPED).read_text(encoding="utf-8")
     return _book(text, SHIPPED)
 
 
 def read_garments(path: Path) -> GarmentBook:
-    """A garments' file.
+    """Read and check a garment file.
 
     Raises:
-        DataError: the file is missing, is not YAML, or an entry is wrong; the message names it.
+        DataError: the file is missing, is not valid YAML, or has an invalid entry, which the message names.
     """
     if not path.is_file():
         raise DataError(path, "there is no such file of garments")
@@ -75,7 +75,7 @@ def _book(text: str, label: Path | str) -> GarmentBook:
 
 
 def _problems(book: GarmentBook) -> Iterator[str]:
-    """What is wrong, in sentences' ends; nothing where all is well."""
+    """Yield a description of each problem, worded as the end of a sentence."""
     for split in ("train", "held_out"):
         yield from _unknown(f"fabrics, {split}", book.fabrics.get(split, {"": 0}), PATTERNS)
     for section, known in (("borders", BORDERS), ("trims", TRIMS)):

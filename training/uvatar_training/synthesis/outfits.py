@@ -1,9 +1,9 @@
-"""Procedural clothes: garments cut by lines on the rest body, sewn from fabrics, worn over one another.
+"""Procedural clothes: garments bounded by lines on the rest body, made of fabrics, worn over one another.
 
-A garment is a signed distance to its borders (positive inside, metres on the rest body), a fabric, and how far it
-stands off the skin; seams, hems, plackets, pockets and prints are lines of the same distance. Painted at texels it is a
-texture; asked at vertices it says how much wider than the body the dressed person is. What there is to wear is data:
-`garments.yaml`.
+A garment is a signed distance to its borders (positive inside, metres on the rest body), a fabric, and a distance from
+the skin. Seams, hems, plackets, pockets and prints are placed by the same signed distance. Evaluated at texels, a
+garment gives a texture; evaluated at vertices, it gives its distance from the body. The available garments are defined
+in `garments.yaml`.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ EDGE = 0.002  # metres over which a hem fades in a texture
 
 @dataclass(frozen=True)
 class WornGarment:
-    """Something worn.
+    """A garment that somebody wears.
 
     Attributes:
-        name: for people who read reports.
-        cut: where it is.
-        fabric: what it is made of.
-        trims: seams, hems, buttons, prints, in this order.
-        thickness: metres that it stands off the skin; slack: further metres where it hangs loose.
+        name: a readable name for reports.
+        cut: signed distance to its borders.
+        fabric: its colours.
+        trims: seams, hems, buttons and prints, applied in this order.
+        thickness: distance from the skin, metres.
+        slack: additional distance where it hangs loose, metres.
+        seed: of the random folds.
     """
 
     name: str
@@ -47,11 +49,11 @@ class WornGarment:
     seed: int = 0
 
     def cover(self, points: SurfacePoints) -> NDArray[np.float32]:
-        """(K,) 0..1."""
+        """How much (K,) 0..1 of the garment covers each point."""
         return np.clip(self.cut(points) / (2 * EDGE) + 0.5, 0, 1).astype(np.float32)
 
     def colour(self, points: SurfacePoints) -> NDArray[np.float32]:
-        """(K, 3) linear RGB, meaningless where it does not cover."""
+        """Linear RGB (K, 3); meaningless at points that it does not cover."""
         border = self.cut(points)
         colour = self.fabric(points)
         for trim in self.trims:
@@ -59,7 +61,7 @@ class WornGarment:
         return np.clip(colour, 0.002, 0.95).astype(np.float32)
 
     def offset(self, points: SurfacePoints) -> NDArray[np.float32]:
-        """(K,) metres off the skin."""
+        """Distance (K,) from the skin, metres."""
         hang = np.clip(
             1 + 0.7 * fractal3(points.rest * np.array([1, 0.5, 1], np.float32), 0.09, np.random.default_rng(self.seed)),
             0,
@@ -73,11 +75,13 @@ class WornGarment:
 def random_outfit(
     rng: np.random.Generator, group: str, held_out: bool = False, book: GarmentBook | None = None
 ) -> list[WornGarment]:
-    """What a "male", "female" or "child" wears, innermost first: never without both a top and a bottom, or a dress.
+    """A random outfit, innermost garment first, which always includes a top and a bottom, or a dress.
 
     Args:
-        held_out: of the fabrics that only held-out people wear.
-        book: what there is to wear; by default the garments that come with the program.
+        rng: source of all randomness.
+        group: "male", "female" or "child".
+        held_out: use the fabrics that are reserved for held-out people.
+        book: available garments; by default those that ship with Uvatar.
     """
     tailor = _Tailor(book or shipped_garments(), rng, group, held_out)
     out = tailor.fill("socks")
@@ -96,7 +100,7 @@ def random_outfit(
 def paint_over(
     points: SurfacePoints, colour: NDArray[np.float32], garments: Sequence[WornGarment]
 ) -> NDArray[np.float32]:
-    """The colours (K, 3) of a bare person with the garments on."""
+    """The colours (K, 3), linear RGB, of an unclothed person with the garments painted over them."""
     for garment in garments:
         cover = garment.cover(points)
         here = np.flatnonzero(cover > 0)
@@ -107,7 +111,7 @@ def paint_over(
 
 
 def stand_off(points: SurfacePoints, garments: Sequence[WornGarment]) -> NDArray[np.float32]:
-    """(K,) metres that everything worn stands off the skin."""
+    """Distance (K,) of the outermost garment from the skin, metres."""
     total = np.zeros(len(points), np.float32)
     for garment in garments:
         total = np.maximum(total + garment.thickness * (garment.cover(points) > 0.5), garment.offset(points))
@@ -116,7 +120,7 @@ def stand_off(points: SurfacePoints, garments: Sequence[WornGarment]) -> NDArray
 
 @dataclass(frozen=True)
 class _Tailor:
-    """Makes garments of a book for one person."""
+    """Draws garments from a book for one person."""
 
     book: GarmentBook
     rng: np.random.Generator
@@ -127,7 +131,7 @@ class _Tailor:
         return Draw(self.rng, self.group, self.book.fabrics["held_out" if self.held_out else "train"])
 
     def fill(self, slot: str) -> list[WornGarment]:
-        """What is worn in a slot of the outfit: one garment, or none."""
+        """The garments worn in a slot of the outfit: one or none."""
         entry = self.book.outfit[slot]
         if not self._draw().happens(entry):
             return []

@@ -1,4 +1,4 @@
-"""Poses without limit: a bank of captured ones mirrored, recombined and shaken, and seeds of what banks have few of."""
+"""Random poses: captured poses mirrored, recombined and perturbed, and variations of poses that are rare in banks."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _SHAKE = 0.06  # radians
 
 @dataclass(frozen=True)
 class DrawnPose:
-    """A pose, and what the person rests on.
+    """A pose, and what supports the person.
 
     Attributes:
-        pose: (24, 3) axis-angle, radians; joint 0 has leaning and lying, but no rotation about the vertical.
-        kind: the family that the pose is from.
+        pose: (24, 3) axis-angle, radians; joint 0 includes leaning and lying, but no rotation about the vertical.
+        kind: the family that the pose belongs to.
         support: "feet", "chair" or "floor".
     """
 
@@ -52,8 +52,14 @@ class DrawnPose:
 
 
 def seed_poses(name: str, count: int, noise: float, bank: Floats, rng: np.random.Generator) -> Floats:
-    """``count`` poses (count, 24, 3) around a seed, their arms and heads those of random poses of ``bank`` (N,
-    24, 3).
+    """Random variations (count, 24, 3) of a seed pose, with arms and heads from random poses of ``bank`` (N, 24, 3).
+
+    Args:
+        name: one of `SEEDS`.
+        count: number of poses.
+        noise: standard deviation of the joints' rotations, radians.
+        bank: poses (N, 24, 3) to take arms and heads from.
+        rng: source of all randomness.
     """
     left_hip, right_hip, left_knee, right_knee, lean = SEEDS[name]
     poses = np.zeros((count, 24, 3))
@@ -72,15 +78,20 @@ class PoseSource:
     """Draws poses from a bank, or from the shipped pose prior where there is none."""
 
     def __init__(self, bank: Path | None = None, held_out_only: bool = False) -> None:
-        """``held_out_only``: only the bank's held-out blocks, away from those trained on.
+        """Open the source.
 
-        Raises DataError for an unusable bank.
+        Args:
+            bank: the bank's .npz file; None uses the shipped prior.
+            held_out_only: use only the bank's held-out blocks, without poses close to training poses.
+
+        Raises:
+            DataError: the bank cannot be used.
         """
         self._prior = _Prior.load()
         self._bank = load_bank(bank, held_out_only) if bank else None
 
     def draw(self, rng: np.random.Generator) -> DrawnPose:
-        """One pose."""
+        """Draw a random pose."""
         kind = str(rng.choice(_KINDS, p=_SHARES))
         if kind == "prior" or (self._bank is None and kind in ("bank", "recombined")):
             return DrawnPose(self._shaken(self._prior.draw(rng)[None], rng)[0], "prior", "feet")
@@ -97,7 +108,7 @@ class PoseSource:
         return DrawnPose(self._shaken(_without_turn(pose), rng)[0], kind, "feet")
 
     def _some(self, count: int, rng: np.random.Generator) -> Floats:
-        """(count, 24, 3) poses of the bank, or of the prior, mirrored at random."""
+        """Poses (count, 24, 3) of the bank, or of the prior, mirrored at random."""
         if self._bank is None:
             poses = np.stack([self._prior.draw(rng) for _ in range(count)])
         else:
@@ -120,7 +131,7 @@ class PoseSource:
         name = str(rng.choice([*STANDING, "on a chair", "kneeling upright"]))
         pose: Floats = seed_poses(name, 1, 0.2, self._some(1, rng), rng)[0]
         roll = rng.choice([0.0, np.pi, np.pi / 2, -np.pi / 2], p=[0.5, 0.2, 0.15, 0.15]) + rng.normal(0, 0.2)
-        # Backwards until the face looks up, then rolled about the body's own length.
+        # Tilted backwards until the face looks up, then rolled about the body's long axis.
         pose[0] = (
             Rotation.from_euler("x", -np.pi / 2 + rng.normal(0, 0.1)) * Rotation.from_euler("y", roll)
         ).as_rotvec()
@@ -143,7 +154,7 @@ class _Prior:
             )
 
     def draw(self, rng: np.random.Generator) -> Floats:
-        """(24, 3)."""
+        """A random pose (24, 3)."""
         component = rng.choice(len(self.weights), p=self.weights)
         pose = np.zeros((24, 3))
         pose[1:POSED_JOINTS] = (self.means[component] + 0.8 * self.roots[component] @ rng.normal(size=63)).reshape(
@@ -153,7 +164,7 @@ class _Prior:
 
 
 def _without_turn(poses: Floats) -> Floats:
-    """Poses whose joint 0 keeps its lean but faces +z."""
+    """Poses whose joint 0 keeps its lean, rotated about the vertical to face +z."""
     out = poses.copy()
     for pose in out:
         trunk = Rotation.from_rotvec(pose[0])

@@ -1,4 +1,4 @@
-"""From a scene to a photo: one interface for both renderers, what they share, and the fast one."""
+"""Renders scenes as photos: the interface of both renderers, what they share, and the fast renderer."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from uvatar.photos.sampling import bilinear
 from uvatar_training.synthesis.noise import fractal3
 from uvatar_training.synthesis.scenes import Scene, Sensor
 
-METERED = 0.24  # mean linear light of a picture at exposure 1
+METERED = 0.24  # mean linear light of a picture with exposure factor 1
 _SKY_RAYS = 8  # per vertex
 _FLOOR_REACH = 14.0  # metres at which a plain floor has faded into the panorama's ground
 
 
 @dataclass(frozen=True)
 class RenderedPicture:
-    """A photo and who is where in it.
+    """A photo and the people visible in it.
 
     Attributes:
         image: (H, W, 3) uint8 sRGB.
-        people: (H, W) uint8, 0 nobody, k the scene's figure k - 1 where it is nearest.
+        people: (H, W) uint8, k where figure k - 1 of the scene is nearest, 0 where no figure is visible.
     """
 
     image: NDArray[np.uint8]
@@ -40,24 +40,30 @@ class RenderedPicture:
 
 
 class Renderer(Protocol):
-    """Takes photos of scenes."""
+    """Renders photos of scenes."""
 
     def render(self, scenes: Sequence[Scene], body: BodyData) -> list[RenderedPicture]:
-        """One picture per scene, in their order."""
+        """Render one picture per scene, in their order."""
         ...
 
 
 class Rasteriser:
-    """The fast renderer: ray casting for visibility and shadows, Lambert's law under a panorama."""
+    """The fast renderer: ray casting for visibility and shadows, Lambertian shading under a panorama."""
 
     def render(self, scenes: Sequence[Scene], body: BodyData) -> list[RenderedPicture]:
-        """One picture per scene, in their order."""
+        """Render one picture per scene, in their order."""
         return [_photograph(scene, body) for scene in scenes]
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """All of a scene's triangles in one tree, and which thing each belongs to (figures first, then props)."""
+    """All triangles of a scene in one tree, and the object each belongs to.
+
+    Attributes:
+        rays: the tree.
+        owner: (F,) index of each triangle's object: figures first, then props.
+        first_face, first_vertex: index of each object's first triangle and vertex.
+    """
 
     rays: RayScene
     owner: NDArray[np.int32]
@@ -81,7 +87,7 @@ def geometry_of(scene: Scene, body: BodyData) -> Geometry | None:
 
 
 def people_map(scene: Scene, geometry: Geometry | None) -> NDArray[np.uint8]:
-    """(H, W) whom each pixel's centre sees."""
+    """The figure visible at each pixel's centre, (H, W) uint8 as in `RenderedPicture.people`."""
     camera = scene.camera
     if geometry is None:
         return np.zeros((camera.height, camera.width), np.uint8)
@@ -91,12 +97,17 @@ def people_map(scene: Scene, geometry: Geometry | None) -> NDArray[np.uint8]:
 
 
 def developed(light: Floats, people: NDArray[np.bool_], sensor: Sensor, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """What the sensor makes of linear light (H, W, 3), metered on ``people`` (H, W): lens blur, vignette, exposure,
-    tone curve, noise.
+    """The photo (H, W, 3), uint8 sRGB, that a sensor records: lens blur, vignette, exposure, tone curve and noise.
+
+    Args:
+        light: (H, W, 3) linear light.
+        people: (H, W) pixels of people, which count more in the light metering.
+        sensor: properties of the camera.
+        rng: source of the noise.
     """
     height, width = light.shape[:2]
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
-    # Metered as cameras do, more on people than on what is around them.
+    # As in cameras, people count more in the metering than their surroundings.
     seen = np.minimum(light, 1.5).mean(-1)
     brightness = seen.mean() if not people.any() else 0.35 * seen.mean() + 0.65 * seen[people].mean()
     metered = sensor.exposure * METERED / max(float(brightness), 1e-3)
@@ -128,12 +139,12 @@ def _photograph(scene: Scene, body: BodyData) -> RenderedPicture:
 
 
 def _surroundings(scene: Scene, geometry: Geometry | None, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(H, W, 3) linear light of the panorama and the floor, with the shadows that lie on it."""
+    """Linear light (H, W, 3) of the panorama and the floor, with the shadows on it."""
     camera = scene.camera
     y, x = np.meshgrid(np.arange(camera.height) + 0.5, np.arange(camera.width) + 0.5, indexing="ij")
     rays = camera.rays(np.stack([x, y], -1).reshape(-1, 2)).astype(np.float32)
     light = scene.environment.seen(rays @ scene.to_world.T)
-    # Out of focus: people are what the camera looks at.
+    # Out of focus, since the camera focuses on the people.
     light = light.reshape(camera.height, camera.width, 3)
     light = np.asarray(cv2.GaussianBlur(light, (0, 0), rng.uniform(1.0, 6.0) * camera.width / 512), np.float32).reshape(
         -1, 3
@@ -149,7 +160,7 @@ def _lay_floor(
     light: NDArray[np.float32],
     rng: np.random.Generator,
 ) -> None:
-    """Change ``light`` (H * W, 3) where the floor is: its own colour, and the shadows on it."""
+    """Change ``light`` (H * W, 3) where the floor is visible: its colour, and the shadows on it."""
     depth = _floor_depth(scene, rays)
     on_floor = np.flatnonzero(depth < _FLOOR_REACH)
     if not len(on_floor):
@@ -170,17 +181,16 @@ def _lay_floor(
 
 
 def _floor_depth(scene: Scene, rays: Floats) -> NDArray[np.float32]:
-    """(K,) metres along unit rays to the floor, infinite where they do not meet it."""
+    """Distance (K,) along unit rays to the floor, metres; infinite for rays that do not hit it."""
     along = rays @ scene.floor[:3]
     depth = np.where(along < -1e-3, scene.floor[3] / np.minimum(along, -1e-3), np.inf)
     return np.where(depth > 0, depth, np.inf).astype(np.float32)
 
 
 def _floor_shade(scene: Scene, geometry: Geometry | None, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(H, W, 3) light that falls on the floor: the key light where nothing is in its way, and as much sky as is open
-    there.
+    """Light (H, W, 3) that falls on the floor: the key light where it is not blocked, and the visible part of the sky.
 
-    Shadows are soft: a half as fine grid is enough, and hides the grain of random rays.
+    Shadows are soft, so half the resolution is enough; it also hides the grain of random rays.
     """
     camera = scene.camera
     small = camera.cropped((0, 0, camera.width, camera.height), 0.5)
@@ -192,7 +202,7 @@ def _floor_shade(scene: Scene, geometry: Geometry | None, rng: np.random.Generat
     key = environment.key_colour * max(float(environment.key[1]), 0.0)
     lit, opened = np.ones(len(rays), np.float32), np.ones(len(rays), np.float32)
     if geometry is not None:
-        # Only the floor near things is in shadow.
+        # Only the floor near objects is in shadow.
         points = np.where(np.isfinite(depth), depth, -1)[:, None] * rays
         low, high = geometry.rays.vertices.min(0) - 3, geometry.rays.vertices.max(0) + 3
         near = np.flatnonzero(((points > low) & (points < high)).all(1) & (depth < _FLOOR_REACH))
@@ -214,7 +224,7 @@ def _floor_shade(scene: Scene, geometry: Geometry | None, rng: np.random.Generat
 def _things(
     scene: Scene, body: BodyData, geometry: Geometry, camera: Camera, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """(H, W, 4) linear light and cover of figures and props."""
+    """Linear light and coverage (H, W, 4) of figures and props."""
     seen = geometry.rays.render(camera)
     layer = np.zeros((camera.height, camera.width, 4), np.float32)
     if not seen.mask.any():
@@ -226,7 +236,7 @@ def _things(
     for number, (first, last) in enumerate(zip(geometry.first_vertex, geometry.first_vertex[1:], strict=False)):
         part = faces[geometry.first_face[number] : geometry.first_face[number + 1]] - first
         normals[first:last] = vertex_normals(vertices[first:last], part)
-        if number >= len(scene.figures):  # props have edges: their faces' normals are used below
+        if number >= len(scene.figures):  # props have sharp edges: face normals are used below
             opened[first:last] = 1.0
         else:
             opened[first:last] = _openness(geometry.rays, vertices[first:last], normals[first:last], scene, rng)
@@ -284,7 +294,7 @@ def _gloss(position: Floats, normal: Floats, towards: Floats, direct: Floats, co
 def _openness(
     rays: RayScene, vertices: Floats, normals: Floats, scene: Scene, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """(V,) 0.35..1 how much of their surroundings vertices see; the floor closes what is below it."""
+    """Ambient light (V,) 0.4..1 that reaches vertices, by how much is in the way; the floor blocks all from below."""
     start = vertices + np.float32(0.008) * normals
     height = start @ scene.floor[:3] - scene.floor[3]
     total = np.zeros(len(vertices), np.float32)
@@ -297,7 +307,7 @@ def _openness(
 
 
 def _open(rays: RayScene, start: Floats, directions: Floats, reach: float = np.inf) -> NDArray[np.float32]:
-    """(K,) 1 where nothing is in the way."""
+    """1 for rays (K,) that hit nothing within ``reach`` metres, else 0."""
     if not len(start):
         return np.zeros(0, np.float32)
     _, _, distance = rays.first_hits(start.astype(np.float32), directions.astype(np.float32))
@@ -309,5 +319,5 @@ def _cone(towards: Floats, size: float, count: int, rng: np.random.Generator) ->
 
 
 def _hemisphere(up: Floats, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Directions spread as the cosine from ``up``."""
+    """Cosine-weighted random directions around ``up``."""
     return unit(up + unit(rng.normal(size=(count, 3)))).astype(np.float32)

@@ -1,6 +1,6 @@
-"""What one synthetic photo shows, drawn from a seed: who, how posed and dressed, where, by which camera.
+"""Draws the scene of one synthetic photo from a seed: people, poses, clothes, environment and camera.
 
-No pixels yet.
+Rendering is in `uvatar_training.synthesis.rendering`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ VIEWPOINTS = Viewpoints(
     front_share=0.6, front_yaw=60.0, pitch=(7, 8), pitch_range=(-12, 35), steep=(35, 75), steep_share=0.07,
     roll=1.5, tilted=12, tilted_share=0.06,
 )  # fmt: skip
-NEAREST = 0.35  # metres before the camera; nearer figures are left out
+NEAREST = 0.35  # metres in front of the camera; nearer figures are left out
 FRAMING = Framing(rounds=12, step=(-0.5, 1), nearest=NEAREST + 0.05)
 
 
@@ -42,8 +42,11 @@ class Figure:
     Attributes:
         parameters: in the camera frame.
         dressed: texture and offsets.
-        group: "male", "female" or "child"; pose: what kind it was drawn as; person: number of its looks.
-        vertices: (V, 3) clothed, joints: (24, 3); camera frame, metres.
+        group: "male", "female" or "child".
+        pose: the kind of pose, as in `DrawnPose`.
+        person: number of the figure's looks.
+        vertices: (V, 3) of the clothed body, camera frame, metres.
+        joints: (24, 3) camera frame, metres.
     """
 
     parameters: BodyParameters
@@ -57,8 +60,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Prop:
-    """A thing: vertices (V, 3) in the camera frame, faces (F, 3), linear RGB, and the grain of its surface in
-    metres.
+    """An object.
+
+    Attributes:
+        vertices: (V, 3) camera frame, metres.
+        faces: (F, 3) vertex indices.
+        colour: (3,) linear RGB.
+        grain: scale of the noise on its surface, metres.
     """
 
     vertices: NDArray[np.float32]
@@ -69,8 +77,15 @@ class Prop:
 
 @dataclass(frozen=True)
 class Sensor:
-    """What the camera does to light: exposure factor, blur (pixels), noise (8-bit levels), vignette 0..1, contrast of
-    the tone curve.
+    """Properties of the camera's sensor and lens.
+
+    Attributes:
+        exposure: factor on the metered exposure.
+        blur: pixels.
+        noise: 8-bit levels.
+        vignette: 0..1, darkening of the corners.
+        contrast: exponent of the tone curve.
+        warmth: relative gain of red, and loss of blue.
     """
 
     exposure: float
@@ -83,14 +98,18 @@ class Sensor:
 
 @dataclass(frozen=True)
 class Scene:
-    """One photo to be taken.
+    """The scene of one photo.
 
     Attributes:
         name: unique within its run.
         camera: at the origin; everything is in its frame.
         to_world: (3, 3) rotation from the camera's axes to the environment's (y up).
-        floor: (4,) plane a, b, c, d with a x + b y + c z = d in the camera frame; the normal is up.
-        floor_colour: (3,) linear RGB of a plain floor, or None if the panorama's ground is seen.
+        floor: (4,) plane a, b, c, d with a x + b y + c z = d in the camera frame; the normal points up.
+        floor_colour: (3,) linear RGB of a plain floor, or None to show the panorama's ground.
+        figures, props: people and objects.
+        environment: background and light.
+        sensor: properties of the camera's sensor and lens.
+        seed: of what the renderer draws at random.
     """
 
     name: str
@@ -107,7 +126,15 @@ class Scene:
 
 @dataclass(frozen=True)
 class Cast:
-    """Where a scene's parts come from: looks by number and group, poses, places, and the longer side of its picture."""
+    """Sources of a scene's parts.
+
+    Attributes:
+        body: the body of all figures.
+        poses: source of poses.
+        looks: draws a figure's looks: their number, the group, and the dressed surface.
+        environment: draws an environment.
+        side: longer side of the picture, pixels.
+    """
 
     body: BodyModel
     poses: PoseSource
@@ -132,7 +159,7 @@ class _Standing:
 
 
 def draw_scene(name: str, cast: Cast, rng: np.random.Generator) -> Scene:
-    """One scene, 50 ms and whatever its looks and place cost."""
+    """Draw one scene; takes 50 ms plus the time to make its looks and environment."""
     count = int(rng.choice(PEOPLE, p=PEOPLE_SHARES))
     people = _place_people([_draw_person(cast, rng) for _ in range(count)], rng)
     main = people[0]
@@ -183,7 +210,7 @@ def _draw_person(cast: Cast, rng: np.random.Generator) -> _Standing:
 
 
 def _place_people(people: list[_Standing], rng: np.random.Generator) -> list[_Standing]:
-    """The first at the origin, the others around it, near but not inside one another."""
+    """Place the first person at the origin and the others around it, near but not inside one another."""
     placed = [people[0]]
     for person in people[1:]:
         reach = np.abs(person.vertices[:, [0, 2]]).max()
@@ -207,7 +234,7 @@ def _choose_camera(
 ) -> tuple[Camera, Floats, Floats]:
     """A camera, and the rotation and translation from the world to its frame."""
     main = people[0]
-    # "waist" is cut where the trunk ends whatever the pose: by height in the world.
+    # "waist" is cut where the trunk ends in any pose: by height in the world.
     low = {"knees": Joint.LEFT_KNEE, "waist": Joint.PELVIS, "bust": Joint.SPINE3}.get(framing)
     points = main.vertices
     if framing == "group":
@@ -237,7 +264,7 @@ def _choose_camera(
 def _in_camera(person: _Standing, body: BodyModel, rotation: Floats, shift: Floats) -> Figure:
     pose = person.pose.copy()
     pose[0] = (Rotation.from_matrix(rotation) * Rotation.from_rotvec(pose[0])).as_rotvec()
-    # The pelvis is where the root turns: it goes where the camera sees it, and the rest follows.
+    # The root rotation is about the pelvis, so the translation is that of the pelvis into the camera frame.
     rest = body.data.joint_template[0] + body.data.joint_shapedirs[0] @ person.betas
     transl = rotation @ person.joints[0] + shift - rest
     vertices = (person.vertices @ rotation.T + shift).astype(np.float32)
@@ -253,11 +280,19 @@ def _in_camera(person: _Standing, body: BodyModel, rotation: Floats, shift: Floa
     )
 
 
-# ---------------------------------------------------------------- things
+# ---------------------------------------------------------------- props
 
 
 def box(low: Floats, high: Floats, turn: float) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """A box turned about the vertical through its middle."""
+    """A box, rotated about the vertical axis through its middle.
+
+    Args:
+        low, high: (3,) opposite corners before the rotation, metres.
+        turn: angle of the rotation, radians.
+
+    Returns:
+        Vertices (8, 3) and faces (F, 3).
+    """
     corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], float) * (high - low) + low
     middle = (low + high) / 2
     corners = Rotation.from_euler("y", turn).apply(corners - middle) + middle
@@ -266,7 +301,16 @@ def box(low: Floats, high: Floats, turn: float) -> tuple[NDArray[np.float32], ND
 
 
 def column(centre: Floats, radii: tuple[float, float], height: float) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """A round column that stands at ``centre``, from one radius to another."""
+    """A round column.
+
+    Args:
+        centre: (3,) middle of its base, metres.
+        radii: at its base and its top, metres.
+        height: metres.
+
+    Returns:
+        Vertices (V, 3) and faces (F, 3).
+    """
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     rings = [
         np.stack([np.cos(angle) * r, np.full_like(angle, y), np.sin(angle) * r], 1)
@@ -285,7 +329,7 @@ def _coloured(shape: tuple[NDArray[np.float32], NDArray[np.int32]], rng: np.rand
 
 
 def _seat(person: _Standing, body: BodyModel, rng: np.random.Generator) -> Prop:
-    """What somebody sits on: a box under the buttocks."""
+    """A box under the buttocks of a sitting person."""
     hips = body.data.weights[:, [Joint.PELVIS, *HIP_JOINTS]].sum(1) > 0.7
     under = person.vertices[hips]
     pelvis, width = person.joints[0], rng.uniform(0.2, 0.5)
@@ -298,7 +342,7 @@ def _seat(person: _Standing, body: BodyModel, rng: np.random.Generator) -> Prop:
 
 
 def _furniture(people: list[_Standing], rng: np.random.Generator) -> list[Prop]:
-    """Boxes and columns that stand about, away from people."""
+    """Boxes and columns placed at random, away from people."""
     out = []
     for _ in range(int(rng.choice([0, 0, 1, 2, 4]))):
         angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(1.2, 5.0)
@@ -316,7 +360,7 @@ def _furniture(people: list[_Standing], rng: np.random.Generator) -> list[Prop]:
 
 
 def _occluder(main: _Standing, camera: Camera, rotation: Floats, shift: Floats, rng: np.random.Generator) -> Prop:
-    """Something between the camera and the main person that hides a part of it: a table, a post, a shelf."""
+    """An object between the camera and the main person that hides part of the person, like a table, post or shelf."""
     eye = -rotation.T @ shift
     low, high = main.vertices.min(0), main.vertices.max(0)
     target = np.array([rng.uniform(low[0], high[0]), 0, rng.uniform(low[2], high[2])])

@@ -1,4 +1,4 @@
-"""Pictures of samples, to look at."""
+"""Pictures of samples for visual inspection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from uvatar_training.data.sample import Sample
 
 
 def contact_sheet(samples: Sequence[Sample], columns: int = 6, cell: int = 256) -> NDArray[np.uint8]:
-    """Samples in rows, every second row with masks and joints drawn over the same pictures as the row above it."""
+    """Arrange samples in rows; every second row repeats the row above it, with masks and joints drawn in.
+
+    Args:
+        samples: the samples to show.
+        columns: pictures per row.
+        cell: side of a picture in the sheet, pixels.
+
+    Returns:
+        (H, W, 3) uint8 sRGB.
+    """
     rows = []
     for start in range(0, len(samples), columns):
         line = list(samples[start : start + columns])
@@ -25,14 +34,14 @@ def contact_sheet(samples: Sequence[Sample], columns: int = 6, cell: int = 256) 
 
 
 def tiled(pictures: Sequence[NDArray[np.uint8]], columns: int = 6, cell: int = 256) -> NDArray[np.uint8]:
-    """Pictures (H, W, 3) of any size in rows."""
+    """Arrange pictures (H, W, 3) of any size in rows, each scaled to a cell of ``cell`` pixels a side."""
     tiles = [_fitted(picture, cell) for picture in pictures]
     tiles += [np.full((cell, cell, 3), 32, np.uint8)] * (-len(tiles) % columns)
     return np.concatenate([np.concatenate(tiles[k : k + columns], 1) for k in range(0, len(tiles), columns)])
 
 
 def drawn(sample: Sample) -> NDArray[np.uint8]:
-    """The picture with everybody's mask tinted and skeleton drawn; joints that are not visible are hollow."""
+    """The picture (H, W, 3) with all masks tinted and all skeletons drawn; joints that are not visible are hollow."""
     image = sample.image.copy()
     for number, person in enumerate(sample.people):
         colour = np.array(

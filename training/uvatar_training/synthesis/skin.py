@@ -1,4 +1,4 @@
-"""Bare people: skin tones, faces, eyes and hair, painted at points of the rest body. Colours are linear RGB."""
+"""Unclothed people: skin tones, faces, eyes and hair, painted at points of the rest body. Colours are linear RGB."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ HAIR_STYLES = ("bald", "buzz", "short", "short", "side", "bob", "long", "bun")
 
 @dataclass(frozen=True)
 class Looks:
-    """What a bare person looks like.
+    """Appearance of an unclothed person.
 
     Attributes:
-        tone: (3,) of the skin; hair, iris: (3,).
-        style: of the hair, one of `HAIR_STYLES`; volume: metres that hair stands off the head.
-        beard: 0 none to 1 full.
-        made_up: strength of lips.
+        tone, hair, iris: (3,) linear RGB of skin, hair and iris.
+        style: hair style, one of `HAIR_STYLES`.
+        volume: distance of the hair from the head, metres.
+        beard: 0 (none) to 1 (full).
+        made_up: strength of the lips' colour.
         seed: of blotches and strands.
     """
 
@@ -57,7 +58,7 @@ class Looks:
 
 
 def random_looks(rng: np.random.Generator, group: str) -> Looks:
-    """Looks of a "male", "female" or "child"."""
+    """Draw the looks of a "male", "female" or "child"."""
     tones = linear_from_srgb(_TONES)
     place = rng.uniform(0, len(tones) - 1)
     tone = tones[int(place)] + (place % 1) * (tones[min(int(place) + 1, len(tones) - 1)] - tones[int(place)])
@@ -91,14 +92,14 @@ def random_looks(rng: np.random.Generator, group: str) -> Looks:
 
 
 def paint_skin(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
-    """(K, 3): skin with blotches, redder and darker where blood and folds are, a face, eyes."""
+    """Linear RGB (K, 3) of skin, with blotches, redder places, darker folds, a face and eyes."""
     rng = np.random.default_rng(looks.seed)
     x, y, z = points.rest.T
     colour = np.broadcast_to(looks.tone, (len(points), 3)).astype(np.float32)
     colour = colour * (1 + 0.05 * fractal3(points.rest, 0.06, rng) + 0.03 * noise3(points.rest, 0.008, rng))[:, None]
     place = points.places
     wrist, knee, shoulder = place.joint["left_wrist"][0], place.joint["left_knee"], place.joint["left_shoulder"]
-    # Palms are lighter, elbows, knees and knuckles redder.
+    # Palms are lighter; elbows, knees and knuckles are redder.
     palm = _soft(np.abs(x) - wrist, 0.02) * _soft(-points.normal[:, 1], 0.3)
     colour = colour + palm[:, None] * (0.35 * (np.array([0.55, 0.32, 0.25], np.float32) - colour))
     elbow = _blob(np.abs(x) - place.joint["left_elbow"][0], y - shoulder[1], z - shoulder[2] + 0.04, 0.03)
@@ -166,7 +167,7 @@ def _paint_eyes(points: SurfacePoints, colour: NDArray[np.float32], iris: NDArra
 
 
 def hair_cover(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
-    """(K,) 0..1 how much hair hides the skin, beard included."""
+    """How much (K,) 0..1 of the skin is hidden by hair, beard included."""
     rng = np.random.default_rng(looks.seed + 1)
     x, y, z = points.rest.T
     mark = points.places.landmark
@@ -175,7 +176,7 @@ def hair_cover(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
     cover = np.zeros(len(points), np.float32)
     if looks.style != "bald":
         nape = {"buzz": -0.055, "short": -0.055, "side": -0.06, "bun": -0.05, "bob": -0.115, "long": -0.12}[looks.style]
-        # The hairline's height over depth: nape, behind the ear, temple, forehead.
+        # Height of the hairline as a function of depth: nape, behind the ear, temple, forehead.
         line = np.interp(
             z,
             [ear[2] - 0.06, ear[2] - 0.012, ear[2] + 0.004, ear[2] + 0.03, ear[2] + 0.07, ear[2] + 0.1],
@@ -209,14 +210,14 @@ def hair_cover(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
 
 
 def paint_hair(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
-    """(K, 3) strands that run down from the crown."""
+    """Linear RGB (K, 3) of hair in strands that run down from the crown."""
     rng = np.random.default_rng(looks.seed + 2)
     x, y, z = points.rest.T
     middle = points.places.joint["head"]
     turn = np.arctan2(x, z - middle[2] - 0.02)
     strands = np.stack([turn * 0.1, y * 0.08, np.zeros_like(turn)], -1)
     light = noise3(strands, 0.0016, rng) * 0.25 + noise3(strands, 0.006, rng) * 0.25
-    # The sheen of healthy hair lies as a band round the head.
+    # The sheen of hair forms a band round the head.
     band = np.exp(-((y - points.places.crown + 0.045) ** 2) / 0.0004) * 0.35
     painted: NDArray[np.float32] = (looks.hair * np.clip(1 + light + band, 0.3, 2.2)[:, None]).astype(np.float32)
     return painted

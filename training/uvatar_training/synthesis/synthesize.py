@@ -1,7 +1,7 @@
-"""Synthetic photos in shards: everything from a seed, in parallel, with a contact sheet to look at.
+"""Renders synthetic photos into shards, in parallel, everything drawn from a seed.
 
-Work is cut into shards. Shard k of a split depends on the seed, the split and k alone, so any machine makes the same
-people, and a run that was stopped goes on with the shards that are missing.
+Shard k of a split depends only on the seed, the split and k. Every machine therefore makes the same people, and a run
+that was stopped continues with the missing shards.
 """
 
 from __future__ import annotations
@@ -37,16 +37,20 @@ from uvatar_training.synthesis.scenes import POPULATION, Cast, Figure, Scene, dr
 from uvatar_training.synthesis.wardrobe import Wardrobe, open_wardrobe
 
 SPLITS = ("train", "held_out")
-PICTURES_PER_LOOK = 3.0  # how many figures wear the same looks: painting them costs as much as photographing them
+PICTURES_PER_LOOK = 3.0  # average number of figures with the same looks: painting looks takes as long as rendering
 HDRI_SHARE = 0.5
-SMALLEST_PERSON = 150  # pixels; fewer are no person to learn from
+SMALLEST_PERSON = 150  # pixels; smaller people get no label
 
 
 class Studio:
-    """What one process keeps between shards: body, canvas, poses, wardrobe, panoramas."""
+    """What a process keeps between shards: body, canvas, poses, wardrobe and panoramas."""
 
     def __init__(self, order: SynthesisOrder) -> None:
-        """Raises DataError for files that are missing or unusable."""
+        """Open what the order names.
+
+        Raises:
+            DataError: a file is missing or cannot be used.
+        """
         if order.split not in SPLITS:
             raise DataError(str(order.out), f"there is no split {order.split!r}: choose 'train' or 'held_out'")
         held_out = order.split == "held_out"
@@ -58,7 +62,7 @@ class Studio:
         self.panoramas = [(path.stem, read_panorama(path)) for path in hdri_files(order.hdris, held_out)]
 
     def samples(self, shard: int, count: int) -> Iterator[Sample]:
-        """The pictures of one shard."""
+        """Render the pictures of one shard."""
         renderer: Renderer = Cycles() if self.order.by_cycles(shard) else Rasteriser()
         looks = _Looks(self, shard, count)
         cast = Cast(self.body, self.poses, looks, self._environment, self.order.side)
@@ -97,7 +101,7 @@ class Studio:
         camera = scene.camera
         pixels = camera.project(figure.joints)
         inside = (pixels >= 0).all(1) & (pixels < [camera.width, camera.height]).all(1)
-        # A joint is seen where its own person is, give or take the width of a wrist.
+        # A joint counts as visible if its own person is visible within about the width of a wrist.
         reach = max(3, round(0.04 * camera.focal / max(float(figure.joints[0, 2]), 0.3)))
         near = cv2.dilate(mask.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
         cell = np.clip(pixels, 0, [camera.width - 1, camera.height - 1]).astype(int)
@@ -113,7 +117,7 @@ class Studio:
 
 
 class _Looks:
-    """The dressed people of one shard, painted when first asked for."""
+    """The dressed people of one shard, each painted when it is first needed."""
 
     def __init__(self, studio: Studio, shard: int, count: int) -> None:
         self._studio, self._shard = studio, shard
@@ -132,12 +136,18 @@ class _Looks:
 
 
 def synthesize(order: SynthesisOrder, workers: int = 1, progress: Callable[[int], None] = lambda _: None) -> int:
-    """Make what is ordered; shards that are there already are kept.
+    """Render the ordered pictures; existing shards are kept.
 
-    ``progress`` is told of every finished shard's pictures.
+    Args:
+        order: the pictures to render.
+        workers: number of processes.
+        progress: called with the number of pictures of every finished shard.
 
-    Returns how many pictures are there. Raises DataError for inputs that are missing or unusable, and where the disk is
-    full.
+    Returns:
+        The number of pictures in the folder.
+
+    Raises:
+        DataError: an input is missing or cannot be used, or the disk is full.
     """
     missing = [shard for shard in order.shards() if not shard[1].exists()]
     progress(order.count - sum(size for _, _, size in missing))
@@ -155,7 +165,7 @@ def synthesize(order: SynthesisOrder, workers: int = 1, progress: Callable[[int]
 
 
 def _work(order: SynthesisOrder, shard: tuple[int, Path, int]) -> int:
-    """One shard in a process of its own: opening the studio takes a second or two, a shard a minute."""
+    """Render one shard in a worker process; opening the studio takes a second or two, a shard a minute."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     return _write(Studio(order), shard)

@@ -1,6 +1,6 @@
-"""Seams, hems, buttons, pockets and prints: what changes a garment's colours along its lines.
+"""Trims: seams, hems, buttons, pockets and prints, which change a garment's colours.
 
-Each takes its values by the names of `garments.yaml`, section ``trims``.
+Each trim's parameters are named as in section ``trims`` of `garments.yaml`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from uvatar.data.arrays import Floats
 from uvatar_training.synthesis.anatomy import SurfacePoints, subset
 
-# Points, distance to the border, colours -> colours.
+# Points, distance to the border (K,) in metres, colours (K, 3) -> colours (K, 3), linear RGB.
 Trim = Callable[[SurfacePoints, Floats, Floats], Floats]
 Painter = Callable[[SurfacePoints, Floats, Floats, Any], Floats]
 
 
 def trim_of(kind: str, values: Mapping[str, Any]) -> Trim:
-    """One of `TRIMS` with its values."""
+    """The trim ``kind``, a name of `TRIMS`, with its parameters."""
     paint, settings = TRIMS[kind], SimpleNamespace(**values)
     return lambda points, border, colour: paint(points, border, colour, settings)
 

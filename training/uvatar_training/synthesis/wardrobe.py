@@ -1,8 +1,8 @@
-"""Layers baked from modelled clothes, shoes, hair and skins (`tools/bake_wardrobe.py`), recoloured and mixed.
+"""Layers baked from modelled clothes, shoes, hair and skins (`tools/bake_wardrobe.py`), recoloured and combined.
 
-A wardrobe is a folder of pictures in the open body's UV, named KIND_GROUP_NAME: ``outfit_female_casual.png``,
-``shoes_any_01.png``, ``hair_any_bob.png`` (RGB and, as alpha, where the layer covers) and ``skin_male_young.jpg``.
-Every fifth of each kind and group, in the order of a hash of their names, dresses held-out people only.
+A wardrobe is a folder of pictures in the open body's UV layout, named KIND_GROUP_NAME: ``outfit_female_casual.png``,
+``shoes_any_01.png``, ``hair_any_bob.png`` (RGB, with the layer's coverage as alpha) and ``skin_male_young.jpg``.
+Of each kind and group, every fifth layer in the order of a hash of the names is reserved for held-out people.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class WardrobeLayer:
     """One picture of the wardrobe.
 
     Attributes:
-        kind, group, name: from its file's name; group is "male", "female" or "any".
-        picture: (N, N, 4) uint8 sRGB and cover; skins cover all.
+        kind, group, name: from the file name; ``group`` is "male", "female" or "any".
+        picture: (N, N, 4) uint8 sRGB and coverage; skins cover everything.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class WardrobeLayer:
     picture: NDArray[np.uint8]
 
     def recoloured(self, rng: np.random.Generator, hue: bool = True) -> NDArray[np.float32]:
-        """(N, N, 3) linear RGB in another lightness and strength of colour, and another ``hue``."""
+        """Linear RGB (N, N, 3) with random lightness and saturation, and a random hue if ``hue`` is set."""
         hsv = np.asarray(cv2.cvtColor(self.picture[..., :3].astype(np.float32) / 255, cv2.COLOR_RGB2HSV), np.float32)
         if hue:
             hsv[..., 0] = (hsv[..., 0] + rng.uniform(0, 360)) % 360
@@ -48,26 +48,32 @@ class WardrobeLayer:
         return linear_from_srgb(np.round(rgb * 255).clip(0, 255).astype(np.uint8))
 
     def cover(self) -> NDArray[np.float32]:
-        """(N, N) 0..1."""
+        """Coverage (N, N) 0..1."""
         return self.picture[..., 3].astype(np.float32) / 255
 
 
 @dataclass(frozen=True)
 class Wardrobe:
-    """Layers by kind; an empty one is allowed: then all clothes are procedural."""
+    """Layers by kind; if it is empty, all clothes are procedural."""
 
     layers: Mapping[str, Sequence[WardrobeLayer]]
 
     def choose(self, kind: str, group: str, rng: np.random.Generator) -> WardrobeLayer | None:
-        """A random layer that fits ("child" wears both groups' things), None if there is none."""
+        """A random layer of a kind that suits a group ("child" wears the layers of both others), or None."""
         fitting = [layer for layer in self.layers.get(kind, ()) if group == "child" or layer.group in (group, "any")]
         return fitting[rng.integers(len(fitting))] if fitting else None
 
 
 def open_wardrobe(folder: Path | None, size: int, held_out: bool) -> Wardrobe:
-    """Read a wardrobe, or its held-out fifth, resized to ``size``; None gives an empty one.
+    """Read a wardrobe.
 
-    Raises DataError naming the file that is missing or cannot be used.
+    Args:
+        folder: the wardrobe's folder; None gives an empty wardrobe.
+        size: side that layers are resized to, texels.
+        held_out: read the fifth that is reserved for held-out people instead of the rest.
+
+    Raises:
+        DataError: a file, which the error names, is missing or cannot be used.
     """
     if folder is None:
         return Wardrobe({})
