@@ -20,7 +20,7 @@ def lifter_terms(network: nn.Module, skeleton: TurnedSkeleton, batch: LifterBatc
     """Weighted terms of the loss by name, to be summed.
 
     These are the distances of rotations, joints and landmarks from the truth, and the negative log likelihood of the
-    rotations' errors under the predicted spreads.
+    errors of rotations, bones and betas under the predicted spreads.
     """
     turns, betas, spreads = network(batch.features)
     with torch.no_grad():
@@ -30,7 +30,7 @@ def lifter_terms(network: nn.Module, skeleton: TurnedSkeleton, batch: LifterBatc
     place = (joints - true_joints).square().sum(-1).add(1e-5).sqrt().mean()
     surface = (landmarks - true_landmarks).square().sum(-1).add(1e-5).sqrt().mean()
     shape = (betas - batch.betas).abs().mean()
-    # The spreads learn to predict the errors; the likelihood must not change the rotations themselves.
+    # The spreads learn to predict the errors; the likelihood must not change the predictions themselves.
     with torch.no_grad():
         errors = torch.cat(
             [_local_errors(turns, batch.turns), _bone_errors(landmarks, true_landmarks), (betas - batch.betas).abs()], 1

@@ -25,16 +25,16 @@ from uvatar.perception.pose import Pose, PoseEstimator, averaged
 from uvatar.perception.search import hypotheses, kept_box
 from uvatar_training.lifter.poses import PoseSampler
 
-SIDE = 400  # pixels of a picture's shorter side: the landmark model looks at 256
-ASPECTS = (0.67, 0.75, 0.8, 1.0, 1.33, 1.5)  # width by height
+SIDE = 400  # pixels of a picture's shorter side; the landmark model sees 256
+ASPECTS = (0.67, 0.75, 0.8, 1.0, 1.33, 1.5)  # width / height
 POPULATION = Population(shares=(0.43, 0.39, 0.18))
 LENSES = Lenses(0.8, 2.4)
-# From the front mostly, from above more than from below, hardly tilted.
+# Mostly from the front, from above more often than from below, with little roll.
 VIEWPOINTS = Viewpoints(front_share=0.6, front_yaw=75.0, pitch=(6, 10), pitch_range=(-20, 45), roll=4)
 FRAMING = Framing(least_depth=0.6, clip=0.3)
 CUT_SHARE, OCCLUDED_SHARE, CROWDED_SHARE, DRESSED_SHARE, BAKED_SHARE = 0.25, 0.25, 0.12, 0.6, 0.5
-LEAST_SEEN = 0.2  # of the person, inside the picture and not behind something
-BOX_JITTER = 0.03  # of the box's side, as the detector's
+LEAST_SEEN = 0.2  # share of the person that is inside the picture and not hidden
+BOX_JITTER = 0.03  # relative to the box's side, as in the detector's results
 LEAST_QUALITY = 0.25
 
 
@@ -43,8 +43,10 @@ class LifterScene:
     """One rendered person.
 
     Attributes:
-        body, camera: the truth, in the camera's frame.
-        picture: (H, W, 3) sRGB; mask: (H, W) where the person is visible.
+        body: true parameters, in the camera frame.
+        camera: the true camera.
+        picture: (H, W, 3) uint8 sRGB.
+        mask: (H, W) where the person is visible.
     """
 
     body: BodyParameters
@@ -58,9 +60,9 @@ class LandmarkSighting:
     """Perception's results for a scene.
 
     Attributes:
-        box: (4,) as the detector would give it.
-        landmarks, world: (33, 3) as `uvatar.perception.Person` has them.
-        passes: (2, 33, 6) the two passes they are the mean of, landmarks beside world landmarks.
+        box: (4,) as the detector would return it.
+        landmarks, world: (33, 3) as in `uvatar.perception.Person`.
+        passes: (2, 33, 6) results of the two passes of which they are the mean; landmarks, then world landmarks.
     """
 
     box: NDArray[np.float32]
@@ -74,8 +76,8 @@ class SceneMaker:
 
     Args:
         body: the body that is rendered.
-        poses: what it does.
-        textures: pictures of clothed UV textures to dress half of the people in; the others wear procedural outfits.
+        poses: source of poses.
+        textures: pictures of clothed UV textures for half of the dressed people; the others wear procedural outfits.
     """
 
     def __init__(self, body: BodyModel, poses: PoseSampler, textures: Sequence[Path] = ()) -> None:
@@ -83,7 +85,7 @@ class SceneMaker:
         self._edges = triangle_edges(body.data.faces)
 
     def draw(self, rng: np.random.Generator) -> LifterScene | None:
-        """One scene, or None where too little of the person would be seen."""
+        """Draw one scene, or None if too little of the person would be visible."""
         camera = _camera(rng)
         parameters, vertices = self._person(camera, rng)
         background = random_background(camera.width, camera.height, rng)
@@ -116,7 +118,7 @@ class SceneMaker:
         return read_paint(self.textures[rng.integers(len(self.textures))])
 
     def _clothes(self, rng: np.random.Generator) -> NDArray[np.float32]:
-        """(V, 3) how far cloth and hair stand off the rest body: loose tops and trousers, hair on the crown."""
+        """Offsets (V, 3) of clothes and hair from the rest body, metres: loose tops and trousers, hair on the crown."""
         data = self.body.data
         rest = data.v_template.astype(np.float64)
         joint = dict(zip(data.joint_names, data.joint_template, strict=True))
@@ -147,13 +149,13 @@ class SceneMaker:
 
 
 class Watcher:
-    """Perception without its detector: the box is known, the landmark model sees what it would see in the pipeline."""
+    """Perception without its detector: the box is known, and the landmark model gets the same input as in the product."""
 
     def __init__(self, weights: Path) -> None:
         self._poses = PoseEstimator(Model(weights, "pose_detector.tflite"), Model(weights, "pose_landmarks.tflite"))
 
     def look(self, scene: LifterScene, rng: np.random.Generator) -> LandmarkSighting | None:
-        """Perception's results, or None if it would find nobody."""
+        """Perception's results for a scene, or None if it does not find the person."""
         rows, columns = np.flatnonzero(scene.mask.any(1)), np.flatnonzero(scene.mask.any(0))
         tight = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
         tight += rng.normal(0, BOX_JITTER, 4) * np.max(tight[2:] - tight[:2])
@@ -180,7 +182,7 @@ def _camera(rng: np.random.Generator) -> Camera:
 
 
 def _framed(vertices: Floats, camera: Camera, rng: np.random.Generator) -> NDArray[np.float32]:
-    """The translation that puts vertices (V, 3) into the picture: whole and anywhere, or close and cut by its edges."""
+    """The translation (3,), metres, that places a body in the picture: completely inside it, or close and cut off."""
     cut = rng.random() < CUT_SHARE
     fill = rng.uniform(0.8, 1.9) if cut else rng.uniform(0.5, 0.93)
     extent = FRAMING.extent(vertices, camera)
@@ -190,13 +192,13 @@ def _framed(vertices: Floats, camera: Camera, rng: np.random.Generator) -> NDArr
 
 
 def _area(vertices: Floats, camera: Camera) -> float:
-    """Pixels that a person covers, in the picture and beyond: a third of the box, as people mostly do."""
+    """Pixels that a person covers inside and outside the picture, estimated as a third of the box."""
     pixels = FRAMING.projected(vertices, camera)
     return float(np.prod(np.ptp(pixels, axis=0)) / 3)
 
 
 def _occlude(picture: NDArray[np.uint8], mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Put one or two things before the person, in place, and return where they are (H, W)."""
+    """Draw one or two objects in front of the person into ``picture``, and return their mask (H, W)."""
     height, width = mask.shape
     rows, columns = np.nonzero(mask)
     if len(rows) == 0:

@@ -1,4 +1,4 @@
-"""Scores of the pose lifter alone, on people in held-out poses."""
+"""Scores of the pose lifter alone on people in held-out poses."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ from uvatar_training.lifter.skeleton import TurnedSkeleton
 
 @torch.no_grad()
 def lifter_scores(network: nn.Module, skeleton: TurnedSkeleton, people: People) -> dict[str, float]:
-    """Held-out errors of the lifter alone, as `uvatar evaluate synthetic` measures them: cm and degrees, mean over the
-    people.
+    """Errors of the lifter alone, defined as in `uvatar evaluate synthetic`: centimetres and degrees, means over people.
+
+    Args:
+        network: the pose lifter.
+        skeleton: the body's skeleton.
+        people: people in held-out poses.
     """
     device = next(network.parameters()).device
     network.eval()

@@ -1,4 +1,4 @@
-"""Shards with perception's results for rendered people, and the truth."""
+"""Shards with perception's results for rendered people, and the true bodies."""
 
 from __future__ import annotations
 
@@ -20,14 +20,20 @@ SHARD = 50  # people
 def write_shards(
     folder: Path, count: int, seed: int, maker: SceneMaker, watcher: Watcher, progress: Callable[[int], None]
 ) -> int:
-    """Render and look at ``count`` people; shards that are there already stay.
+    """Render ``count`` people and store perception's results; existing shards are kept.
 
-    Returns how many people were given up on.
-
-    Each person depends on ``seed`` and its number alone, so any part can be made again, in any order.
+    Each person depends only on ``seed`` and its number, so any part can be made again, in any order.
 
     Args:
-        progress: called with how many are done.
+        folder: where the shards are written.
+        count: number of people.
+        seed: of everything that is drawn.
+        maker: draws and renders people.
+        watcher: perception.
+        progress: called with the number of people made so far.
+
+    Returns:
+        The number of people who were discarded.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lost = 0
@@ -45,7 +51,14 @@ def write_shards(
 
 
 def one_person(rng: np.random.Generator, maker: SceneMaker, watcher: Watcher) -> tuple[dict[str, NDArray[Any]], int]:
-    """A person whom perception finds, as a shard's row, and how many before it were not found or hardly seen."""
+    """Render people until perception finds one.
+
+    Returns:
+        The person as a shard's row, and the number of people discarded before.
+
+    Raises:
+        RuntimeError: perception found none of 100 people.
+    """
     for failures in range(100):
         scene = maker.draw(rng)
         sighting = watcher.look(scene, rng) if scene else None
@@ -55,10 +68,10 @@ def one_person(rng: np.random.Generator, maker: SceneMaker, watcher: Watcher) ->
 
 
 def read_shards(paths: Sequence[Path]) -> dict[str, NDArray[Any]]:
-    """All rows of the shards together, by the names of `write_shards`.
+    """Read all rows of the shards as arrays by name.
 
     Raises:
-        DataError: there are none, or one cannot be read.
+        DataError: there are no shards, or one cannot be read.
     """
     if not paths:
         raise DataError("the lifter's data", "there are no shards: make them first (uvatar-train lifter-data)")

@@ -17,8 +17,9 @@ _TENSORS = ("joint_template", "joint_shapedirs", "landmark_template", "landmark_
 
 
 class TurnedSkeleton(nn.Module):
-    """Joints and landmarks of bodies whose joints' turns against the camera are given: no chain to follow, one
-    product. Its buffers follow ``.to(device)``.
+    """Joints and landmarks of bodies from their joints' rotations relative to the camera.
+
+    Since these rotations are not chained, a single matrix product is enough. Buffers move with ``.to(device)``.
     """
 
     above: Tensor
@@ -42,17 +43,17 @@ class TurnedSkeleton(nn.Module):
             self.register_buffer(name, getattr(body, name).clone(), persistent=False)
 
     def pelvis(self, betas: Floats) -> NDArray[np.float64]:
-        """(3,) the pelvis at rest of a body with ``betas`` (10,)."""
+        """Rest position (3,) of the pelvis, metres, of a body with ``betas`` (10,)."""
         rest, directions = self.joint_template[0].cpu().numpy(), self.joint_shapedirs[0].cpu().numpy()
         place: NDArray[np.float64] = (rest + directions @ betas).astype(np.float64)
         return place
 
     def forward(self, betas: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
-        """The joints (B, 24, 3) and landmarks (B, 33, 3), metres from the pelvis.
+        """Joints (B, 24, 3) and landmarks (B, 33, 3) relative to the pelvis, metres.
 
         Args:
             betas: (B, 10).
-            turns: (B, 22, 3, 3) rotations of the joints in the same axes as the result.
+            turns: (B, 22, 3, 3) rotations of the joints in the axes of the result.
         """
         rest = self.joint_template + torch.einsum("jck,bk->bjc", self.joint_shapedirs, betas)
         turns = turns[:, self._turning]
@@ -66,8 +67,11 @@ class TurnedSkeleton(nn.Module):
 
 
 def global_turns(orient: Floats, pose: Floats) -> NDArray[np.float64]:
-    """(22, 3, 3) turns of joints 0..21 against the axes of ``orient`` (3,), from it and ``pose`` (21 or 23, 3),
-    axis-angle.
+    """Rotations (22, 3, 3) of joints 0..21 relative to the axes in which ``orient`` is given.
+
+    Args:
+        orient: (3,) axis-angle of the root, radians.
+        pose: (21 or 23, 3) axis-angles of the other joints relative to their parents, radians.
     """
     local = Rotation.from_rotvec(np.concatenate([orient[None], pose[: POSED - 1]])).as_matrix()
     turns = np.empty((POSED, 3, 3))

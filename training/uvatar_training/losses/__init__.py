@@ -1,1 +1,1 @@
-"""The losses; every term is a plain function."""
+"""The losses; each term is a plain function."""

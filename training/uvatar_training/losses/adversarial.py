@@ -1,6 +1,4 @@
-"""What discriminator and generator are trained to make small, from the discriminator's logits (B, ...): large means
-real.
-"""
+"""Losses of generator and discriminator, from the discriminator's logits (B, ...); high logits mean real."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ def generator_loss(fake: Tensor, kind: Kind = "non-saturating") -> Tensor:
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, kind: Kind = "non-saturating") -> Tensor:
-    """The loss that belongs to `generator_loss`: cross entropy, or both sides' distance from a margin of 1."""
+    """The discriminator's counterpart of `generator_loss`: cross entropy, or the hinge loss with a margin of 1."""
     if kind == "non-saturating":
         return F.softplus(-real).mean() + F.softplus(fake).mean()
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()

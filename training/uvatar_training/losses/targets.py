@@ -1,6 +1,4 @@
-"""Training targets of the Mesh Predictor: where each person's centre is, and the heatmap that says so (ROMP section
-3.2).
-"""
+"""Training targets of the Mesh Predictor: the centre of each person, and heatmaps of centres and joints (ROMP 3.2)."""
 
 from __future__ import annotations
 
@@ -12,19 +10,19 @@ from torch import Tensor
 from uvatar.mesh_predictor.maps import MAP_SIDE
 from uvatar_training.networks.decoding import Centers, find_centers
 
-# Kernel radius in map cells: at least 2, growing with half the diagonal of the person's box.
+# Kernel radius in map cells: at least 2, increasing with half the diagonal of the person's box.
 RADIUS_BASE, RADIUS_PER_DIAGONAL = 2, 4
 REPULSION = 0.2
-NEAR = 0.25  # people whose centres are closer than this (-1..1 across the picture) may push each other apart
+NEAR = 0.25  # centres that are closer than this (-1..1 across the picture) may be pushed apart
 
 
 @dataclass(frozen=True)
 class Matches:
-    """Predicted people beside the true ones they stand for.
+    """Predicted people, matched with true ones.
 
     Attributes:
         centers: M predicted centres.
-        person: (M,) index of the true person each stands for.
+        person: (M,) index of the true person for each centre.
     """
 
     centers: Centers
@@ -32,12 +30,12 @@ class Matches:
 
 
 def body_centers(joints: Tensor, visible: Tensor, torso: Tensor) -> Tensor:
-    """Mean of the visible torso joints, of all visible joints where no torso joint is seen.
+    """Mean of the visible torso joints, or of all visible joints if no torso joint is visible.
 
     Args:
         joints: (N, J, 2) in -1..1 across the padded square.
         visible: (N, J) bool.
-        torso: (J,) bool: neck, shoulders, hips, pelvis.
+        torso: (J,) bool, true for neck, shoulders, hips and pelvis.
 
     Returns:
         (N, 2); NaN for a person without a visible joint.
@@ -49,26 +47,35 @@ def body_centers(joints: Tensor, visible: Tensor, torso: Tensor) -> Tensor:
 
 
 def kernel_radii(joints: Tensor, visible: Tensor) -> Tensor:
-    """(N, J, 2), (N, J) -> (N,) whole radii in map cells, 2 to 7: the larger the person the wider the peak."""
+    """Integer kernel radii (N,) in map cells, 2 to 7, larger for larger people.
+
+    Args:
+        joints: (N, J, 2) in -1..1 across the padded square.
+        visible: (N, J) bool.
+    """
     half_diagonal = (extents(joints, visible) / 2).clamp(0, 1).norm(dim=-1)
     radii: Tensor = (half_diagonal * RADIUS_PER_DIAGONAL + RADIUS_BASE).floor().long()
     return radii
 
 
 def extents(joints: Tensor, visible: Tensor) -> Tensor:
-    """(N, J, 2), (N, J) -> (N, 2) how far apart each person's visible joints lie, -inf where there is none."""
+    """Extents (N, 2) of each person's visible joints in x and y; -inf for a person without visible joints.
+
+    Args:
+        joints: (N, J, 2) in -1..1 across the padded square.
+        visible: (N, J) bool.
+    """
     big = torch.where(visible[..., None], joints, torch.full_like(joints, -torch.inf)).amax(1)
     small = torch.where(visible[..., None], joints, torch.full_like(joints, torch.inf)).amin(1)
     return big - small
 
 
 def repel(centers: Tensor, radii: Tensor, visible_count: Tensor) -> Tensor:
-    """Push apart the centres of people who hide each other, so that both have a peak (ROMP's collision-aware
-    representation).
+    """Push apart the centres of people who hide each other, to give each a peak (ROMP's collision-aware representation).
 
-    Every person closer than `NEAR` to its nearest neighbour, who is seen at least as well, moves away from it along
-    their line when their kernels overlap; each pair once. Where two centres coincide the published offset is along the
-    diagonal of a 1e-4 epsilon; so is ours, with its sign chosen so that they separate.
+    Every person closer than `NEAR` to the nearest neighbour that is at least as visible moves away from it along the
+    line between their centres if their kernels overlap; each pair is treated once. If two centres coincide, the offset
+    is along the diagonal of a 1e-4 epsilon as published, with its sign chosen to separate them.
 
     Args:
         centers: (N, 2) in -1..1, people of one picture.
@@ -103,9 +110,13 @@ def repel(centers: Tensor, radii: Tensor, visible_count: Tensor) -> Tensor:
 
 
 def center_heatmap(centers: Tensor, radii: Tensor) -> Tensor:
-    """A Gaussian of sigma (2 r + 1) / 6 per person, exactly 1 at the centre; where people meet, the larger value.
+    """A heatmap (1, 64, 64) with a Gaussian of sigma (2 r + 1) / 6 per person, exactly 1 at the centre.
 
-    (N, 2) centres in -1..1, (N,) radii in cells -> (1, 64, 64).
+    Where Gaussians overlap, the larger value counts.
+
+    Args:
+        centers: (N, 2) in -1..1 across the padded square.
+        radii: (N,) map cells.
     """
     heatmap = torch.zeros(MAP_SIDE, MAP_SIDE, dtype=torch.float32, device=centers.device)
     axis = torch.arange(MAP_SIDE, device=centers.device)
@@ -120,15 +131,16 @@ def center_heatmap(centers: Tensor, radii: Tensor) -> Tensor:
 
 
 def joint_heatmaps(joints: Tensor, visible: Tensor, picture: Tensor, pictures: int) -> Tensor:
-    """Where every joint of anybody is, a Gaussian of one cell around each.
+    """Heatmaps of all people's joints: a Gaussian with a sigma of one cell around each joint.
 
     Args:
         joints: (N, J, 2) in -1..1 across the padded square.
         visible: (N, J) bool.
-        picture: (N,) whose picture each person is in, of ``pictures``.
+        picture: (N,) index of each person's picture.
+        pictures: number of pictures.
 
     Returns:
-        (pictures, J, 64, 64), 1 where a joint is on a cell's middle; where people meet, the larger value.
+        (pictures, J, 64, 64), 1 where a joint is at the middle of a cell; where Gaussians overlap, the larger value.
     """
     middles = torch.arange(MAP_SIDE, device=joints.device) + 0.5
     x, y = (torch.exp(-((middles - ((joints[..., k, None] + 1) / 2 * MAP_SIDE)) ** 2) / 2) for k in (0, 1))
@@ -138,21 +150,22 @@ def joint_heatmaps(joints: Tensor, visible: Tensor, picture: Tensor, pictures: i
 
 
 def center_cells(centers: Tensor) -> Tensor:
-    """(N, 2) in -1..1 -> (N, 2) cells x, y of the 64x64 map."""
+    """The cells (N, 2), x and y, of the 64x64 map that contain ``centers`` (N, 2) in -1..1."""
     return ((centers + 1) / 2 * MAP_SIDE).long().clamp(0, MAP_SIDE - 1)
 
 
 def match(center: Tensor, true_centers: Tensor, picture: Tensor, threshold: float = 0.2) -> Matches:
-    """For every true person the nearest predicted centre of its picture; people of pictures without any are left out.
+    """Match every true person with the nearest predicted centre of its picture.
 
-    The published code trains the parameters only where centres are already predicted, so nothing but the heatmap learns
-    in the first steps. Here a person whose nearest prediction is further than a kernel away is sampled at its own cell
-    instead, which is also where the heatmap is being taught to peak: every person teaches from the first step.
+    The published code trains the parameters only where centres are already predicted, so only the heatmap learns in the
+    first steps. Here a person whose nearest prediction is further away than a kernel is sampled at its own true cell
+    instead, where the heatmap is trained to peak. Every person therefore contributes from the first step.
 
     Args:
         center: (B, 1, 64, 64) predicted heatmap.
         true_centers: (N, 2) in -1..1.
         picture: (N,) index of each person's picture.
+        threshold: least value of a predicted centre.
     """
     found = find_centers(center, threshold)
     cells = center_cells(true_centers)
