@@ -1,3 +1,1 @@
-"""Adversarial training of the Texture Predictor's synthesis: discriminator, regularisation, augmentation, weight
-averaging.
-"""
+"""Adversarial training of the Texture Predictor: discriminator, regularisation, augmentation, weight averaging."""

@@ -1,10 +1,11 @@
-"""Adaptive discriminator augmentation (Karras et al.
+"""Adaptive discriminator augmentation.
 
-2020b, "Training generative adversarial networks with limited data").
+Karras et al. 2020b, "Training generative adversarial networks with limited data".
 
-A few hundred textures are soon known by heart.  The discriminator only ever sees textures, real and generated, that
-were moved and recoloured at random, each change with probability p; p grows while it is too sure of the real ones.
-Flips and turns are no symmetries of a UV layout: they are only right here, where both sides get them alike.
+A discriminator soon memorises a few hundred textures. It therefore sees only textures, real and generated, that were
+moved and recoloured at random, each change with probability p, which increases while it is too confident about real
+ones. Flips and rotations are not symmetries of a UV layout; they are valid here only because real and generated
+textures get them alike.
 """
 
 from __future__ import annotations
@@ -15,32 +16,40 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_SCALE, _BRIGHTNESS, _CONTRAST, _SATURATION, _FRACTION = 0.2, 0.2, 0.5, 1.0, 0.125  # deviations, in octaves or in 0..1
+_SCALE, _BRIGHTNESS, _CONTRAST, _SATURATION, _FRACTION = (
+    0.2,
+    0.2,
+    0.5,
+    1.0,
+    0.125,
+)  # standard deviations, in octaves or in 0..1
 _GREY = torch.tensor([1.0, 1.0, 1.0, 0.0]) / math.sqrt(3)
 
 
 class Strength:
-    """The probability p, steered so that the discriminator is right about real textures as often as wanted."""
+    """The probability p, controlled to keep the discriminator's success on real textures near a target."""
 
     def __init__(self, target: float = 0.6, textures: float = 500_000, p: float = 0.0) -> None:
-        """``target``: of the mean sign of real logits.
+        """Start at ``p``.
 
-        ``textures``: seen before p has gone from 0 to 1 at the fastest.
+        Args:
+            target: mean sign of the logits of real textures.
+            textures: least number of textures over which p can rise from 0 to 1.
+            p: initial probability.
         """
         self.target, self.textures, self.p = target, textures, p
 
     def update(self, real_logits: Tensor) -> float:
-        """Learn from the logits (B,) of real textures that the discriminator has seen since the last update;
-        the new p.
-        """
+        """Update p from the logits (B,) of the real textures since the last update, and return it."""
         surer = float(real_logits.detach().sign().mean()) - self.target
         self.p = min(max(self.p + math.copysign(len(real_logits) / self.textures, surer), 0.0), 1.0)
         return self.p
 
 
 def augmented(textures: Tensor, p: float, rng: torch.Generator) -> Tensor:
-    """Textures (B, 3, H, W) in 0..1, each moved and recoloured, every kind of change with probability ``p``;
-    differentiable twice.
+    """Move and recolour textures (B, 3, H, W) in 0..1 at random, each kind of change with probability ``p``.
+
+    The result is twice differentiable by the textures.
     """
     if p <= 0:
         return textures
@@ -49,8 +58,9 @@ def augmented(textures: Tensor, p: float, rng: torch.Generator) -> Tensor:
 
 
 def _moved(textures: Tensor, p: float, rng: torch.Generator) -> Tensor:
-    """Flip, quarter turns, shift, scale, turn, stretch and turn again, as one look-up; what comes in from outside is
-    mirrored.
+    """Flip, rotate by multiples of 90 degrees, shift, scale, rotate, stretch and rotate again, in a single look-up.
+
+    The outside is filled with the mirrored texture.
     """
     draw = _Draws(len(textures), p, rng)
     matrix = torch.eye(3, device=rng.device).expand(len(textures), 3, 3)
@@ -70,7 +80,7 @@ def _moved(textures: Tensor, p: float, rng: torch.Generator) -> Tensor:
 
 
 def _recoloured(textures: Tensor, p: float, rng: torch.Generator) -> Tensor:
-    """Brightness, contrast, luma inverted, hue turned and saturation, as one matrix over RGB in -1..1."""
+    """Change brightness, contrast, luma (inverted), hue and saturation, by a single matrix on RGB in -1..1."""
     draw = _Draws(len(textures), p, rng)
     grey = _GREY.to(rng.device)
     along = torch.outer(grey, grey)
@@ -90,7 +100,7 @@ def _recoloured(textures: Tensor, p: float, rng: torch.Generator) -> Tensor:
 
 
 class _Draws:
-    """Random numbers (B,), each the neutral one with probability 1 - p."""
+    """Random numbers (B,), each replaced by its neutral value with probability 1 - p."""
 
     def __init__(self, batch: int, p: float, rng: torch.Generator) -> None:
         self.batch, self.p, self.rng = batch, p, rng
@@ -134,7 +144,7 @@ def _shifting(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _about(axis: Tensor, angle: Tensor) -> Tensor:
-    """(B, 4, 4) turns of RGB about an axis (4,) (Rodrigues)."""
+    """Rotations (B, 4, 4) of RGB about an axis (4,) by ``angle`` (B,), radians (Rodrigues)."""
     x, y, z, _ = axis
     zero = torch.zeros_like(x)
     cross = _matrices((zero, -z, y), (z, zero, -x), (-y, x, zero))

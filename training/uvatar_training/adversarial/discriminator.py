@@ -1,4 +1,4 @@
-"""StyleGAN2's discriminator of UV textures (Karras et al. 2020): residual blocks and the spread within small groups."""
+"""StyleGAN2's discriminator for UV textures (Karras et al. 2020): residual blocks and minibatch standard deviation."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class DiscriminatorConfig:
 
     Attributes:
         resolution: texels on a side of the textures.
-        channels: of the pictures: 3 for RGB; more where it also sees geometry or masks.
-        channel_base, channel_max: features at r x r: min(channel_base / r, channel_max).
-        group: textures whose spread the last layer sees together.
+        channels: of the textures: 3 for RGB, more if the discriminator also sees geometry or masks.
+        channel_base, channel_max: number of features at r x r: min(channel_base / r, channel_max).
+        group: number of textures whose standard deviation is computed together.
     """
 
     resolution: int
@@ -33,16 +33,16 @@ class DiscriminatorConfig:
 
     @classmethod
     def like(cls, config: Config, channels: int = 3) -> DiscriminatorConfig:
-        """As wide as a Texture Predictor's synthesis."""
+        """The sizes of a Texture Predictor's synthesis network, for textures with ``channels`` channels."""
         return cls(config.resolution, channels, config.channel_base, config.channel_max)
 
     def features(self, size: int) -> int:
-        """Features at ``size`` x ``size``."""
+        """Number of features at ``size`` x ``size``."""
         return min(self.channel_base // size, self.channel_max)
 
 
 class _DiscriminatorBlock(nn.Module):
-    """Two convolutions around a shortcut, half the size."""
+    """Two convolutions with a shortcut; the output has half the size."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class _DiscriminatorBlock(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Textures -> how real they look, as logits."""
+    """Rates how real textures look."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Discriminator(nn.Module):
         self.logit = Linear(last, 1)
 
     def forward(self, texture: Tensor) -> Tensor:
-        """(B, channels, R, R) textures, sRGB 0..1 -> (B,) logits."""
+        """Logits (B,) of textures (B, channels, R, R), sRGB 0..1."""
         x = leaky_relu(self.entry(2 * texture - 1))
         x = self.blocks(x)
         x = leaky_relu(self.join(torch.cat([x, group_spread(x, self.config.group)], 1)))
@@ -81,10 +81,13 @@ class Discriminator(nn.Module):
 
 
 def group_spread(x: Tensor, group: int) -> Tensor:
-    """(B, C, H, W) -> (B, 1, H, W): mean over features and places of the standard deviation within each group of
-    textures.
+    """The standard deviation within each group of textures, averaged over features and positions, (B, 1, H, W).
 
-    Groups have ``group`` members, or fewer where the batch is smaller or not divisible (Karras et al. 2018, section 3).
+    Groups have ``group`` members, or fewer if the batch is smaller or not divisible (Karras et al. 2018, section 3).
+
+    Args:
+        x: (B, C, H, W) features.
+        group: number of textures per group.
     """
     members = next(count for count in range(min(group, len(x)), 0, -1) if len(x) % count == 0)
     grouped = at_least_single(x).reshape(members, -1, *x.shape[1:])

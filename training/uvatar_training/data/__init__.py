@@ -1,1 +1,1 @@
-"""Samples of people for training: one type for all sources, how it is stored, and how it is streamed."""
+"""Samples of people for training: a common type for all sources, its storage, and batches from it."""

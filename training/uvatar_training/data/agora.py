@@ -1,10 +1,10 @@
-"""AGORA (Patel et al. 2021): scanned people in rendered places, with SMPL fits.
+"""AGORA (Patel et al. 2021): scanned people in rendered environments, with SMPL fits.
 
-For non-commercial research only, and never ours to ship.
+Its licence allows non-commercial research only, so Uvatar ships nothing that is made from it.
 
-What is read, as its documentation has it: dataframes ``*_withjv.pkl`` or ``*.pkl`` with one row per image and lists per
-person; fits as pickles of (CUDA) tensors; person masks; cameras told by the image's name. Lengths are Unreal's
-centimetres (x forward, y right, z up) until `placement` turns them into metres of the camera frame.
+Read according to its documentation: dataframes ``*_withjv.pkl`` or ``*.pkl`` with one row per image and lists of
+people; fits as pickles of (CUDA) tensors; person masks; cameras, identified by the image's name. Lengths are Unreal's
+centimetres (x forward, y right, z up) until `placement` converts them to metres in the camera frame.
 """
 
 from __future__ import annotations
@@ -27,21 +27,24 @@ from uvatar_training.data.pickles import read_table, read_tensors
 from uvatar_training.data.problems import DataError, Skipped
 from uvatar_training.data.sample import PersonLabel, Sample
 
-FULL_SIZE = (3840, 2160)  # gt_joints_2d are in these pixels
+FULL_SIZE = (3840, 2160)  # pixels of gt_joints_2d
 SENSOR = (36.0, 20.25)  # millimetres
-MOST_OCCLUDED, FEWEST_JOINTS = 70.0, 8  # as the official training script
-HELD_OUT_EVERY = 20  # scans
+MOST_OCCLUDED, FEWEST_JOINTS = 70.0, 8  # as in the official training script
+HELD_OUT_EVERY = 20  # one in this number of scans is held out
 _FLIP = np.diag([1.0, -1.0, -1.0])  # SMPL's axes to the camera's
 _MARGIN = 1.15
-_MEANINGFUL_MASK = 64  # pixels
+_MEANINGFUL_MASK = 64  # least pixels of a mask
 
 
 @dataclass(frozen=True)
 class AgoraCamera:
     """An image's camera.
 
-    It has the focal length in millimetres, the position (3,) in centimetres, yaw and pitch in degrees, and the offset
-    of the ground (metres, camera axes) that is added for images that need it.
+    Attributes:
+        focal: focal length, millimetres.
+        position: (3,) centimetres, Unreal's axes.
+        yaw, pitch: degrees.
+        ground: (3,) offset of the ground for images that need it, metres, camera axes.
     """
 
     focal: float
@@ -51,7 +54,7 @@ class AgoraCamera:
     ground: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
-# By what the image's name holds; anything else is placed by its own row.
+# By a part of the image's name; other images are placed by their row.
 _FIXED = {
     "hdri": AgoraCamera(50, (0, 0, 170), 0, 0),
     "cam00": AgoraCamera(18, (400, -275, 265), 135, 30),
@@ -63,7 +66,7 @@ _FIXED = {
 
 
 def camera_of(image: str, row: Any) -> AgoraCamera:
-    """The camera of an image; ``row`` gives camX, camY, camZ and camYaw where the name does not."""
+    """The camera of an image; ``row`` gives camX, camY, camZ and camYaw if the image's name does not identify it."""
     for name, camera in _FIXED.items():
         if name in image:
             return camera
@@ -72,9 +75,9 @@ def camera_of(image: str, row: Any) -> AgoraCamera:
 
 
 def pinhole(camera: AgoraCamera, width: int, height: int) -> Camera:
-    """The camera in pixels of an image of this size.
+    """The pinhole camera, in pixels, of an image of this size.
 
-    Both axes have the same focal length, as sensor and image have one shape.
+    Both axes have the same focal length, because sensor and image have the same aspect ratio.
     """
     return Camera(camera.focal / SENSOR[0] * width, (width / 2, height / 2), width, height)
 
@@ -102,9 +105,7 @@ def _metres(centimetres: tuple[float, float, float]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class AgoraFit:
-    """One person's SMPL fit: betas (10,), or (11,) of a child; rotations (axis-angle) and translation (metres) in
-    SMPL's own frame.
-    """
+    """One person's SMPL fit: betas (10,), or (11,) of a child; axis-angles and translation (metres) in SMPL's frame."""
 
     betas: NDArray[np.float32]
     global_orient: NDArray[np.float32]
@@ -113,10 +114,12 @@ class AgoraFit:
 
 
 def read_fit(path: Path, kid: bool) -> AgoraFit:
-    """A fit's pickle; its keys are ``root_pose`` and ``translation`` or ``global_orient`` and ``transl``.
+    """Read a fit's pickle, with keys ``root_pose`` and ``translation`` or ``global_orient`` and ``transl``.
 
-    Adults' fits may carry an eleventh beta, which means nothing and is dropped. Raises DataError naming the file:
-    missing, damaged, incomplete, or with numbers that are not finite.
+    Adults' fits may have an eleventh beta, which has no meaning and is dropped.
+
+    Raises:
+        DataError: the file is missing, damaged or incomplete, or has numbers that are not finite.
     """
     content = read_tensors(path)
 
@@ -139,18 +142,19 @@ def read_fit(path: Path, kid: bool) -> AgoraFit:
 
 @dataclass(frozen=True)
 class Agora:
-    """Where the data set lies, and what is wanted of it.
+    """The data set's folders, and which samples to read.
 
     Attributes:
         images, fits, frames: folders of the images, of the fits (``gt_path_smpl`` is relative to it), and of the
             dataframes.
         masks: folder of the person masks, or None.
-        body: the neutral SMPL body, for where fits stand (and for joints, where the dataframes have none); None:
-            `transl` is unknown.
-        kid_template: (6890, 3) SMIL's template in SMPL's place, for children's joints.
-        cut_out: one sample per person, alone on white (the paper's simplification), instead of one per image.
-        split: "train" or "held_out": by scan, since one scan stands in many images.
-        most_occluded: percent.
+        body: the neutral SMPL body, for fits' translations (and joints, if the dataframes have none); None leaves
+            `transl` unknown.
+        kid_template: (6890, 3) SMIL's template aligned with SMPL's, for children's joints.
+        cut_out: one sample per person, cut out on white (the paper's simplification), instead of one per image.
+        split: "train" or "held_out", by scan, because a scan appears in many images.
+        most_occluded: people with more occlusion are left out, percent.
+        skipped: what was left out, and why.
     """
 
     images: Path
@@ -165,7 +169,7 @@ class Agora:
     skipped: Skipped = field(default_factory=Skipped)
 
     def __post_init__(self) -> None:
-        """Raises DataError if a folder or the dataframes are missing."""
+        """Raise DataError if a folder or the dataframes are missing."""
         for path in (self.images, self.fits, self.frames, *([self.masks] if self.masks else [])):
             if not path.is_dir():
                 raise DataError(path, "the folder does not exist")
@@ -175,14 +179,15 @@ class Agora:
             raise DataError(self.frames, "holds no dataframes (*.pkl)")
 
     def tables(self) -> list[Path]:
-        """The dataframes, those with joints where there are some."""
+        """The dataframes; only those with joints if there are any."""
         every = sorted(self.frames.glob("*.pkl"))
         return [path for path in every if path.stem.endswith("_withjv")] or every
 
     def samples(self) -> Iterator[Sample]:
-        """All usable samples of the split; the others are counted in ``skipped``.
+        """Yield all usable samples of the split; the others are counted in ``skipped``.
 
-        Raises DataError for a dataframe that cannot be read.
+        Raises:
+            DataError: a dataframe cannot be read.
         """
         for path in self.tables():
             table = read_table(path)
@@ -207,7 +212,7 @@ class Agora:
         mine = [(number, label) for number, label in people if split_of(str(label.facts["scan"])) == self.split]
         if not mine:
             return
-        # A training image must not show anybody who is held out.
+        # A training image must not show held-out people.
         if self.split == "train" and not self.cut_out and len(mine) < len(people):
             return
         image, camera = self._read(name, row)
@@ -232,9 +237,9 @@ class Agora:
         yield Sample(name, "agora", self.split, image, camera, tuple(labels), whole, complete)
 
     def _person(self, row: Any, number: int) -> PersonLabel | None:
-        """One person's label in full-size pixels, None if it is to be left out.
+        """One person's label in full-size pixels, or None if the person is left out.
 
-        Raises DataError for fits that cannot be used.
+        Raises DataError if the fit cannot be used.
         """
         if not bool(row["isValid"][number]) or float(row["occlusion"][number]) > self.most_occluded:
             return None
@@ -249,7 +254,7 @@ class Agora:
         rest = self._rest_joints(fit, kid)
         transl = np.full(3, np.nan)
         if rest is not None:
-            # The root turns the body about its pelvis; the placement turns it about the origin of SMPL's frame.
+            # The root rotates the body about its pelvis, the placement about the origin of SMPL's frame.
             transl = rotation @ (rest[0] + fit.transl) + shift - rest[0]
         if "gt_joints_3d" in row and row["gt_joints_3d"] is not None:
             joints = np.asarray(row["gt_joints_3d"][number], np.float64)[:24]
@@ -273,13 +278,13 @@ class Agora:
         )  # fmt: skip
 
     def _rest_joints(self, fit: AgoraFit, kid: bool) -> NDArray[np.float64] | None:
-        """(24, 3) of the fit's rest shape; None without a body, and for children without their template."""
+        """Rest joints (24, 3) of the fit's shape; None without a body, and for children without their template."""
         if self.body is None or (kid and self.kid_template is None):
             return None
         data = self.body.data
         rest = data.joint_template + data.joint_shapedirs @ fit.betas[:10]
         if kid and self.kid_template is not None:
-            # As smplx: the eleventh beta goes from SMPL's template to SMIL's, centred.
+            # As in smplx: the eleventh beta interpolates from SMPL's template to SMIL's, centred.
             away = (self.kid_template - self.kid_template.mean(0)) - data.v_template
             rest = rest + fit.betas[10] * (data.J_regressor @ away)
         return np.asarray(rest, np.float64)
@@ -296,7 +301,7 @@ class Agora:
         raise DataError(self.images / name, "is missing")
 
     def _mask(self, name: str, number: int, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
-        """(H, W) one person's mask; None if the data set has none."""
+        """One person's mask (H, W); None if the data set has none."""
         if self.masks is None:
             return None
         path = mask_path(self.masks, name, number, shape[1] < FULL_SIZE[0])
@@ -308,7 +313,7 @@ class Agora:
         return np.asarray(mask > 0)
 
     def _alone(self, name: str, image: NDArray[np.uint8], camera: Camera, number: int, label: PersonLabel) -> Sample:
-        """A person alone on white, in a square around its mask."""
+        """A person cut out on white, in a square around the mask."""
         title = f"{name}#{number}"
         mask = self._mask(name, number, image.shape[:2])
         if mask is None:
@@ -328,10 +333,9 @@ class Agora:
 
 
 def mask_path(folder: Path, image: str, number: int, small: bool) -> Path:
-    """The path of the mask of the person in row ``number`` of an image.
+    """The path of the mask of the image's person ``number``, counted from 0.
 
-    It is FOLDER / first five words of the name / BASE_mask[_camNN]_FRAME_PERSON[_1280x720].png, where PERSON counts
-    from 1.
+    It is FOLDER / first five words of the name / BASE_mask[_camNN]_FRAME_PERSON[_1280x720].png; PERSON counts from 1.
     """
     words = Path(image).stem.removesuffix("_1280x720").split("_")
     frame = words[-1]
@@ -343,15 +347,13 @@ def mask_path(folder: Path, image: str, number: int, small: bool) -> Path:
 
 
 def split_of(scan: str) -> str:
-    """The split of a scan: one in `HELD_OUT_EVERY` is held out, by a hash of its name."""
+    """The split of a scan: one in `HELD_OUT_EVERY` is held out, chosen by a hash of its name."""
     digest = hashlib.sha256(scan.encode()).digest()
     return "held_out" if int.from_bytes(digest[:4], "big") % HELD_OUT_EVERY == 0 else "train"
 
 
 def posed_joints(body: BodyModel, rest: Floats, fit: AgoraFit) -> NDArray[np.float64]:
-    """(24, 3) joints of a fit in SMPL's own frame, metres, from its rest joints (24, 3): forward kinematics in
-    float64.
-    """
+    """Joints (24, 3) of a fit in SMPL's frame, metres, from rest joints (24, 3), by forward kinematics in float64."""
     parents = body.data.parents
     turns = Rotation.from_rotvec(
         np.concatenate([fit.global_orient[None], fit.body_pose]).astype(np.float64)
@@ -370,10 +372,7 @@ def _scaled(label: PersonLabel, scale: float, camera: Camera) -> PersonLabel:
 
 
 def _seen_in(label: PersonLabel, mask: NDArray[np.bool_]) -> PersonLabel:
-    """The label with joints visible only where their own person's mask is near.
-
-    ``mask`` (H, W) of the whole picture.
-    """
+    """The label, with joints visible only near their own person's mask; ``mask`` (H, W) is of the whole picture."""
     height, width = mask.shape
     size = np.ptp(np.flatnonzero(mask.any(1))) + 1 if mask.any() else 1
     reach = max(3, round(0.03 * size))
@@ -383,7 +382,7 @@ def _seen_in(label: PersonLabel, mask: NDArray[np.bool_]) -> PersonLabel:
 
 
 def _padded(image: NDArray[np.uint8], window: tuple[int, int, int, int], value: int) -> NDArray[np.uint8]:
-    """A window of a picture that may reach beyond it."""
+    """A window of a picture that may extend beyond it; pixels outside get ``value``."""
     x0, y0, x1, y1 = window
     height, width = image.shape[:2]
     out = np.full((y1 - y0, x1 - x0, *image.shape[2:]), value, np.uint8)

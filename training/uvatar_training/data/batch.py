@@ -1,4 +1,4 @@
-"""The common interface of all batches."""
+"""The common base of all batches."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class Batch:
     """A record of tensors, or of such records."""
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> Self:
-        """The same on another device."""
+        """The batch on another device."""
         return type(self)(
             **{item.name: getattr(self, item.name).to(device, non_blocking=non_blocking) for item in fields(self)}
         )
 
     def pin_memory(self) -> Self:
-        """Page-locked, for `torch.utils.data.DataLoader`."""
+        """The batch in page-locked memory, for `torch.utils.data.DataLoader`."""
         return type(self)(**{item.name: getattr(self, item.name).pin_memory() for item in fields(self)})
 
 
 def joined(items: Sequence[SomeBatch]) -> SomeBatch:
-    """Batches of tensors alone, of one or more each, as one."""
+    """Concatenate batches that consist of tensors only."""
     first = items[0]
     return type(first)(**{item.name: torch.cat([getattr(part, item.name) for part in items]) for item in fields(first)})

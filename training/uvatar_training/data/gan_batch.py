@@ -1,4 +1,4 @@
-"""Batches for pre-training the generator: textures, with the bodies that wear them."""
+"""Batches for pre-training the generator: textures with the bodies of their wearers."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from uvatar_training.data.sample import Sample
 
 @dataclass(frozen=True)
 class GanBatch(Batch):
-    """B real textures (B, 3, R, R) sRGB 0..1, and the pose (B, 24, 3, 3), betas (B, 10) and camera (B, 3) of those who
-    wear them.
+    """B real textures and their wearers.
+
+    Attributes:
+        texture: (B, 3, R, R) sRGB 0..1.
+        pose: (B, 24, 3, 3); betas: (B, 10); camera: (B, 3), see `uvatar.texture_predictor.structure.Structure`.
     """
 
     texture: Tensor
@@ -28,7 +31,11 @@ class GanBatch(Batch):
 
 
 def prepare_gan(sample: Sample, rng: np.random.Generator, size: int) -> GanBatch:
-    """One person's texture at (size, size), as a batch of one. Raises DataError if nobody has one."""
+    """One person's texture at (size, size), as a batch of one.
+
+    Raises:
+        DataError: no person of the sample has a texture.
+    """
     worn = [(person, person.texture) for person in sample.people if person.texture is not None]
     if not worn:
         raise DataError(sample.name, "holds no texture")

@@ -1,4 +1,4 @@
-"""Converts other data sets to shards, once; trainers then read them like any other shards."""
+"""Converts other data sets to shards, which trainers read like any others."""
 
 from __future__ import annotations
 
@@ -18,9 +18,20 @@ def write_shards(
     per_shard: int = 200,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Write samples as ``SPLIT-NAME-NNNNN.tar``; ``progress`` is told of each. Returns how many there were.
+    """Write samples as ``SPLIT-NAME-NNNNN.tar``.
 
-    Raises DataError if there are none, or the disk is full.
+    Args:
+        samples: the samples to write.
+        out: folder of the shards.
+        split, name: for the file names.
+        per_shard: samples per shard.
+        progress: called with 1 for every sample written.
+
+    Returns:
+        The number of samples written.
+
+    Raises:
+        DataError: there are no samples, or the disk is full.
     """
     count, writer = 0, None
     try:

@@ -17,12 +17,12 @@ from uvatar_training.data.mesh_batch import MeshBatch, MeshItem, collate_mesh, p
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import Sample
 
-SMALLEST = 600  # pixels of a person's mask
+SMALLEST = 600  # least pixels of a person's mask
 
 
 @dataclass(frozen=True)
 class JointItem:
-    """One picture; fields as in `JointBatch`, without the first axis, but ``person`` counts within the picture."""
+    """One picture, with the fields of `JointBatch` without the first axis; ``person`` counts within the picture."""
 
     mesh: MeshItem
     person: int
@@ -35,14 +35,16 @@ class JointItem:
 
 @dataclass(frozen=True)
 class JointBatch(Batch):
-    """B whole pictures with their people, and of each picture the crop of one of them.
+    """B whole pictures with their people, and a crop of one person from each picture.
 
     Attributes:
-        mesh: the pictures and labels. person: (B,) which row of the labels each crop shows.
-        photo: (B, 3, S, S) the crop before mid-grey, for the style encoder.
-        picture: (B, 3, P, P) the crop; mask: (B, 1, P, P) bool.
-        crop: (B, 3) left, top and side of the crops in the square of 512; camera: (B, 3) focal length and principal
-            point there, pixels.
+        mesh: the pictures and labels.
+        person: (B,) row of the labels for the person in each crop.
+        photo: (B, 3, S, S) the crop on mid-grey, for the style encoder.
+        picture: (B, 3, P, P) the crop.
+        mask: (B, 1, P, P) bool, the person's pixels in the crop.
+        crop: (B, 3) left, top and side of the crop in the square of 512 pixels.
+        camera: (B, 3) focal length and principal point in this square, pixels.
     """
 
     mesh: MeshBatch
@@ -55,11 +57,16 @@ class JointBatch(Batch):
 
 
 def prepare_joint(sample: Sample, rng: np.random.Generator, body: BodyModel, photo_side: int, side: int) -> JointItem:
-    """The whole picture, and the crop of its largest person.
+    """The whole picture, and a crop of its largest person.
 
-    ``photo_side`` and ``side`` (pixels) are S and P of `JointBatch`.
+    Args:
+        sample: the picture.
+        rng: source of all randomness.
+        body: the body that the labels refer to.
+        photo_side, side: S and P of `JointBatch`, pixels.
 
-    Raises DataError if nobody is large enough.
+    Raises:
+        DataError: the sample has no mask, or nobody in it is large enough.
     """
     item = prepare_mesh(sample, rng, body)
     if sample.mask is None:
@@ -88,7 +95,7 @@ def prepare_joint(sample: Sample, rng: np.random.Generator, body: BodyModel, pho
 
 
 def collate_joint(items: Sequence[JointItem]) -> JointBatch:
-    """Prepared pictures -> batch."""
+    """Join prepared pictures in a batch."""
     mesh = collate_mesh([item.mesh for item in items])
     first = torch.searchsorted(mesh.labels.picture, torch.arange(len(items)))
     person = first + torch.tensor([item.person for item in items])

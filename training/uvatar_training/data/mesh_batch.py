@@ -1,6 +1,4 @@
-"""From samples to what the Mesh Predictor is trained on: padded squares, shaken a little, and what is known of their
-people.
-"""
+"""Prepares samples for training the Mesh Predictor: padded squares with random variations, and labels of people."""
 
 from __future__ import annotations
 
@@ -30,8 +28,12 @@ PEOPLE_KEYS = ("pose", "pose_known", "betas", "betas_known", "joints", "joints_k
 
 @dataclass(frozen=True)
 class MeshItem:
-    """One picture: image (3, S, S) uint8, S = 512 if it is not to be part of another, and per person the rows of
-    `MeshLabels`.
+    """One picture.
+
+    Attributes:
+        image: (3, S, S) uint8; S = 512 unless it becomes a tile of another picture.
+        rows: fields of `MeshLabels`, with a row per person.
+        labelled: whether every person of the picture has a row.
     """
 
     image: Tensor
@@ -41,19 +43,26 @@ class MeshItem:
 
 @dataclass(frozen=True)
 class MeshBatch(Batch):
-    """B pictures (B, 3, 512, 512) uint8 and what is known of their people."""
+    """B pictures (B, 3, 512, 512) uint8, and the labels of their people."""
 
     images: Tensor
     labels: MeshLabels
 
     def pixels(self) -> Tensor:
-        """(B, 3, 512, 512) float in [0, 1]."""
+        """The pictures (B, 3, 512, 512) as floats in [0, 1]."""
         return self.images.float() / 255
 
 
 @dataclass(frozen=True)
 class Shaking:
-    """How training pictures are varied (ROMP 3.5): shares of pictures, degrees, factors."""
+    """Random variations of training pictures (ROMP section 3.5).
+
+    Attributes:
+        turned, mirrored, coloured: shares of pictures that are rotated, mirrored and recoloured.
+        turn: largest angle of a rotation, degrees.
+        scale: range of the factor on the size.
+        shift: largest shift, relative to the picture's side.
+    """
 
     turned: float = 0.2
     turn: float = 30.0
@@ -67,8 +76,11 @@ class Shaking:
 class Part:
     """The part of a picture that a square shows.
 
-    It has the part's ``middle`` and ``extent`` in the picture's pixels, the square's ``side``, and the number of a
-    person's 24 joints that it must show for the person to count.
+    Attributes:
+        middle: x and y of its middle, pixels of the picture.
+        extent: its side, pixels of the picture.
+        side: side of the square, pixels.
+        enough: least number of a person's 24 joints that it must show for the person to count.
     """
 
     middle: tuple[float, float]
@@ -80,10 +92,17 @@ class Part:
 def prepare_mesh(
     sample: Sample, rng: np.random.Generator, body: BodyModel, shaking: Shaking | None = None, part: Part | None = None
 ) -> MeshItem:
-    """A sample padded to the network's square, its people in the terms of ``body``.
+    """Pad a sample to the network's square, and express its labels for ``body``.
 
-    Betas of another body than ``body`` count as unknown. ``shaking``: None for evaluation. ``part``: None for the whole
-    picture. Raises DataError for a picture without any person who is seen.
+    Args:
+        sample: the picture.
+        rng: source of all randomness.
+        body: the body; betas of other bodies count as unknown.
+        shaking: random variations; None for evaluation.
+        part: the part of the picture to show; None for the whole picture.
+
+    Raises:
+        DataError: no person is visible.
     """
     height, width = sample.image.shape[:2]
     part = part or Part((width / 2, height / 2), max(height, width))
@@ -102,7 +121,7 @@ def prepare_mesh(
 
 
 def collate_mesh(items: Sequence[MeshItem]) -> MeshBatch:
-    """Prepared pictures -> batch."""
+    """Join prepared pictures in a batch."""
     counts = torch.tensor([len(item.rows["pose"]) for item in items])
     rows = {key: torch.cat([item.rows[key] for item in items]) for key in PEOPLE_KEYS}
     labels = MeshLabels(
@@ -114,7 +133,7 @@ def collate_mesh(items: Sequence[MeshItem]) -> MeshBatch:
 
 
 def _mirrored(row: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """`_row` of the picture's mirror image. The body is symmetric: its betas stay."""
+    """`_row` for the picture's mirror image. The body is symmetric, so betas are unchanged."""
     swapped = {
         key: row[key][OTHER_SIDE_JOINTS]
         for key in ("pose", "pose_known", "joints", "joints_known", "joints_2d", "visible")
@@ -127,7 +146,7 @@ def _mirrored(row: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 
 def _placement(part: Part, rng: np.random.Generator, shaking: Shaking | None) -> tuple[NDArray[np.float64], float]:
-    """The (2, 3) map from the picture's pixel centres to the square's, and by how much (radians) it turns."""
+    """The (2, 3) map from the picture's pixel centres to the square's, and the angle of its rotation, radians."""
     scale, turn, shift = part.side / part.extent, 0.0, np.zeros(2)
     if shaking is not None:
         scale *= float(np.exp(rng.uniform(*np.log(shaking.scale))))
@@ -135,15 +154,12 @@ def _placement(part: Part, rng: np.random.Generator, shaking: Shaking | None) ->
         shift = rng.uniform(-shaking.shift, shaking.shift, 2) * part.side
     rotation = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     offset = part.side / 2 + shift - rotation @ np.array(part.middle)
-    # In continuous pixels x' = R x + offset; cv2 counts from the first pixel's centre.
+    # In continuous pixels, x' = R x + offset; OpenCV's origin is the first pixel's centre.
     return np.column_stack([rotation, offset + rotation @ [0.5, 0.5] - 0.5]), turn
 
 
 def _shown(image: NDArray[np.uint8], matrix: NDArray[np.float64], side: int) -> NDArray[np.uint8]:
-    """What a square shows through `_placement`'s map.
-
-    What is shrunk is drawn some times as large first, and averaged.
-    """
+    """The square's picture under `_placement`'s map; when shrinking, a larger picture is drawn first and averaged."""
     times = max(1, round(1 / float(np.hypot(*matrix[:, 0]))))
     larger = np.column_stack([times * matrix[:, :2], times * (matrix[:, 2] + 0.5) - 0.5])
     drawn = cv2.warpAffine(
@@ -153,7 +169,7 @@ def _shown(image: NDArray[np.uint8], matrix: NDArray[np.float64], side: int) -> 
 
 
 def _row(person: PersonLabel, matrix: Floats, turn: float, body: BodyModel, side: int) -> dict[str, NDArray[Any]]:
-    """One person in the square's terms."""
+    """One person's labels in the coordinates of the square."""
     pixels = np.nan_to_num(person.joints_2d.astype(np.float64)) - 0.5
     square = (pixels @ matrix[:, :2].T + matrix[:, 2] + 0.5) / (side / 2) - 1
     visible = person.visible & (np.abs(square) < 1).all(1)
@@ -167,7 +183,7 @@ def _row(person: PersonLabel, matrix: Floats, turn: float, body: BodyModel, side
     betas_known = bool(np.isfinite(person.betas).all()) and same
     betas = person.betas[:10] if betas_known else np.zeros(10)
     joints_known = np.isfinite(person.joints).all(1)
-    # Untranslated: the loss compares joints relative to the hips, and the weak camera takes what is left.
+    # Without translation: the loss compares joints relative to the hips, and the weak-perspective camera the rest.
     placed = np.nan_to_num(person.joints.astype(np.float64) - np.nan_to_num(person.transl))
     joints = about.apply(placed)
     if betas_known and pose_known:
@@ -181,7 +197,7 @@ def _row(person: PersonLabel, matrix: Floats, turn: float, body: BodyModel, side
 
 
 def _recoloured(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Other brightness, contrast, strength of colour; now and then grey or coarse."""
+    """Change brightness, contrast and saturation at random; sometimes make the picture grey or coarse."""
     pixels = image.astype(np.float32)
     grey = pixels.mean(2, keepdims=True)
     pixels = grey + (pixels - grey) * np.float32(0.0 if rng.random() < 0.04 else rng.uniform(0.6, 1.3))

@@ -1,4 +1,4 @@
-"""What is known of the people of a batch of pictures, as the mesh predictor's losses want it."""
+"""Labels of the people in a batch of pictures, in the form that the Mesh Predictor's losses need."""
 
 from __future__ import annotations
 
@@ -16,15 +16,19 @@ TORSO = ("pelvis", "left_hip", "right_hip", "neck", "left_shoulder", "right_shou
 
 @dataclass(frozen=True)
 class MeshLabels(Batch):
-    """What is known of the N people of a batch of B pictures.
+    """Labels of the N people in a batch of B pictures.
 
     Attributes:
         picture: (N,) index of each person's picture.
-        pose: (N, 24, 3, 3) rotations; ``pose_known`` (N, 24) bool says which.
-        betas: (N, 10); ``betas_known`` (N,) bool.
-        joints: (N, 24, 3) metres, posed and not translated, camera axes; ``joints_known`` (N, 24) bool.
-        joints_2d: (N, 24, 2) in -1..1 across the padded square; ``visible`` (N, 24) bool.
-        labelled: (B,) bool: every person of the picture is among the N.
+        pose: (N, 24, 3, 3) rotations.
+        pose_known: (N, 24) bool.
+        betas: (N, 10).
+        betas_known: (N,) bool.
+        joints: (N, 24, 3) metres, posed but not translated, camera axes.
+        joints_known: (N, 24) bool.
+        joints_2d: (N, 24, 2) in -1..1 across the padded square.
+        visible: (N, 24) bool.
+        labelled: (B,) bool, whether every person of the picture is among the N.
     """
 
     picture: Tensor
@@ -39,9 +43,7 @@ class MeshLabels(Batch):
     labelled: Tensor
 
     def centers(self) -> tuple[Tensor, Tensor]:
-        """Where each person's centre should be, (N, 2) in -1..1, people who hide each other pushed apart; kernel radii
-        (N,).
-        """
+        """Target centres (N, 2) in -1..1, pushed apart for people who hide each other, and kernel radii (N,)."""
         torso = torch.tensor([name in TORSO for name in JOINT_NAMES], device=self.picture.device)
         centers, radii = body_centers(self.joints_2d, self.visible, torso), kernel_radii(self.joints_2d, self.visible)
         for picture in self.picture.unique().tolist():
@@ -50,11 +52,11 @@ class MeshLabels(Batch):
         return centers, radii
 
     def heatmaps(self) -> Tensor:
-        """(B, 1, 64, 64) what the centre map should be."""
+        """Target (B, 1, 64, 64) of the centre map."""
         centers, radii = self.centers()
         rows = [self.picture == picture for picture in range(len(self.labelled))]
         return torch.stack([center_heatmap(centers[row], radii[row]) for row in rows])
 
     def joint_heatmaps(self) -> Tensor:
-        """(B, 24, 64, 64) where joints are, see `uvatar_training.losses.targets.joint_heatmaps`."""
+        """Target (B, 24, 64, 64) of the joint maps, see `uvatar_training.losses.targets.joint_heatmaps`."""
         return joint_heatmaps(self.joints_2d, self.visible, self.picture, len(self.labelled))

@@ -1,11 +1,9 @@
-"""Pictures that show more people than photos do: one pass of the network sees them all (Bochkovskiy et al.
+"""Mosaics: training pictures that show more people than photos do, in a single pass of the network.
 
-2020, "YOLOv4", 3.4).
-
-Whole pictures are shown four in one, and close-ups of people sixteen in one or four in one, each of these as many
-pixels as the other: a step on close-ups teaches of several times as many people as a step on as many whole pictures.
-That people are never large in them is no loss where the network looks at a photo in two sizes
-(`uvatar.mesh_predictor.networks.sizes`).
+Bochkovskiy et al. 2020, "YOLOv4", section 3.4. A mosaic has four whole pictures, or four or sixteen close-ups of
+people, at the same number of pixels. A step on close-ups therefore covers several times as many people as a step on
+the same number of whole pictures. People are never large in mosaics, which does not matter for a network that sees a
+photo in two sizes (`uvatar.mesh_predictor.networks.sizes`).
 """
 
 from __future__ import annotations
@@ -24,19 +22,26 @@ from uvatar_training.data.sample import PersonLabel, Sample
 
 ACROSS = 2  # whole pictures in a row
 CLOSE_UPS_ACROSS = (4, 2)
-_MARGIN = 1.35  # of a close-up's extent over that of the joints it shows: heads and feet reach beyond theirs
-_MOST_ENLARGED = 2.5  # of anybody smaller a close-up shows only blur
-_WORTH = 12  # joints: of anybody less seen a close-up teaches little
-_ENOUGH = 8  # joints: who stands at the rim of another's close-up with fewer is no person to find
+_MARGIN = 1.35  # ratio of a close-up's extent to that of its joints: heads and feet extend beyond theirs
+_MOST_ENLARGED = 2.5  # largest magnification: close-ups of smaller people would be blurred
+_WORTH = 12  # least visible joints of a person who gets a close-up
+_ENOUGH = 8  # least joints in a close-up for a person to count
 
 
 def prepare_tiles(
     sample: Sample, rng: np.random.Generator, body: BodyModel, shaking: Shaking | None = None, close_ups: float = 0.0
 ) -> list[MeshItem]:
-    """The whole picture (`prepare_mesh`), or, of a share ``close_ups`` of samples, a close-up of each person who is
-    large enough.
+    """The whole picture (see `prepare_mesh`), or close-ups of all people who are large enough.
 
-    Raises DataError for a picture without any person who is seen.
+    Args:
+        sample: the picture.
+        rng: source of all randomness.
+        body: the body that the labels refer to.
+        shaking: random variations; None for evaluation.
+        close_ups: share of samples of which close-ups are made.
+
+    Raises:
+        DataError: no person is visible.
     """
     parts = [_close_up(person, rng) for person in sample.people] if close_ups and rng.random() < close_ups else []
     items = []
@@ -46,15 +51,15 @@ def prepare_tiles(
         try:
             items.append(prepare_mesh(sample, rng, body, shaking, part))
         except DataError:
-            continue  # shaken out of the close-up
+            continue  # the random variations moved the person out of the close-up
     return items or [prepare_mesh(sample, rng, body, shaking)]
 
 
 def collate_tiles(samples: Sequence[Sequence[MeshItem]], mosaics: int = 0) -> MeshBatch:
-    """What `prepare_tiles` made of some samples -> batch.
+    """Join the results of `prepare_tiles` in a batch.
 
-    Of the first 4 * ``mosaics`` squares of the network's size (or as many as there are) four are shown in one; all
-    smaller ones in as few pictures of one size as they need, the last of these with black tiles where there are fewer.
+    Of the squares of the network's size, the first 4 * ``mosaics`` (or fewer) are combined by fours. Smaller squares
+    are combined in as few pictures as possible per size; missing tiles are black.
     """
     items = [item for sample in samples for item in sample]
     whole, *close = (
@@ -70,7 +75,7 @@ def collate_tiles(samples: Sequence[Sequence[MeshItem]], mosaics: int = 0) -> Me
 
 
 def mosaic(items: Sequence[MeshItem], across: int) -> MeshItem:
-    """Up to ``across``² squares of one size as one picture, row by row, each shrunk to its tile."""
+    """Arrange up to ``across``² squares of the same size in one picture, row by row, each shrunk to its tile."""
     side = INPUT_SIDE // across
     times = items[0].image.shape[-1] // side
     small = F.avg_pool2d(torch.stack([item.image for item in items]).float(), times).round().to(torch.uint8)
@@ -87,9 +92,9 @@ def mosaic(items: Sequence[MeshItem], across: int) -> MeshItem:
 
 
 def _close_up(person: PersonLabel, rng: np.random.Generator) -> Part | None:
-    """The part of the picture around a person, of a size that is as likely as more of them fit into one picture.
+    """The part of the picture around a person, or None if it would be blurred or show too little of the person.
 
-    None if it would show blur, or a hand.
+    Its size is drawn with a probability in proportion to the number of tiles that fit into one picture.
     """
     if person.visible.sum() < _WORTH:
         return None

@@ -1,8 +1,7 @@
-"""Pickles of data sets, read without running what they ask for: only the classes of tables, arrays and tensors are let
-in.
+"""Reads the pickles of data sets safely: only the classes of tables, arrays and tensors are allowed.
 
-Stricter than the data sets' own tools, which call `pandas.read_pickle` and `pickle.load`. See `uvatar.body.safe_pickle`
-for bodies.
+This is stricter than the data sets' own tools, which call `pandas.read_pickle` and `pickle.load`. See
+`uvatar.body.safe_pickle` for bodies.
 """
 
 from __future__ import annotations
@@ -37,9 +36,10 @@ _PLAIN = {("builtins", "slice"), ("__builtin__", "slice"), ("collections", "Orde
 
 
 def read_table(path: Path) -> Any:
-    """The pandas DataFrame of a pickle, of any pandas from 1.0 on.
+    """Read a pandas DataFrame from a pickle written by pandas 1.0 or later.
 
-    Raises DataError naming the file where it is missing, damaged, or asks for anything that a table does not need.
+    Raises:
+        DataError: the file is missing or damaged, or uses anything that a table does not need.
     """
     try:
         from pandas import DataFrame
@@ -60,9 +60,10 @@ def read_table(path: Path) -> Any:
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
-    """The dictionary of tensors or arrays of a pickle, on the CPU wherever they were written.
+    """Read a dictionary of tensors or arrays from a pickle, onto the CPU, whatever device they were saved from.
 
-    Raises DataError as `read_table`.
+    Raises:
+        DataError: as in `read_table`.
     """
 
     class Tensors(pickle.Unpickler):
@@ -80,7 +81,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
 
 
 def _storage(data: bytes) -> Any:
-    """What torch's own function does, without its trust and on the CPU."""
+    """Like the function of PyTorch, but safe and onto the CPU."""
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
 
@@ -99,7 +100,7 @@ def _load(path: Path, unpickler: Any) -> Any:
             return unpickler(file).load()
     except FileNotFoundError:
         raise DataError(path, "is missing") from None
-    except Exception as error:  # a damaged pickle can fail in any way
+    except Exception as error:  # a damaged pickle can raise any error
         raise DataError(
             path,
             f"is damaged, or no data of this kind ({type(error).__name__}: "

@@ -8,26 +8,31 @@ from pathlib import Path
 
 
 class DataError(ValueError):
-    """A file that cannot be used. The message names it and says why."""
+    """A file or sample cannot be used; the message names it and gives the reason."""
 
     def __init__(self, path: Path | str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
         self.path, self.reason = path, reason
 
     def __reduce__(self) -> tuple[type, tuple[Path | str, str]]:
-        """So that it crosses from a loading process whole."""
+        """Pickle path and reason, for errors in loading processes."""
         return DataError, (self.path, self.reason)
 
 
 @dataclass
 class Skipped:
-    """What was left out and why; `report` is for people."""
+    """Counts samples that were left out, by reason.
+
+    Attributes:
+        counts: reason -> number of samples.
+        examples: reason -> the first sample's name.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
 
     def add(self, error: DataError) -> None:
-        """Count one more."""
+        """Count a sample."""
         self.counts[error.reason] += 1
         self.examples.setdefault(error.reason, str(error.path))
 
@@ -35,7 +40,7 @@ class Skipped:
         return sum(self.counts.values())
 
     def report(self) -> str:
-        """One line per reason, most frequent first; empty where nothing was skipped."""
+        """A readable report: one line per reason, most frequent first; empty if nothing was skipped."""
         return "\n".join(
             f"{count} skipped: {reason} (first: {self.examples[reason]})" for reason, count in self.counts.most_common()
         )

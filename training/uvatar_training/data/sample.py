@@ -1,4 +1,4 @@
-"""The common sample type of all sources: a picture, its camera, and its people with their bodies."""
+"""The common sample type of all sources: a picture, its camera, and the labels of its people."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ BODIES = ("open_body", "smpl-neutral", "smpl-male", "smpl-female", "smplx-neutra
 
 @dataclass(frozen=True)
 class PersonLabel:
-    """What is known of one person. Lengths in metres, camera frame (x right, y down, z forward), angles in radians.
+    """The labels of one person: metres in the camera frame (x right, y down, z forward), angles in radians.
 
     Attributes:
-        body: whose betas and pose these are, one of `BODIES`.
-        betas: (10,), or (11,) of a child in SMPL's kid space; NaN where unknown.
-        global_orient: (3,), body_pose: (23, 3), transl: (3,): SMPL's; NaN where unknown.
-        joints: (24, 3) as the picture shows them, NaN where unknown.
-        joints_2d: (24, 2) pixels; visible: (24,) bool, inside the picture and not hidden by another thing.
-        texture: (N, N, 3) uint8 in the body's UV, or None.
-        stand_off: (V,) metres that clothes and hair stand off the body, along the rest shape's normals; None where
-            unknown.
-        facts: anything else that tables are split by, as plain text and numbers.
+        body: the body that betas and pose belong to, one of `BODIES`.
+        betas: (10,), or (11,) for a child in SMPL's kid space; NaN where unknown.
+        global_orient: (3,), body_pose: (23, 3), transl: (3,), as in SMPL; NaN where unknown.
+        joints: (24, 3) positions in the picture's scene, NaN where unknown.
+        joints_2d: (24, 2) pixels.
+        visible: (24,) bool, inside the picture and not hidden by another object.
+        texture: (N, N, 3) uint8 sRGB in the body's UV layout, or None.
+        stand_off: (V,) distance of clothes and hair from the body along the rest shape's normals, metres, or None.
+        facts: further properties by which tables are split, as text and numbers.
     """
 
     body: str
@@ -46,23 +46,23 @@ class PersonLabel:
 
     @property
     def parameters(self) -> BodyParameters:
-        """As fitting has them."""
+        """The body parameters in the type that fitting uses."""
         return BodyParameters(self.betas, self.global_orient, self.body_pose, self.transl)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture and what it shows.
+    """A picture and its labels.
 
     Attributes:
         name: unique in its source; for messages.
         source: "synthetic", "agora", ...
         split: "train" or "held_out".
         image: (H, W, 3) uint8 sRGB.
-        camera: of the picture.
-        people: in the order of ``mask``.
-        mask: (H, W) uint8: 0 nobody, k where person k - 1 is nearest; None if there is none.
-        labelled: every person of the picture is among ``people``.
+        camera: the picture's camera.
+        people: labels in the order of ``mask``.
+        mask: (H, W) uint8, k where person k - 1 is nearest, 0 where nobody is visible; None if unknown.
+        labelled: whether every person in the picture is among ``people``.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Sample:
     labelled: bool = True
 
     def __post_init__(self) -> None:
-        """Raises DataError naming the sample where its parts do not belong together or hold NaN where they must not."""
+        """Raise DataError if the parts are inconsistent, or NaN where this is not allowed."""
         height, width = self.image.shape[:2]
         if (self.camera.width, self.camera.height) != (width, height):
             raise DataError(

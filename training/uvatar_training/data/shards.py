@@ -1,9 +1,9 @@
-"""Samples in files: tar shards in WebDataset's layout, so that its tools open them too, read here by random access.
+"""Stores samples in tar shards with WebDataset's layout, which its tools can open, and reads them by random access.
 
-Sample ``000123`` is the members ``000123.jpg`` (picture), ``000123.people.png`` (mask), ``000123.json`` (camera,
-people) and, per person with a texture, ``000123.texture0.jpg`` and ``000123.standoff0.png`` (one row, a byte per
-vertex, in fifths of a millimetre). WebDataset itself streams and cannot continue in the middle of an epoch at the very
-sample, which bit-exact resuming needs; an index of where each sample begins (two numbers a sample) can.
+Sample ``000123`` consists of the members ``000123.jpg`` (picture), ``000123.people.png`` (mask), ``000123.json``
+(camera, people) and, for each person with a texture, ``000123.texture0.jpg`` and ``000123.standoff0.png`` (one row with
+a byte per vertex, in fifths of a millimetre). WebDataset itself reads sequentially and cannot continue an epoch at an
+exact sample, which bit-exact resuming requires; an index of the samples' positions (two numbers per sample) can.
 """
 
 from __future__ import annotations
@@ -40,10 +40,14 @@ _BLOCK = 512
 
 
 class ShardWriter:
-    """Writes one shard; it appears under its name only when it is whole."""
+    """Writes one shard, which gets its final name only when it is complete."""
 
     def __init__(self, path: Path) -> None:
-        """Raises DataError if the file cannot be made."""
+        """Create a temporary file.
+
+        Raises:
+            DataError: the file cannot be created.
+        """
         self.path, self._part = path, path.with_suffix(".part")
         self._count = 0
         try:
@@ -53,10 +57,14 @@ class ShardWriter:
             raise DataError(path, f"cannot be written: {error.strerror or error}") from error
 
     def add(self, sample: Sample, quality: int = JPEG_QUALITY) -> None:
-        """Append a sample. Raises DataError if the disk is full."""
+        """Append a sample, with pictures in JPEG quality ``quality``.
+
+        Raises:
+            DataError: the disk is full.
+        """
         key = f"{self._count:06d}"
         self._count += 1
-        # The JSON comes last: a sample without it was cut off.
+        # The JSON is written last: a sample without it is incomplete.
         try:
             self._member(f"{key}.jpg", encoded(sample.image, ".jpg", quality))
             if sample.mask is not None:
@@ -75,7 +83,7 @@ class ShardWriter:
             ) from error
 
     def close(self) -> None:
-        """Finish the shard and give it its name."""
+        """Finish the shard and give it its final name."""
         try:
             self._tar.close()
             os.replace(self._part, self.path)
@@ -83,7 +91,7 @@ class ShardWriter:
             raise DataError(self.path, f"cannot be written: {error.strerror or error}") from error
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Delete the unfinished shard."""
         self._tar.close()
         self._part.unlink(missing_ok=True)
 
@@ -108,9 +116,10 @@ class ShardSet:
 
     Attributes:
         paths: of the shards, in order.
-        shard: (N,) which shard each sample is in; start, size: (N,) bytes there. Arrays, not lists: every loading
-            process has a copy.
-        pictures_only: leave masks, textures and stand-offs out: twice as fast.
+        shard: (N,) index of each sample's shard.
+        start, size: (N,) position and length of each sample in its shard, bytes. These are arrays instead of lists,
+            because every loading process has a copy.
+        pictures_only: leave out masks, textures and stand-offs, which is twice as fast.
     """
 
     paths: Sequence[Path]
@@ -123,7 +132,11 @@ class ShardSet:
         return len(self.shard)
 
     def read(self, number: int) -> Sample:
-        """One sample. Raises DataError naming shard and sample where it is damaged."""
+        """Read sample ``number``.
+
+        Raises:
+            DataError: the sample is damaged; the message names it and its shard.
+        """
         path = self.paths[int(self.shard[number])]
         try:
             with path.open("rb") as file:
@@ -137,17 +150,19 @@ class ShardSet:
 
 
 def open_shards(folder: Path, split: str | None = None, pictures_only: bool = False) -> ShardSet:
-    """The samples of a folder's shards (`shard_paths`).
+    """Open the samples of a folder's shards, see `shard_paths` and `ShardSet`.
 
-    Raises DataError if there are none, or where one is damaged.
+    Raises:
+        DataError: there are no shards, or one is damaged.
     """
     return replace(shard_set(shard_paths(folder, split)), pictures_only=pictures_only)
 
 
 def shard_paths(folder: Path, split: str | None = None) -> list[Path]:
-    """The shards ``*.tar`` of a folder; of a ``split`` ("train", "held_out") only those that say so in their names.
+    """The shards ``*.tar`` of a folder; with a ``split``, only those with "train" or "held_out" in their names.
 
-    Raises DataError if there are none, or where their split is another.
+    Raises:
+        DataError: there are no shards, or none of this split.
     """
     paths = sorted(folder.glob("*.tar")) if folder.is_dir() else []
     if not paths:
@@ -165,7 +180,11 @@ def shard_paths(folder: Path, split: str | None = None) -> list[Path]:
 
 
 def shard_set(paths: Sequence[Path]) -> ShardSet:
-    """The samples of these shards. Raises DataError if one is damaged."""
+    """Open the samples of these shards.
+
+    Raises:
+        DataError: a shard is damaged.
+    """
     shards, starts, sizes = [], [], []
     for number, path in enumerate(paths):
         begin, end = _index(path)
@@ -176,7 +195,7 @@ def shard_set(paths: Sequence[Path]) -> ShardSet:
 
 
 def _index(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where each whole sample begins and ends. A shard cut off in the middle gives the samples before the cut."""
+    """Start and size of each complete sample, bytes; of a truncated shard, the samples before the cut."""
     begins: list[int] = []
     ends: list[int] = []
     key, begin = "", 0
@@ -252,7 +271,7 @@ def _as_json(sample: Sample) -> dict[str, Any]:
 
 
 def encoded(image: NDArray[np.uint8], kind: str, quality: int = 0) -> bytes:
-    """A picture (H, W) or (H, W, 3) sRGB as .jpg or .png."""
+    """Encode a picture (H, W), or (H, W, 3) sRGB, as ``kind``, ".jpg" or ".png"."""
     bgr = image[..., ::-1] if image.ndim == 3 else image
     return cv2.imencode(kind, np.ascontiguousarray(bgr), [cv2.IMWRITE_JPEG_QUALITY, quality] if quality else [])[
         1
@@ -260,7 +279,11 @@ def encoded(image: NDArray[np.uint8], kind: str, quality: int = 0) -> bytes:
 
 
 def decoded(data: bytes) -> NDArray[np.uint8]:
-    """The picture in a file's bytes. Raises ValueError if there is none."""
+    """Decode the picture in a file's content.
+
+    Raises:
+        ValueError: the bytes are not a picture.
+    """
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise ValueError("its bytes are not a picture")

@@ -1,5 +1,5 @@
-"""Batches without end, in an order that is a function of seed and step alone: stop anywhere, go on there, on any number
-of workers.
+"""Endless batches in an order that depends only on seed and step: training can stop and resume at any step, with any
+number of workers.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from uvatar_training.data.problems import DataError
 Read = TypeVar("Read", bound="Named", covariant=True)
 Item = TypeVar("Item")
 Batch = TypeVar("Batch")
-_REPLACEMENTS = 20  # damaged samples in a row after which the data are given up
+_REPLACEMENTS = 20  # number of consecutive damaged samples after which an error is raised
 
 
 class Named(Protocol):
-    """What every sample has: a name and a split."""
+    """Fields that every sample has."""
 
     @property
     def name(self) -> str:
-        """The sample's name, for messages."""
+        """The sample's name for messages."""
         ...
 
     @property
@@ -43,13 +43,17 @@ class Samples(Protocol[Read]):
     def __len__(self) -> int: ...
 
     def read(self, number: int) -> Read:
-        """The sample of this number. Raises DataError if it cannot be used."""
+        """Read a sample.
+
+        Raises:
+            DataError: the sample cannot be used.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Delivery(Generic[Batch]):
-    """A batch, which samples it is made of, and what had to be left out of it."""
+    """A batch, the names of its samples, and the errors of samples that were replaced."""
 
     step: int
     batch: Batch
@@ -59,11 +63,13 @@ class Delivery(Generic[Batch]):
 
 @dataclass(frozen=True)
 class Plan:
-    """Which samples make which step's batch: every epoch a new permutation, no sample twice in one.
+    """Assigns samples to the steps' batches: every epoch is a new permutation of all samples.
 
     Attributes:
-        count: of samples; batch: per step over all processes; seed.
-        rank, world: this process and how many there are; each takes its share of every batch.
+        count: number of samples.
+        batch: samples per step over all processes.
+        seed: of the permutations.
+        rank, world: index of this process and number of processes; each takes its share of every batch.
     """
 
     count: int
@@ -73,7 +79,7 @@ class Plan:
     world: int = 1
 
     def __post_init__(self) -> None:
-        """Raises ValueError if the batch cannot be shared out."""
+        """Raise ValueError if the batch cannot be divided among the processes."""
         if self.count < 1 or self.batch < 1 or self.batch % self.world:
             raise ValueError(
                 f"A batch of {self.batch} cannot be shared by {self.world} processes, or there are no samples "
@@ -81,9 +87,9 @@ class Plan:
             )
 
     def numbers(self, step: int) -> list[tuple[int, int]]:
-        """The (sample, place) pairs of this process in a step.
+        """The pairs (sample, place) of this process in a step.
 
-        ``place`` counts all samples ever drawn, and seeds the random numbers of each.
+        ``place`` counts all samples drawn so far, and seeds the sample's random numbers.
         """
         share = self.batch // self.world
         first = step * self.batch + self.rank * share
@@ -116,7 +122,7 @@ class _Steps(Sampler[list[tuple[int, int]]]):
 
 
 class _Prepared(Dataset[tuple[Any, str, list[DataError]]], Generic[Item]):
-    """Samples made ready for a network; a damaged one is replaced by the next in the set, and the damage goes along."""
+    """Prepared samples; a damaged one is replaced by the next in the set, and its error is returned with it."""
 
     def __init__(
         self, samples: Samples[Any], prepare: Callable[[Any, np.random.Generator], Item], seed: int, split: str | None
@@ -152,19 +158,22 @@ def stream(
     split: str | None = None,
     pin: bool = False,
 ) -> Iterator[Iterator[Delivery[Batch]]]:
-    """The batches of steps ``first`` to ``last`` - 1; the loading processes end with the block.
+    """A context manager for the batches of steps ``first`` to ``last`` - 1; loading processes end with its block.
 
     Args:
-        prepare: a sample and its own random numbers -> what the network wants. It may raise DataError, as
-            `Samples.read` may.
+        samples: the data.
+        prepare: a sample and its random generator -> network inputs. Like `Samples.read`, it may raise DataError.
         collate: prepared samples -> batch.
-        workers: loading processes, 0 to load in this one. They start afresh on every system, for a fork of a process
-            whose threads (OpenCV's, OpenMP's) have run may hang: ``samples``, ``prepare`` and ``collate`` are pickled
-            into each.
-        split: what every sample must belong to; others are skipped and reported.
-        pin: into page-locked memory, for a GPU.
+        plan: the order of samples.
+        first, last: steps, the last one excluded.
+        workers: number of loading processes, 0 to load in this process. They are spawned on every system, because
+            forking a process whose threads (OpenCV's, OpenMP's) have run can hang; ``samples``, ``prepare`` and
+            ``collate`` are pickled for each.
+        split: the split that every sample must belong to; others are skipped and reported.
+        pin: whether to load into page-locked memory, for a GPU.
 
-    Raises DataError if too many samples in a row cannot be used.
+    Raises:
+        DataError: too many consecutive samples cannot be used.
     """
     loader = DataLoader(
         _Prepared(samples, prepare, plan.seed, split),
@@ -183,7 +192,7 @@ def stream(
         if shut is not None:
             shut()
         for process in getattr(iterator, "_workers", ()):
-            process.join()  # one that was still starting is killed, but not waited for
+            process.join()  # PyTorch kills a process that is still starting, but does not wait for it
 
 
 class _Collate(Generic[Item, Batch]):

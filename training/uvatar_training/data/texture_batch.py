@@ -1,6 +1,4 @@
-"""From samples to what the Texture Predictor is trained on: a person's crop, its body's view of the texture, and what
-is seen of that.
-"""
+"""Prepares samples for training the Texture Predictor: a person's crop, the body's view, and the visible texture."""
 
 from __future__ import annotations
 
@@ -24,19 +22,20 @@ from uvatar_training.data.sample import PersonLabel, Sample
 from uvatar_training.rendering import Cameras, PixelView, RenderError, UvMesh, see
 from uvatar_training.rendering.unprojection import Texels, unproject
 
-SMALLEST = 48  # pixels across the longer side of a person's box
+SMALLEST = 48  # least pixels of the longer side of a person's box
 
 
 @dataclass(frozen=True)
 class TextureBatch(Batch):
-    """B people, each in its own photo.
+    """B people, each in a separate photo.
 
     Attributes:
-        photo: (B, 3, S, S) sRGB 0..1 before mid-grey, for the style encoder.
-        picture: (B, 3, P, P) the crop that renderings are compared with; mask: (B, 1, P, P) bool.
-        face, barycentric, uv, depth: of a `PixelView` of the bodies in the crops' cameras.
-        pose: (B, 24, 3, 3); betas: (B, 10); camera: (B, 3), see `uvatar.texture_predictor.structure.Structure`.
-        partial: (B, 4, R, R) what the pictures show of the texture, and where.
+        photo: (B, 3, S, S) sRGB 0..1 on mid-grey, for the style encoder.
+        picture: (B, 3, P, P) the crop that renderings are compared with.
+        mask: (B, 1, P, P) bool, the person's pixels in the crop.
+        face, barycentric, uv, depth: fields of a `PixelView` of the bodies in the crops' cameras.
+        pose: (B, 24, 3, 3), betas: (B, 10), camera: (B, 3), see `uvatar.texture_predictor.structure.Structure`.
+        partial: (B, 4, R, R) colours of the texels that the pictures show, and where they are seen.
         truth: (B, 3, R, R) the whole texture in the picture's light, NaN where it is unknown.
     """
 
@@ -55,16 +54,20 @@ class TextureBatch(Batch):
 
     @property
     def view(self) -> PixelView:
-        """What the crops' cameras see of the bodies."""
+        """The bodies seen by the crops' cameras."""
         return PixelView(self.face, self.barycentric, self.uv, self.depth)
 
 
 @dataclass(frozen=True)
 class TextureStage:
-    """What preparing needs of the body, made once.
+    """Precomputed data of the body that preparing needs.
 
     Attributes:
-        side: P, pixels of the compared pictures.
+        body: the body.
+        config: of the Texture Predictor.
+        side: P, side of the compared pictures, pixels.
+        mesh, texels: its triangles and texels.
+        normals: unit normals of its rest shape.
     """
 
     body: BodyModel
@@ -76,7 +79,7 @@ class TextureStage:
 
     @classmethod
     def of(cls, body: BodyModel, config: Config, side: int) -> TextureStage:
-        """Half a second at 256."""
+        """Precompute a stage; takes half a second at 256 texels."""
         data = body.data
         return cls(
             body,
@@ -89,9 +92,10 @@ class TextureStage:
 
 
 def prepare_texture(sample: Sample, rng: np.random.Generator, stage: TextureStage) -> TextureBatch:
-    """One person of the sample, chosen by the size of its mask, as a batch of one.
+    """A random person of the sample, with a probability by the size of the mask, as a batch of one.
 
-    Raises DataError if nobody is large enough, of this body, and in front of the camera.
+    Raises:
+        DataError: nobody is large enough, has this body, and is in front of the camera.
     """
     return prepare_person(sample, _choice(sample, rng, stage.body), stage)
 
@@ -99,7 +103,8 @@ def prepare_texture(sample: Sample, rng: np.random.Generator, stage: TextureStag
 def prepare_person(sample: Sample, number: int, stage: TextureStage) -> TextureBatch:
     """The sample's person ``number`` as a batch of one.
 
-    Raises DataError if the person is behind the camera, hidden or shows no texel.
+    Raises:
+        DataError: the person is behind the camera or hidden, or no texel is visible.
     """
     person = sample.people[number]
     assert sample.mask is not None
@@ -125,7 +130,7 @@ def prepare_person(sample: Sample, number: int, stage: TextureStage) -> TextureB
     if not (view.mask & seen).any():
         raise DataError(sample.name, f"has person {number} whose body and mask share no pixel")
     partial = unproject(picture, points, stage.mesh, stage.texels, cameras, view)
-    # Only the person's own pixels are its texture: what stands before it is not.
+    # Only the person's own pixels belong to the texture, not those of objects in front.
     own = unproject(seen.float().expand(-1, 3, -1, -1), points, stage.mesh, stage.texels, cameras, view)[:, :1] > 0.9
     partial = torch.cat([partial[:, :3], partial[:, 3:] * own], 1)
     if not partial[:, 3].any():
@@ -146,9 +151,10 @@ def prepare_person(sample: Sample, number: int, stage: TextureStage) -> TextureB
 
 
 def usable_pixels(sample: Sample, body: BodyModel) -> NDArray[np.float64]:
-    """Pixels of the mask per person, 0 for those of no use: too small, of another body, or without parameters.
+    """Mask pixels per person, 0 for people who cannot be used: too small, with another body, or without parameters.
 
-    Raises DataError if there is no mask.
+    Raises:
+        DataError: the sample has no mask.
     """
     if sample.mask is None:
         raise DataError(sample.name, "has no mask")
@@ -170,10 +176,10 @@ def _choice(sample: Sample, rng: np.random.Generator, body: BodyModel) -> int:
 
 
 def in_its_light(person: PersonLabel, partial: Tensor, size: int) -> Tensor:
-    """(1, 3, R, R) the true texture as bright and as coloured as the photo shows it; NaN where it is unknown.
+    """The true texture (1, 3, R, R) with the brightness and tint of the photo; NaN where it is unknown.
 
-    Textures of synthetic people are unlit, photos are lit: one factor per channel, from the texels that the photo sees,
-        in linear light.
+    Textures of synthetic people are unlit, but photos are lit: one factor per channel, in linear light, is computed
+    from the texels that the photo shows.
     """
     if person.texture is None:
         return torch.full((1, 3, size, size), torch.nan)

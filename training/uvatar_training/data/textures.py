@@ -1,7 +1,7 @@
 """Full-body textures: SURREAL's (Varol et al. 2017), and folders of pictures.
 
-SURREAL's are for non-commercial research and not to be passed on. They lie in SMPL's UV with unfilled gutters, which
-cost 6 to 8 dB at the seams when they are shrunk: so they are filled first.
+SURREAL's licence allows non-commercial research only, and no redistribution. Its textures use SMPL's UV layout, with
+unfilled gutters that cost 6 to 8 dB at the seams when textures are shrunk. Gutters are therefore filled first.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import PersonLabel, Sample
 
 GENDERS = ("male", "female")
-SPLITS = {"train": "train", "held_out": "test"}  # ours -> SURREAL's lists
+SPLITS = {"train": "train", "held_out": "test"}  # split -> name of SURREAL's list
 HELD_OUT_EVERY = 10
 PICTURES = (".png", ".jpg", ".jpeg")
 
@@ -34,13 +34,17 @@ class Textures(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, number: int) -> NDArray[np.uint8]:
-        """(N, N, 3) sRGB, gutters filled. Raises DataError naming the file."""
+        """Read a texture (N, N, 3), sRGB, with gutters filled.
+
+        Raises:
+            DataError: the texture cannot be used; the message names the file.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class TextureFiles:
-    """Textures in files of one UV layout, filled and resized as they are read."""
+    """Textures in files with a common UV layout, filled and resized when they are read."""
 
     paths: Sequence[Path]
     size: int
@@ -63,8 +67,8 @@ class TextureFiles:
 
 @dataclass(frozen=True)
 class TextureSamples:
-    """Textures as samples, for pre-training the generator: the picture is the texture, worn by a mean person at rest
-    who is not in it.
+    """Textures as samples for pre-training the generator: the texture is the picture, and the label is a mean body at
+    rest, which is not visible in it.
     """
 
     textures: Textures
@@ -75,7 +79,11 @@ class TextureSamples:
         return len(self.textures)
 
     def read(self, number: int) -> Sample:
-        """Raises DataError naming the file."""
+        """Read a sample.
+
+        Raises:
+            DataError: the texture cannot be used; the message names the file.
+        """
         texture = self.textures.read(number)
         size, unknown = len(texture), np.full((24, 3), np.nan, np.float32)
         wearer = PersonLabel(
@@ -90,14 +98,17 @@ class TextureSamples:
 def surreal_textures(
     smpl_data: Path, body: BodyData, size: int, split: str = "train", grey: bool = False
 ) -> TextureFiles:
-    """SURREAL's textures by its own lists, ``smpl_data/textures/GENDER/GENDER_train.txt``, whose lines are relative to
-    ``smpl_data``.
+    """SURREAL's textures, as listed in ``smpl_data/textures/GENDER/GENDER_train.txt``.
 
     Args:
+        smpl_data: SURREAL's folder, to which the paths in the lists are relative.
         body: SMPL with its UV layout (`uvatar.body.load_smpl` with ``uv_obj``).
-        grey: also the scans in grey underwear ("grey_" names); the others are "nongrey_".
+        size: side that textures are resized to, texels.
+        split: "train" or "held_out".
+        grey: also use the scans in grey underwear ("grey_" names) instead of the clothed ones ("nongrey_") alone.
 
-    Raises DataError naming the list or texture that is missing.
+    Raises:
+        DataError: a list or texture is missing, the split is unknown, or the body has no UV layout.
     """
     if not body.has_uv:
         raise DataError(body.name, "has no UV layout: give SMPL's OBJ with texture coordinates too")
@@ -109,7 +120,7 @@ def surreal_textures(
         if not listed.is_file():
             raise DataError(listed, "is missing: it belongs to SURREAL's smpl_data")
         for line in listed.read_text(encoding="utf-8").split():
-            # "nongrey" contains "grey": the file's name must begin with it.
+            # "nongrey" contains "grey", so the beginning of the file's name is compared.
             if grey or not Path(line).name.startswith("grey_"):
                 paths.append(smpl_data / line)
     if missing := [path for path in paths if not path.is_file()]:
@@ -120,9 +131,12 @@ def surreal_textures(
 
 
 def texture_folder(folder: Path, body: BodyData, size: int, split: str = "train") -> TextureFiles:
-    """All pictures of a folder, in the body's UV; one in `HELD_OUT_EVERY` by a hash of its name is held out.
+    """All pictures of a folder, in the body's UV layout.
 
-    Raises DataError if there are none.
+    One in `HELD_OUT_EVERY` textures, chosen by a hash of its name, is held out.
+
+    Raises:
+        DataError: there are no textures of the split.
     """
     every = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES) if folder.is_dir() else []
     paths = [path for path in every if _held_out(path.stem) == (split == "held_out")]
@@ -132,12 +146,10 @@ def texture_folder(folder: Path, body: BodyData, size: int, split: str = "train"
 
 
 def filled(texture: NDArray[np.uint8], table: TexelTable, size: int) -> NDArray[np.uint8]:
-    """A texture (N, N, 3) with gutters filled from the nearest texel of its layout, then shrunk or enlarged to
-    ``size``.
-    """
+    """Fill the gutters of a texture (N, N, 3) from the nearest texel of its layout, then resize it to ``size``."""
     if len(texture) != table.size:
         texture = np.asarray(cv2.resize(texture, (table.size, table.size), interpolation=cv2.INTER_AREA), np.uint8)
-    # A JPEG mixes the colours of the islands' rims with what is beyond them: rims are filled from inside too.
+    # JPEG mixes the colours at the islands' borders with those outside, so the borders are filled from inside too.
     inside = table.scatter(np.ones(len(table), np.uint8))
     clean = cv2.erode(inside, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=(1,))
     _, nearest = cv2.distanceTransformWithLabels(1 - clean, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)

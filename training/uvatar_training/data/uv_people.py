@@ -1,6 +1,6 @@
-"""People prepared for the Texture Predictor in advance, at a megabyte each, so that training needs no rendering.
+"""People prepared for the Texture Predictor in advance, a megabyte each; training then needs no rendering.
 
-Beside every shard ``NAME.tar`` lies ``NAME.people-TEXELS-PIXELS.npy``: a NumPy array of records, read by memory
+Beside every shard ``NAME.tar`` is a file ``NAME.people-TEXELS-PIXELS.npy``: a NumPy array of records, read by memory
 mapping.
 """
 
@@ -33,9 +33,10 @@ from uvatar_training.data.texture_batch import SMALLEST, TextureBatch, TextureSt
 SIZE = 256
 SHOWN = 2  # K of `UvPerson`
 _ARRAYS = ("photo", "colours", "shown", "completed", "truth", "pose", "betas", "camera")
-# At most so much of the texture's side is lost at the borders of what is seen, and such a share of it in holes.
+# Limits of what is removed from the visible part: at its borders, relative to the texture's side, and in holes, as a
+# share of it.
 _NARROWER, _HOLES = 0.02, 0.5
-FEWEST_TEXELS = 0.06  # share of the texture that must be seen
+FEWEST_TEXELS = 0.06  # least share of the texture that must be visible
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,15 @@ class UvPerson:
     """One person of a picture, R texels and S pixels on a side.
 
     Attributes:
-        name: of the sample and the person; split: "train" or "held_out".
-        photo: (S, S, 3) uint8 sRGB before mid-grey; colours: (R, R, 3) uint8 sRGB of the texture as far as the picture
-            shows it.
-        shown: (K, R, R) uint8 how far that is: first all that is seen, then less, as a photo of another fit and mask
-            would show.
-        completed: (K, R, R, 3) uint8 what the product makes of each without learning (`uvatar.texturing`).
+        name: of the sample and the person.
+        split: "train" or "held_out".
+        photo: (S, S, 3) uint8 sRGB on mid-grey.
+        colours: (R, R, 3) uint8 sRGB of the visible part of the texture.
+        shown: (K, R, R) uint8 how well each texel is visible: first all that is, then less, as for another fit and
+            mask.
+        completed: (K, R, R, 3) uint8 each of these completed by the product without a network (`uvatar.texturing`).
         truth: (R, R, 3) uint8, the whole texture in the picture's light.
-        pose: (24, 3, 3); betas: (10,); camera: (3,), see `uvatar.texture_predictor.structure.Structure`.
+        pose: (24, 3, 3), betas: (10,), camera: (3,), see `uvatar.texture_predictor.structure.Structure`.
     """
 
     name: str
@@ -77,7 +79,7 @@ class UvPeople:
         return int(self.ends[-1])
 
     def read(self, number: int) -> UvPerson:
-        """One person."""
+        """Read person ``number``."""
         shard = int(np.searchsorted(self.ends, number, side="right"))
         record = _mapped(self.files[shard])[number - (int(self.ends[shard - 1]) if shard else 0)]
         return UvPerson(str(record["name"]), self.split, **{name: np.array(record[name]) for name in _ARRAYS})
@@ -91,14 +93,21 @@ def open_uv_people(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[UvPeople, Skipped]:
-    """The people of a folder's shards; shards without their file get one first.
+    """Open the people of a folder's shards, and first prepare those of shards without an up-to-date file.
 
     Args:
-        photo_side: pixels on a side of the photo; size: texels on a side of the textures, which smaller networks
-            reduce.
-        workers: processes that make them. progress: called with the shards that are done, and all.
+        folder: of the shards.
+        split: "train" or "held_out".
+        photo_side: side of the photos, pixels.
+        size: side of the textures, texels; smaller networks reduce them.
+        workers: number of processes that prepare people.
+        progress: called with the number of finished shards and the number of all shards.
 
-    Returns them, and what could not be used. Raises DataError if there is nobody.
+    Returns:
+        The people, and what could not be used.
+
+    Raises:
+        DataError: there are no people.
     """
     shards = shard_paths(folder, split)
     files = [path.with_suffix(f".people-{size}-{photo_side}.npy") for path in shards]
@@ -125,13 +134,13 @@ def _is_current(file: Path, shard: Path) -> bool:
 
 
 def _mapped(file: Path) -> NDArray[np.void]:
-    # by name and in every process anew: sent to a loading process, the array itself would be copied into its memory
+    # Opened by name in every process: sending the array to a loading process would copy it into its memory.
     return _opened(file, file.stat().st_mtime_ns)
 
 
 @cache
 def _opened(file: Path, changed: int) -> NDArray[np.void]:
-    """The people of a file as it was ``changed`` last."""
+    """The people of a file; ``changed``, its modification time, is part of the cache's key."""
     try:
         mapped: NDArray[np.void] = np.load(file, mmap_mode="r", allow_pickle=False)
         return mapped
@@ -140,7 +149,7 @@ def _opened(file: Path, changed: int) -> NDArray[np.void]:
 
 
 def _make(shard: Path, file: Path, size: int, side: int) -> list[DataError]:
-    """Write the people of one shard; the file appears whole or not at all."""
+    """Write the people of one shard; the file appears only when it is complete."""
     torch.set_num_threads(1)
     stage = _stage(size, side)
     kind = np.dtype([
@@ -158,7 +167,7 @@ def _make(shard: Path, file: Path, size: int, side: int) -> list[DataError]:
         except DataError as error:
             problems.append(error)
             continue
-        for person in np.flatnonzero(pixels >= SMALLEST**2).tolist():  # smaller ones say too little of their clothes
+        for person in np.flatnonzero(pixels >= SMALLEST**2).tolist():  # smaller people show too little of their clothes
             try:
                 ready = prepare_person(sample, person, stage)
             except DataError as error:
@@ -168,7 +177,7 @@ def _make(shard: Path, file: Path, size: int, side: int) -> list[DataError]:
                 rows.append(
                     (f"{sample.name}/{person}", *_record(ready, _atlas(size), np.random.default_rng([number, person])))
                 )
-    part = file.with_suffix(f".{os.getpid()}.part")  # several processes of one run may all make it
+    part = file.with_suffix(f".{os.getpid()}.part")  # several processes of a run may write the same file
     try:
         with part.open("wb") as out:
             np.save(out, np.array(rows, kind))
@@ -204,7 +213,7 @@ def _record(ready: TextureBatch, atlas: Atlas, rng: np.random.Generator) -> tupl
 
 
 def _less(alpha: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(R, R) less of it at the borders, and in half of the cases with holes; all of it where nothing would be left."""
+    """Remove a part (R, R) of it at the borders, and in half of the cases in holes, unless nothing would remain."""
     size = len(alpha)
     width = 1 + 2 * int(rng.integers(0, 1 + round(_NARROWER * size)))
     shown = cv2.erode(alpha, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)))

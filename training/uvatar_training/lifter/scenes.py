@@ -149,7 +149,7 @@ class SceneMaker:
 
 
 class Watcher:
-    """Perception without its detector: the box is known, and the landmark model gets the same input as in the product."""
+    """Perception without its detector: the box is known; the landmark model gets the same input as in the product."""
 
     def __init__(self, weights: Path) -> None:
         self._poses = PoseEstimator(Model(weights, "pose_detector.tflite"), Model(weights, "pose_landmarks.tflite"))

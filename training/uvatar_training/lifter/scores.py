@@ -18,7 +18,7 @@ from uvatar_training.lifter.skeleton import TurnedSkeleton
 
 @torch.no_grad()
 def lifter_scores(network: nn.Module, skeleton: TurnedSkeleton, people: People) -> dict[str, float]:
-    """Errors of the lifter alone, defined as in `uvatar evaluate synthetic`: centimetres and degrees, means over people.
+    """Errors of the lifter alone, defined as in `uvatar evaluate synthetic`: means over people, cm and degrees.
 
     Args:
         network: the pose lifter.

@@ -29,7 +29,7 @@ class FeatureError(RuntimeError):
 
 
 class EfficientNetFeatures(nn.Module):
-    """EfficientNet-Lite0 with frozen ImageNet weights: feature maps at 1/4, 1/8, 1/16 and 1/32 of the picture's size."""
+    """EfficientNet-Lite0 with frozen ImageNet weights: feature maps at 1/4, 1/8, 1/16 and 1/32 of the picture size."""
 
     name = "EfficientNet-Lite0"
     channels = 320

@@ -172,17 +172,19 @@ class MeshLoss:
     """Weighted sum of the terms that were computed.
 
     Attributes:
-        weights: by name; terms with weight 0 or without a weight are left out.
+        weights: by the terms' names; a term with weight 0 is left out.
     """
 
     weights: Mapping[str, float] = field(default_factory=lambda: dict(ROMP_WEIGHTS))
 
     def __call__(self, terms: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-        """Terms by name -> total, and the weighted terms for the log.
+        """Sum terms, given by name. A weighted term above 1000 is scaled to 1000, keeping its gradient's direction.
 
-        A term above 1000 counts as 1000, keeping its direction.
+        Returns:
+            The total, and the weighted terms by name for the log.
 
-        Raises KeyError for a term whose name no weight has.
+        Raises:
+            KeyError: a term has no weight, or no term has a weight other than 0.
         """
         total: Tensor | None = None
         log = {}

@@ -71,7 +71,7 @@ def extents(joints: Tensor, visible: Tensor) -> Tensor:
 
 
 def repel(centers: Tensor, radii: Tensor, visible_count: Tensor) -> Tensor:
-    """Push apart the centres of people who hide each other, to give each a peak (ROMP's collision-aware representation).
+    """Push apart the centres of people who hide each other, to keep their peaks apart (ROMP's collision-aware centres).
 
     Every person closer than `NEAR` to the nearest neighbour that is at least as visible moves away from it along the
     line between their centres if their kernels overlap; each pair is treated once. If two centres coincide, the offset

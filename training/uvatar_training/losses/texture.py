@@ -1,6 +1,6 @@
 """The Texture Loss: terms that compare the rendered picture with the photo, and their weighted sum.
 
-Pictures and textures are sRGB in 0..1.  Every term that compares pictures looks at the person only.
+Pictures and textures are sRGB in 0..1. Terms that compare pictures consider only the person's pixels.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from uvatar_training.losses.features import Perceptual
 from uvatar_training.losses.mesh import masked_mean
 
 MID_GREY = 0.5
-# A face of fewer pixels has no features to compare; it is enlarged or shrunk to this many pixels a side.
+# The fewest pixels of a face that is compared, and the side that faces are resized to, pixels.
 _SMALLEST_FACE, _FACE_SIDE = 24, 64
 
 
 @dataclass(frozen=True)
 class TextureWeights:
-    """How much each term counts; a term of weight 0 is left out.
+    """Weights of the terms; a term with weight 0 is left out.
 
     Attributes:
-        perceptual, reconstruction, kl: the paper's.
+        perceptual, reconstruction, kl: terms of the paper.
         adversarial: -log D of the texture.
         face: reconstruction and perceptual distance of the face alone.
-        seen: texels that the photo saw and the network did not.
-        mirror: what nobody saw, against the body's other side.
+        seen: texels that the photo shows but that were hidden from the network.
+        mirror: unseen texels, compared with the body's other side.
         seam: both sides of the UV seams.
     """
 
@@ -53,9 +53,13 @@ class TextureLoss:
     weights: TextureWeights = TextureWeights()
 
     def __call__(self, terms: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-        """Terms by the weights' names -> total, and the weighted terms for the log.
+        """Sum terms, given by the names of `TextureWeights`.
 
-        Raises KeyError for a term that no weight is named after, and where no term has a weight.
+        Returns:
+            The total, and the weighted terms by name for the log.
+
+        Raises:
+            KeyError: a term has no weight, or no term has a weight other than 0.
         """
         weights = asdict(self.weights)
         weighted = {name: weights[name] * term for name, term in terms.items() if weights[name]}
@@ -72,19 +76,18 @@ def reconstruction(image: Tensor, photo: Tensor, mask: Tensor) -> Tensor:
 
 
 def perceptual_distance(image: Tensor, photo: Tensor, mask: Tensor, perceptual: Perceptual) -> Tensor:
-    """Mean feature distance of pictures (B, 3, H, W) whose background outside ``mask`` (B, 1, H, W) is the same
-    mid-grey.
-    """
+    """Mean feature distance of pictures (B, 3, H, W), with mid-grey outside ``mask`` (B, 1, H, W) in both."""
     grey = torch.full_like(image, MID_GREY)
     return perceptual(torch.where(mask, image, grey), torch.where(mask, photo, grey)).mean()
 
 
 def face_distance(image: Tensor, photo: Tensor, face: Tensor, perceptual: Perceptual) -> Tensor:
-    """`reconstruction` and `perceptual_distance` of the faces alone, each brought to one size.
+    """`reconstruction` plus `perceptual_distance` of the faces alone, resized to a common size.
 
-    ``face``: (B, 1, H, W) bool, the pixels that show each person's face; people who show too little of it are left out,
-        and where
-    all do the term is 0.
+    Args:
+        image, photo: (B, 3, H, W).
+        face: (B, 1, H, W) bool, pixels of the face. People with too few are left out; if none remain, the result is 0.
+        perceptual: the perceptual distance.
     """
     crops = [_face_crop(image[i], photo[i], face[i]) for i in range(len(face)) if face[i].sum() >= _SMALLEST_FACE]
     if not crops:
@@ -95,7 +98,7 @@ def face_distance(image: Tensor, photo: Tensor, face: Tensor, perceptual: Percep
 
 
 def _face_crop(image: Tensor, photo: Tensor, face: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The face's box cut out of (3, H, W), (3, H, W), (1, H, W) and resized to a square."""
+    """The bounding box of ``face`` (1, H, W), cut out of all three pictures and resized to a square."""
     rows, columns = face[0].any(1).nonzero()[:, 0], face[0].any(0).nonzero()[:, 0]
     box = torch.cat([image, photo, face.to(image.dtype)])[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     resized = F.interpolate(box[None], (_FACE_SIDE, _FACE_SIDE), mode="bilinear", align_corners=False, antialias=True)[

@@ -1,4 +1,4 @@
-"""The loss of joint training: mesh and texture together."""
+"""The loss for training both predictors jointly."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from uvatar_training.losses.texture import TextureLoss
 class TotalLoss:
     """The 3D Mesh Loss plus ``texture_share`` times the Texture Loss.
 
-    The mesh terms' published weights are in the hundreds, the texture's about 1: ``texture_share`` makes them of one
-    size, so that the picture may correct the mesh without carrying it off.
+    The published weights of the mesh terms are in the hundreds, those of the texture terms about 1. ``texture_share``
+    balances them: the picture can correct the mesh without dominating it.
     """
 
     mesh: MeshLoss = field(default_factory=MeshLoss)
@@ -26,9 +26,13 @@ class TotalLoss:
     def __call__(
         self, mesh_terms: Mapping[str, Tensor], texture_terms: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, float]]:
-        """Both losses' terms -> total, and all weighted terms for the log, named "mesh/..." and "texture/...".
+        """Sum the terms of both losses.
 
-        Raises KeyError as `MeshLoss` and `TextureLoss` do.
+        Returns:
+            The total, and the weighted terms for the log, named "mesh/..." and "texture/...".
+
+        Raises:
+            KeyError: as in `MeshLoss` and `TextureLoss`.
         """
         mesh, mesh_log = self.mesh(mesh_terms)
         texture, texture_log = self.texture(texture_terms)

@@ -1,4 +1,4 @@
-"""Loss terms on the texture itself, not on a picture of it: seen texels, symmetry, seams."""
+"""Loss terms on the texture itself instead of a rendering: seen texels, symmetry, seams."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch import Tensor
 from uvatar_training.networks.uv_plane import UvPlane
 from uvatar_training.rendering import UvMesh, sample_texture
 
-# What is hidden are patches of this many cells across the texture: single texels could be guessed from their
-# neighbours.
+# Texels are hidden in patches, of which this many span the texture: single texels could be guessed from neighbours.
 _CELLS = 16
 _POINTS_PER_EDGE = 3
 
 
 class UnseenError(ValueError):
-    """A photo that shows nothing of the texture: there is nothing to learn from it.
+    """A photo shows no texel of the texture, so nothing can be learned from it.
 
-    ``people``: their indices in the batch.
+    Attributes:
+        people: indices in the batch of the people concerned.
     """
 
     def __init__(self, people: tuple[int, ...]) -> None:
@@ -29,18 +29,18 @@ class UnseenError(ValueError):
 
 
 def hide_half(partial: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Hide about half of the texels that the photo saw, in patches.
+    """Hide about half of the texels that the photo shows, in patches.
 
     Args:
-        partial: (B, 4, R, R) colours and how far (0..1) each texel is seen.
+        partial: (B, 4, R, R) colours, and how well (0..1) each texel is seen.
         rng: on the partial texture's device.
 
     Returns:
-        The partial texture as the network may see it, and (B, 1, R, R) what it should give back: the alpha of what was
-        hidden.
+        The partial texture for the network, and (B, 1, R, R) the alpha of the hidden texels, which the network should
+        reproduce.
 
     Raises:
-        UnseenError: a person of whom nothing was seen.
+        UnseenError: no texel of some person is seen.
     """
     alpha = partial[:, 3:]
     unseen = (alpha > 0).flatten(1).sum(1) == 0
@@ -48,30 +48,33 @@ def hide_half(partial: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         raise UnseenError(tuple(unseen.nonzero()[:, 0].tolist()))
     cells = torch.rand(len(partial), 1, _CELLS, _CELLS, generator=rng, device=rng.device)
     smooth = F.interpolate(cells, partial.shape[-2:], mode="bilinear", align_corners=False)
-    # The threshold is the median over what this photo saw, so that half of it goes, whatever it saw.
+    # The threshold is the median over the texels that this photo shows, so half of them are hidden in any photo.
     level = torch.stack([field[seen > 0].median() for field, seen in zip(smooth, alpha, strict=True)])
     hidden = (smooth < level[:, None, None, None]).to(alpha.dtype)
     return torch.cat([partial[:, :3], alpha * (1 - hidden)], 1), alpha * hidden
 
 
 def seen_distance(texture: Tensor, partial: Tensor, weight: Tensor) -> Tensor:
-    """Mean absolute difference of textures (B, 3, R, R) from the photo's colours ``partial`` (B, 4, R, R) by ``weight``
-    (B, 1, R, R).
+    """Weighted mean absolute difference between textures and the photo's colours.
 
-    Colours under weight 0 may be anything, NaN included.
+    Args:
+        texture: (B, 3, R, R).
+        partial: (B, 4, R, R) the photo's colours; they may be anything, including NaN, where the weight is 0.
+        weight: (B, 1, R, R).
     """
     difference = torch.where(weight > 0, (texture - partial[:, :3]).abs(), torch.zeros_like(texture)) * weight
     return difference.sum() / (3 * weight.sum()).clamp_min(1e-6)
 
 
 def mirror_distance(texture: Tensor, plane: UvPlane, seen: Tensor) -> Tensor:
-    """Mean absolute difference between texels that the photo did not see and their mirror images on the body's other
-    side.
+    """Mean absolute difference between texels that the photo does not show and their mirror images on the body.
 
-    The mirror image is held fixed: what was seen teaches what was not, and is not drawn towards it.
+    The mirror image has no gradient: unseen texels are drawn towards seen ones, but not the reverse.
 
     Args:
-        texture: (B, 3, R, R). seen: (B, 1, R, R) 0..1.
+        texture: (B, 3, R, R).
+        plane: the UV plane.
+        seen: (B, 1, R, R) 0..1, how well the photo shows each texel.
     """
     inside = plane.geometry[:, 6:].to(texture)
     mirrored = plane.mirrored(torch.cat([texture.detach(), inside.expand_as(seen)], 1))
@@ -81,25 +84,25 @@ def mirror_distance(texture: Tensor, plane: UvPlane, seen: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Seams:
-    """Points of the surface that lie at two places of the texture.
+    """Points of the surface that have two positions in the texture.
 
     Attributes:
-        first, second: (S, 2) UV places of each.
+        first, second: (S, 2) the UV positions of each point.
     """
 
     first: Tensor
     second: Tensor
 
     def to(self, device: torch.device) -> Seams:
-        """The same on another device; nothing is copied where it is there already."""
+        """The same points on another device; tensors that are already there are not copied."""
         return Seams(self.first.to(device), self.second.to(device))
 
     @classmethod
     def of(cls, mesh: UvMesh) -> Seams:
-        """Points along every edge whose two triangles disagree on where it lies."""
+        """Points along every edge for which its two triangles have different UV positions."""
         corners = torch.tensor([[0, 1], [1, 2], [2, 0]], device=mesh.faces.device)
         edges, places = mesh.faces[:, corners].flatten(0, 1), mesh.face_uv[:, corners].flatten(0, 1)
-        # Both triangles' edges in one direction, then side by side.
+        # Give the edges of both triangles the same direction, then pair them.
         turned = edges[:, 0] > edges[:, 1]
         edges = torch.where(turned[:, None], edges.flip(1), edges)
         places = torch.where(turned[:, None, None], places.flip(1), places)
@@ -115,7 +118,7 @@ class Seams:
 
 
 def seam_distance(texture: Tensor, seams: Seams) -> Tensor:
-    """Mean absolute difference of textures (B, 3, R, R) between the two places of the seams' points."""
+    """Mean absolute difference of textures (B, 3, R, R) between the two positions of the seams' points."""
     a, b = (
         sample_texture(texture, side[None, None].expand(len(texture), -1, -1, -1))
         for side in (seams.first, seams.second)

@@ -1,3 +1,1 @@
-"""How good textures are, in the paper's protocol and in one that a white background cannot flatter, beside what costs
-nothing.
-"""
+"""Scores of textures, in the paper's protocol and in one that excludes the white background, beside baselines."""

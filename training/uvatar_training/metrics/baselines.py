@@ -1,4 +1,4 @@
-"""Baseline textures that need no network, to compare every predictor with."""
+"""Baseline textures without a network, for comparison with predictors."""
 
 from __future__ import annotations
 
@@ -15,39 +15,45 @@ from uvatar_training.networks.uv_plane import UvPlane
 
 
 def flat_colour(photo: Tensor, mask: Tensor, size: int) -> Tensor:
-    """(1, 3, size, size) in the one colour that suits the photo (1, 3, H, W) best, over the person's pixels ``mask``
-    (1, 1, H, W).
+    """A texture (1, 3, size, size) in the single colour that fits the photo best.
+
+    Args:
+        photo: (1, 3, H, W) sRGB 0..1.
+        mask: (1, 1, H, W) the person's pixels.
+        size: texels a side.
     """
     colour = (photo * mask).sum((2, 3), keepdim=True) / mask.sum()
     return colour.expand(1, 3, size, size).clone()
 
 
 def projected(partial: Tensor, plane: UvPlane) -> Tensor:
-    """The photo's own colours where it shows them, and a smooth filling over the surface elsewhere.
+    """Textures (B, 3, R, R) with the photo's colours where it shows them, smoothly filled elsewhere.
 
-    (B, 4, R, R), last channel 1 where seen -> (B, 3, R, R).
+    Args:
+        partial: (B, 4, R, R) projected colours, last channel 1 where seen.
+        plane: the UV plane.
     """
     return plane.completed(partial)
 
 
 def projected_and_mirrored(partial: Tensor, plane: UvPlane) -> Tensor:
-    """As `projected`, with the body's other side before the smooth filling."""
+    """As `projected`, but texels are filled from the body's other side first, and smoothly where that is unseen too."""
     return plane.completed(partial, plane.mirrored(partial))
 
 
 def completed(partial: Tensor, plane: UvPlane, atlas: Atlas, predicted: Tensor | None = None) -> Tensor:
-    """The texture (1, 3, R, R) that the product makes of one person's projected texels.
+    """The texture (1, 3, R, R) that the product makes from one person's projected texels.
 
     Args:
         partial: (1, 4, R, R) projected colours, last channel 1 where seen.
-        plane: the UV layout.
-        atlas: the same for `uvatar.texturing`.
-        predicted: (1, 3, R, R) what a network predicts; without it, unseen texels are completed by mirroring, and from
+        plane: the UV plane.
+        atlas: the same layout for `uvatar.texturing`.
+        predicted: (1, 3, R, R) a network's prediction; without it, unseen texels are completed by mirroring, and from
             slices of limbs, garments, hair and skin (`uvatar.texturing.completion`).
     """
     everywhere = projected_and_mirrored(
         partial, plane
-    )  # eyes, which are drawn from the photo and not completed, have to look somehow
+    )  # the eyes, which the product draws from the photo instead of completing them, need some texture
     image, fill = (
         None if part is None else (255 * part[0].clamp(0, 1).permute(1, 2, 0)).round().byte().numpy()
         for part in (everywhere, predicted)
@@ -59,7 +65,5 @@ def completed(partial: Tensor, plane: UvPlane, atlas: Atlas, predicted: Tensor |
 
 
 def oracle(truth: Tensor, size: int) -> Tensor:
-    """The truth (B, 3, N, N) at (size, size): the best that a texture of this size could be asked for, if not the best
-    it could do.
-    """
+    """The true texture (B, 3, N, N) resized to (size, size): a reference, though not a strict bound, for this size."""
     return F.interpolate(truth, (size, size), mode="area") if size < truth.shape[-1] else truth

@@ -1,6 +1,4 @@
-"""Scores of textures on people whose texture is known all around, beside the baselines: a table and a sheet to
-look at.
-"""
+"""Scores of textures on people whose whole texture is known, beside baselines: a table and a contact sheet."""
 
 from __future__ import annotations
 
@@ -36,22 +34,27 @@ from uvatar_training.networks.uv_plane import plane_of, uv_plane
 from uvatar_training.rendering import UvMesh, paint
 from uvatar_training.rendering.unprojection import Texels
 
-SIZE, TRUTH_SIZE = 256, 512  # texels of the baselines and of the truth
-# What the sheet shows from behind, below the photo and the truth.
+SIZE, TRUTH_SIZE = 256, 512  # texels a side of the baselines and of the truth
+# Textures that the sheet shows from behind, below the photo and the truth.
 SHOWN = ("projection", "the product without weights", "predicted", "the product with them")
 
 
 def evaluate_textures(
     people: int, checkpoint: Path | None, out: Path, data: Path | None = None, side: int = 256, seed: int = 0
 ) -> None:
-    """Print and write into ``out`` the table of baselines and of the network in ``checkpoint``, and a sheet of the
-    people.
+    """Score the baselines and a network; print the table, and write it and a contact sheet.
 
     Args:
+        people: number of people.
+        checkpoint: the network's checkpoint; None for the baselines alone.
+        out: folder for the table and the sheet.
         data: folder of held-out shards whose people are scored; None for random people in painted outfits.
+        side: side of the random people's photos, pixels.
+        seed: of the random people.
 
     Raises:
-        CheckpointError, DataError: files that cannot be used.
+        CheckpointError: the checkpoint cannot be used.
+        DataError: the data cannot be used.
     """
     body, console = load_open_body(), terminal()
     subjects = _painted(body, people, side, seed) if data is None else _pictured(body, people, side, data)
@@ -85,9 +88,7 @@ def evaluate_textures(
 
 
 def _laid_on(made: Tensor, structure: Structure[Tensor], whole: Sequence[Tensor]) -> list[Tensor]:
-    """Textures as the product has them: the network's `changes` (B, 3, R, R), laid on the ``whole`` ones at
-    their size.
-    """
+    """Textures as in the product: the network's `changes` (B, 3, R, R) applied to the ``whole`` textures."""
     return [
         ((0 if structure.completed is None else base) + F.interpolate(change, base.shape[-2:], mode="bicubic")).clamp(
             0, 1
@@ -116,8 +117,9 @@ def _pictured(body: BodyModel, people: int, side: int, data: Path) -> list[Subje
 
 
 def sheet(subjects: Sequence[Subject], textures: Mapping[str, Sequence[Tensor]], count: int = 12) -> NDArray[np.uint8]:
-    """Rows: photo, the truth behind, and behind what every texture of `SHOWN` shows; people from the worst to the best
-    predicted.
+    """A contact sheet (H, W, 3), with one person per column, sorted from the worst to the best prediction.
+
+    The rows are the photo, the truth seen from behind, and every texture of `SHOWN` seen from behind.
     """
     order = np.linspace(0, len(subjects) - 1, min(count, len(subjects))).round().astype(int)
     shown = [textures[name] for name in SHOWN if name in textures]

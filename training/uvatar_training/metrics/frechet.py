@@ -1,9 +1,8 @@
-"""How far two sets of pictures are apart as a whole: the Frechet distance of normal distributions fitted to their
-features.
+"""The distance between two sets of pictures: the Frechet distance of normal distributions fitted to their features.
 
-FID (Heusel et al. 2017) is that distance in the features of one Inception network with one set of weights. In any other
-features it is another figure and has another name here. Needs thousands of pictures for a stable value; figures of sets
-smaller than the number of features compare only with figures of the same number of pictures.
+FID (Heusel et al. 2017) is this distance for the features of a certain Inception network with certain weights. With
+other features it has other values, and another name here. A stable value needs thousands of pictures. Values for sets
+smaller than the number of features are comparable only with values for the same number of pictures.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureError
 
 FID = "FID"
-# torch-fidelity's file in PyTorch's hub folder.
+# File name of torch-fidelity's weights in PyTorch's hub folder.
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 
 
 class _Pooled(nn.Module):
-    """EfficientNet-Lite0's last features in the form that torchmetrics takes."""
+    """EfficientNet-Lite0's last features with the interface that torchmetrics expects."""
 
     num_features = EfficientNetFeatures.channels
 
@@ -38,7 +37,13 @@ class _Pooled(nn.Module):
 
 @dataclass(frozen=True)
 class FrechetScore:
-    """``name`` says which features; ``pictures``: size of the smaller set."""
+    """A Frechet distance.
+
+    Attributes:
+        name: of the distance, which depends on the features.
+        value: the distance.
+        pictures: size of the smaller set.
+    """
 
     name: str
     value: float
@@ -71,7 +76,14 @@ class FrechetDistance:
 
     @torch.no_grad()
     def __call__(self, images: Iterable[Tensor], photos: Iterable[Tensor]) -> FrechetScore:
-        """Both in batches (B, 3, H, W) sRGB 0..1. Raises ValueError for fewer than two pictures on a side."""
+        """Compute the distance between two sets of pictures.
+
+        Args:
+            images, photos: batches (B, 3, H, W), sRGB 0..1.
+
+        Raises:
+            ValueError: a set has fewer than two pictures.
+        """
         self._metric.reset()
         counts = [0, 0]
         for real, batches in enumerate((images, photos)):

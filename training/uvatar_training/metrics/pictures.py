@@ -1,9 +1,9 @@
 """Scores of a rendered picture against the photo, in two protocols.
 
-The paper's: PSNR, SSIM and LPIPS of the full frame on white.  Both pictures share the white, so that one flat colour
-inside the silhouette already scores an SSIM of .93; it is printed for comparison with others' figures.  The person's:
-PSNR and SSIM over the person's pixels, with windows that are cut at the mask, and LPIPS on the person's box before
-mid-grey. Where LPIPS' weights are missing another perceptual distance may stand in, under its own name.
+The paper's protocol: PSNR, SSIM and LPIPS of the full frame on white. Since both pictures share the white background, a
+flat colour inside the silhouette already has an SSIM of .93; these scores serve only for comparison with published
+ones. The person protocol: PSNR and SSIM over the person's pixels, with windows cut off at the mask, and LPIPS of the
+person's box on mid-grey. If LPIPS weights are missing, another perceptual distance can be used, under its own name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from uvatar_training.losses.texture import MID_GREY
 
 @dataclass(frozen=True)
 class PictureScores:
-    """PSNR in decibels, SSIM -1..1, perceptual distance (smaller is better); NaN where there is nothing to score.
+    """PSNR in decibels, SSIM -1..1, perceptual distance (lower is better); NaN where nothing can be scored.
 
     Attributes:
         foreground: share of the frame that the person covers, 0..1.
@@ -51,13 +51,12 @@ def score_picture(
 
     Args:
         image, photo: (3, H, W) sRGB 0..1, H and W at least 11.
-        mask: (H, W) bool, the union of the photo's person and the rendered one, so that a missing limb costs what it
-            should.
-        face: (H, W) bool.
-        perceptual: LPIPS, say; NaN without.
+        mask: (H, W) bool, the union of the person in the photo and the rendered one: missing limbs lower the score.
+        face: (H, W) bool, the face's pixels.
+        perceptual: a perceptual distance such as LPIPS; None scores NaN.
 
     Raises:
-        ValueError: pictures of different or too small sizes, or that are not finite; an empty mask.
+        ValueError: the pictures differ in size, are too small or not finite, or the mask is empty.
     """
     if image.shape != photo.shape or image.shape[1:] != mask.shape or min(mask.shape) < SSIM_WINDOW:
         shapes = tuple(image.shape), tuple(photo.shape), tuple(mask.shape)
@@ -92,7 +91,7 @@ def _pixels(picture: Tensor) -> NDArray[np.float64]:
 
 
 def _box(picture: Tensor, mask: Tensor) -> Tensor:
-    """The person's box (1, 3, h, w) before mid-grey, at least as large as feature networks need."""
+    """The person's box (1, 3, h, w) on mid-grey, at least as large as feature networks need."""
     rows, columns = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
     box = torch.where(mask, picture, MID_GREY)[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     down, across = (max(SMALLEST_PICTURE - side, 0) for side in box.shape[1:])
@@ -107,7 +106,7 @@ def _distance(image: Tensor, photo: Tensor, perceptual: Perceptual | None) -> fl
 
 
 def grid(rows: Sequence[Tensor], cell: int = 192) -> NDArray[np.uint8]:
-    """Rows of pictures (B, 3, H, W) 0..1 as one (H', W', 3) picture."""
+    """Arrange rows of pictures (B, 3, H, W), 0..1, in one picture (H', W', 3), uint8, in cells of ``cell`` pixels."""
     out = []
     for row in rows:
         tiles = (row.detach().float().clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).cpu().numpy()

@@ -1,9 +1,8 @@
-"""People of synthetic pictures (`uvatar-train synthesize`) as subjects: in many clothes and lights, before and behind
-other things.
+"""People of synthetic pictures (`uvatar-train synthesize`) as subjects, in varied clothes, light and scenes.
 
-Their true textures are unlit and are compared in the picture's light (`uvatar_training.data.texture_batch`): one factor
-per channel, so that the photo's shading is no part of the truth. What a figure behind is worth is told by the
-baselines, which have the same fault.
+Their true textures are unlit, and are adapted to the picture's light by one factor per channel
+(`uvatar_training.data.texture_batch`), so the truth lacks the photo's shading. Compare scores with those of the
+baselines, which have the same bias.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from uvatar_training.data.texture_batch import TextureStage, in_its_light, usabl
 from uvatar_training.metrics.subjects import Subject, turned
 from uvatar_training.rendering import Cameras, RenderError, paint, see
 
-SMALLEST = 110  # pixels: people whose mask covers less than a square of this are no test of a texture
-# share of the body's silhouette in the crop that must be the person's own pixels; people may be cut off by the frame
+SMALLEST = 110  # pixels: people whose mask is smaller than a square of this side are not scored
+# Least share of the body's silhouette in the crop that must be the person's own pixels; the frame may cut people off.
 UNHIDDEN = 0.85
 
 
 def shard_subjects(samples: Samples[Sample], stage: TextureStage, limit: int) -> Iterator[Subject]:
-    """The first ``limit`` people whom nothing hides; at most one of each picture, so that no two wear the same."""
+    """Yield the first ``limit`` people who are not hidden, at most one per picture to avoid identical clothes."""
     found = 0
     for number in range(len(samples)):
         if found == limit:
@@ -50,7 +49,7 @@ def shard_subjects(samples: Samples[Sample], stage: TextureStage, limit: int) ->
 
 
 def shard_subject(sample: Sample, number: int, stage: TextureStage) -> Subject | None:
-    """The sample's person ``number``, None where something hides too much of it, or its texture is unknown."""
+    """The sample's person ``number``, or None if too much of the person is hidden or the texture is unknown."""
     person, side = sample.people[number], stage.side
     assert sample.mask is not None
     mask = (sample.mask == number + 1).astype(np.uint8) * np.uint8(255)

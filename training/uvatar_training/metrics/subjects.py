@@ -1,7 +1,7 @@
-"""People whose texture is known all around: what textures are scored on, and what tests learn by heart.
+"""People whose whole texture is known, on whom textures are scored and tests of overfitting train.
 
-Random shapes and poses of the open body in random painted outfits, unlit, one photo each.  A photo with its own light
-would put its shading into every score; how textures fare under light is what `uvatar.evaluation.synthetic` measures.
+They have random shapes and poses of the open body and random painted outfits, unlit, with one photo each. Lighting in
+the photo would add its shading to every score; `uvatar.evaluation.synthetic` measures textures under light.
 """
 
 from __future__ import annotations
@@ -28,23 +28,25 @@ from uvatar_training.networks.uv_plane import UvPlane
 from uvatar_training.rendering import Cameras, PixelView, UvMesh, paint, see
 from uvatar_training.rendering.unprojection import Texels, unproject
 
-# The photo's pixels are averaged from this many samples squared: it has no jagged edges to be learnt.
+# Each pixel of the photo averages this number squared of samples, to avoid jagged edges.
 _SUPERSAMPLE = 2
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One person with one photo and the whole truth; a batch of one.
+    """One person with one photo and the whole true texture, as a batch of one.
 
     Attributes:
-        sitter: shape, pose and place.
+        sitter: shape, pose and position.
         vertices: (1, V, 3) in the camera frame, metres.
-        camera, cameras: the photo's; view: what it sees.
+        camera, cameras: of the photo.
+        view: what the photo's camera sees.
         photo: (1, 3, H, W) sRGB 0..1, white around the person.
         texture: (1, 3, N, N) the truth, sRGB 0..1, gutters filled.
-        behind: what the same camera would see had the person turned half round; photo_behind: (1, 3, H, W) its picture.
-        mask: (1, 1, H, W) bool, the person's own pixels in the photo: of ``view``, what nothing hides and the picture
-            holds.
+        behind: what the same camera sees of the person rotated by 180 degrees.
+        photo_behind: (1, 3, H, W) the picture of ``behind``.
+        mask: (1, 1, H, W) bool, the person's own pixels in the photo: the part of ``view`` that is not hidden and lies
+            inside the picture.
     """
 
     sitter: Sitter
@@ -59,7 +61,7 @@ class Subject:
     mask: Tensor
 
     def partial(self, mesh: UvMesh, texels: Texels) -> Tensor:
-        """(1, 4, R, R) what the photo sees of the texture, at the texels' size."""
+        """The part (1, 4, R, R) of the texture that the photo shows, at the texels' size."""
         seen = unproject(self.photo, self.vertices, mesh, texels, self.cameras, self.view)
         own = (
             unproject(self.mask.float().expand(-1, 3, -1, -1), self.vertices, mesh, texels, self.cameras, self.view)[
@@ -71,9 +73,17 @@ class Subject:
 
 
 def random_subject(body: BodyModel, pose: Floats, side: int, size: int, rng: np.random.Generator) -> Subject:
-    """A random person in ``pose`` (24, 3), in a square photo of ``side`` pixels, with a texture of (size, size)."""
+    """A random person in a square photo.
+
+    Args:
+        body: the person's body.
+        pose: (24, 3) axis-angles, radians.
+        side: side of the photo, pixels.
+        size: side of the texture, texels.
+        rng: source of all randomness.
+    """
     sitter = random_sitter("", pose, body, rng)
-    # The sitter's picture is upright; the square around its middle holds the same person.
+    # The sitter's picture is in portrait format; the square around its middle shows the same person.
     scale = side / sitter.camera.height
     margin = (sitter.camera.height - sitter.camera.width) / 2
     window = -int(margin), 0, sitter.camera.width + int(margin), sitter.camera.height
@@ -93,7 +103,7 @@ def random_subject(body: BodyModel, pose: Floats, side: int, size: int, rng: np.
 def network_inputs(
     subjects: Sequence[Subject], body: BodyModel, plane: UvPlane, photo_side: int
 ) -> tuple[Tensor, Structure[Tensor]]:
-    """What a Texture Predictor is given for these people: crops (B, 3, photo_side, photo_side) and structure."""
+    """The Texture Predictor's inputs for these people: crops (B, 3, photo_side, photo_side) and structure."""
     mesh, texels = UvMesh.of(body.data), Texels.of(body, plane.geometry.shape[-1])
     atlas = Atlas.of(body, texels.size)
     crops, cameras = [], []
@@ -112,7 +122,7 @@ def network_inputs(
 
 
 def baked(outfit: Paint, body: BodyModel, size: int) -> Tensor:
-    """(1, 3, size, size) the UV texture, sRGB 0..1, of a surface painted by ``outfit``; gutters filled."""
+    """The UV texture (1, 3, size, size), sRGB 0..1, of a surface painted by ``outfit``; gutters filled."""
     atlas = Atlas.of(body, size)
     data, table = body.data, atlas.table
     rest, uv = table.interpolate(data.v_template, data.faces), table.interpolate_corners(data.uv[data.face_uv])
@@ -121,8 +131,9 @@ def baked(outfit: Paint, body: BodyModel, size: int) -> Tensor:
 
 
 def photographed(vertices: Tensor, mesh: UvMesh, texture: Tensor, camera: Camera, mask: Tensor) -> Tensor:
-    """(1, 3, H, W) the body as a sensor sees it: every pixel of ``mask`` the mean of the surface in it, white
-    elsewhere.
+    """A picture (1, 3, H, W) of the body as a sensor records it.
+
+    Each pixel of ``mask`` is the mean of the surface visible in it; the others are white.
     """
     fine = see(vertices, mesh, Cameras.of([camera.cropped((0, 0, camera.width, camera.height), _SUPERSAMPLE)]))
     covered = fine.mask.float()
@@ -134,12 +145,12 @@ def photographed(vertices: Tensor, mesh: UvMesh, texture: Tensor, camera: Camera
 
 
 def joined(views: Sequence[PixelView]) -> PixelView:
-    """Views of one picture size as one batch."""
+    """Views with a common picture size, joined in one batch."""
     parts = ("face", "barycentric", "uv", "depth")
     return PixelView(*(torch.cat([getattr(view, name) for view in views]) for name in parts))
 
 
 def turned(vertices: Tensor) -> Tensor:
-    """The bodies turned half round about the vertical through their middle."""
+    """The bodies (B, V, 3) rotated by 180 degrees about the vertical through their middle."""
     middle = (vertices.amin(1, keepdim=True) + vertices.amax(1, keepdim=True)) / 2
     return (vertices - middle) * torch.tensor([-1.0, 1.0, -1.0]) + middle

@@ -1,4 +1,4 @@
-"""The table of predictors and baselines, side by side, in both protocols."""
+"""The table of scores of predictors and baselines in both protocols."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ ORACLE_SIZES = (64, 128, 256)
 
 @dataclass(frozen=True)
 class Judge:
-    """What scoring needs beside the textures.
+    """What scoring needs besides the textures.
 
     Attributes:
         body: the subjects' body.
-        size: of the texture that seen and unseen texels are told apart at.
-        perceptual: a perceptual distance, or None; name: what it is, "LPIPS" only for that.
-        frechet: over all subjects' photos, or None.
+        size: side of the texture at which seen and unseen texels are distinguished, texels.
+        perceptual: a perceptual distance, or None.
+        name: of the perceptual distance; "LPIPS" only for LPIPS.
+        frechet: the Frechet distance over all subjects' photos, or None.
     """
 
     body: BodyModel
@@ -45,12 +46,17 @@ class Judge:
     frechet: FrechetDistance | None = None
 
     def rows(self, subjects: Sequence[Subject], textures: Mapping[str, Sequence[Tensor]]) -> list[Row]:
-        """A row of means for every name. ``textures``: by name one (1, 3, R, R) per subject.
+        """Score textures: a row of means for every name.
 
-        Columns: "paper" full frame on white; then the person alone, in the photo's view and in the one from behind;
-            texels that the
-        photo saw or not, by the surface they cover; the face. Raises ValueError if counts differ, or a texture is
-        not finite.
+        The columns are the paper's protocol (full frame on white), the person alone in the photo's view and in the view
+        from behind, seen and unseen texels weighted by the surface that they cover, and the face.
+
+        Args:
+            subjects: the people.
+            textures: name -> one texture (1, 3, R, R) per subject.
+
+        Raises:
+            ValueError: the numbers of textures and subjects differ, or a texture is not finite.
         """
         return [self._row(name, subjects, of) for name, of in textures.items()]
 
@@ -98,9 +104,9 @@ class Judge:
 
 
 def baseline_textures(subjects: Sequence[Subject], body: BodyModel, size: int) -> dict[str, list[Tensor]]:
-    """Every subject's textures by the baselines' names, at (size, size) where they have a size of their own.
+    """Textures of all subjects by the baselines' names, at (size, size) unless the baseline defines its own size.
 
-    "mean texture" and "another person's" are of the other subjects; both need at least two.
+    "mean texture" and "another person's" are made from the other subjects, and need at least two.
     """
     atlas = Atlas.of(body, size)
     mesh, texels, plane = UvMesh.of(body.data), Texels.of(body, size), plane_of(body, atlas)
@@ -122,7 +128,7 @@ def baseline_textures(subjects: Sequence[Subject], body: BodyModel, size: int) -
 
 
 def mean(scores: Sequence[PictureScores] | Sequence[TexelScores]) -> dict[str, float]:
-    """The mean of every figure over the people who have it; NaN where nobody does."""
+    """The mean of each score over the people for whom it is not NaN; NaN if there are none."""
     columns = {name: np.array([asdict(score)[name] for score in scores]) for name in asdict(scores[0])}
     return {
         name: float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")

@@ -1,7 +1,6 @@
-"""Scores of the texture itself, where the truth is known: what the photo saw and what it did not, apart.
+"""Scores of the texture itself where the truth is known, separately for seen and unseen texels.
 
-A picture of the photo's own view rewards whoever copies the photo; the texels that nobody saw are where predictors
-differ.
+A rendering in the photo's view rewards copying the photo; predictors differ in the unseen texels.
 """
 
 from __future__ import annotations
@@ -20,11 +19,12 @@ from uvatar_training.rendering.unprojection import Texels
 
 @dataclass(frozen=True)
 class TexelScores:
-    """PSNR in decibels over the body's surface; NaN where there is none of that kind.
+    """PSNR in decibels over the body's surface; NaN where no texel is of that kind.
 
     Attributes:
-        seen, unseen: texels that the photo shows, and the others; unseen_head, unseen_body: these of the head with its
-            hair, and below.
+        seen, unseen: texels that the photo shows, and the others.
+        unseen_head: unseen texels of the head with its hair.
+        unseen_body: the other unseen texels.
         face: the front of the head, seen or not.
     """
 
@@ -36,8 +36,9 @@ class TexelScores:
 
 
 def surface_per_texel(body: BodyModel, texels: Texels) -> Tensor:
-    """(1, 1, R, R) square metres of the rest body on every texel, 0 in the gutters: a texel of the hand is less than
-    one of the back.
+    """Area (1, 1, R, R) of the rest body's surface per texel, square metres, 0 in the gutters.
+
+    It differs between body parts: a texel of the hand covers less than one of the back.
     """
     data = body.data
     solid = torch.from_numpy(face_normals(data.v_template.astype("float64"), data.faces)).norm(dim=1)
@@ -53,11 +54,14 @@ def score_texels(
     """Score one texture.
 
     Args:
-        texture: (3, R, R); truth: (3, N, N), brought to the larger of both sizes; sRGB 0..1.
-        seen, head, face, surface: (R', R') how far each texel is seen (0..1), whether it is of the head, of the face,
-            its area.
+        texture: (3, R, R) sRGB 0..1.
+        truth: (3, N, N) sRGB 0..1. Both are compared at the larger of both sizes.
+        seen: (R', R') 0..1, how well each texel is seen.
+        head, face: (R', R') whether each texel belongs to the head, or to the face.
+        surface: (R', R') area of each texel.
 
-    Raises ValueError if the texture is not finite.
+    Raises:
+        ValueError: the texture is not finite.
     """
     if not texture.isfinite().all():
         raise ValueError("The texture holds values that are not finite.")

@@ -1,1 +1,1 @@
-"""How networks are started, and made to train faster than PyTorch alone has them train."""
+"""Initialisation of networks for training, and differentiable and faster versions of their operations."""

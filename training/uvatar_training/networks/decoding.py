@@ -1,7 +1,6 @@
-"""From the network's maps to people: peaks of the body-centre heatmap, and the parameters that the other maps hold
-there; batched and differentiable.
+"""Decodes the network's maps: peaks of the body-centre heatmap, and the other maps' parameters at these positions.
 
-`uvatar.mesh_predictor.decoding` has the same in NumPy.
+Batched and differentiable; `uvatar.mesh_predictor.decoding` is the NumPy version.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from uvatar.mesh_predictor.maps import (
 
 @dataclass(frozen=True)
 class Centers:
-    """Places of N people in a batch of maps, best first within each picture.
+    """Positions of N people in a batch of maps, best first within each picture.
 
     Attributes:
         picture: (N,) index of the picture in the batch.
@@ -45,7 +44,7 @@ class Centers:
 
 
 def find_centers(center: Tensor, threshold: float = CENTER_THRESHOLD, max_people: int = MAX_PEOPLE) -> Centers:
-    """Peaks of (B, 1, 64, 64) heatmaps: the largest of their 5x5 surroundings and above the threshold."""
+    """Peaks of heatmaps (B, 1, 64, 64): values above the threshold that are the largest in their 5x5 neighbourhood."""
     peaks = torch.where(F.max_pool2d(center, 5, 1, 2) == center, center, torch.zeros_like(center))
     score, place = peaks.flatten(1).topk(max_people, dim=1)
     picture, rank = torch.nonzero(score > threshold, as_tuple=True)
@@ -53,17 +52,23 @@ def find_centers(center: Tensor, threshold: float = CENTER_THRESHOLD, max_people
 
 
 def centers_at(center: Tensor, picture: Tensor, xy: Tensor) -> Centers:
-    """Places that are given, not found: (N,) picture indices and (N, 2) positions in -1..1 across the padded square."""
+    """Centres at given positions.
+
+    Args:
+        center: (B, 1, 64, 64) heatmaps, for the scores.
+        picture: (N,) index of each person's picture.
+        xy: (N, 2) in -1..1 across the padded square.
+    """
     cell = ((xy + 1) / 2 * MAP_SIDE).long().clamp(0, MAP_SIDE - 1)
     place = cell[:, 1] * MAP_SIDE + cell[:, 0]
     return Centers(picture, place, center.flatten(1)[picture, place])
 
 
 def sample(maps: Maps[Tensor], centers: Centers) -> PredictedBodies[Tensor]:
-    """Parameters at the centres: the map's own cell, no interpolation."""
+    """The parameters at the centres' cells, without interpolation."""
     camera = maps.camera.flatten(2)[centers.picture, :, centers.place]
     smpl = maps.smpl.flatten(2)[centers.picture, :, centers.place]
-    # The scale is exponential, so that the network's numbers stay near zero from far-away people to close ones.
+    # The scale is exponential, which keeps the network's values near zero for both distant and close people.
     camera = torch.cat([SCALE_BASE ** camera[:, :1], camera[:, 1:]], 1)
     pose = matrices_from_6d(smpl[:, :132].unflatten(1, (22, 6)))
     rest = torch.eye(3, dtype=pose.dtype, device=pose.device).expand(len(pose), HANDS, 3, 3)

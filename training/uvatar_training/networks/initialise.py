@@ -20,14 +20,14 @@ from uvatar.texture_predictor.networks.synthesis import Block
 
 @torch.no_grad()
 def start_heads(network: MeshPredictor, scale: float = 0.6) -> None:
-    """Make the heads say the same everywhere: nobody, and if somebody then a standing person of mean shape at rest.
+    """Initialise the heads to predict no people, and everywhere the parameters of a standing mean body at rest.
 
-    From random heads the first steps would only be spent on turning bodies upright (a standing person's global_orient
-    is pi about x in the camera frame), with gradients through meaningless rotations.
+    With random heads, the first steps would only rotate bodies upright (a standing person's global_orient is pi about x
+    in the camera frame), with gradients through meaningless rotations.
 
     Args:
-        network: changed in place; its backbone is left as it is.
-        scale: of the weak-perspective camera; 0.6 makes a person half as high as the picture.
+        network: changed in place, except for its backbone.
+        scale: of the weak-perspective camera; with 0.6, a person is half as high as the picture.
     """
     biases = {}
     for number, head in network.final_layers.items():
@@ -42,10 +42,13 @@ def start_heads(network: MeshPredictor, scale: float = 0.6) -> None:
 
 @torch.no_grad()
 def start_from_completion(network: TextureNetwork, share: float = 0.02) -> None:
-    """Make an untrained Texture Predictor answer nearly what mirroring and smooth filling give: its own part of it
-    shrinks to ``share``.
+    """Initialise a Texture Predictor to predict nearly the result of mirroring and smooth filling.
 
-    From random colours the first thousand steps would only be spent on getting rid of them.
+    With random colours, the first thousand steps would only remove them.
+
+    Args:
+        network: changed in place.
+        share: factor on the network's own contribution.
     """
     for block in network.synthesis.blocks:
         cast(Block, block).to_rgb.weight.mul_(share)
@@ -53,10 +56,12 @@ def start_from_completion(network: TextureNetwork, share: float = 0.02) -> None:
 
 @torch.no_grad()
 def grown(small: TextureNetwork, config: Config) -> TextureNetwork:
-    """A network for larger textures that answers what a smaller one does, enlarged: most of training can be done at a
-    quarter of the cost for every doubling (Karras et al. 2018).
+    """A network for larger textures that predicts the enlarged textures of a smaller network.
 
-    Raises ConfigError if the configurations differ in more than the resolution, or it does not grow.
+    Most of the training can thus be done at a quarter of the cost for every doubling (Karras et al. 2018).
+
+    Raises:
+        ConfigError: the configurations differ in more than the resolution, or the resolution does not increase.
     """
     if replace(small.config, resolution=config.resolution) != config or small.config.resolution > config.resolution:
         raise ConfigError(f"A network of {small.config} cannot grow to one of {config}.")

@@ -1,6 +1,6 @@
-"""A body's UV plane in PyTorch, batched and differentiable, and what can be completed in it without learning.
+"""A body's UV plane in PyTorch, batched and differentiable, and the completion of textures in it without a network.
 
-`uvatar.texture_predictor.inputs` has what reconstruction needs of it, in NumPy.
+`uvatar.texture_predictor.inputs` has the NumPy version of what reconstruction needs.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from uvatar.texture_predictor.structure import Structure
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.surface import AXIS_OF_PART, Part
 
-# Sides of the grids between which colours are spread where nothing is seen, and the Gaussians (metres, faintness) of
-# that.
+# Sides of the grids from and to which colours are spread where no texel is seen, followed by the Gaussians for this
+# (deviation in metres, weight).
 _CELLS, _PLACES = 32, 64
 _GAUSSIANS = ((0.05, 1.0), (0.12, 1e-2), (0.3, 1e-4), (0.8, 1e-6))
-_ROUND = 0.2  # of the distance across a limb, where both places are of the same part
+_ROUND = 0.2  # weight of the distance across a limb if both points are on the same part
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class UvPlane:
 
     Attributes:
         geometry: (1, 7, R, R), see `Structure`.
-        mirror: (1, R, R, 2) where each texel's mirror image on the body lies, as `grid_sample` takes it; outside the
-            islands far away from everything.
-        spread: (T * T, C * C) how much each of T x T places takes from the C x C cells of the texture where it is
-            filled smoothly.
+        mirror: (1, R, R, 2) position of each texel's mirror image on the body, in `grid_sample`'s coordinates; far
+            outside the texture for texels outside the islands.
+        spread: (T * T, C * C) weights for smooth filling: how much each of T x T points takes from each of the C x C
+            cells of the texture.
     """
 
     geometry: Tensor
@@ -42,7 +42,7 @@ class UvPlane:
     spread: Tensor
 
     def mirrored(self, partial: Tensor) -> Tensor:
-        """(B, 4, R, R) colours and alpha -> at each texel those of its mirror image."""
+        """Colours and alpha (B, 4, R, R) of each texel's mirror image."""
         alpha = partial[:, 3:]
         weighted = torch.cat([torch.where(alpha > 0, partial[:, :3] * alpha, 0), alpha], 1)
         grid = self.mirror.to(partial).expand(len(partial), -1, -1, -1)
@@ -50,11 +50,17 @@ class UvPlane:
         return torch.cat([found[:, :3] / found[:, 3:].clamp_min(1e-4), found[:, 3:]], 1)
 
     def completed(self, partial: Tensor, mirrored: Tensor | None = None) -> Tensor:
-        """(B, 4, R, R) colours and alpha -> colours everywhere, (B, 3, R, R), as far as they can be had without
-        learning.
+        """Complete partial textures without a network.
 
-        What is seen, then ``mirrored`` (None for not), then a mean of all that is seen, nearer on the body's surface
-        counting more. Colours under alpha 0 may be anything; mid-grey where nothing is seen at all.
+        Texels get the seen colours, then those of ``mirrored``, then a mean of all seen colours that is weighted by the
+        distance on the body's surface; mid-grey if no texel is seen.
+
+        Args:
+            partial: (B, 4, R, R) colours and alpha; colours may be anything where alpha is 0.
+            mirrored: (B, 4, R, R), see `UvPlane.mirrored`, or None to skip this step.
+
+        Returns:
+            (B, 3, R, R).
         """
         alpha = partial[:, 3:]
         colours = torch.where(alpha > 0, partial[:, :3] * alpha, 0)
@@ -71,9 +77,12 @@ class UvPlane:
     def structure(
         self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor, completed: Tensor | None = None
     ) -> Structure[Tensor]:
-        """The structure of people (see `Structure`) whose partial textures (B, 4, R, R) lie in this plane.
+        """The structure of people, see `Structure`.
 
-        ``completed``: (B, 3, R, R) what is made of these without learning; None for the simplest, `completed`.
+        Args:
+            pose, betas, camera: of B people.
+            partial: (B, 4, R, R) their partial textures in this plane.
+            completed: (B, 3, R, R) these textures completed without a network; by default by `UvPlane.completed`.
         """
         mirrored = self.mirrored(partial)
         completed = self.completed(partial, mirrored) if completed is None else completed
@@ -81,7 +90,11 @@ class UvPlane:
 
 
 def uv_plane(body: BodyModel, size: int) -> UvPlane:
-    """The UV plane of a body's rest shape at (size, size). Raises TexturingError if the body has no UV layout."""
+    """The UV plane of a body's rest shape at (size, size).
+
+    Raises:
+        TexturingError: the body has no UV layout.
+    """
     return plane_of(body, Atlas.of(body, size))
 
 
@@ -93,11 +106,13 @@ def plane_of(body: BodyModel, atlas: Atlas) -> UvPlane:
 
 
 def _spread(body: BodyModel, geometry: Tensor, atlas: Atlas) -> Tensor:
-    """See `UvPlane`: a sum of Gaussians of the distance on the rest body, each wider one so faint that it counts only
-    where no narrower one finds anything. Round a limb or the trunk is nearer than along it: garments end in rings.
+    """`UvPlane.spread`: a sum of Gaussians of the distance on the rest body.
+
+    Wider Gaussians have weights so small that they count only where narrower ones find no seen texel. Distances round a
+    limb or the trunk count less than those along it, because the borders of garments run round them.
     """
     surface, coarse, fine = atlas.surface, atlas.resized(_PLACES).table, atlas.table
-    # with the gutters filled: enlarging must not mix in what lies beyond an island's border
+    # Gutters are filled, because enlarging must not mix in values from outside an island.
     places = coarse.picture(coarse.interpolate(surface.template - body.data.joint_template[0], surface.faces)).reshape(
         -1, 3
     )

@@ -1,6 +1,6 @@
 """The weak-perspective camera in PyTorch, batched and differentiable.
 
-`uvatar.mesh_predictor.weak_perspective` has the same in NumPy.
+`uvatar.mesh_predictor.weak_perspective` is the NumPy version.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from uvatar.mesh_predictor.weak_perspective import PaddedSquare
 
 
 def to_pixels(square: PaddedSquare, normalised: Tensor) -> Tensor:
-    """(..., 2) in -1..1 across the square -> pixels of the photo."""
+    """Convert points (..., 2) in -1..1 across the padded square to pixels of the photo."""
     return (normalised + 1) * (square.side / 2) - _offset(square, normalised)
 
 
 def to_normalised(square: PaddedSquare, pixels: Tensor) -> Tensor:
-    """(..., 2) pixels of the photo -> -1..1 across the square."""
+    """Convert pixels (..., 2) of the photo to -1..1 across the padded square."""
     return (pixels + _offset(square, pixels)) / (square.side / 2) - 1
 
 
@@ -27,15 +27,20 @@ def _offset(square: PaddedSquare, like: Tensor) -> Tensor:
 
 
 def project_weakly(points: Tensor, camera: Tensor) -> Tensor:
-    """(N, J, 3) body points, (N, 3) s, tx, ty -> (N, J, 2) in -1..1 across the padded square."""
+    """Project body points (N, J, 3) with cameras (N, 3) s, tx, ty, to (N, J, 2) in -1..1 across the padded square."""
     return camera[:, None, :1] * points[..., :2] + camera[:, None, 1:]
 
 
 def fit_weak_camera(joints: Tensor, seen: Tensor, use: Tensor) -> Tensor:
-    """The weak-perspective camera that sees joints (N, J, 3) nearest to ``seen`` (N, J, 2), least squares over ``use``
-    (N, J) bool.
+    """Fit weak-perspective cameras to joints by least squares.
 
-    Returns (N, 3) s, tx, ty; s = 0 where fewer than two different joints are used.
+    Args:
+        joints: (N, J, 3) metres.
+        seen: (N, J, 2) their positions in -1..1 across the padded square.
+        use: (N, J) bool, which joints to use.
+
+    Returns:
+        (N, 3) s, tx, ty; s = 0 if fewer than two different joints are used.
     """
     weight = use.to(joints.dtype)[..., None]
     total = weight.sum(1, keepdim=True).clamp_min(1)
@@ -49,10 +54,11 @@ def fit_weak_camera(joints: Tensor, seen: Tensor, use: Tensor) -> Tensor:
 
 
 def translation(joints: Tensor, camera: Tensor, square: PaddedSquare, pinhole: Camera) -> Tensor:
-    """(N, 3) metres to add to the body so that the photo's pinhole camera sees it where the weak-perspective one does.
+    """Translations (N, 3), metres, that place bodies in the pinhole camera where the weak-perspective camera sees them.
 
-    Least squares over the joints (N, J, 3): f (X + tx) = u (Z + tz) is linear in the translation, u being the target
-    pixel relative to the principal point. It needs no start and no random numbers (ROMP: EPnP with RANSAC).
+    This is a least-squares problem over the joints (N, J, 3): f (X + tx) = u (Z + tz) is linear in the translation,
+    where u is the target pixel relative to the principal point. It needs neither an initial value nor random numbers
+    (ROMP uses EPnP with RANSAC).
     """
     target = to_pixels(square, project_weakly(joints, camera)) - torch.tensor(
         pinhole.center, dtype=joints.dtype, device=joints.device

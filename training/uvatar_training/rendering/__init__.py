@@ -1,8 +1,8 @@
-"""The differentiable renderer: mesh, cameras and texture in; image, mask, UV and face maps out.
+"""The differentiable renderer: from mesh, cameras and texture to image, mask, UV and face maps.
 
-Which triangle each pixel sees is found without gradients, by our scan conversion on the CPU and by PyTorch3D on a GPU.
-Everything after that (where in the triangle, which texel, which colour) is one piece of torch code with gradients to
-vertices, cameras and texture.  Where the geometry stands still, `see` is called once and `paint` every step.
+The triangle visible at each pixel is found without gradients, by scan conversion on the CPU and by PyTorch3D on a GPU.
+Everything else (position in the triangle, texel, colour) is PyTorch code with gradients to vertices, cameras and
+texture. If the geometry is fixed, call `see` once and `paint` in every step.
 """
 
 from uvatar_training.rendering.cameras import Cameras

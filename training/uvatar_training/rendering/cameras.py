@@ -1,4 +1,4 @@
-"""Pinhole cameras of a batch of pictures, as tensors that may have gradients."""
+"""Pinhole cameras of a batch of pictures, as tensors that can have gradients."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from uvatar.data.camera import Camera
 
 @dataclass(frozen=True)
 class Cameras:
-    """B cameras whose pictures have one size; each sits at the origin of its person's frame (OpenCV: x right, y down, z
-    forward).
+    """B cameras with a common picture size, each at the origin of its frame (OpenCV: x right, y down, z forward).
 
     Attributes:
         focal: (B,) focal lengths in pixels.
@@ -29,7 +28,11 @@ class Cameras:
 
     @classmethod
     def of(cls, cameras: Sequence[Camera], device: torch.device | str | None = None) -> Cameras:
-        """The cameras of photos of one size. Raises ValueError if the sizes differ or there are none."""
+        """The cameras of photos with a common size.
+
+        Raises:
+            ValueError: the sizes differ, or there are no cameras.
+        """
         sizes = {(camera.height, camera.width) for camera in cameras}
         if len(sizes) != 1:
             raise ValueError(f"The cameras of a batch need one picture size, not {sorted(sizes)}.")
@@ -42,11 +45,15 @@ class Cameras:
         return len(self.focal)
 
     def project(self, points: Tensor) -> Tensor:
-        """(B, P, 3) points in the camera frames -> (B, P, 2) pixels. Points must be in front of the camera (z > 0)."""
+        """Project points (B, P, 3) in the camera frames, which must be in front of the cameras (z > 0), to pixels (B, P, 2)."""
         return points[..., :2] / points[..., 2:] * self.focal[:, None, None] + self.center[:, None]
 
     def slopes(self, picture: Tensor, row: Tensor, column: Tensor) -> Tensor:
-        """The ratios x / z and y / z, (K, 2) float64, along the rays through the centres of the K pixels."""
+        """The slopes x / z and y / z, (K, 2) float64, of the rays through the centres of K pixels.
+
+        Args:
+            picture, row, column: (K,) index of the picture, row and column of each pixel.
+        """
         pixels = torch.stack([column, row], -1).double() + 0.5
         return (pixels - self.center.double()[picture]) / self.focal.double()[picture, None]
 

@@ -1,4 +1,4 @@
-"""What all people share: the triangles, and their places in the texture."""
+"""The triangles that all people share, and their positions in the texture."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from uvatar.body import BodyData
 
 
 class RenderError(ValueError):
-    """Geometry or texture that cannot be rendered; the message says what is wrong with it.
+    """A geometry or texture cannot be rendered; the message says why.
 
     Attributes:
-        people: indices in the batch of those it is wrong with; empty where it is the mesh itself.
+        people: indices in the batch of the people concerned; empty if the mesh itself is invalid.
     """
 
     def __init__(self, message: str, people: tuple[int, ...] = ()) -> None:
@@ -24,11 +24,11 @@ class RenderError(ValueError):
 
 @dataclass(frozen=True)
 class UvMesh:
-    """F triangles with a UV layout. The same vertex may lie at several places of the texture.
+    """F triangles with a UV layout, in which a vertex can have several positions.
 
     Attributes:
         faces: (F, 3) int64 indices of vertices.
-        face_uv: (F, 3, 2) where the triangles' corners lie in the texture, origin bottom-left, v up.
+        face_uv: (F, 3, 2) positions of the triangles' corners in the texture, origin bottom-left, v up.
     """
 
     faces: Tensor
@@ -36,7 +36,11 @@ class UvMesh:
 
     @classmethod
     def of(cls, body: BodyData, device: torch.device | str | None = None) -> UvMesh:
-        """The triangles of a body. Raises RenderError if it has no UV layout."""
+        """The triangles of a body.
+
+        Raises:
+            RenderError: the body has no UV layout.
+        """
         if not body.has_uv:
             raise RenderError(f"The body '{body.name}' has no UV layout, so it cannot be textured.")
         return cls(

@@ -21,9 +21,9 @@ class Rendering:
 
     Attributes:
         image: (B, C, H, W), the texture's values over the background, unlit.
-        mask: (B, 1, H, W) bool, where the mesh is.
-        uv: (B, H, W, 2) place in the texture, origin bottom-left, v up; zeros outside.
-        face: (B, H, W) int64 triangle, -1 outside.
+        mask: (B, 1, H, W) bool, where the mesh is visible.
+        uv: (B, H, W, 2) position in the texture, origin bottom-left, v up; zeros outside the mask.
+        face: (B, H, W) int64 index of the triangle, -1 outside the mask.
     """
 
     image: Tensor
@@ -33,21 +33,34 @@ class Rendering:
 
 
 def sample_texture(texture: Tensor, uv: Tensor) -> Tensor:
-    """Bilinear look-up of textures (B, C, N, M), row 0 at v = 1, at ``uv`` (B, H, W, 2) -> (B, C, H, W).
+    """Sample textures bilinearly, with gradients to texture and uv.
 
-    Texel centres are at ((i + .5) / N); beyond the outermost ones the border goes on. Gradients to texture and uv.
+    Texel centres are at (i + .5) / N; outside the outermost ones, the border is continued.
+
+    Args:
+        texture: (B, C, N, M), row 0 at v = 1.
+        uv: (B, H, W, 2).
+
+    Returns:
+        (B, C, H, W).
     """
     grid = torch.stack([2 * uv[..., 0] - 1, 1 - 2 * uv[..., 1]], -1)
     return F.grid_sample(texture, grid.to(texture.dtype), "bilinear", "border", align_corners=False)
 
 
 def paint(view: PixelView, texture: Tensor, background: Tensor | float = WHITE) -> Tensor:
-    """The pictures (B, C, H, W) of what is seen with its textures (B, C, N, N), or with one texture (1, C, N, N) for
-    all.
+    """Paint views with textures.
 
-    ``background``: a value, or a tensor that broadcasts to the pictures.
+    Args:
+        view: of B bodies.
+        texture: (B, C, N, N), or (1, C, N, N) for all bodies.
+        background: a value, or a tensor that broadcasts to the pictures.
 
-    Raises RenderError if a texture holds values that are not finite, or their number does not fit.
+    Returns:
+        The pictures (B, C, H, W).
+
+    Raises:
+        RenderError: a texture has values that are not finite, or the number of textures does not fit.
     """
     if texture.ndim != 4 or len(texture) not in (1, len(view.face)):
         raise RenderError(
@@ -71,10 +84,20 @@ def render(
     background: Tensor | float = WHITE,
     rasterizer: Rasterizer = visible_faces,
 ) -> Rendering:
-    """`see` and `paint` in one: vertices (B, V, 3) in the camera frames and textures (B, C, N, N) -> pictures.
+    """Render bodies: `see`, followed by `paint`.
 
-    Gradients: exact to the texture and the background; to vertices and cameras inside the silhouette. Raises
-        RenderError as both do.
+    Gradients to texture and background are exact; those to vertices and cameras are limited to the silhouette's inside.
+
+    Args:
+        vertices: (B, V, 3) in the camera frames, metres.
+        mesh: the triangles.
+        texture: (B, C, N, N), or (1, C, N, N) for all bodies.
+        cameras: of the pictures.
+        background: a value, or a tensor that broadcasts to the pictures.
+        rasterizer: finds the visible triangles.
+
+    Raises:
+        RenderError: as in `see` and `paint`.
     """
     view = see(vertices, mesh, cameras, rasterizer)
     return Rendering(paint(view, texture, background), view.mask, view.uv, view.face)

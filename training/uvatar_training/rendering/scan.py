@@ -1,8 +1,8 @@
-"""Which triangle each pixel sees, on the CPU: scan conversion of all triangles at once in NumPy.
+"""Finds the triangle visible at each pixel on the CPU, by scan conversion of all triangles at once in NumPy.
 
-A body has some 27,000 triangles of about a pixel each, so that the work is not in filling triangles but in looking at
-each of them once. Every triangle's bounding box is turned into the pixels whose centres it holds; all those candidates
-are tested and sorted into a depth buffer by array operations.
+A body has some 27,000 triangles of about a pixel each; most of the time is spent on visiting triangles, not on filling
+them. The pixels whose centres are inside each triangle's bounding box are listed; all these candidates are tested and
+merged into a depth buffer by array operations.
 """
 
 from __future__ import annotations
@@ -14,34 +14,35 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats, Integers
 
-# Triangles with a corner nearer than this (metres) are left out: they have no bounded picture.
+# Triangles with a corner nearer than this (metres) are left out, because their projections can be unbounded.
 NEAR = 1e-3
-# Candidates looked at together: bounds memory at about 300 MB, however close the camera is.
+# Candidates tested at once: limits memory to about 300 MB, however close the camera is.
 _CANDIDATES_AT_ONCE = 1 << 20
 
 
 def scan(vertices: Floats, faces: Integers, focal: float, center: Floats, height: int, width: int) -> NDArray[np.int64]:
-    """Nearest triangle at every pixel's centre, from either side, -1 where there is none.
+    """The nearest triangle at every pixel's centre, facing either way.
 
     Args:
-        vertices: (V, 3) camera frame, metres. faces: (F, 3).
-        focal, center (2,), height, width: the camera, pixels.
+        vertices: (V, 3) camera frame, metres.
+        faces: (F, 3).
+        focal, center, height, width: of the camera, pixels; center (2,).
 
     Returns:
-        (height, width). Where two triangles share the depth (a pixel's centre on their common edge) the first one wins.
+        (height, width) index of the triangle, -1 for none. Of triangles with equal depth (a pixel's centre on their
+        common edge), the first is chosen.
     """
     points = vertices.astype(np.float64)
     depth = points[:, 2]
-    # In units of pixels along x and y, so that a pixel's ray is (column + .5 - cx, row + .5 - cy) per unit of depth.
+    # In units of pixels along x and y: a pixel's ray is (column + .5 - cx, row + .5 - cy) per unit of depth.
     points[:, :2] *= focal
     pixels = points[:, :2] / np.maximum(depth, NEAR)[:, None] + center
     first, size = _pixel_boxes(pixels, depth, faces, height, width)
     buffer = np.full(height * width, np.inf)
     nearest = np.full(height * width, -1)
     for face, column, row in _candidates(first, size):
-        # Offsets of the corners from the pixel's ray; the cross product of two of them is a determinant of the corners
-        # with the ray, and these are in proportion to the perspective-correct barycentrics (Olano and Greer 1997,
-        # section 4).
+        # Offsets of the corners from the pixel's ray. The cross product of two of them is a determinant of the corners
+        # and the ray; these are proportional to the perspective-correct barycentrics (Olano and Greer 1997, section 4).
         corners = points[faces[face]]
         z = corners[..., 2]
         x = corners[..., 0] - (column + 0.5 - center[0])[:, None] * z
@@ -61,8 +62,8 @@ def scan(vertices: Floats, faces: Integers, focal: float, center: Floats, height
 def _pixel_boxes(
     pixels: Floats, depth: Floats, faces: Integers, height: int, width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First column and row (F, 2) of the pixels whose centres each triangle's box holds, and how many there are across
-    and down.
+    """First column and row (F, 2) of the pixels whose centres are inside each triangle's box, and their counts (F, 2)
+    across and down.
     """
     corners = [pixels[faces[:, k]] for k in range(3)]
     low = np.minimum(np.minimum(corners[0], corners[1]), corners[2])
@@ -76,7 +77,7 @@ def _pixel_boxes(
 
 
 def _candidates(first: NDArray[np.int64], size: NDArray[np.int64]) -> Iterator[tuple[Floats, Floats, Floats]]:
-    """Triangle, column and row of every pixel in every box, triangles in order, in portions."""
+    """Yield triangle, column and row of every pixel in every box in portions, in the order of triangles."""
     count = size[:, 0] * size[:, 1]
     faces = np.flatnonzero(count)
     ends = np.cumsum(count[faces])

@@ -1,4 +1,4 @@
-"""The inverse of rendering: projects the photo's colours onto the texels that it shows."""
+"""The inverse of rendering: projects a photo's colours onto the visible texels."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from uvatar_training.rendering.cameras import Cameras
 from uvatar_training.rendering.mesh import UvMesh
 from uvatar_training.rendering.view import PixelView
 
-# Surface that turns away more than this cosine from the ray is smeared over too many texels to tell their colours.
+# Least cosine between normal and ray: colours of surface at a steeper angle would be smeared over many texels.
 FACING = 0.2
-# The picture's depth may differ from a texel's by this much (metres), and by half a pixel more where the surface
-# slopes.
+# Tolerance between the picture's depth and a texel's, metres; half a pixel is added where the surface slopes.
 _BIAS = 0.01
-# Depth of the background: anything far from every body.
+# Depth of the background, metres: any value far from every body.
 _FAR = 1e3
 
 
 @dataclass(frozen=True)
 class Texels:
-    """Where the T texels of an (R, R) texture lie on the mesh.
+    """Positions on the mesh of the T texels of an (R, R) texture.
 
     Attributes:
         size: R.
-        place: (T,) int64 index of each in the flattened texture (row * R + column, row 0 at v = 1).
-        face: (T,) int64 triangle; barycentric: (T, 3) weights of its corners.
+        place: (T,) int64 index of each texel in the flattened texture (row * R + column, row 0 at v = 1).
+        face: (T,) int64 index of its triangle.
+        barycentric: (T, 3) weights of the triangle's corners.
     """
 
     size: int
@@ -40,13 +40,17 @@ class Texels:
 
     @classmethod
     def of(cls, body: BodyModel, size: int, device: torch.device | str | None = None) -> Texels:
-        """The body's texels at (size, size). Raises TexturingError if it has no UV layout."""
+        """The body's texels at (size, size).
+
+        Raises:
+            TexturingError: the body has no UV layout.
+        """
         table = texels_of(body, size)
         place, face = (torch.from_numpy(values).long().to(device) for values in (table.pixel, table.face))
         return cls(size, place, face, torch.from_numpy(table.barycentric).to(device))
 
     def picture(self, values: Tensor) -> Tensor:
-        """(B, T, C) -> (B, C, R, R), 0 in the gutters."""
+        """Arrange values (B, T, C) of the texels as a texture (B, C, R, R), 0 in the gutters."""
         flat = values.new_zeros(len(values), self.size * self.size, values.shape[2]).index_copy(1, self.place, values)
         image: Tensor = flat.unflatten(1, (self.size, self.size)).permute(0, 3, 1, 2)
         return image
@@ -55,13 +59,21 @@ class Texels:
 def unproject(
     photo: Tensor, vertices: Tensor, mesh: UvMesh, texels: Texels, cameras: Cameras, view: PixelView
 ) -> Tensor:
-    """Project photos (B, C, H, W) of bodies (B, V, 3) onto their textures.
+    """Project photos of bodies onto their textures, with gradients to the photos.
 
-    The result is (B, C + 1, R, R), the last channel 1 where a texel is seen.
+    A texel is seen if its point faces the camera (by more than `FACING`), is inside the picture, and has the depth of
+    the ``view`` at all pixels around it: otherwise nearer surface hides it, or, at an outline, its colour would be mixed
+    with the background. Colours are bilinear samples of the photo.
 
-    A texel is seen where its point faces the camera (by more than `FACING`), falls into the picture, and has the depth
-    that the ``view`` has around there: nearer surface hides it, and between a body's outline and what is behind it
-    colours are mixed. Colours are bilinear samples of the photo, 0 where not seen. Gradients lead to the photo.
+    Args:
+        photo: (B, C, H, W).
+        vertices: (B, V, 3) in the camera frames, metres.
+        mesh, texels: the triangles, and the texels on them.
+        cameras: of the photos.
+        view: what the cameras see.
+
+    Returns:
+        (B, C + 1, R, R), with the last channel 1 where a texel is seen; 0 elsewhere.
     """
     with torch.no_grad():
         corners = vertices[:, mesh.faces[texels.face]]

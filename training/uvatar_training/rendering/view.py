@@ -1,4 +1,4 @@
-"""The geometric part of rendering: which point of the mesh each pixel of a batch of pictures sees."""
+"""The geometric part of rendering: the point of the mesh that is visible at each pixel of a batch of pictures."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from uvatar_training.rendering.mesh import RenderError, UvMesh
 from uvatar_training.rendering.pytorch3d_raster import visible_faces_pytorch3d
 from uvatar_training.rendering.scan import NEAR, scan
 
-# Vertices (B, V, 3), faces (F, 3), cameras -> (B, H, W) int64 index of the triangle at each pixel's centre, -1 where
-# there is none.
+# Vertices (B, V, 3), faces (F, 3), cameras -> (B, H, W) int64 index of the triangle at each pixel's centre, -1 for
+# none.
 Rasterizer = Callable[[Tensor, Tensor, Cameras], Tensor]
 
 
 @dataclass(frozen=True)
 class PixelView:
-    """What every pixel sees. Gradients lead to the vertices and cameras that it was made from; detach it to keep it.
+    """The surface visible at every pixel, with gradients to the vertices and cameras; detach a view to keep it.
 
     Attributes:
-        face: (B, H, W) int64 triangle, -1 where there is none.
+        face: (B, H, W) int64 index of the triangle, -1 for none.
         barycentric: (B, H, W, 3) perspective-correct weights of the triangle's corners at the pixel's centre; zeros
-            outside.
-        uv: (B, H, W, 2) place in the texture, origin bottom-left, v up; zeros outside.
-        depth: (B, H, W) z in the camera frame, metres; inf outside.
+            where there is no triangle.
+        uv: (B, H, W, 2) position in the texture, origin bottom-left, v up; zeros where there is no triangle.
+        depth: (B, H, W) z in the camera frame, metres; inf where there is no triangle.
     """
 
     face: Tensor
@@ -38,11 +38,11 @@ class PixelView:
 
     @property
     def mask(self) -> Tensor:
-        """(B, 1, H, W) bool, where the picture shows the mesh."""
+        """The pixels (B, 1, H, W), bool, that show the mesh."""
         return (self.face >= 0)[:, None]
 
     def detach(self) -> PixelView:
-        """The view as plain numbers: what to keep of a geometry that stands still."""
+        """The view without gradients, to be kept for a fixed geometry."""
         return PixelView(self.face, self.barycentric.detach(), self.uv.detach(), self.depth.detach())
 
     def to(self, device: torch.device | str) -> PixelView:
@@ -55,11 +55,10 @@ class PixelView:
 
 
 def visible_faces(vertices: Tensor, faces: Tensor, cameras: Cameras) -> Tensor:
-    """The nearest triangle at every pixel's centre, from either side, (B, H, W) int64, -1 where there is none; no
-    gradients.
+    """The nearest triangle at every pixel's centre, facing either way, (B, H, W) int64, -1 for none; without gradients.
 
-    Triangles with a corner behind the camera are left out. Our own scan conversion on the CPU, PyTorch3D on any other
-    device.
+    Triangles with a corner behind the camera are left out. Uses `uvatar_training.rendering.scan` on the CPU, and
+    PyTorch3D on other devices.
     """
     if vertices.device.type != "cpu":
         return visible_faces_pytorch3d(vertices, faces, cameras)
@@ -74,16 +73,18 @@ def visible_faces(vertices: Tensor, faces: Tensor, cameras: Cameras) -> Tensor:
 
 
 def see(vertices: Tensor, mesh: UvMesh, cameras: Cameras, rasterizer: Rasterizer = visible_faces) -> PixelView:
-    """What every camera sees of its person.
+    """Compute what each camera sees of its person.
 
     Args:
-        vertices: (B, V, 3) metres, in the frame of each one's camera.
-        rasterizer: tells which triangle is where; the rest is computed from that, with gradients to vertices and
-            cameras inside the silhouette. `pytorch3d_raster.soft_silhouette` has those across it.
+        vertices: (B, V, 3) in the frames of the cameras, metres.
+        mesh: the triangles.
+        cameras: one per person.
+        rasterizer: finds the visible triangles; the rest is computed from them, with gradients to vertices and cameras
+            inside the silhouette. `pytorch3d_raster.soft_silhouette` has gradients across it.
 
     Raises:
-        RenderError: vertices that are not finite; a person who is behind the camera, beside the picture or without
-            area; triangles that name missing vertices.
+        RenderError: vertices are not finite; a person is behind the camera, outside the picture or has no area; or
+            triangles refer to missing vertices.
     """
     _check(vertices, mesh, cameras)
     face = rasterizer(vertices, mesh.faces, cameras)
@@ -105,13 +106,16 @@ def see(vertices: Tensor, mesh: UvMesh, cameras: Cameras, rasterizer: Rasterizer
 
 
 def _barycentrics(corners: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
-    """Where rays (K, 2: x / z and y / z) meet the planes of triangles (K, 3 corners, 3): barycentrics (K, 3) and depth
-    (K,).
+    """Barycentrics (K, 3) and depth (K,) of the points where rays meet the planes of triangles.
 
-    They are in proportion to the determinants of two corners with the ray (Olano and Greer 1997, "Triangle scan
-    conversion using 2D homogeneous coordinates"), which stay the same when the ray times their depth is taken from both
-    corners: offsets of millimetres are left of metres. In float64, since triangles of a tenth of a pixel (eyelids,
-    nails) would lose three digits otherwise.
+    The barycentrics are proportional to the determinants of two corners and the ray (Olano and Greer 1997, "Triangle
+    scan conversion using 2D homogeneous coordinates"). These do not change if the ray, multiplied by a corner's depth,
+    is subtracted from the corner, which leaves offsets of millimetres instead of metres. They are computed in float64,
+    because triangles of a tenth of a pixel (eyelids, nails) would lose three digits otherwise.
+
+    Args:
+        corners: (K, 3, 3) corners of the triangles.
+        slopes: (K, 2) x / z and y / z of the rays.
     """
     corners = corners.double()
     z = corners[..., 2]
@@ -144,7 +148,7 @@ def _check(vertices: Tensor, mesh: UvMesh, cameras: Cameras) -> None:
 
 
 def _explain(vertices: Tensor, mesh: UvMesh, unseen: Tensor) -> None:
-    """Raises RenderError that says why these people (B,) are not in their pictures."""
+    """Raise a RenderError that says why the people ``unseen`` (B,) are not in their pictures."""
     behind = unseen & (vertices[..., 2] <= NEAR).all(1)
     if behind.any():
         raise RenderError(f"The mesh of {_named(_indices(behind))} is behind the camera.", _indices(behind))

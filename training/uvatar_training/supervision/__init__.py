@@ -1,1 +1,1 @@
-"""Computes the losses' terms from predictions and samples, for meshes and for textures."""
+"""Computes the terms of the losses from predictions and samples, for meshes and textures."""

@@ -1,6 +1,4 @@
-"""From the network's maps and what is known of the people to the terms of the 3D Mesh Loss (ROMP sections 3.2
-and 3.3).
-"""
+"""Computes the terms of the 3D Mesh Loss from the network's maps and the labels (ROMP sections 3.2 and 3.3)."""
 
 from __future__ import annotations
 
@@ -32,10 +30,14 @@ def mesh_terms(
 ) -> dict[str, Tensor]:
     """The terms of the loss by the names of `uvatar_training.losses.mesh.ROMP_WEIGHTS`.
 
-    "prior" only where a prior is given.
+    The parameters are supervised at the cells where `match` finds each person; only these cells of the maps get
+    gradients.
 
-    The parameters are supervised where `match` finds each person, so their gradients reach the maps at those cells
-    alone.
+    Args:
+        maps: the network's output.
+        labels: the true people.
+        body: the body model.
+        prior: of poses; without it, the term "prior" is left out.
     """
     centers, _ = labels.centers()
     matches = match(maps.center.detach(), centers, labels.picture)
@@ -61,5 +63,5 @@ def mesh_terms(
 
 
 def _rows(labels: MeshLabels, index: Tensor) -> MeshLabels:
-    """The people ``index``; the pictures stay."""
+    """The labels of people ``index``; those of pictures are unchanged."""
     return MeshLabels(**{name: value if name == "labelled" else value[index] for name, value in vars(labels).items()})

@@ -1,8 +1,7 @@
-"""From a predicted texture and the photo to the terms of the Texture Loss; the counterpart of
-`uvatar_training.supervision.mesh`.
+"""Computes the terms of the Texture Loss from a predicted texture and the photo.
 
-No texture is ever given as the truth: the renderer puts the prediction on the body, and the picture is compared with
-the photo.
+It is the counterpart of `uvatar_training.supervision.mesh`. No true texture is used: the renderer draws the body with
+the predicted texture, and the picture is compared with the photo.
 """
 
 from __future__ import annotations
@@ -31,12 +30,13 @@ from uvatar_training.rendering import PixelView, RenderError, UvMesh, paint
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the terms need of the body and of pretrained networks; the same for all people.
+    """The body's layout and pretrained networks, which the terms need for all people.
 
     Attributes:
-        perceptual: distance of pictures by their features.
-        plane: the texture's UV plane; seams: its seams.
-        face: (F,) bool, triangles of the face's front.
+        perceptual: perceptual distance of pictures.
+        plane: the texture's UV plane.
+        seams: of the UV layout.
+        face: (F,) bool, triangles of the front of the face.
     """
 
     perceptual: Perceptual
@@ -46,27 +46,31 @@ class Surroundings:
 
     @classmethod
     def of(cls, body: BodyModel, size: int, perceptual: Perceptual) -> Surroundings:
-        """For textures of (size, size) on this body. Raises TexturingError if it has no UV layout."""
+        """Make the surroundings for textures of (size, size) on a body.
+
+        Raises:
+            TexturingError: the body has no UV layout.
+        """
         return cls(perceptual, uv_plane(body, size), Seams.of(UvMesh.of(body.data)), face_triangles(body))
 
 
 def face_triangles(body: BodyModel) -> Tensor:
-    """(F,) bool, the triangles from the chin to the hairline and cheek to cheek."""
+    """The triangles (F,), bool, from chin to hairline and from cheek to cheek."""
     front = torch.from_numpy(build_surface(body.data).face_front)
     return front[torch.from_numpy(body.data.faces).long()].all(1)
 
 
 @dataclass(frozen=True)
 class PhotoEvidence:
-    """What B photos say.
+    """B photos, and the parts of the texture that they show.
 
     Attributes:
         photo: (B, 3, H, W) sRGB 0..1.
         mask: (B, 1, H, W) bool, the person's pixels.
-        partial: (B, 4, R, R) the texels that the photo sees (`uvatar_training.rendering.unprojection`), and how far; or
-            None.
-        hidden: (B, 1, R, R) the part of that which the network was not shown (`uvatar_training.losses.uv.hide_half`);
-            or None.
+        partial: (B, 4, R, R) the texels that the photo shows, and how well
+            (`uvatar_training.rendering.unprojection`), or None.
+        hidden: (B, 1, R, R) the alpha of those that were hidden from the network
+            (`uvatar_training.losses.uv.hide_half`), or None.
     """
 
     photo: Tensor
@@ -87,13 +91,16 @@ def texture_terms(
     """The terms of the loss by the names of `uvatar_training.losses.texture.TextureWeights`.
 
     Args:
-        texture: (B, 3, R, R) predicted. view: of the bodies in the photos' cameras, with or without gradients.
-        style: the encoder's, for "kl"; fake_logits: the discriminator's on the textures, for "adversarial"; left out
-            where None. "seen" likewise needs the evidence's ``hidden``.
-        weights: terms of weight 0 are not computed; None: all are.
+        texture: (B, 3, R, R) predicted.
+        view: of the bodies in the photos' cameras, with or without gradients.
+        evidence: the photos; the term "seen" is left out if ``partial`` or ``hidden`` is None.
+        surroundings: what the terms need for all people.
+        style: of the encoder, for the term "kl", which is left out if None.
+        fake_logits: the discriminator's logits for the textures, for the term "adversarial", which is left out if None.
+        weights: terms with weight 0 are not computed; None computes all.
 
     Raises:
-        RenderError: a texture that is not finite, or a body that shares no pixel with its person.
+        RenderError: a texture is not finite, or a body shares no pixel with its person's mask.
     """
     both = view.mask & evidence.mask
     apart = ~both.flatten(1).any(1)
@@ -125,9 +132,10 @@ def texture_terms(
 
 
 def placed_vertices(bodies: PredictedBodies[Tensor], body: TorchBody, square: PaddedSquare, camera: Camera) -> Tensor:
-    """Vertices (N, V, 3) of predicted bodies where the photo's own camera sees them as the Mesh Predictor's does.
+    """Vertices (N, V, 3), metres, of predicted bodies in the frame of the photo's camera.
 
-    Gradients lead to pose, shape and the predicted camera: through these the picture teaches the mesh.
+    They are placed where this camera sees them as the Mesh Predictor's weak-perspective camera does. Gradients lead to
+    pose, shape and the predicted camera: through these, the picture trains the mesh.
     """
     posed = body(bodies.betas, bodies.pose)
     placed: Tensor = posed.vertices + translation(posed.joints, bodies.camera, square, camera)[:, None]
