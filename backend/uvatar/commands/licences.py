@@ -1,4 +1,4 @@
-"""The licences of what is installed with Uvatar: weights, packages, and the libraries that lie in their wheels."""
+"""The licences of what is installed with Uvatar: weights, packages, and the libraries in their wheels."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from packaging.utils import canonicalize_name
 from uvatar.commands.weights_report import shipped
 
 UNKNOWN = "unknown"
-# Extras whose packages are run by developers and come to no user; and the packages that can stand in for another.
+# Extras for developers, whose packages users do not get, and packages that can replace another.
 _NOT_FOR_USERS = ("dev",)
 _STAND_INS = {"onnxruntime": ("onnxruntime-gpu", "onnxruntime-directml")}
 _GPL_WITH_EXCEPTION = "GPL-3.0-or-later WITH GCC-exception-3.1"
 _LICENCE_CLASSIFIER = "License :: OSI Approved :: "
-_LONGEST_NAME = 60  # letters; a longer field "License" is the text itself
+_LONGEST_NAME = 60  # characters; a longer "License" field is the licence's text
 _NVIDIA = "LicenseRef-NVIDIA-Proprietary"
-# What the metadata of these does not say, but the texts beside it do.
+# Licences that are missing in the packages' metadata, but are stated in the texts beside it.
 _UNSAID = {"embreex": "BSD-2-Clause", "cuda-toolkit": _NVIDIA, "smplx": "LicenseRef-SMPL-X, not for commercial use"}
 
-# Libraries that wheels bring along: the beginning of a file's name, what it is, and its licence, from the wheels' own
-# folders of licences and the projects' sources.
+# Libraries in wheels: the beginning of the file name, the library's name, and its licence, according to the wheels'
+# licence folders and the projects' sources.
 _LIBRARIES = (
     ("libx26[45]", "x264 or x265", "GPL-2.0-or-later"),
     ("libde265", "libde265", "LGPL-3.0-or-later"),
@@ -69,16 +69,16 @@ _FOLDER_OF_LIBRARIES = re.compile(r"\.(libs|dylibs)$")
 
 @dataclass(frozen=True)
 class Part:
-    """Something that is installed.
+    """An installed component.
 
     Attributes:
         kind: "weights", "package" or "library".
         name: of the file, the package or the library.
-        licence: an SPDX expression where one is known, else how its makers name it.
-        version: of a package; empty for the rest.
-        origin: for a package, "base" or the extra of ``uvatar`` that asks for it; for a library, the package that
-            brings it; empty for weights.
-        files: of a library; a package's files with licences and notices.
+        licence: an SPDX expression if known, otherwise the name that its authors use.
+        version: of a package; empty otherwise.
+        origin: for a package, "base" or the extra of ``uvatar`` that requires it; for a library, the package that
+            contains it; empty for weights.
+        files: of a library; for a package, its files with licences and notices.
     """
 
     kind: str
@@ -90,7 +90,7 @@ class Part:
 
     @property
     def is_gpl(self) -> bool:
-        """Whether it is under the GPL or the AGPL, with no exception for programs that use it."""
+        """Whether it is under the GPL or the AGPL without an exception for programs that use it."""
         return any(
             re.search(r"(?<!L)(A?GPL|GNU (Affero )?General Public)", choice) is not None
             and not re.search(r"WITH \S+-exception|Lesser", choice)
@@ -100,9 +100,10 @@ class Part:
 
 
 def parts(weights: Path) -> list[Part]:
-    """Everything: the files of the folder ``weights``, the packages that Uvatar needs here, and their libraries.
+    """All components: the files in the folder ``weights``, the packages that Uvatar needs here, and their libraries.
 
-    Raises metadata.PackageNotFoundError where Uvatar itself is not installed as a package.
+    Raises:
+        metadata.PackageNotFoundError: Uvatar itself is not installed as a package.
     """
     found = [Part("weights", item.name, item.licence) for item in shipped(weights)]
     for distribution, origin in packages():
@@ -114,9 +115,10 @@ def parts(weights: Path) -> list[Part]:
 def packages(
     root: str = "uvatar", find: Callable[[str], metadata.Distribution] = metadata.distribution
 ) -> list[tuple[metadata.Distribution, str]]:
-    """The installed distributions that ``root`` needs, with "base" or the extra that asks for each, by name.
+    """The installed distributions that ``root`` needs, each with "base" or the extra that requires it, sorted by name.
 
-    Raises metadata.PackageNotFoundError if ``root`` is not installed.
+    Raises:
+        metadata.PackageNotFoundError: ``root`` is not installed.
     """
     extras = find(root).metadata.get_all("Provides-Extra") or []
     seen: dict[str, tuple[metadata.Distribution, str]] = {}
@@ -144,7 +146,7 @@ def _installed(name: str, find: Callable[[str], metadata.Distribution]) -> metad
 
 
 def _needed(distribution: metadata.Distribution, extra: str) -> Iterator[tuple[str, str]]:
-    """Names and extras of what a distribution, or one of its extras, needs on this system."""
+    """Yield name and extra of the requirements of a distribution, or of one of its extras, on this system."""
     for line in distribution.requires or ():
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
@@ -153,14 +155,14 @@ def _needed(distribution: metadata.Distribution, extra: str) -> Iterator[tuple[s
 
 
 def package(distribution: metadata.Distribution, origin: str) -> Part:
-    """A distribution, with the licence that its metadata states."""
+    """The component for a distribution, with the licence that its metadata states."""
     said = distribution.metadata
     files = [str(path) for path in distribution.files or () if _is_licence_text(path)]
     return Part("package", said["Name"], _licence(said), said["Version"], origin, tuple(files))
 
 
 def _licence(said: metadata.PackageMetadata) -> str:
-    """The licence in a package's metadata: a classifier is more reliable than free text that may be of the source."""
+    """The licence in a package's metadata; classifiers are preferred to free text, which may be about the source."""
     classifiers = [
         line.removeprefix(_LICENCE_CLASSIFIER)
         for line in said.get_all("Classifier") or []
@@ -177,7 +179,7 @@ def _is_licence_text(path: PurePath) -> bool:
 
 
 def libraries(distribution: metadata.Distribution) -> list[Part]:
-    """The libraries of others that lie in a distribution's wheel, with what is known of their licences."""
+    """The third-party libraries in a distribution's wheel, with their licences if known."""
     found: dict[tuple[str, str], list[str]] = {}
     for path in distribution.files or ():
         known = _known(path)
@@ -191,7 +193,7 @@ def libraries(distribution: metadata.Distribution) -> list[Part]:
 
 
 def _known(path: PurePath) -> tuple[str, str] | None:
-    """Name and licence of a library by its file; None if it is none, or the package's own."""
+    """Name and licence of the library in a file; None if it is not a library, or belongs to the package itself."""
     if not _LIBRARY_FILE.search(path.name) or _EXTENSION_MODULE.search(path.name):
         return None
     for pattern, name, licence in _LIBRARIES:
@@ -201,10 +203,10 @@ def _known(path: PurePath) -> tuple[str, str] | None:
 
 
 def gpl(found: Iterable[Part]) -> list[Part]:
-    """What of ``found`` is under the GPL and would be loaded into Uvatar's process.
+    """The components of ``found`` that are under the GPL and would be loaded into Uvatar's process.
 
-    Blender as a module is under the GPL, too; it is asked for by name (``uvatar[blender]``) and runs in a process of
-    its own.
+    Blender as a module is under the GPL, too, but it is installed only with the extra ``uvatar[blender]`` and runs in a
+    separate process.
     """
     apart = {part.name for part in found if part.kind == "package" and part.origin == "blender"}
     return [part for part in found if part.is_gpl and part.name not in apart and part.origin not in apart]

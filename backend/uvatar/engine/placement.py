@@ -1,4 +1,4 @@
-"""Where the engine's networks run, in terms for results and for people."""
+"""The devices of the engine's networks, for results and for messages."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from uvatar.runtime.networks import Network
 
 DEVICE_VARIABLE = "UVATAR_DEVICE"
-# The network that runs in a stage of a result's timings. The other stages have none, or small ones that always run on
-# the CPU: perception's and the pose lifter.
+# The network of each stage in a result's timings. Other stages have none, or small networks that always run on the CPU:
+# perception's networks and the pose lifter.
 _NETWORK_OF_STAGE = {
     "predicting": "mesh_predictor",
     "texturing": "texture_predictor",
@@ -25,31 +25,37 @@ _WORDS = {"mesh_predictor": "Mesh Predictor", "texture_predictor": "Texture Pred
 
 
 def placement_of(device: str | None, gpu: int, threads: int) -> Placement:
-    """Where networks are to run; without ``device``, where the environment variable UVATAR_DEVICE says, or "auto".
+    """The placement of networks.
 
-    Raises DeviceError for a device that does not exist.
+    Args:
+        device: one of `uvatar.runtime.devices.DEVICES`; None uses the environment variable UVATAR_DEVICE, or "auto".
+        gpu: index of the GPU if there are several, from 0.
+        threads: number of CPU threads per run.
+
+    Raises:
+        DeviceError: there is no device of this name.
     """
     return Placement(device or os.environ.get(DEVICE_VARIABLE) or AUTO, gpu, threads)
 
 
 def network_devices(engine: Engine) -> dict[str, str]:
-    """The device of each network that is loaded: "cpu", "cuda" and so on."""
+    """The device of each loaded network, such as "cpu" or "cuda", by the network's name."""
     return {name: network.device for name, network in _networks(engine).items()}
 
 
 def stage_devices(engine: Engine, stages: Iterable[str]) -> dict[str, str]:
-    """The device of each stage's network; "cpu" for stages without one."""
+    """The device of each stage's network by the stage's name; "cpu" for stages without a network."""
     devices = network_devices(engine)
     return {stage: devices.get(_NETWORK_OF_STAGE.get(stage, ""), CPU) for stage in stages}
 
 
 def device_notes(engine: Engine) -> tuple[str, ...]:
-    """Sentences about devices that are not used although they were hoped for, each once."""
+    """Notes of the networks on why a device is not used, without repetitions."""
     return tuple(dict.fromkeys(note for network in _networks(engine).values() for note in network.notes))
 
 
 def in_words(engine: Engine) -> str:
-    """What the engine computes on, for people: "CUDA (Mesh Predictor) and 8 processor cores"."""
+    """A readable description of the devices, such as "CUDA (Mesh Predictor) and 8 processor cores"."""
     networks: dict[str, list[str]] = {}
     for name, device in network_devices(engine).items():
         if device != CPU:

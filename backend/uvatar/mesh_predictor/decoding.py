@@ -1,7 +1,6 @@
-"""From the network's maps to people: peaks of the body-centre heatmap, and the parameters that the other maps hold
-there.
+"""Decodes the network's maps: peaks of the body-centre heatmap, and the other maps' parameters at these positions.
 
-`uvatar_training.networks.decoding` has the same in PyTorch, with gradients.
+`uvatar_training.networks.decoding` is the PyTorch version, with gradients.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ from uvatar.mesh_predictor.maps import (
 )
 
 _SURROUNDINGS = np.ones((5, 5), np.uint8)
-_SHORTEST = 1e-12  # length of a vector that is divided by it, as PyTorch's normalize has it
+_SHORTEST = 1e-12  # least length that a vector is divided by, as in PyTorch's normalize
 
 Arrays = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Centers:
-    """Places of N people in a batch of maps, best first within each picture.
+    """Positions of N people in a batch of maps, best first within each picture.
 
     Attributes:
         picture: (N,) index of the picture in the batch.
@@ -50,10 +49,10 @@ class Centers:
 
 
 def find_centers(center: Arrays, threshold: float = CENTER_THRESHOLD, max_people: int = MAX_PEOPLE) -> Centers:
-    """Peaks of (B, 1, 64, 64) heatmaps: the largest of their 5x5 surroundings and above the threshold."""
+    """Peaks of heatmaps (B, 1, 64, 64): values above the threshold that are the largest in their 5x5 neighbourhood."""
     places, scores, pictures = [], [], []
     for index, heatmap in enumerate(center[:, 0]):
-        largest = cv2.dilate(heatmap, _SURROUNDINGS)  # what lies beyond the border counts as -inf
+        largest = cv2.dilate(heatmap, _SURROUNDINGS)  # values outside the border count as -inf
         peaks = np.flatnonzero((heatmap == largest) & (heatmap > threshold))
         best = peaks[np.argsort(-heatmap.ravel()[peaks], kind="stable")][:max_people]
         places.append(best)
@@ -65,7 +64,13 @@ def find_centers(center: Arrays, threshold: float = CENTER_THRESHOLD, max_people
 
 
 def centers_at(center: Arrays, picture: Integers, xy: Floats) -> Centers:
-    """Places that are given, not found: (N,) picture indices and (N, 2) positions in -1..1 across the padded square."""
+    """Centres at given positions.
+
+    Args:
+        center: (B, 1, 64, 64) heatmaps, for the scores.
+        picture: (N,) index of each person's picture.
+        xy: (N, 2) in -1..1 across the padded square.
+    """
     cell = np.clip(((xy + 1) / 2 * MAP_SIDE).astype(np.int64), 0, MAP_SIDE - 1)
     place = cell[:, 1] * MAP_SIDE + cell[:, 0]
     index = np.asarray(picture, np.int64)
@@ -73,10 +78,10 @@ def centers_at(center: Arrays, picture: Integers, xy: Floats) -> Centers:
 
 
 def sample(maps: Maps[Arrays], centers: Centers) -> PredictedBodies[Arrays]:
-    """Parameters at the centres: the map's own cell, no interpolation."""
+    """The parameters at the centres' cells, without interpolation."""
     row, column = np.divmod(centers.place, MAP_SIDE)
     camera, smpl = (values[centers.picture, :, row, column] for values in (maps.camera, maps.smpl))
-    # The scale is exponential, so that the network's numbers stay near zero from far-away people to close ones.
+    # The scale is exponential, which keeps the network's values near zero for both distant and close people.
     camera = np.concatenate([np.float32(SCALE_BASE) ** camera[:, :1], camera[:, 1:]], 1)
     pose = matrices_from_6d(smpl[:, :132].reshape(-1, 22, 6))
     rest = np.broadcast_to(np.eye(3, dtype=np.float32), (len(pose), HANDS, 3, 3))
@@ -84,13 +89,11 @@ def sample(maps: Maps[Arrays], centers: Centers) -> PredictedBodies[Arrays]:
 
 
 def matrices_from_6d(values: Arrays) -> Arrays:
-    """(..., 6) -> (..., 3, 3) rotation matrices (Zhou et al. 2019, "On the continuity of rotation representations", eq.
+    """Rotation matrices (..., 3, 3) from 6D rotations (..., 6).
 
-    15).
-
-    The six numbers are a row-major 3x2 matrix, as ROMP and SPIN publish them: the first basis vector is elements 0, 2,
-    4 and the second 1, 3, 5, so that the identity is 1, 0, 0, 1, 0, 0.  (PyTorch3D's layout is two vectors after each
-    other.)
+    Zhou et al. 2019, "On the continuity of rotation representations", eq. 15. The six numbers are a row-major 3x2
+    matrix, as published by ROMP and SPIN: the first basis vector is elements 0, 2, 4, and the second is 1, 3, 5. The
+    identity is 1, 0, 0, 1, 0, 0. (In PyTorch3D's layout, one vector follows the other.)
     """
     columns = values.reshape(*values.shape[:-1], 3, 2)
     first = _normalised(columns[..., 0])

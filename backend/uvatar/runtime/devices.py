@@ -1,4 +1,4 @@
-"""The devices that networks run on: their names, what onnxruntime calls them, and which of them to use."""
+"""The devices that networks run on: their names in Uvatar and onnxruntime, and the choice of one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from types import MappingProxyType
 from uvatar.protocol.errors import Code, UvatarError
 
 AUTO, CPU, CUDA, DIRECTML, COREML, MPS = "auto", "cpu", "cuda", "directml", "coreml", "mps"
-DEVICES = (AUTO, CPU, CUDA, DIRECTML, COREML, MPS)  # what a user can ask for
-# onnxruntime's names, in the order in which "auto" tries them. MPS is PyTorch's alone.
+DEVICES = (AUTO, CPU, CUDA, DIRECTML, COREML, MPS)  # what users can select
+# onnxruntime's names, in the order in which "auto" tries them. Only PyTorch supports MPS.
 PROVIDERS: Mapping[str, str] = MappingProxyType({
     CUDA: "CUDAExecutionProvider",
     DIRECTML: "DmlExecutionProvider",
@@ -29,7 +29,7 @@ _INSTALL: Mapping[str, str] = MappingProxyType({
 
 
 class DeviceError(UvatarError):
-    """A device that was asked for by name cannot be used; the message says why, the fix what to do."""
+    """A selected device cannot be used; the message gives the reason, and ``fix`` says what to do."""
 
     def __init__(self, message: str, fix: str) -> None:
         super().__init__(message, Code.BAD_OPTION, fix)
@@ -40,9 +40,9 @@ class Placement:
     """Where networks are to run.
 
     Attributes:
-        device: one of `DEVICES`; "auto" is the first GPU interface that starts, else the CPU.
-        index: which of several GPUs, from 0.
-        threads: CPU threads of one run.
+        device: one of `DEVICES`; "auto" selects the first GPU interface that starts, or else the CPU.
+        index: of the GPU if there are several, from 0.
+        threads: number of CPU threads per run.
     """
 
     device: str = AUTO
@@ -50,7 +50,7 @@ class Placement:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        """Raises DeviceError for a device that does not exist."""
+        """Raise DeviceError if there is no device of this name."""
         if self.device not in DEVICES:
             raise DeviceError(f"There is no device {self.device!r}.", f"Choose one of {', '.join(DEVICES)}.")
 
@@ -59,11 +59,11 @@ ANYWHERE = Placement()
 
 
 def usable(providers: Sequence[str]) -> tuple[str, ...]:
-    """The devices among onnxruntime's ``providers``, best first; the CPU is always one of them."""
+    """The devices that onnxruntime's ``providers`` support, best first; the CPU is always included."""
     return tuple(device for device, provider in PROVIDERS.items() if provider in providers or device == CPU)
 
 
 def unusable(device: str, why: str) -> DeviceError:
-    """The error for a device that was asked for by name."""
+    """The error for an explicitly selected device that cannot be used because of ``why``."""
     fix = f"{_INSTALL[device]}, or choose the device auto." if device in _INSTALL else "Choose the device auto."
     return DeviceError(f"The networks cannot run on {NAMES.get(device, device)}: {why}", fix)

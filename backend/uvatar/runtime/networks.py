@@ -1,8 +1,7 @@
-"""Networks as the stages see them: named arrays in, named arrays out, on whichever device runs them.
+"""The interface of networks for the stages: from named arrays to named arrays, on any device.
 
-`open_onnx` opens the networks that ship; `uvatar.runtime.torch_networks` runs a user's own checkpoints behind the same
-protocol. A network whose run on a GPU fails opens itself on the CPU, runs again and says so in its notes: a job in the
-middle of its photos goes on.
+`open_onnx` opens the networks that ship; `uvatar.runtime.torch_networks` runs a user's own checkpoints with the same
+interface. If a run on a GPU fails, the network is opened on the CPU, runs again and adds a note, and the job continues.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ _log = logging.getLogger(__name__)
 
 
 class OutOfMemory(MemoryError):
-    """There was not enough memory for a network's run, on the CPU either."""
+    """There is not enough memory to run a network, even on the CPU."""
 
 
 class CheckpointError(ValueError):
-    """The file is not a usable file of this network; the message says what is wrong."""
+    """A network's file cannot be used; the message gives the reason."""
 
 
 class Network(Protocol):
     """A network, ready to run.
 
     Attributes:
-        device: what runs it: "cpu", "cuda", "directml", "coreml" or "mps".
-        notes: sentences for the user about its device, such as why it is not the one that was hoped for.
-        metadata: texts by name that were stored with the network.
+        device: the device that runs it: "cpu", "cuda", "directml", "coreml" or "mps".
+        notes: sentences for the user about its device, such as why it does not run on a GPU.
+        metadata: texts stored with the network, by name.
     """
 
     @property
@@ -51,12 +50,16 @@ class Network(Protocol):
     def metadata(self) -> Mapping[str, str]: ...  # noqa: D102
 
     def __call__(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        """The outputs by name. Raises OutOfMemory."""
+        """Run the network on inputs by name, and return the outputs by name.
+
+        Raises:
+            OutOfMemory: there is not enough memory, even on the CPU.
+        """
         ...
 
 
 class PlacedNetwork:
-    """A `Network` that runs on a device, and on the CPU once its device has failed."""
+    """A `Network` that runs on a device, and on the CPU after this device has failed."""
 
     def __init__(
         self,
@@ -69,9 +72,9 @@ class PlacedNetwork:
         """Place a network.
 
         Args:
-            run: inputs to outputs, on ``device``.
-            device: what ``run`` runs on.
-            on_cpu: opens the network on the CPU; called at most once, when ``run`` fails on another device.
+            run: computes outputs from inputs on ``device``.
+            device: the device of ``run``.
+            on_cpu: opens the network on the CPU; called at most once, if ``run`` fails on another device.
             notes, metadata: see `Network`.
         """
         self._run, self._on_cpu = run, on_cpu
@@ -79,11 +82,15 @@ class PlacedNetwork:
         self.device, self.notes, self.metadata = device, notes, metadata
 
     def __call__(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        """The outputs by name. Raises OutOfMemory."""
+        """Run the network on inputs by name, and return the outputs by name.
+
+        Raises:
+            OutOfMemory: there is not enough memory, even on the CPU.
+        """
         run, device = self._run, self.device
         try:
             return run(inputs)
-        except Exception as error:  # each runtime and driver has errors of its own
+        except Exception as error:  # each runtime and driver raises different errors
             if device == CPU:
                 raise _clear(error) from error
             run = self._moved(run, error)
@@ -93,7 +100,7 @@ class PlacedNetwork:
             raise _clear(error) from error
 
     def _moved(self, failed: Run, error: Exception) -> Run:
-        """The run on the CPU, after ``failed`` has; threads that fail at the same time move the network once."""
+        """The run on the CPU after ``failed`` has failed; if several threads fail at once, the network moves only once."""
         with self._lock:
             if self._run is failed:
                 why = "it ran out of memory" if is_out_of_memory(error) else _first_line(error)
@@ -110,14 +117,14 @@ def open_onnx(
 
     Args:
         path: the file.
-        device: one of `uvatar.runtime.devices.DEVICES`. "auto" tries the GPU interfaces that onnxruntime has here, and
-            takes the CPU where none starts; the network's notes say why.
-        threads: CPU threads of one run.
-        index: which of several GPUs.
+        device: one of `uvatar.runtime.devices.DEVICES`. "auto" tries the GPU interfaces that onnxruntime offers, and
+            uses the CPU if none starts; the network's notes give the reason.
+        threads: number of CPU threads per run.
+        index: of the GPU if there are several, from 0.
         runtime: starts sessions; onnxruntime by default.
 
     Raises:
-        DeviceError: a device that was asked for by name cannot be used.
+        DeviceError: an explicitly selected device cannot be used.
         CheckpointError: the file is missing, damaged or not a network.
     """
     wanted = Placement(device, index, threads)
@@ -133,7 +140,7 @@ def open_onnx(
     for candidate in (name for name in (found if device == AUTO else (device,)) if name != CPU):
         try:
             session = runtime.start(path, candidate, wanted.threads, wanted.index)
-        except Exception as error:  # missing libraries, an old driver, too little memory: each says it in its own way
+        except Exception as error:  # missing libraries, an old driver, too little memory: errors differ
             why = "it ran out of memory." if is_out_of_memory(error) else _first_line(error)
             if device != AUTO:
                 raise unusable(device, why) from error
@@ -144,7 +151,7 @@ def open_onnx(
 
 
 def wants_torch(placement: Placement, runtime: Runtime | None = None) -> bool:
-    """Whether only PyTorch has the device that is asked for: MPS, or CUDA where this onnxruntime is without it."""
+    """Whether only PyTorch supports the selected device: MPS, or CUDA if this onnxruntime lacks it."""
     if placement.device == CUDA:
         missing = CUDA not in usable((runtime or OnnxRuntime()).providers())
         return missing and importlib.util.find_spec("torch") is not None
@@ -152,7 +159,7 @@ def wants_torch(placement: Placement, runtime: Runtime | None = None) -> bool:
 
 
 def open_placed(path: Path, placement: Placement, runtime: Runtime | None = None) -> PlacedNetwork:
-    """`open_onnx` on a placement."""
+    """Open a network in an .onnx file on a placement, see `open_onnx`."""
     return open_onnx(path, placement.device, placement.threads, placement.index, runtime)
 
 
@@ -176,7 +183,7 @@ def _on_cpu(path: Path, threads: int, runtime: Runtime) -> Session:
 
 
 def _clear(error: Exception) -> Exception:
-    """An error of a run on the CPU, as callers know it."""
+    """The error to raise for an error of a run on the CPU."""
     return (
         OutOfMemory(f"There is not enough memory for a network. ({_first_line(error)})")
         if (is_out_of_memory(error))

@@ -1,6 +1,6 @@
-"""onnxruntime, the only module that imports it: sessions of networks on one device each.
+"""Sessions of networks on one device each; the only module that imports onnxruntime.
 
-Tests put a `Runtime` of their own in its place, which records where networks are placed and fails on demand.
+Tests replace it with their own `Runtime`, which records where networks are placed and fails on demand.
 """
 
 from __future__ import annotations
@@ -18,33 +18,42 @@ from uvatar.runtime.devices import COREML, CPU, CUDA, DIRECTML, PROVIDERS
 if TYPE_CHECKING:
     import onnxruntime
 
-_FATAL = 4  # onnxruntime's least talkative level: what goes wrong is raised, and said by whoever catches it
+_FATAL = 4  # onnxruntime's least verbose level: errors are raised and reported by the caller
 
 
 class Session(Protocol):
     """A network on a device.
 
     Attributes:
-        metadata: texts by name that were stored with the network.
+        metadata: texts stored with the network, by name.
     """
 
     @property
     def metadata(self) -> Mapping[str, str]: ...  # noqa: D102
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """The outputs by name. Raises whatever the runtime raises."""
+        """The outputs by name. Errors of the runtime are not converted."""
         ...
 
 
 class Runtime(Protocol):
-    """What starts sessions."""
+    """Starts sessions."""
 
     def providers(self) -> Sequence[str]:
-        """What onnxruntime can run networks on here, by its own names."""
+        """The execution providers that are available, by onnxruntime's names."""
         ...
 
     def start(self, path: Path, device: str, threads: int, index: int) -> Session:
-        """A session of the network in an .onnx file on exactly this device; raises whatever the runtime raises."""
+        """Start a session of the network in an .onnx file on exactly this device.
+
+        Errors of the runtime are not converted.
+
+        Args:
+            path: the file.
+            device: one of `uvatar.runtime.devices.DEVICES`, but not "auto" or "mps".
+            threads: number of CPU threads per run.
+            index: of the GPU if there are several, from 0.
+        """
         ...
 
 
@@ -67,9 +76,9 @@ class OnnxRuntime:
             path,
             _options(device, threads),
             providers=_providers(device, index),
-            enable_fallback=0,  # onnxruntime's own says nothing of it but on the standard output
+            enable_fallback=0,  # onnxruntime reports its own fallback only on standard output
         )
-        # Where a provider's libraries are missing, onnxruntime leaves the provider out and raises nothing.
+        # If a provider's libraries are missing, onnxruntime leaves the provider out without an error.
         if session.get_providers()[0] != PROVIDERS[device]:
             raise RuntimeError(said.strip() or "its libraries or its driver are missing or too old.")
         return OnnxSession(session)
@@ -96,12 +105,12 @@ def _options(device: str, threads: int) -> onnxruntime.SessionOptions:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = _FATAL
     if device == DIRECTML:
-        options.enable_mem_pattern = False  # DirectML's provider asks for it
+        options.enable_mem_pattern = False  # required by DirectML's provider
     return options
 
 
 def _providers(device: str, index: int) -> list[Any]:
-    chosen: list[Any] = [PROVIDERS[CPU]]  # takes over single operations that another provider does not have
+    chosen: list[Any] = [PROVIDERS[CPU]]  # runs operations that another provider does not support
     if device in (CUDA, DIRECTML):
         return [(PROVIDERS[device], {"device_id": str(index)}), *chosen]
     if device == COREML:
@@ -110,7 +119,7 @@ def _providers(device: str, index: int) -> list[Any]:
 
 
 def _load_libraries() -> str:
-    """Load CUDA and cuDNN where pip has put them; what onnxruntime says of those that are missing."""
+    """Load CUDA and cuDNN from where pip installed them; returns onnxruntime's messages about missing libraries."""
     import onnxruntime
 
     said = io.StringIO()

@@ -1,6 +1,6 @@
-"""Networks that PyTorch runs, behind the protocol of `uvatar.runtime.networks`.
+"""Networks that run in PyTorch, with the interface of `uvatar.runtime.networks`.
 
-PyTorch is an extra: only a user's own checkpoint or the device "mps" imports this module's needs.
+PyTorch is an optional dependency, imported only for a user's own checkpoint, or for a device that onnxruntime lacks.
 """
 
 from __future__ import annotations
@@ -26,25 +26,32 @@ INSTALL_TORCH = 'Install "uvatar[torch]", or choose "With PyTorch" when you set 
 
 
 class TorchMissing(CheckpointError):
-    """PyTorch is needed and not installed."""
+    """PyTorch is needed but not installed."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} needs PyTorch, which is not installed. {INSTALL_TORCH}")
 
 
 def require_torch(what: str) -> None:
-    """Raise TorchMissing where PyTorch is not installed; ``what`` begins the sentence: "ROMP.pkl"."""
+    """Check that PyTorch is installed.
+
+    Args:
+        what: what needs PyTorch, such as "ROMP.pkl"; the message begins with it.
+
+    Raises:
+        TorchMissing: PyTorch is not installed.
+    """
     if not torch_is_installed():
         raise TorchMissing(what)
 
 
 def torch_is_installed() -> bool:
-    """Whether PyTorch is there; it is not imported."""
+    """Whether PyTorch is installed, without importing it."""
     return importlib.util.find_spec("torch") is not None
 
 
 class TorchNetwork(PlacedNetwork):
-    """A module whose forward takes tensors by name and gives a dictionary of them."""
+    """A module whose forward method takes tensors by name and returns a dictionary of tensors."""
 
     def __init__(
         self,
@@ -57,11 +64,12 @@ class TorchNetwork(PlacedNetwork):
 
         Args:
             module: with trained weights, on the CPU; it is copied.
-            placement: where to; MPS and CUDA are PyTorch's GPUs.
+            placement: the device; PyTorch's GPU interfaces are CUDA and MPS.
             metadata: see `Network`.
-            on_cpu: makes the module that runs on the CPU, where another one than ``module`` is faster there.
+            on_cpu: makes the module to run on the CPU if a module other than ``module`` is faster there.
 
-        Raises DeviceError where a device that was asked for by name cannot be used.
+        Raises:
+            DeviceError: an explicitly selected device cannot be used.
         """
         placement = placement or Placement()
 
@@ -88,7 +96,7 @@ class TorchNetwork(PlacedNetwork):
 
 
 def _candidates(device: str) -> tuple[str, ...]:
-    """The GPUs to try for a device that was asked for."""
+    """The GPU interfaces to try for a selected device."""
     import torch
 
     if device == AUTO:
@@ -99,7 +107,7 @@ def _candidates(device: str) -> tuple[str, ...]:
 
 
 def _check(device: str, index: int) -> None:
-    """Raise RuntimeError where PyTorch has no such GPU."""
+    """Raise RuntimeError if PyTorch cannot use this GPU."""
     import torch
 
     if device == CUDA and (not torch.cuda.is_available() or index >= torch.cuda.device_count()):
@@ -130,5 +138,5 @@ def _tensor(values: NDArray[Any], device: str) -> torch.Tensor:
     import torch
 
     tensor = torch.from_numpy(np.ascontiguousarray(values)).to(device)
-    # Convolutions on CPUs are fastest with the channels side by side in memory.
+    # Convolutions on CPUs are fastest with channels last in memory.
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 and device == CPU else tensor

@@ -1,4 +1,4 @@
-"""What the Texture Predictor is told of a person besides the photo."""
+"""The Texture Predictor's inputs besides the photo."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ Values = TypeVar("Values")
 
 @dataclass(frozen=True)
 class Structure(Generic[Values]):
-    """What is known of the person in space, and of the texture so far, in NumPy's arrays or PyTorch's tensors. B
-    people, R texels on a side, row 0 at v = 1.
+    """The bodies and partial textures of B people, as NumPy arrays or PyTorch tensors.
+
+    Textures have R texels on a side, with row 0 at v = 1.
 
     Attributes:
-        pose: (B, 24, 3, 3) rotations of SMPL's joints against their parents, the first against the camera frame.
+        pose: (B, 24, 3, 3) rotations of SMPL's joints relative to their parents, of the first to the camera frame.
         betas: (B, 10).
-        camera: (B, 3) half sides of the crop per metre at the pelvis' depth, and where the pelvis lies in the crop, x
+        camera: (B, 3) half sides of the crop per metre at the pelvis' depth, then the pelvis' position in the crop, x
             right and y down, -1..1 from border to border.
         geometry: (B, 7, R, R) the rest body's positions (metres, centred at the pelvis) and unit normals, SMPL axes,
-            and 1 inside the UV islands, all 0 outside; None without spatial conditioning, like the next two.
-        partial: (B, 4, R, R) the photo's sRGB 0..1 where it was projected, anything elsewhere, and how far, 0..1, it is
-            seen.
-        mirrored: (B, 4, R, R) likewise, at each texel that of its mirror image on the body's other side.
-        completed: (B, 3, R, R) the whole texture as it is completed without learning; see
-            `uvatar.texturing.completion`.
+            and 1 inside the UV islands; all are 0 outside. None without spatial conditioning, like the next two.
+        partial: (B, 4, R, R) the photo's sRGB 0..1 where it was projected, arbitrary elsewhere, and how well, 0..1,
+            each texel is seen.
+        mirrored: (B, 4, R, R) the same for the mirror image of each texel on the body's other side.
+        completed: (B, 3, R, R) the whole texture, completed without a network; see `uvatar.texturing.completion`.
     """
 
     pose: Values

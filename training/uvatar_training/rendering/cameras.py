@@ -45,7 +45,7 @@ class Cameras:
         return len(self.focal)
 
     def project(self, points: Tensor) -> Tensor:
-        """Project points (B, P, 3) in the camera frames, which must be in front of the cameras (z > 0), to pixels (B, P, 2)."""
+        """Project points (B, P, 3) in the camera frames, in front of the cameras (z > 0), to pixels (B, P, 2)."""
         return points[..., :2] / points[..., 2:] * self.focal[:, None, None] + self.center[:, None]
 
     def slopes(self, picture: Tensor, row: Tensor, column: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ def soft_silhouette(
 def _rasterize(
     vertices: Tensor, faces: Tensor, cameras: Cameras, blur: float, faces_per_pixel: int
 ) -> tuple[Tensor, Tensor]:
-    """Triangles (B, H, W, K), nearest first, -1 for none, and the signed squared distances to them, positive outside."""
+    """Triangles (B, H, W, K), nearest first, -1 for none, and their signed squared distances, positive outside."""
     try:
         from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes
         from pytorch3d.structures import Meshes

@@ -62,8 +62,8 @@ def unproject(
     """Project photos of bodies onto their textures, with gradients to the photos.
 
     A texel is seen if its point faces the camera (by more than `FACING`), is inside the picture, and has the depth of
-    the ``view`` at all pixels around it: otherwise nearer surface hides it, or, at an outline, its colour would be mixed
-    with the background. Colours are bilinear samples of the photo.
+    the ``view`` at all pixels around it: otherwise nearer surface hides it, or, at an outline, its colour would be
+    mixed with the background. Colours are bilinear samples of the photo.
 
     Args:
         photo: (B, C, H, W).
