@@ -1,7 +1,7 @@
-"""All benchmarks, one after the other, each in a process of its own: `python -m benchmarks [NAME ...]`, `make bench`.
+"""Runs all benchmarks in turn, each in a separate process: `python -m benchmarks [NAME ...]`, `make bench`.
 
-Each writes benchmarks/results/NAME.csv. They take about half an hour altogether on two cores; `python -m
-benchmarks.NAME` runs one, with options of its own where it has some (`--help`).
+Each writes benchmarks/results/NAME.csv. All together take about half an hour on two cores. `python -m benchmarks.NAME`
+runs a single benchmark, with its own options (`--help`) if it has any.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NO_BENCHMARKS = {"__main__", "csv_results"}
 
 
 def main() -> None:
-    """Run those that were named, or all; the exit status is 1 where one fails."""
+    """Run the named benchmarks, or all; the exit status is 1 if one fails."""
     known = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in NO_BENCHMARKS]
     chosen = sys.argv[1:] or known
     if unknown := set(chosen) - set(known):

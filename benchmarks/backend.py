@@ -1,11 +1,10 @@
-"""The server under load: throughput and latency with 1, 4 and 16 clients, and a soak that looks for what grows or
-leaks.
+"""The server under load: throughput and latency with 1, 4 and 16 clients, and a soak test that looks for leaks.
 
     python -m benchmarks.backend                 # clients
     python -m benchmarks.backend --soak 500      # jobs
 
-The pipeline is the tests' fake one, so that the server is measured and not the models; each result has the size of a
-real one. ``--pipeline uvatar.engine.pipeline:Pipeline`` takes the real one and the sample photos.
+The pipeline is the tests' fake one, to measure the server without the models; each result has the size of a real one.
+``--pipeline uvatar.engine.pipeline:Pipeline`` uses the real pipeline and the sample photos.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from benchmarks.csv_results import write_csv
 from tests.service.servers import FAKE, Server, end, photo, start
 from uvatar.service.client import Client
 
-RESULT_BYTES = 4_500_000  # of one person's result on the wire
+RESULT_BYTES = 4_500_000  # of one person's result as transferred
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 FAST = {"fast": True, "texture_size": 512}
 
 
 def one_job(client: Client, data: bytes, options: dict[str, Any]) -> float:
-    """Send a photo, wait, take its result; seconds."""
+    """Send a photo, wait, and fetch its result; returns the time in seconds."""
     begin = time.perf_counter()
     job = client.submit([("a.jpg", data)], options)
     last = list(client.events(job))[-1]
@@ -41,7 +40,7 @@ def one_job(client: Client, data: bytes, options: dict[str, Any]) -> float:
 
 
 def with_clients(server: Server, count: int, jobs: int, data: bytes, options: dict[str, Any]) -> dict[str, object]:
-    """Many clients at once, ``jobs`` altogether."""
+    """Run ``count`` clients at once, with ``jobs`` jobs in total, and return a row of results."""
     latencies: list[float] = []
 
     def work() -> None:
@@ -72,20 +71,18 @@ def with_clients(server: Server, count: int, jobs: int, data: bytes, options: di
 
 
 def own_bytes(process: psutil.Process) -> int:
-    """Memory that the process has written.
+    """Memory that the process has written, bytes.
 
-    Not the pages of files that it has mapped, libraries and weights: the system drops and shares those as other
-    programs come and go.
+    Pages of mapped files (libraries and weights) do not count: the system drops and shares these depending on other
+    programs.
     """
     memory = process.memory_info()
     return memory.rss - memory.shared if hasattr(memory, "shared") else process.memory_full_info().uss
 
 
 def state(server: Server) -> dict[str, dict[str, float]]:
-    """Of the front and its model processes: memory (its own, and all that is resident), open files, sockets,
-    threads.
-    """
-    time.sleep(1)  # nothing is on its way then
+    """State of the server process and its model processes: memory (own and resident), open files, sockets, threads."""
+    time.sleep(1)  # until nothing is being transferred
     front = psutil.Process(server.process.pid)
     models = front.children(recursive=True)
     found = {"front": front, **{f"model process {number}": model for number, model in enumerate(models)}}
@@ -102,9 +99,14 @@ def state(server: Server) -> dict[str, dict[str, float]]:
 
 
 def soak(server: Server, jobs: int, orders: Sequence[tuple[bytes, dict[str, Any]]]) -> list[dict[str, object]]:
-    """Job after job, ``orders`` (photo, options) in turn, ten on a connection; the state twenty times on the way.
+    """Run many jobs in sequence, ten per connection, and record the server's state twenty times.
 
-    The first tenth of the jobs is warm-up: every cache has what it holds. Growth is counted from there.
+    The first tenth of the jobs is a warm-up that fills all caches; growth is counted from its end.
+
+    Args:
+        server: the server.
+        jobs: number of jobs.
+        orders: photo and options of each job, used cyclically.
     """
     lost = 0
     curve: dict[int, dict[str, dict[str, float]]] = {}
@@ -139,7 +141,7 @@ def soak(server: Server, jobs: int, orders: Sequence[tuple[bytes, dict[str, Any]
 
 
 def sample_orders() -> list[tuple[bytes, dict[str, Any]]]:
-    """The sample photos in turn, in the fastest mode; every twentieth time, another photo each, at full quality."""
+    """The sample photos in the fastest mode in turn; every twentieth job is a different photo at full quality."""
     samples = [path.read_bytes() for path in sorted(SAMPLES.glob("*.jpg"))]
     rounds = [[(sample, FAST) for sample in samples] * 5 for _ in samples]
     for sample, orders in zip(samples, rounds, strict=True):
@@ -148,7 +150,7 @@ def sample_orders() -> list[tuple[bytes, dict[str, Any]]]:
 
 
 def main() -> None:
-    """Run what was asked for."""
+    """Run the benchmark that the command line selects."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--soak", type=int, help="how many jobs")
     parser.add_argument("--jobs", type=int, default=96, help="with each number of clients")

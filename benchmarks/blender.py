@@ -27,14 +27,14 @@ from uvatar_blender.scene.motion import apply_motion, load_motion
 
 
 def seconds_of(call: Callable[[], object], clock: Callable[[], float]) -> float:
-    """Seconds that a call takes, measured by ``clock``."""
+    """The seconds that a call takes, measured by ``clock``."""
     begun = clock()
     call()
     return clock() - begun
 
 
 def import_slices(result: dict[str, Any]) -> list[float]:
-    """Seconds of each slice of an import into an empty file."""
+    """The seconds of each slice of an import into an empty file."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     steps, ended, times = import_steps(parse_result(result), bpy.context.scene), object(), []
     last: list[object] = [None]
@@ -44,7 +44,7 @@ def import_slices(result: dict[str, Any]) -> list[float]:
 
 
 def frame_times(frames: int) -> list[float]:
-    """Seconds of each frame of a random motion of a body with 207 live pose correctives."""
+    """The seconds per frame of a random motion of a body with 207 active pose correctives."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     rig = import_people(parse_result(smpl_sized(sample_result())), scene).rigs[0]

@@ -22,7 +22,7 @@ from uvatar.body.torch_body import TorchBody
 
 
 def milliseconds(run: Callable[[], object], repeats: int) -> float:
-    """Median time of ``run`` over ``repeats``, after two warm-up runs."""
+    """Median time of ``run`` over ``repeats`` runs, after two warm-up runs, milliseconds."""
     run()
     run()
     times = []

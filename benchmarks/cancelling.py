@@ -22,7 +22,7 @@ from tests.service.servers import Server, end, start
 
 
 def server_in(folder: Path, running: ExitStack, **choices: Any) -> Server:
-    """A server that is ended with the others that are running."""
+    """Start a server that is stopped together with the others in ``running``."""
     server = start(folder / "data", **choices)
     running.callback(end, server)
     return server

@@ -1,4 +1,4 @@
-"""Results of benchmarks as CSV files: benchmarks/results/NAME.csv, with the command and the machine in its head."""
+"""Writes benchmarks' results to benchmarks/results/NAME.csv, with the command and the machine in the file's head."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ PACKAGES = (
 
 
 def _load() -> float | None:
-    """Mean number of busy processes during the last minute; None where the system does not count them."""
+    """Mean number of busy processes during the last minute; None if the system does not count them."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
-LOAD_BEFORE = _load()  # of other programs: this one has hardly begun
+LOAD_BEFORE = _load()  # by other programs, since this one has just started
 
 
 def write_csv(name: str, rows: Sequence[Mapping[str, object]], notes: Sequence[str] = ()) -> Path:
-    """Write a benchmark's rows to its file, below lines that begin with # and say how they came about.
+    """Write a benchmark's rows to its file, below lines that begin with # and describe the run.
 
     Args:
-        name: of the file, without its suffix; another run replaces it.
-        rows: each maps a column's name, with its unit, to a value. Floats are rounded to four significant digits.
+        name: of the file, without its suffix; an existing file is replaced.
+        rows: each maps columns' names, with units, to values. Floats are rounded to four significant digits.
         notes: sentences for the head, such as what was left out.
 
     Returns:
-        The file.
+        The file's path.
     """
     columns = list(dict.fromkeys(column for row in rows for column in row))
     RESULTS.mkdir(exist_ok=True)
@@ -59,7 +59,7 @@ def write_csv(name: str, rows: Sequence[Mapping[str, object]], notes: Sequence[s
 
 
 def machine() -> list[str]:
-    """What the figures depend on, a line each; no name of the computer, no folder, no user."""
+    """Lines that describe what the results depend on, without the names of computer, folders and user."""
     lines = [
         f"date: {date.today().isoformat()}",
         f"processor: {_processor()}, {os.cpu_count()} logical cores",
@@ -74,7 +74,7 @@ def machine() -> list[str]:
 
 
 def _command() -> str:
-    """The command that was given; of paths only the last part."""
+    """The command line, with only the last part of paths."""
     return " ".join(
         [f"python -m benchmarks.{Path(sys.argv[0]).stem}", *(Path(part).name or part for part in sys.argv[1:])]
     )

@@ -30,7 +30,7 @@ from uvatar.runtime.weights import weights_folder
 
 
 def noisy(person: Person, rng: np.random.Generator) -> Person:
-    """The person with landmark errors of the size that perception makes."""
+    """The person with landmark errors of the size of perception's."""
     side = person.side
     landmarks, world = person.landmarks.copy(), person.world_landmarks.copy()
     landmarks[:, :2] += rng.normal(0, 0.013 * side / np.sqrt(2), (33, 2))
@@ -39,7 +39,7 @@ def noisy(person: Person, rng: np.random.Generator) -> Person:
 
 
 def sample(rng: np.random.Generator) -> BodyParameters:
-    """A person of random shape who stands in a random, relaxed pose."""
+    """A person with a random shape in a random, relaxed standing pose."""
     pose = standing().body_pose + rng.normal(0, 0.15, (23, 3))
     pose[[3, 4], 0] = np.abs(rng.normal(0, 0.4, 2))
     pose[21:] = 0

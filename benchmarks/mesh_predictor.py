@@ -35,7 +35,7 @@ FAST = ("fast float32 channels-last", "fast bfloat16 channels-last")
 
 
 def build(network: str, row: str) -> tuple[torch.nn.Module, torch.dtype, torch.memory_format]:
-    """The network with random weights as a row's name describes it, with its precision and memory format."""
+    """The network with random weights in the configuration named by a row, with its precision and memory format."""
     torch.manual_seed(0)
     kind, precision, layout = row.split()
     dtype, order = getattr(torch, precision), LAYOUTS[layout]
@@ -45,9 +45,9 @@ def build(network: str, row: str) -> tuple[torch.nn.Module, torch.dtype, torch.m
 
 
 def answer(network: str, row: str, batch: int, threads: int) -> None:
-    """One row's process: for each line that comes in, run and print milliseconds and peak resident megabytes so far.
+    """A row's process: for each input line, run, and print milliseconds and the peak of resident memory, megabytes.
 
-    Each turn runs twice and times the second run: the first finds the caches full of another row's numbers.
+    Each measurement runs twice and times the second run, because other rows have filled the caches before the first.
     """
     import psutil
 
@@ -66,14 +66,14 @@ def answer(network: str, row: str, batch: int, threads: int) -> None:
 
 @dataclass(frozen=True)
 class Measured:
-    """Milliseconds of each turn and megabytes."""
+    """Milliseconds of each measurement, and peak memory in megabytes."""
 
     times: list[float]
     peak: float
 
 
 def measure(network: str, batch: int, threads: int, repeats: int) -> dict[str, Measured]:
-    """All rows of a network, taking turns."""
+    """Measure all rows of a network alternately."""
     command = [
         sys.executable,
         "-m",
@@ -88,7 +88,7 @@ def measure(network: str, batch: int, threads: int, repeats: int) -> dict[str, M
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     processes = {row: subprocess.Popen([*command, "--row", row], text=True, **pipes) for row in (*ROWS, *FAST)}  # type: ignore[call-overload]
     turns: dict[str, list[tuple[float, float]]] = {row: [] for row in processes}
-    for _ in range(1 + repeats):  # one to warm up
+    for _ in range(1 + repeats):  # the first is a warm-up
         for row, process in processes.items():
             print("once", file=process.stdin, flush=True)
             milliseconds, peak = map(float, process.stdout.readline().split())
@@ -107,7 +107,7 @@ def _peak_resident() -> int:
 
 
 def naive_error(threads: int) -> float:
-    """Largest difference of the exact network's maps, made fast in float32, from those of the layout run naively."""
+    """Largest difference between the exact network's maps, optimised in float32, and those of the naive layout."""
     torch.set_num_threads(threads)
     image = torch.rand(1, 3, INPUT_SIDE, INPUT_SIDE)
     (naive, _, _), (fast, _, layout) = build("romp", NAIVE), build("romp", FAST[0])
@@ -119,11 +119,11 @@ def naive_error(threads: int) -> float:
 
 
 def bfloat16_error(threads: int) -> tuple[float, float]:
-    """Mean and largest distance in metres between joints decoded in bfloat16 and in float32, on the open body, random
-    weights.
+    """Mean and largest distance, metres, between joints decoded in bfloat16 and in float32, with random weights.
 
-    The exact network's heads are taken to speak of turns from rest, as trained ones do. Untrained features carry little
-    but rounding from one place to the next, so that trained weights should do better; there are none to try here.
+    On the open body. The exact network's heads are assumed to predict rotations relative to the rest pose, as trained
+    ones do. Untrained features differ between cells by little more than rounding, so trained weights should have
+    smaller errors; none are available here.
     """
     from uvatar.body import load_open_body
     from uvatar.geometry.torch_rotations import six_d_from_matrices

@@ -51,7 +51,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def module_of(network: str, row: str) -> nn.Module:
-    """The network in PyTorch; not "naive" and not for export, a Mesh Predictor is made fast."""
+    """The network in PyTorch; a Mesh Predictor is optimised, except in the row "naive" and for export."""
     torch.manual_seed(0)
     folder = weights_folder()
     if network in ("exact", "light"):
@@ -63,13 +63,13 @@ def module_of(network: str, row: str) -> nn.Module:
 
 
 def inputs_of(network: str, batch: int) -> dict[str, torch.Tensor]:
-    """Made-up inputs of a network."""
+    """Random inputs of a network."""
     if network in ("exact", "light"):
         return {"image": torch.rand(batch, 3, INPUT_SIDE, INPUT_SIDE, generator=torch.Generator().manual_seed(0))}
     if network == "lifter":
         return {"features": torch.randn(2 * batch, FEATURES, generator=torch.Generator().manual_seed(0))}
     config = load_checkpoint(weights_folder() / "texture_predictor.safetensors").config
-    alone = ("noise", "truncation")  # the same for everybody
+    alone = ("noise", "truncation")  # the same for all people
     return {
         name: values if name in alone else values.repeat(batch, *[1] * (values.dim() - 1))
         for name, values in texture_inputs(config).items()
@@ -77,9 +77,9 @@ def inputs_of(network: str, batch: int) -> dict[str, torch.Tensor]:
 
 
 def answer(network: str, row: str, batch: int, threads: int, file: Path) -> None:
-    """One row's process: for each line that comes in, run and print milliseconds by the clock and of the CPU.
+    """A row's process: for each input line, run, and print milliseconds of wall-clock and CPU time.
 
-    Each turn runs twice and times the second run: the first finds the caches full of another row's numbers.
+    Each measurement runs twice and times the second run, because other rows have filled the caches before the first.
     """
     inputs = {name: values.numpy() for name, values in inputs_of(network, batch).items()}
     built: PlacedNetwork
@@ -105,7 +105,7 @@ def answer(network: str, row: str, batch: int, threads: int, file: Path) -> None
 
 
 def difference(network: str, file: Path, threads: int) -> float:
-    """Largest difference of any output, at batch 1, of ONNX Runtime from PyTorch as built."""
+    """Largest difference of any output between ONNX Runtime and the original PyTorch network, at batch 1."""
     inputs = inputs_of(network, 1)
     with torch.inference_mode():
         expected = module_of(network, NAIVE).eval()(**inputs)
@@ -114,13 +114,13 @@ def difference(network: str, file: Path, threads: int) -> float:
 
 
 def measure(network: str, batch: int, threads: int, repeats: int, file: Path) -> dict[str, list[tuple[float, float]]]:
-    """Milliseconds, by the clock and of the CPU, of every turn of every row."""
+    """Milliseconds of wall-clock and CPU time of every measurement of every row."""
     command = [sys.executable, "-m", "benchmarks.networks", "--networks", network, "--batches", str(batch)]
     command += ["--threads", str(threads), "--file", str(file)]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     processes = {row: subprocess.Popen([*command, "--row", row], **pipes) for row in ROWS[network]}
     turns: dict[str, list[tuple[float, float]]] = {row: [] for row in processes}
-    for _ in range(1 + repeats):  # one to warm up
+    for _ in range(1 + repeats):  # the first is a warm-up
         for row, process in processes.items():
             assert process.stdout
             print("once", file=process.stdin, flush=True)
@@ -132,7 +132,7 @@ def measure(network: str, batch: int, threads: int, repeats: int, file: Path) ->
 
 
 def lines(network: str, batch: int, measured: dict[str, list[tuple[float, float]]]) -> list[dict[str, object]]:
-    """What is printed and written of one network and batch."""
+    """The rows of results for one network and batch size."""
     first = next(iter(measured.values()))
     rows: list[dict[str, object]] = []
     for row, turns in measured.items():

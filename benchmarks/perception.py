@@ -29,8 +29,15 @@ ANNOTATED = ROOT.parent / "shared" / "photos" / "annotated"
 
 @dataclass(frozen=True)
 class Row:
-    """One photo's outcome: the annotated person as found (or None), keypoint errors, mask IoU, people found,
-    seconds.
+    """One photo's results.
+
+    Attributes:
+        annotation: the annotated person.
+        person: the person found, or None.
+        errors: of the keypoints.
+        iou: intersection over union of the masks.
+        people: number of people found.
+        seconds: processor time.
     """
 
     annotation: Annotation
@@ -42,7 +49,7 @@ class Row:
 
 
 def measure(folder: Path, every: int = 1) -> list[Row]:
-    """Find the people in every photo of the folder and compare the annotated ones."""
+    """Find the people in every ``every``-th photo of the folder, and compare the annotated ones."""
     perception = Perception(WEIGHTS)
     rows = []
     for annotation in read_annotations(folder)[::every]:
@@ -59,7 +66,7 @@ def measure(folder: Path, every: int = 1) -> list[Row]:
 
 
 def summary(name: str, rows: list[Row]) -> dict[str, object]:
-    """One line of the table; the averages are over the people found."""
+    """A row of the table; means are over the people found."""
     found = [row for row in rows if row.person is not None]
     errors = np.concatenate([np.zeros(0), *(row.errors for row in found)])
     ious = [row.iou for row in found]

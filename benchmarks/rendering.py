@@ -29,14 +29,14 @@ from uvatar_training.rendering.pytorch3d_raster import visible_faces_pytorch3d
 
 
 def timed(action: Callable[[], object]) -> float:
-    """Wall-clock seconds that an action takes."""
+    """The wall-clock seconds that an action takes."""
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
 
 
 def measure(side: int, repeats: int) -> dict[str, float]:
-    """Median milliseconds by name, and the share of pixels on which ours and PyTorch3D agree."""
+    """Median milliseconds by name, and the share of pixels for which both rasterisers agree."""
     body = load_open_body()
     mesh = UvMesh.of(body.data)
     camera = Camera(1.4 * side, (side / 2, side / 2), side, side)

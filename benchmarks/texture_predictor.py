@@ -44,7 +44,7 @@ OURS = ("generator", "generator bfloat16", "whole", "generator as public")
 
 
 def ours(row: str) -> Callable[[], object]:
-    """A call that runs Uvatar's network once, in the configuration that a row's name describes."""
+    """A function that runs Uvatar's network once, in the configuration named by a row."""
     config = default()
     if row == "generator as public":
         config = replace(
@@ -76,8 +76,9 @@ def ours(row: str) -> Callable[[], object]:
 
 
 def public() -> Callable[[], object]:
-    """stylegan2-pytorch's own generator at its defaults, 256 x 256: it insists on a GPU when imported, but its layers
-    do not.
+    """A function that runs stylegan2-pytorch's generator with its defaults, at 256 x 256, once.
+
+    The package requires a GPU when it is imported, but its layers do not.
     """
     with (
         mock.patch("torch.cuda.is_available", return_value=True),
@@ -90,7 +91,7 @@ def public() -> Callable[[], object]:
 
 
 def measure(row: str, threads: int, repeats: int = 7) -> tuple[float, float]:
-    """Median seconds of one row, by the clock and of all threads' CPU time, which other programs disturb less."""
+    """Median seconds of a row: wall-clock time, and CPU time of all threads, which other programs affect less."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     times = []
@@ -106,12 +107,12 @@ def measure(row: str, threads: int, repeats: int = 7) -> tuple[float, float]:
 
 
 def middle(values: list[float]) -> float:
-    """The median (the upper one of two)."""
+    """The median; the upper of the two middle values if their number is even."""
     return sorted(values)[len(values) // 2]
 
 
 def install(folder: Path) -> str:
-    """Install the public package into a folder; returns what went wrong, or an empty string."""
+    """Install the public package into a folder; returns an error message, or an empty string."""
     options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--target", str(folder)]
     command = [sys.executable, "-m", "pip", "install", *options, *PUBLIC]
     done = subprocess.run(command, capture_output=True, text=True)

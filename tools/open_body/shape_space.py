@@ -1,4 +1,4 @@
-"""One linear space of shapes: stature, body mass index, then principal components."""
+"""A linear shape space: stature, body mass index, then principal components."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from uvatar.body.measure import measure
 from uvatar.data.joints import JOINT_NAMES
 
 DENSITY = 1010.0  # kg per cubic metre of the closed surface
-# What a component may be called after, and how to read it off shaped joints and girths.
+# Measures that components are named after, and how to compute them from joints and girths.
 COMPONENT_NAMES = (
     "trunk length",
     "thigh length",
@@ -29,7 +29,7 @@ COMPONENT_NAMES = (
 
 
 def volume(vertices: Array, faces: NDArray[np.int32]) -> Array:
-    """(N,) cubic metres inside closed meshes (N, V, 3)."""
+    """Volume (N,) of closed meshes (N, V, 3), cubic metres."""
     result = np.empty(len(vertices))
     for n, v in enumerate(vertices):
         a, b, c = v[faces[:, 0]], v[faces[:, 1]], v[faces[:, 2]]
@@ -48,7 +48,7 @@ class ShapeSpace:
     vertex_weight: Array  # (V,) metric of the fits
 
     def fit(self, vertices: Array) -> Array:
-        """(N, V, 3) -> betas (N, 10), area-weighted least squares."""
+        """Betas (N, 10) of bodies (N, V, 3), by area-weighted least squares."""
         root = np.sqrt(self.vertex_weight)[:, None]
         system = (self.directions * root[..., None]).reshape(-1, self.directions.shape[-1])
         target = ((vertices - self.template) * root).reshape(len(vertices), -1)
@@ -63,10 +63,10 @@ class ShapeSpace:
 
 @dataclass(frozen=True)
 class _Scale:
-    """Means of the adults and units of stature (m) and log BMI.
+    """Means over adults, and units, of stature (metres) and log BMI.
 
-    The units are standard deviations over a population of evenly spread ages of 3 to 90, so that children lie within a
-    few units.
+    The units are standard deviations over a population with uniformly distributed ages from 3 to 90; children are
+    therefore within a few units.
     """
 
     stature: float
@@ -76,22 +76,21 @@ class _Scale:
     faces: NDArray[np.int32]
 
     def of(self, vertices: Array) -> Array:
-        """(2,) stature and log BMI of one body (V, 3), in units."""
+        """Stature and log BMI (2,) of one body (V, 3), in units."""
         height = np.ptp(vertices[:, 1])
         log_bmi = np.log(DENSITY * volume(vertices[None], self.faces)[0] / height**2)
         return np.array([(height - self.stature) / self.unit_stature, (log_bmi - self.log_bmi) / self.unit_log_bmi])
 
     def change(self, template: Array, direction: Array, step: float) -> Array:
-        """(2,) what ``step`` of a direction does to them near the template, per unit of the direction."""
+        """Change (2,) of both per unit of a direction, measured with ``step`` of it near the template."""
         return (self.of(template + step * direction) - self.of(template - step * direction)) / (2 * step)
 
 
 def shape_space(bodies: Array, shapes: Shapes, faces: NDArray[np.int32], mirror: NDArray[np.int32]) -> ShapeSpace:
-    """Stature, log BMI and eight principal components of the rest.
+    """The shape space: stature, log BMI and eight principal components of the remaining variation.
 
-    The stature and BMI directions are partial effects over the adults with gender, age and muscle held, so that neither
-    drags gender along, and short adults do not look like children: what makes a child's proportions is a component of
-    its own.
+    The directions of stature and BMI are partial effects over adults with constant gender, age and muscle. Neither
+    changes gender, and short adults do not look like children: children's proportions are a separate component.
     """
     count = bodies.shape[1]
     stature = np.ptp(bodies[..., 1], axis=1)
@@ -106,7 +105,7 @@ def shape_space(bodies: Array, shapes: Shapes, faces: NDArray[np.int32], mirror:
     area = np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1) / 2
     vertex_weight = np.bincount(faces.ravel(), np.repeat(area / 3, 3), count).astype(np.float64)
 
-    # Make one unit of beta 0 exactly one unit of stature at constant BMI near the template, and likewise beta 1.
+    # Near the template, one unit of beta 0 is exactly one unit of stature at constant BMI, and the reverse for beta 1.
     gradient = np.stack([scale.change(template, direction, 0.2) for direction in (tall, heavy)], 1)
     exact = np.einsum("vck,kj->vcj", np.stack([tall, heavy], -1), np.linalg.inv(gradient))
     tall, heavy = exact[..., 0], exact[..., 1]
@@ -116,7 +115,7 @@ def shape_space(bodies: Array, shapes: Shapes, faces: NDArray[np.int32], mirror:
     )
     residual = bodies - template - s[:, None, None] * tall - b[:, None, None] * heavy
     components = _components(residual, shapes, vertex_weight, mirror)
-    # A component of its own must change neither stature nor BMI: take out what it does to them near the template.
+    # Other components must change neither stature nor BMI: their effect near the template is removed.
     for k in range(components.shape[-1]):
         effect = scale.change(template, components[..., k], 0.02 / np.abs(components[..., k]).max())
         components[..., k] -= effect[0] * tall + effect[1] * heavy
@@ -159,7 +158,7 @@ def _components(residual: Array, shapes: Shapes, vertex_weight: Array, mirror: N
 
 
 def _signs(betas: Array, shapes: Shapes) -> Array:
-    """(10,) 1 or -1: more of beta 2 is more feminine, more of beta 3 more grown-up; `named` sees to the others."""
+    """Signs (10,), 1 or -1, that make beta 2 more feminine and beta 3 more adult; `named` sets the other signs."""
     facts = np.stack([shapes.gender, np.minimum(shapes.age, ADULT_AGE), shapes.muscle], 1)
     correlation = np.corrcoef(betas.T, facts.T)[:10, 10:]
     sign = np.where(np.concatenate([[1, 1], correlation[[2, 3], [0, 1]], correlation[4:, 2]]) < 0, -1.0, 1.0)
@@ -168,11 +167,14 @@ def _signs(betas: Array, shapes: Shapes) -> Array:
 
 
 def _named_axes(scores: Array, shapes: Shapes) -> Array:
-    """(8, 8) axes, in the principal components' coordinates (N, 8), that span the same space: gender, maturity, six
-    others.
+    """Axes (8, 8), in the coordinates of the principal components, for gender, maturity and six others.
 
-    The first two are what gender and childhood change at equal stature and BMI, the others the principal components of
-    what is left.
+    They span the same space. The first two are the effects of gender and childhood at equal stature and BMI, the others
+    the principal components of the remaining variation.
+
+    Args:
+        scores: (N, 8) coordinates of the sampled bodies.
+        shapes: the sampled bodies.
     """
     childhood = np.clip((ADULT_AGE - shapes.age) / ADULT_AGE, 0, 1)
     adult = childhood == 0
@@ -191,22 +193,24 @@ def _symmetric(field: Array, mirror: NDArray[np.int32]) -> Array:
 
 
 def _principal(rows: Array, count: int) -> Array:
-    """The unit directions (count, D) of the largest variances of (N, D) rows about zero."""
+    """The unit directions (count, D) of the largest variances about zero of rows (N, D)."""
     if rows.shape[1] <= len(rows):
         return np.linalg.eigh(rows.T @ rows)[1][:, ::-1][:, :count].T
-    values, vectors = np.linalg.eigh(rows @ rows.T)  # as many directions as rows: their Gram matrix is the smaller one
+    values, vectors = np.linalg.eigh(
+        rows @ rows.T
+    )  # there are fewer rows than dimensions, so the Gram matrix is smaller
     components: Array = (vectors[:, ::-1][:, :count].T @ rows) / np.sqrt(values[::-1][:count, None])
     return components
 
 
 def prior(betas: Array) -> ShapePrior:
-    """Mean and covariance with a tenth of a unit added, so that rare shapes stay possible."""
+    """Mean and covariance of betas (N, 10), with a tenth of a unit added to keep rare shapes possible."""
     covariance = np.cov(betas.T) * 1.1 + 0.01 * np.eye(betas.shape[1])
     return ShapePrior(betas.mean(0).astype(np.float32), covariance.astype(np.float32))
 
 
 def report(space: ShapeSpace, bodies: Array, shapes: Shapes, joints: sparse.csr_matrix, weights: Array) -> None:
-    """Print how well ten betas describe bodies that the space was not made from."""
+    """Print how well ten betas describe bodies from which the space was not made."""
     betas = space.fit(bodies)
     rebuilt = space.rebuild(betas)
     error = 1000 * np.linalg.norm(rebuilt - bodies, axis=-1)
@@ -231,8 +235,8 @@ def report(space: ShapeSpace, bodies: Array, shapes: Shapes, joints: sparse.csr_
 
 
 def named(data: BodyData) -> BodyData:
-    """The components called after what each changes most, in per cent, and signed so that a positive beta is more of
-    it.
+    """Name each component after the measure that it changes most, in per cent, with a sign that makes positive betas
+    increase it.
     """
 
     def read(betas: Array) -> Array:

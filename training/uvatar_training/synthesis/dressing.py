@@ -18,9 +18,9 @@ from uvatar_training.synthesis.outfits import WornGarment, paint_over, random_ou
 from uvatar_training.synthesis.skin import Looks, hair_cover, paint_hair, paint_skin, random_looks
 from uvatar_training.synthesis.wardrobe import Wardrobe, WardrobeLayer
 
-BAKED_SHARE = 0.45  # of people whose clothes come from the wardrobe, where there is one
+BAKED_SHARE = 0.45  # share of people whose clothes come from the wardrobe, if there is one
 SKIN_SHARE = 0.5
-_WAIST = -0.16  # where outfits are cut into tops and bottoms, metres on the rest body
+_WAIST = -0.16  # height at which outfits are divided into tops and bottoms, metres on the rest body
 
 
 @dataclass(frozen=True)

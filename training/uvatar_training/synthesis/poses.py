@@ -15,7 +15,8 @@ from uvatar.runtime.weights import weights_folder
 from uvatar_training.synthesis.bank import ARM_JOINTS, HEAD_JOINTS, load_bank, mirrored
 
 UPPER_JOINTS = [Joint.SPINE2, Joint.SPINE3, *ARM_JOINTS, *HEAD_JOINTS]
-# Seeds: (left hip, right hip) and (left knee, right knee) rotation vectors, and the lean of each of three spine joints.
+# Seed poses: rotation vectors of (left hip, right hip) and (left knee, right knee), and the lean of each of three spine
+# joints, radians.
 SEEDS: dict[str, tuple[list[float], list[float], float, float, float]] = {
     "standing": ([-0.05, 0.05, 0.03], [-0.05, -0.05, -0.03], 0.06, 0.06, 0.0),
     "standing, legs apart": ([-0.05, 0.1, 0.2], [-0.05, -0.1, -0.2], 0.06, 0.06, 0.0),
@@ -75,7 +76,7 @@ def seed_poses(name: str, count: int, noise: float, bank: Floats, rng: np.random
 
 
 class PoseSource:
-    """Draws poses from a bank, or from the shipped pose prior where there is none."""
+    """Draws poses from a bank, or from the shipped pose prior if there is no bank."""
 
     def __init__(self, bank: Path | None = None, held_out_only: bool = False) -> None:
         """Open the source.
