@@ -24,8 +24,8 @@ class Average(Generic[Network]):
         Args:
             network: the network that is trained.
             half_life: number of samples after which earlier weights count half.
-            ramp: early in training, the half-life is this share of the samples seen so far, to
-                forget the random start soon; None for a constant half-life.
+            ramp: early in training, the half-life is this share of the samples seen so far, to forget the random start
+                soon; None for a constant half-life.
         """
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.half_life, self.ramp, self.samples = half_life, ramp, 0

@@ -105,7 +105,7 @@ def surreal_textures(
         body: SMPL with its UV layout (`uvatar.body.load_smpl` with ``uv_obj``).
         size: side that textures are resized to, texels.
         split: "train" or "held_out".
-        grey: also use the scans in grey underwear ("grey_" names) instead of the clothed ones ("nongrey_") alone.
+        grey: use the scans in grey underwear ("grey_" names) in addition to the clothed ones ("nongrey_").
 
     Raises:
         DataError: a list or texture is missing, the split is unknown, or the body has no UV layout.

@@ -77,7 +77,7 @@ class SceneMaker:
     Args:
         body: the body that is rendered.
         poses: source of poses.
-        textures: pictures of clothed UV textures for half of the dressed people; the others wear procedural outfits.
+        textures: pictures of clothed UV textures for half of the people; the others wear procedural outfits.
     """
 
     def __init__(self, body: BodyModel, poses: PoseSampler, textures: Sequence[Path] = ()) -> None:

@@ -22,7 +22,7 @@ from uvatar.texturing.surface import AXIS_OF_PART, Part
 # (deviation in metres, weight).
 _CELLS, _PLACES = 32, 64
 _GAUSSIANS = ((0.05, 1.0), (0.12, 1e-2), (0.3, 1e-4), (0.8, 1e-6))
-_ROUND = 0.2  # weight of the distance across a limb if both points are on the same part
+_ROUND = 0.2  # factor on distances across a limb if both points are on the same part
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def texel_points(body: BodyData, table: TexelTable) -> SurfacePoints:
 
 
 def subset(points: SurfacePoints, rows: Integers) -> SurfacePoints:
-    """The points ``rows``, indices or a mask (K,)."""
+    """The points with indices ``rows``."""
     return SurfacePoints(**{name: value if name == "places" else value[rows] for name, value in vars(points).items()})
 
 

@@ -35,7 +35,7 @@ class Environment:
         harmonics: (9, 3) spherical harmonics of the diffuse light without the key light (Ramamoorthi and Hanrahan
             2001).
         key: (3,) unit vector towards the strongest light.
-        key_colour: (3,) irradiance of the key light.
+        key_colour: (3,) irradiance of the key light, divided by pi.
         key_size: angular radius of the key light, radians.
     """
 
@@ -54,14 +54,14 @@ class Environment:
         return bilinear(self.panorama, np.stack([u * width, v * height], 1))
 
     def irradiance(self, normals: Floats) -> NDArray[np.float32]:
-        """Diffuse irradiance (K, 3) without the key light on surfaces with unit normals (K, 3)."""
+        """Diffuse irradiance (K, 3), divided by pi, without the key light, on surfaces with unit normals (K, 3)."""
         light: NDArray[np.float32] = np.clip(_basis(normals) @ (self.harmonics * _COSINE[:, None]), 0.02, None).astype(
             np.float32
         )
         return light
 
 
-# Convolution of each band with the clamped cosine, over pi.
+# Convolution of each band with the clamped cosine, divided by pi.
 _COSINE = np.array([1.0, *[2 / 3] * 3, *[1 / 4] * 5])
 
 

@@ -15,7 +15,7 @@ from uvatar.runtime.weights import weights_folder
 from uvatar_training.synthesis.bank import ARM_JOINTS, HEAD_JOINTS, load_bank, mirrored
 
 UPPER_JOINTS = [Joint.SPINE2, Joint.SPINE3, *ARM_JOINTS, *HEAD_JOINTS]
-# Seed poses: rotation vectors of (left hip, right hip) and (left knee, right knee), and the lean of each of three spine
+# Seed poses: rotation vectors of left and right hip, flexion of left and right knee, and lean of each of three spine
 # joints, radians.
 SEEDS: dict[str, tuple[list[float], list[float], float, float, float]] = {
     "standing": ([-0.05, 0.05, 0.03], [-0.05, -0.05, -0.03], 0.06, 0.06, 0.0),
