@@ -26,7 +26,11 @@ SMOOTHING_PASSES = (
 
 
 def mirror_map(vertices: Array) -> NDArray[np.int32]:
-    """The index (V,) of each vertex's mirror image on a symmetric body with vertices (V, 3)."""
+    """The index (V,) of each vertex's mirror image on a symmetric body with vertices (V, 3), metres.
+
+    Raises:
+        SystemExit: the body is not symmetric.
+    """
     distance, index = cKDTree(vertices).query(vertices * [-1, 1, 1])
     if distance.max() > 1e-3 or not np.array_equal(index[index], np.arange(len(index))):
         raise SystemExit(f"the template is not symmetric: {distance.max():.4f} m")

@@ -46,7 +46,7 @@ class Runtime(Protocol):
     def start(self, path: Path, device: str, threads: int, index: int) -> Session:
         """Start a session of the network in an .onnx file on exactly this device.
 
-        Errors of the runtime are not converted.
+        Errors of the runtime are not converted; a RuntimeError is raised if the session runs on another device.
 
         Args:
             path: the file.

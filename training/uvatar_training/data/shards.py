@@ -83,7 +83,11 @@ class ShardWriter:
             ) from error
 
     def close(self) -> None:
-        """Finish the shard and give it its final name."""
+        """Finish the shard and give it its final name.
+
+        Raises:
+            DataError: the disk is full.
+        """
         try:
             self._tar.close()
             os.replace(self._part, self.path)
