@@ -158,7 +158,7 @@ def test_the_model_process_says_it_in_the_self_tests_own_words(
 
 
 def test_the_doctor_tells_a_failure(monkeypatch: pytest.MonkeyPatch, engine: Engine, tmp_path: Path) -> None:
-    monkeypatch.setattr(Engine, "load", lambda: engine)
+    monkeypatch.setattr(Engine, "load", lambda device: engine)
     for seen, state in ((read_known().seen, doctor_checks.GOOD), (0.0, doctor_checks.PROBLEM)):
         monkeypatch.setattr(self_test, "observe", lambda _, seen=seen: _changed(seen=seen))
         [finding] = [

@@ -136,11 +136,12 @@ def test_two_onnx_runtimes_at_once_are_reported(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_gpu_that_is_not_used_is_mentioned(monkeypatch: pytest.MonkeyPatch) -> None:
-    _versions(monkeypatch, {})
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    [finding] = doctor_checks._runtimes()
-    assert finding.state == doctor_checks.GOOD and "NVIDIA" in finding.words and finding.fix
+    monkeypatch.setattr(doctor_checks, "_nvidia_gpus", lambda: ["NVIDIA RTX 4090"])
+    [finding] = doctor_checks._processors(None)
+    assert finding.state == doctor_checks.WARNING and "NVIDIA RTX 4090" in finding.words
+    assert "onnxruntime-gpu" in finding.fix
+    [finding] = doctor_checks._processors("cpu")  # as was asked for
+    assert finding.state == doctor_checks.GOOD and not finding.fix
 
 
 def test_a_system_without_a_set_has_no_differences(monkeypatch: pytest.MonkeyPatch) -> None:

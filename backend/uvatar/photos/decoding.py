@@ -38,6 +38,7 @@ _BRANDS = {
     b"mif1": HEIF,
     b"msf1": HEIF,
 }
+_NO_WEBP_DECODER = "could not create decoder object"  # what Pillow says of damage, and of too little memory
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG_MARKER = re.compile(
     rb"\xff+([^\x00\xff])"
@@ -129,9 +130,29 @@ def _opened(data: bytes, name: str) -> Image.Image:
     except UnidentifiedImageError as error:
         raise PhotoError(f"{name} {_unreadable(data, formats)}") from error
     except Exception as error:
-        if is_out_of_memory(error):
+        if is_out_of_memory(error) or (str(error) == _NO_WEBP_DECODER and not _has_memory_for_webp(data)):
             raise NoMemoryForPhoto(f"There is not enough memory for {name}.") from error
         raise PhotoError(f"{name} is damaged and cannot be read. Copy or export it again.") from error
+
+
+def _has_memory_for_webp(data: bytes) -> bool:
+    """Whether the two RGBA canvases that WebP's decoder begins with could be allocated.
+
+    The decoder's error is the same for a damaged file and for too little memory. Sizes: RFC 9649, sections 2.5 to 2.7.
+    """
+    kind, head = data[12:16], data[20:30]
+    if kind == b"VP8X":
+        width, height = (1 + int.from_bytes(head[at : at + 3], "little") for at in (4, 7))
+    elif kind == b"VP8L":
+        bits = int.from_bytes(head[1:5], "little")
+        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    else:
+        width, height = (int.from_bytes(head[at : at + 2], "little") & 0x3FFF for at in (6, 8))
+    try:
+        np.empty(2 * 4 * width * height, np.uint8)
+    except MemoryError:
+        return False
+    return True
 
 
 def _unreadable(data: bytes, formats: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
 from uvatar.body import BodyModel
+from uvatar.body.torch_body import TorchBody
 from uvatar.data.arrays import Floats
 from uvatar.data.joints import PARENTS
 from uvatar.fitting.lifter import POSED
@@ -39,8 +40,9 @@ class TurnedSkeleton(nn.Module):
         self._parents = [max(parent, 0) for parent in parents]
         self._turning = [k if k < POSED else parents[k] for k in range(24)]
         self.register_buffer("above", above, persistent=False)
+        tensors = TorchBody(body.data)
         for name in _TENSORS:
-            self.register_buffer(name, getattr(body, name).clone(), persistent=False)
+            self.register_buffer(name, getattr(tensors, name).clone(), persistent=False)
 
     def pelvis(self, betas: Floats) -> NDArray[np.float64]:
         """Rest position (3,) of the pelvis, metres, of a body with ``betas`` (10,)."""
