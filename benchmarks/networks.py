@@ -86,7 +86,8 @@ def answer(network: str, row: str, batch: int, threads: int, file: Path) -> None
     if row == ONNX:
         built = open_onnx(file, CPU, threads)
     elif row == TORCH:
-        built = TorchNetwork(module_of(network, row), Placement(CPU, 0, threads))
+        module = module_of(network, row)  # packed convolutions cannot be copied
+        built = TorchNetwork(module, Placement(CPU, 0, threads), on_cpu=lambda: module)
     else:
         torch.set_num_threads(threads)
         module = module_of(network, row).eval()
