@@ -25,7 +25,7 @@ from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.networks.inference import for_inference
 from uvatar.mesh_predictor.networks.network import MeshPredictor, romp
 from uvatar.mesh_predictor.networks.sizes import InSizes
-from uvatar_training.networks.decoding import Centers, sample
+from uvatar_training.networks.decoding import TorchCenters, sample
 
 NETWORKS = ("romp", "light")
 LAYOUTS = {"NCHW": torch.contiguous_format, "channels-last": torch.channels_last}
@@ -132,7 +132,7 @@ def bfloat16_error(threads: int) -> tuple[float, float]:
     body = load_open_body()
     image = torch.rand(1, 3, INPUT_SIDE, INPUT_SIDE, generator=torch.Generator().manual_seed(0))
     places = torch.arange(0, MAP_SIDE * MAP_SIDE, 97)
-    centers = Centers(torch.zeros_like(places), places, torch.full((len(places),), CENTER_THRESHOLD))
+    centers = TorchCenters(torch.zeros_like(places), places, torch.full((len(places),), CENTER_THRESHOLD))
     rest = six_d_from_matrices(torch.eye(3)).repeat(22)
     joints = []
     for row in FAST:

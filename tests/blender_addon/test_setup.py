@@ -27,7 +27,7 @@ from uvatar_blender.core.backend_process import (
     outdated_version,
 )
 from uvatar_blender.core.environment_stamp import read_stamp, remove_environment, write_stamp
-from uvatar_blender.core.packages import Choice, Packages, packages_for
+from uvatar_blender.core.packages import Packages, PackageSet, packages_for
 from uvatar_blender.core.problem import Remedy
 from uvatar_blender.core.setup import Setup, SetupOptions, log_tail
 from uvatar_blender.core.setup_errors import explain
@@ -431,10 +431,10 @@ def test_pytorch_is_added_and_taken_away_again(index: Index, tmp_path: Path) -> 
     listed.write_text("# tested\n")
     folder = environment_folder()
     for tested in (lists, None):
-        for choice in (Choice.LIGHT, Choice.TORCH, Choice.LIGHT):
+        for choice in (PackageSet.LIGHT, PackageSet.TORCH, PackageSet.LIGHT):
             making = ended(Setup(replace(options(index, backend="uvatar==7.9", tested=tested), choice=choice)))
             assert making.done, (making.problem, log_tail())
-            assert bool(list(folder.glob("**/torch-9.dist-info"))) == (choice is Choice.TORCH)
+            assert bool(list(folder.glob("**/torch-9.dist-info"))) == (choice is PackageSet.TORCH)
             assert (read_stamp(folder) or {})["packages"] == choice.value
 
 
@@ -446,14 +446,14 @@ def test_a_wheel_is_installed_with_its_extra(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("system", ["linux-x86_64", "windows-amd64", "macos-arm64"])
 @pytest.mark.parametrize("python", ["py311", "py312", "py313"])
-@pytest.mark.parametrize("choice", list(Choice))
-def test_the_lists_that_are_shipped_are_read_whole(system: str, python: str, choice: Choice) -> None:
+@pytest.mark.parametrize("choice", list(PackageSet))
+def test_the_lists_that_are_shipped_are_read_whole(system: str, python: str, choice: PackageSet) -> None:
     found = packages_for(CONSTRAINTS, f"{system}-{python}\n", choice)
     assert found is not None and found.path is not None
     pins = [line for line in found.path.read_text().splitlines() if line and not line.startswith("#")]
-    assert len(found.sizes) == len(pins) > 25 and 100e6 < found.total < (250e6 if choice is Choice.LIGHT else 4e9)
+    assert len(found.sizes) == len(pins) > 25 and 100e6 < found.total < (250e6 if choice is PackageSet.LIGHT else 4e9)
     assert {"onnxruntime", "opencv-python-headless", "ai-edge-litert"} <= set(found.sizes)
-    assert ("torch" in found.sizes) == (choice is Choice.TORCH)
+    assert ("torch" in found.sizes) == (choice is PackageSet.TORCH)
 
 
 def test_a_system_that_was_not_tested_has_no_list() -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from uvatar.commands import licences
 from uvatar.commands.cli import make_app
-from uvatar.commands.licences import UNKNOWN, Part
+from uvatar.commands.licences import UNKNOWN, Licensed
 from uvatar.runtime.weights import weights_folder
 
 CONSTRAINTS = Path(__file__).resolve().parents[2] / "constraints"
@@ -42,11 +42,11 @@ def distribution(name: str, *requires: str, files: tuple[str, ...] = (), **field
 
 
 @pytest.fixture(scope="module")
-def found() -> list[Part]:
+def found() -> list[Licensed]:
     return licences.parts(weights_folder())
 
 
-def test_every_weight_and_package_has_a_licence(found: list[Part]) -> None:
+def test_every_weight_and_package_has_a_licence(found: list[Licensed]) -> None:
     for part in found:
         assert part.licence != UNKNOWN and not part.licence.startswith("see "), part
     weights = {path.relative_to(weights_folder()).as_posix() for path in weights_folder().rglob("*")}
@@ -54,14 +54,14 @@ def test_every_weight_and_package_has_a_licence(found: list[Part]) -> None:
     assert {"numpy", "onnxruntime", "opencv-python-headless"} <= {part.name for part in found if part.kind == "package"}
 
 
-def test_the_libraries_in_wheels_are_named(found: list[Part]) -> None:
+def test_the_libraries_in_wheels_are_named(found: list[Licensed]) -> None:
     named = {(part.origin, part.name): part for part in found if part.kind == "library"}
     assert named["opencv-python-headless", "FFmpeg"].licence == "LGPL-2.1-or-later"
     assert named["pi_heif", "libde265"].licence == "LGPL-3.0-or-later"
     assert all(part.files for part in named.values())
 
 
-def test_nothing_that_is_loaded_is_under_the_gpl(found: list[Part]) -> None:
+def test_nothing_that_is_loaded_is_under_the_gpl(found: list[Licensed]) -> None:
     assert licences.gpl(found) == []
 
 
@@ -91,14 +91,14 @@ def test_a_gpl_library_in_a_wheel_is_found() -> None:
     ],
 )
 def test_what_counts_as_the_gpl(licence: str, is_gpl: bool) -> None:
-    assert Part("package", "any", licence).is_gpl == is_gpl
+    assert Licensed("package", "any", licence).is_gpl == is_gpl
 
 
 def test_blender_runs_apart() -> None:
-    module = Part("package", "bpy", "GPL-3.0-or-later", origin="blender")
-    inside = Part("library", "x264 or x265", "GPL-2.0-or-later", origin="bpy")
+    module = Licensed("package", "bpy", "GPL-3.0-or-later", origin="blender")
+    inside = Licensed("library", "x264 or x265", "GPL-2.0-or-later", origin="bpy")
     assert licences.gpl([module, inside]) == []
-    assert licences.gpl([Part("package", "bpy", "GPL-3.0-or-later", origin="base")])
+    assert licences.gpl([Licensed("package", "bpy", "GPL-3.0-or-later", origin="base")])
 
 
 def test_packages_are_followed_through_extras_and_stand_ins() -> None:
@@ -131,11 +131,14 @@ def test_packages_are_followed_through_extras_and_stand_ins() -> None:
 
 
 def test_the_command_prints_tables_and_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    some = [Part("weights", "a.npz", "CC0 1.0"), Part("package", "numpy", "BSD", "2.0", "base", ("LICENSE.txt",))]
+    some = [
+        Licensed("weights", "a.npz", "CC0 1.0"),
+        Licensed("package", "numpy", "BSD", "2.0", "base", ("LICENSE.txt",)),
+    ]
     monkeypatch.setattr(licences, "parts", lambda folder: some)
     said = CliRunner().invoke(make_app(), ["weights", "--licences"])
     assert said.exit_code == 0 and "a.npz" in said.output and "numpy" in said.output
     said = CliRunner().invoke(make_app(), ["weights", "--licences", "--json"])
     assert [part["licence"] for part in json.loads(said.output)] == ["CC0 1.0", "BSD"]
-    monkeypatch.setattr(licences, "parts", lambda folder: [Part("package", "x", "GPL-3.0-only", "1", "base")])
+    monkeypatch.setattr(licences, "parts", lambda folder: [Licensed("package", "x", "GPL-3.0-only", "1", "base")])
     assert CliRunner().invoke(make_app(), ["weights", "--licences"]).exit_code == 1

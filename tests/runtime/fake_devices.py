@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.runtime.devices import CPU, PROVIDERS
-from uvatar.runtime.onnx_sessions import OnnxRuntime, Session
+from uvatar.runtime.onnx_sessions import NetworkSession, OnnxRuntime
 
 OUT_OF_MEMORY = RuntimeError(
     "Non-zero status code returned while running Conv node. Name:'conv' Status Message: "
@@ -42,7 +42,7 @@ class FakeRuntime:
     def providers(self) -> Sequence[str]:
         return [PROVIDERS[device] for device in self.devices]
 
-    def start(self, path: Path, device: str, threads: int, index: int) -> Session:
+    def start(self, path: Path, device: str, threads: int, index: int) -> NetworkSession:
         self.placed.append((path.name, device, threads, index))
         if device in self.start_errors:
             raise self.start_errors[device]
@@ -54,7 +54,7 @@ class FakeRuntime:
 class FakeSession:
     runtime: FakeRuntime
     device: str
-    inner: Session | None
+    inner: NetworkSession | None
 
     @property
     def metadata(self) -> Mapping[str, str]:

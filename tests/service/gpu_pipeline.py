@@ -22,7 +22,7 @@ from tests.runtime.fake_devices import OUT_OF_MEMORY, FakeRuntime
 from tests.service.fake_pipeline import FakePipeline
 from uvatar.runtime import networks
 from uvatar.runtime.devices import AUTO, CPU, Placement
-from uvatar.runtime.onnx_sessions import Session
+from uvatar.runtime.onnx_sessions import NetworkSession
 
 VARIABLE = "UVATAR_TEST_GPU"
 
@@ -34,7 +34,7 @@ class LoggedRuntime(FakeRuntime):
     log: str = ""
     dies: str | bool = False
 
-    def start(self, path: Path, device: str, threads: int, index: int) -> Session:
+    def start(self, path: Path, device: str, threads: int, index: int) -> NetworkSession:
         self.note(f"start {device} {index}")
         if device != CPU and self.dies == "loading":
             os._exit(9)
@@ -49,7 +49,7 @@ class LoggedRuntime(FakeRuntime):
 class _Logged:
     runtime: LoggedRuntime
     device: str
-    inner: Session
+    inner: NetworkSession
 
     @property
     def metadata(self) -> Mapping[str, str]:

@@ -16,7 +16,7 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.texture_predictor.inputs import Crop, pose_of
-from uvatar_training.networks.uv_plane import UvPlane, uv_plane
+from uvatar_training.networks.uv_plane import TorchUvPlane, uv_plane
 
 SIZE = 128
 
@@ -27,11 +27,11 @@ def body() -> BodyModel:
 
 
 @pytest.fixture(scope="module")
-def plane(body: BodyModel) -> UvPlane:
+def plane(body: BodyModel) -> TorchUvPlane:
     return uv_plane(body, SIZE)
 
 
-def test_geometry_maps_lie_where_the_surface_is(body: BodyModel, plane: UvPlane) -> None:
+def test_geometry_maps_lie_where_the_surface_is(body: BodyModel, plane: TorchUvPlane) -> None:
     """Positions looked up at the texture coordinates of vertices are those vertices' places, and so for normals."""
     data = body.data
     inner = np.setdiff1d(np.arange(len(data.v_template)), _seam_vertices(body))
@@ -56,7 +56,7 @@ def _seam_vertices(body: BodyModel) -> NDArray[Any]:
     return vertices[count > 1]
 
 
-def test_mirrored_texture_is_that_of_the_other_side(plane: UvPlane) -> None:
+def test_mirrored_texture_is_that_of_the_other_side(plane: TorchUvPlane) -> None:
     inside = plane.geometry[:, 6:]
     place = torch.cat([0.5 + 0.4 * plane.geometry[:, :3], inside], 1)
     mirrored = plane.mirrored(place)
@@ -66,7 +66,7 @@ def test_mirrored_texture_is_that_of_the_other_side(plane: UvPlane) -> None:
     assert float((mirrored[:, :3] - expected).abs().amax(1, keepdim=True)[solid].quantile(0.99)) < 0.01
 
 
-def test_mirrored_texture_does_not_mix_in_what_is_not_seen(plane: UvPlane) -> None:
+def test_mirrored_texture_does_not_mix_in_what_is_not_seen(plane: TorchUvPlane) -> None:
     left = plane.geometry[:, :1] > 0
     partial = torch.cat([torch.full((1, 3, SIZE, SIZE), 0.25), left.float() * plane.geometry[:, 6:]], 1)
     partial[:, :3][:, :, ~left[0, 0]] = float("nan")
@@ -84,7 +84,7 @@ def test_mirrored_texture_does_not_mix_in_what_is_not_seen(plane: UvPlane) -> No
     )
 
 
-def test_what_is_not_seen_takes_the_colour_of_what_is_near_it_on_the_body(plane: UvPlane) -> None:
+def test_what_is_not_seen_takes_the_colour_of_what_is_near_it_on_the_body(plane: TorchUvPlane) -> None:
     """A red trunk and blue legs of which only the front is seen: red and blue behind too, though the texture's islands
     lie apart.
     """
@@ -104,7 +104,7 @@ def test_what_is_not_seen_takes_the_colour_of_what_is_near_it_on_the_body(plane:
     torch.testing.assert_close(nothing, torch.full_like(nothing, 0.5))
 
 
-def test_what_one_side_shows_goes_to_the_other_before_the_smooth_filling(plane: UvPlane) -> None:
+def test_what_one_side_shows_goes_to_the_other_before_the_smooth_filling(plane: TorchUvPlane) -> None:
     inside = plane.geometry[0, 6] > 0
     left, low = plane.geometry[0, 0] > 0.02, plane.geometry[0, 1] < -0.4
     colours = torch.where(low, 0.9, 0.2).expand(1, 3, -1, -1)
@@ -114,7 +114,7 @@ def test_what_one_side_shows_goes_to_the_other_before_the_smooth_filling(plane: 
     assert float((filled - colours).abs()[0, 0][right].quantile(0.98)) < 0.02
 
 
-def test_structure_holds_what_it_is_made_of(body: BodyModel, plane: UvPlane) -> None:
+def test_structure_holds_what_it_is_made_of(body: BodyModel, plane: TorchUvPlane) -> None:
     rng = np.random.default_rng(0)
     fit = BodyParameters(*(rng.normal(size=shape).astype(np.float32) for shape in ((10,), (3,), (23, 3), (3,))))
     pose = pose_of(fit)

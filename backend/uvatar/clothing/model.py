@@ -26,7 +26,7 @@ TOES = (0, 0, 0.05)  # metres
 
 
 @dataclass(frozen=True)
-class FaceSettings:
+class ClothedFaceSettings:
     """Where the face is, on which nothing is worn. How the numbers were chosen is not recorded.
 
     Attributes:
@@ -91,7 +91,7 @@ class ClothingSettings:
     outline: OutlineShiftSettings = field(default_factory=OutlineShiftSettings)
     fields: FieldSettings = field(default_factory=FieldSettings)
     unfolding: UnfoldingSettings = field(default_factory=UnfoldingSettings)
-    face: FaceSettings = field(default_factory=FaceSettings)
+    face: ClothedFaceSettings = field(default_factory=ClothedFaceSettings)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def prepare_clothing(body: BodyModel, settings: ClothingSettings | None = None) 
     return ClothingModel(body, settings, swell, slide, smoothness, size, hands.astype(np.float32), QuadMesh.of(data))
 
 
-def _face_share(data: BodyData, settings: FaceSettings) -> Floats:
+def _face_share(data: BodyData, settings: ClothedFaceSettings) -> Floats:
     """(V,) 1 on the face between brow, chin and ears, falling to 0 around it."""
     marks = data.landmark_template
     eyes, ears, mouth = marks[EYES].mean(0), marks[EARS].mean(0), marks[MOUTH].mean(0)

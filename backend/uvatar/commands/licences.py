@@ -68,7 +68,7 @@ _FOLDER_OF_LIBRARIES = re.compile(r"\.(libs|dylibs)$")
 
 
 @dataclass(frozen=True)
-class Part:
+class Licensed:
     """An installed component.
 
     Attributes:
@@ -99,13 +99,13 @@ class Part:
         )
 
 
-def parts(weights: Path) -> list[Part]:
+def parts(weights: Path) -> list[Licensed]:
     """All components: the files in the folder ``weights``, the packages that Uvatar needs here, and their libraries.
 
     Raises:
         metadata.PackageNotFoundError: Uvatar itself is not installed as a package.
     """
-    found = [Part("weights", item.name, item.licence) for item in shipped(weights)]
+    found = [Licensed("weights", item.name, item.licence) for item in shipped(weights)]
     for distribution, origin in packages():
         found.append(package(distribution, origin))
         found.extend(libraries(distribution))
@@ -154,11 +154,11 @@ def _needed(distribution: metadata.Distribution, extra: str) -> Iterator[tuple[s
             yield from ((name, wanted) for wanted in ("", *sorted(requirement.extras)))
 
 
-def package(distribution: metadata.Distribution, origin: str) -> Part:
+def package(distribution: metadata.Distribution, origin: str) -> Licensed:
     """The component for a distribution, with the licence that its metadata states."""
     said = distribution.metadata
     files = [str(path) for path in distribution.files or () if _is_licence_text(path)]
-    return Part("package", said["Name"], _licence(said), said["Version"], origin, tuple(files))
+    return Licensed("package", said["Name"], _licence(said), said["Version"], origin, tuple(files))
 
 
 def _licence(said: metadata.PackageMetadata) -> str:
@@ -178,7 +178,7 @@ def _is_licence_text(path: PurePath) -> bool:
     return re.match(r"(licen[cs]e|copying|notice|third.?party)", path.name, re.IGNORECASE) is not None
 
 
-def libraries(distribution: metadata.Distribution) -> list[Part]:
+def libraries(distribution: metadata.Distribution) -> list[Licensed]:
     """The third-party libraries in a distribution's wheel, with their licences if known."""
     found: dict[tuple[str, str], list[str]] = {}
     for path in distribution.files or ():
@@ -187,7 +187,7 @@ def libraries(distribution: metadata.Distribution) -> list[Part]:
             found.setdefault(known, []).append(str(path))
     origin = distribution.metadata["Name"]
     return [
-        Part("library", name, licence, origin=origin, files=tuple(files))
+        Licensed("library", name, licence, origin=origin, files=tuple(files))
         for (name, licence), files in sorted(found.items())
     ]
 
@@ -202,7 +202,7 @@ def _known(path: PurePath) -> tuple[str, str] | None:
     return (path.name, UNKNOWN) if any(_FOLDER_OF_LIBRARIES.search(part) for part in path.parts[:-1]) else None
 
 
-def gpl(found: Iterable[Part]) -> list[Part]:
+def gpl(found: Iterable[Licensed]) -> list[Licensed]:
     """The components of ``found`` that are under the GPL and would be loaded into Uvatar's process.
 
     Blender as a module is under the GPL, too, but it is installed only with the extra ``uvatar[blender]`` and runs in a

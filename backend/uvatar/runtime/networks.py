@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from uvatar.runtime.devices import AUTO, CPU, CUDA, MPS, NAMES, Placement, unusable, usable
 from uvatar.runtime.memory import is_out_of_memory
-from uvatar.runtime.onnx_sessions import OnnxRuntime, Runtime, Session
+from uvatar.runtime.onnx_sessions import NetworkRuntime, NetworkSession, OnnxRuntime
 
 Arrays = Mapping[str, NDArray[Any]]
 Run = Callable[[Arrays], dict[str, NDArray[Any]]]
@@ -111,7 +111,7 @@ class PlacedNetwork:
 
 
 def open_onnx(
-    path: Path, device: str = AUTO, threads: int = 1, index: int = 0, runtime: Runtime | None = None
+    path: Path, device: str = AUTO, threads: int = 1, index: int = 0, runtime: NetworkRuntime | None = None
 ) -> PlacedNetwork:
     """Open a network in an .onnx file.
 
@@ -150,7 +150,7 @@ def open_onnx(
     return _placed(_on_cpu(path, wanted.threads, runtime), CPU, path, wanted.threads, runtime, notes)
 
 
-def wants_torch(placement: Placement, runtime: Runtime | None = None) -> bool:
+def wants_torch(placement: Placement, runtime: NetworkRuntime | None = None) -> bool:
     """Whether only PyTorch supports the selected device: MPS, or CUDA if this onnxruntime lacks it."""
     if placement.device == CUDA:
         missing = CUDA not in usable((runtime or OnnxRuntime()).providers())
@@ -158,20 +158,20 @@ def wants_torch(placement: Placement, runtime: Runtime | None = None) -> bool:
     return placement.device == MPS
 
 
-def open_placed(path: Path, placement: Placement, runtime: Runtime | None = None) -> PlacedNetwork:
+def open_placed(path: Path, placement: Placement, runtime: NetworkRuntime | None = None) -> PlacedNetwork:
     """Open a network in an .onnx file on a placement, see `open_onnx`."""
     return open_onnx(path, placement.device, placement.threads, placement.index, runtime)
 
 
 def _placed(
-    session: Session, device: str, path: Path, threads: int, runtime: Runtime, notes: list[str]
+    session: NetworkSession, device: str, path: Path, threads: int, runtime: NetworkRuntime, notes: list[str]
 ) -> PlacedNetwork:
     return PlacedNetwork(
         session.run, device, lambda: _on_cpu(path, threads, runtime).run, tuple(notes), session.metadata
     )
 
 
-def _on_cpu(path: Path, threads: int, runtime: Runtime) -> Session:
+def _on_cpu(path: Path, threads: int, runtime: NetworkRuntime) -> NetworkSession:
     try:
         return runtime.start(path, CPU, threads, 0)
     except Exception as error:

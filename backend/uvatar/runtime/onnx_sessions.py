@@ -1,6 +1,6 @@
 """Sessions of networks on one device each; the only module that imports onnxruntime.
 
-Tests replace it with their own `Runtime`, which records where networks are placed and fails on demand.
+Tests replace it with their own `NetworkRuntime`, which records where networks are placed and fails on demand.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FATAL = 4  # onnxruntime's least verbose level: errors are raised and reported by the caller
 
 
-class Session(Protocol):
+class NetworkSession(Protocol):
     """A network on a device.
 
     Attributes:
@@ -36,14 +36,14 @@ class Session(Protocol):
         ...
 
 
-class Runtime(Protocol):
+class NetworkRuntime(Protocol):
     """Starts sessions."""
 
     def providers(self) -> Sequence[str]:
         """The execution providers that are available, by onnxruntime's names."""
         ...
 
-    def start(self, path: Path, device: str, threads: int, index: int) -> Session:
+    def start(self, path: Path, device: str, threads: int, index: int) -> NetworkSession:
         """Start a session of the network in an .onnx file on exactly this device.
 
         Errors of the runtime are not converted; a RuntimeError is raised if the session runs on another device.
@@ -61,14 +61,14 @@ class OnnxRuntime:
     """The installed onnxruntime."""
 
     def providers(self) -> Sequence[str]:
-        """See `Runtime`."""
+        """See `NetworkRuntime`."""
         import onnxruntime
 
         names: list[str] = onnxruntime.get_available_providers()
         return names
 
-    def start(self, path: Path, device: str, threads: int, index: int) -> Session:
-        """See `Runtime`."""
+    def start(self, path: Path, device: str, threads: int, index: int) -> NetworkSession:
+        """See `NetworkRuntime`."""
         import onnxruntime
 
         said = _load_libraries() if device == CUDA else ""
@@ -85,7 +85,7 @@ class OnnxRuntime:
 
 
 class OnnxSession:
-    """An InferenceSession as a `Session`."""
+    """An InferenceSession as a `NetworkSession`."""
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
@@ -93,7 +93,7 @@ class OnnxSession:
         self.metadata: Mapping[str, str] = dict(session.get_modelmeta().custom_metadata_map)
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """See `Session`."""
+        """See `NetworkSession`."""
         return dict(zip(self._outputs, self._session.run(None, dict(inputs)), strict=True))
 
 

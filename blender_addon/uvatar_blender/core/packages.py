@@ -17,7 +17,7 @@ _SYSTEMS = {"linux": "linux-x86_64", "win32": "windows-amd64", "darwin": "macos-
 _TAGS = {"linux-x86_64": "linux", "windows-amd64": "windows", "macos-arm64": "macos"}
 
 
-class Choice(Enum):
+class PackageSet(Enum):
     """What the artist can have set up; the value is in the environment's stamp."""
 
     LIGHT = "light"
@@ -26,12 +26,12 @@ class Choice(Enum):
     @property
     def ending(self) -> str:
         """Of the lists' names."""
-        return "" if self is Choice.LIGHT else "-torch"
+        return "" if self is PackageSet.LIGHT else "-torch"
 
     @property
     def extra(self) -> str:
         """What pip is to install with the backend, after its name."""
-        return "" if self is Choice.LIGHT else "[torch]"
+        return "" if self is PackageSet.LIGHT else "[torch]"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Packages:
         return sum(size for name, size in self.sizes.items() if name in installed) / max(self.total, 1)
 
 
-def packages_for(folder: Path | None, tag: str, choice: Choice = Choice.LIGHT) -> Packages | None:
+def packages_for(folder: Path | None, tag: str, choice: PackageSet = PackageSet.LIGHT) -> Packages | None:
     """Read the list for the tag of an environment; None if there is no list, because it was not tested.
 
     Args:
@@ -73,7 +73,7 @@ def packages_for(folder: Path | None, tag: str, choice: Choice = Choice.LIGHT) -
     return None
 
 
-def expected_download(folder: Path | None, choice: Choice = Choice.LIGHT) -> int:
+def expected_download(folder: Path | None, choice: PackageSet = PackageSet.LIGHT) -> int:
     """Return how many bytes a set-up on this system downloads with Python 3.12; 0 if not known."""
     tested = packages_for(folder, f"{_SYSTEMS.get(sys.platform, '')}-py312", choice)
     return tested.total if tested else 0

@@ -24,16 +24,19 @@ from pathlib import Path
 from ..protocol import discovery
 from .backend_process import clean_environment, environment_python, without_console
 from .environment_stamp import read_stamp, write_stamp
-from .packages import Choice, Packages, installed_names, packages_for
+from .packages import Packages, PackageSet, installed_names, packages_for
 from .problem import Problem, Remedy, in_words
 from .pythons import ADVICE, TAG_PROGRAM, bundled_pip, fetched_python_folder, find_python, find_uv
 from .setup_errors import explain
 
 # Bytes that an environment takes. Measured on Linux, where torch brings its GPU libraries; on other systems torch is
 # much smaller.
-INSTALLED = {Choice.LIGHT: 700 * 10**6, Choice.TORCH: (5300 if sys.platform.startswith("linux") else 1600) * 10**6}
+INSTALLED = {
+    PackageSet.LIGHT: 700 * 10**6,
+    PackageSet.TORCH: (5300 if sys.platform.startswith("linux") else 1600) * 10**6,
+}
 # Bytes that must be free for an environment and its downloads, which are kept until they are installed.
-NEEDED = {Choice.LIGHT: 10**9, Choice.TORCH: (9 if sys.platform.startswith("linux") else 3) * 10**9}
+NEEDED = {PackageSet.LIGHT: 10**9, PackageSet.TORCH: (9 if sys.platform.startswith("linux") else 3) * 10**9}
 
 PIP = "pip>=24.1"  # the first version that reports its progress
 PROGRESS_BAR = ("--progress-bar", "raw")
@@ -65,7 +68,7 @@ class SetupOptions:
     needed: int = 0
     tested: Path | None = None
     extension: str = ""
-    choice: Choice = Choice.LIGHT
+    choice: PackageSet = PackageSet.LIGHT
 
 
 @dataclass(frozen=True)

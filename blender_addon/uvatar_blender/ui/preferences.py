@@ -12,7 +12,7 @@ import bpy
 from .. import __package__ as extension
 from ..core.backend_process import environment_folder, is_complete, outdated_version
 from ..core.environment_stamp import read_stamp
-from ..core.packages import Choice, expected_download
+from ..core.packages import PackageSet, expected_download
 from ..core.session import Link
 from ..core.setup import INSTALLED, NEEDED, SetupOptions
 from ..protocol.version import __version__
@@ -24,8 +24,8 @@ _TESTED = _SHIPPED / "constraints"
 
 # What is said of each choice before it is set up.
 ABOUT = {
-    Choice.LIGHT.name: "Light: all that making avatars needs.",
-    Choice.TORCH.name: "With PyTorch: also for ROMP's published network and for networks of your own.",
+    PackageSet.LIGHT.name: "Light: all that making avatars needs.",
+    PackageSet.TORCH.name: "With PyTorch: also for ROMP's published network and for networks of your own.",
 }
 
 
@@ -41,10 +41,10 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         name="Packages",
         description="What is set up with the backend",
         items=[
-            (Choice.LIGHT.name, "Light", ABOUT[Choice.LIGHT.name].rstrip(".")),
-            (Choice.TORCH.name, "With PyTorch", ABOUT[Choice.TORCH.name].rstrip(".")),
+            (PackageSet.LIGHT.name, "Light", ABOUT[PackageSet.LIGHT.name].rstrip(".")),
+            (PackageSet.TORCH.name, "With PyTorch", ABOUT[PackageSet.TORCH.name].rstrip(".")),
         ],
-        default=Choice.LIGHT.name,
+        default=PackageSet.LIGHT.name,
     )
     wheel: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Backend's wheel",
@@ -149,9 +149,9 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         """Return the folder in which the backend is or would be installed."""
         return Path(bpy.path.abspath(self.folder)) if self.folder else environment_folder()
 
-    def choice(self) -> Choice:
+    def choice(self) -> PackageSet:
         """Return what is to be set up with the backend."""
-        return Choice[self.packages]
+        return PackageSet[self.packages]
 
     def location(self) -> str:
         """Return the location to pass to `find_command`."""
@@ -183,15 +183,15 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         return host or "127.0.0.1", int(port)
 
 
-_SWITCH = {Choice.LIGHT: "Switch to Light", Choice.TORCH: "Switch to PyTorch"}
+_SWITCH = {PackageSet.LIGHT: "Switch to Light", PackageSet.TORCH: "Switch to PyTorch"}
 
 
-def set_up_choice(stamp: Mapping[str, object]) -> Choice:
+def set_up_choice(stamp: Mapping[str, object]) -> PackageSet:
     """Return what an environment was set up with; add-ons before 0.2 wrote no choice and always installed PyTorch."""
-    return Choice.LIGHT if stamp.get("packages") == Choice.LIGHT.value else Choice.TORCH
+    return PackageSet.LIGHT if stamp.get("packages") == PackageSet.LIGHT.value else PackageSet.TORCH
 
 
-def costs(choice: Choice) -> str:
+def costs(choice: PackageSet) -> str:
     """Return the download size and disk space of a set-up, as a sentence for the dialog."""
     download = expected_download(_TESTED, choice)
     size = f"{download / 1e9:.1f} GB" if download >= 1e9 else f"{download / 1e6:.0f} MB"

@@ -25,7 +25,7 @@ from uvatar_blender.core.environment_stamp import write_stamp
 from uvatar_blender.core.events import JobEnded, PhotoDone, PhotoFailed, Progress
 from uvatar_blender.core.jobs import Job, JobGroup
 from uvatar_blender.core.naming import Naming
-from uvatar_blender.core.packages import Choice
+from uvatar_blender.core.packages import PackageSet
 from uvatar_blender.core.problem import LOST, NOT_INSTALLED, NOT_SENT, OFFLINE, Problem, Remedy
 from uvatar_blender.core.rest_pose import RestPose
 from uvatar_blender.core.result import parse_result
@@ -256,10 +256,10 @@ def test_without_leave_to_use_the_internet_nothing_is_fetched(addon: Any, monkey
 def test_it_says_before_it_starts_what_is_fetched(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preferences, "_TESTED", Path(__file__).resolve().parents[3] / "constraints")
     monkeypatch.setattr("sys.platform", "linux")
-    assert preferences.costs(Choice.LIGHT).startswith("It downloads 188 MB, takes 0.7 GB")
-    assert preferences.costs(Choice.TORCH).startswith("It downloads 2.9 GB, takes ")
+    assert preferences.costs(PackageSet.LIGHT).startswith("It downloads 188 MB, takes 0.7 GB")
+    assert preferences.costs(PackageSet.TORCH).startswith("It downloads 2.9 GB, takes ")
     monkeypatch.setattr(preferences, "_TESTED", Path("nowhere"))
-    assert preferences.costs(Choice.LIGHT).startswith("It downloads a few hundred MB")
+    assert preferences.costs(PackageSet.LIGHT).startswith("It downloads a few hundred MB")
     dialogue = SimpleNamespace(layout=Layout())
     backend.UVATAR_OT_setup_backend.draw(dialogue, bpy.context)  # type: ignore[arg-type]
     assert any("one is downloaded" in label for label in dialogue.layout.page.labels)
@@ -269,7 +269,7 @@ def test_it_says_before_it_starts_what_is_fetched(addon: Any, monkeypatch: pytes
 
 def test_what_is_set_up_can_be_switched(addon: Any, tmp_path: Path) -> None:
     chosen = bpy.context.preferences.addons["uvatar_blender"].preferences
-    assert chosen.setup_options().choice is Choice.LIGHT
+    assert chosen.setup_options().choice is PackageSet.LIGHT
     folder = chosen.environment()
     python = environment_python(folder)
     python.parent.mkdir(parents=True)
@@ -278,7 +278,7 @@ def test_what_is_set_up_can_be_switched(addon: Any, tmp_path: Path) -> None:
     assert "uvatar.setup_backend" in drawn_preferences().buttons
     chosen.packages = "TORCH"
     page = drawn_preferences()
-    assert "uvatar.update_backend" in page.buttons and chosen.setup_options().choice is Choice.TORCH
+    assert "uvatar.update_backend" in page.buttons and chosen.setup_options().choice is PackageSet.TORCH
     write_stamp(folder, {"complete": True, "version": __version__})  # of an add-on that always installed PyTorch
     assert "uvatar.update_backend" not in drawn_preferences().buttons
 

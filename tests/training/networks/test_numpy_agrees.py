@@ -48,7 +48,7 @@ def test_people_are_found_and_decoded_alike() -> None:
         == set(zip(theirs.picture.tolist(), theirs.place.tolist(), strict=True))
         or len(ours.score) == 3 * MAX_PEOPLE
     )
-    same = torch_decoding.Centers(*(torch.from_numpy(part) for part in (ours.picture, ours.place, ours.score)))
+    same = torch_decoding.TorchCenters(*(torch.from_numpy(part) for part in (ours.picture, ours.place, ours.score)))
     bodies, torch_bodies = decoding.sample(maps, ours), torch_decoding.sample(torch_maps, same)
     for name in ("camera", "pose", "betas"):
         np.testing.assert_allclose(getattr(bodies, name), getattr(torch_bodies, name).numpy(), rtol=2e-6, atol=2e-6)

@@ -73,7 +73,7 @@ class Shaking:
 
 
 @dataclass(frozen=True)
-class Part:
+class PicturePart:
     """The part of a picture that a square shows.
 
     Attributes:
@@ -90,7 +90,11 @@ class Part:
 
 
 def prepare_mesh(
-    sample: Sample, rng: np.random.Generator, body: BodyModel, shaking: Shaking | None = None, part: Part | None = None
+    sample: Sample,
+    rng: np.random.Generator,
+    body: BodyModel,
+    shaking: Shaking | None = None,
+    part: PicturePart | None = None,
 ) -> MeshItem:
     """Pad a sample to the network's square, and express its labels for ``body``.
 
@@ -105,7 +109,7 @@ def prepare_mesh(
         DataError: no person is visible.
     """
     height, width = sample.image.shape[:2]
-    part = part or Part((width / 2, height / 2), max(height, width))
+    part = part or PicturePart((width / 2, height / 2), max(height, width))
     matrix, turn = _placement(part, rng, shaking)
     image = _shown(sample.image, matrix, part.side)
     if shaking is not None and rng.random() < shaking.coloured:
@@ -145,7 +149,9 @@ def _mirrored(row: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     return {**row, **swapped}
 
 
-def _placement(part: Part, rng: np.random.Generator, shaking: Shaking | None) -> tuple[NDArray[np.float64], float]:
+def _placement(
+    part: PicturePart, rng: np.random.Generator, shaking: Shaking | None
+) -> tuple[NDArray[np.float64], float]:
     """The (2, 3) map from the picture's pixel centres to the square's, and the angle of its rotation, radians."""
     scale, turn, shift = part.side / part.extent, 0.0, np.zeros(2)
     if shaking is not None:

@@ -16,7 +16,15 @@ import torch.nn.functional as F
 
 from uvatar.body import BodyModel
 from uvatar.mesh_predictor.maps import INPUT_SIDE
-from uvatar_training.data.mesh_batch import PEOPLE_KEYS, MeshBatch, MeshItem, Part, Shaking, collate_mesh, prepare_mesh
+from uvatar_training.data.mesh_batch import (
+    PEOPLE_KEYS,
+    MeshBatch,
+    MeshItem,
+    PicturePart,
+    Shaking,
+    collate_mesh,
+    prepare_mesh,
+)
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import PersonLabel, Sample
 
@@ -91,7 +99,7 @@ def mosaic(items: Sequence[MeshItem], across: int) -> MeshItem:
     return MeshItem(image, rows, all(item.labelled for item in items))
 
 
-def _close_up(person: PersonLabel, rng: np.random.Generator) -> Part | None:
+def _close_up(person: PersonLabel, rng: np.random.Generator) -> PicturePart | None:
     """The part of the picture around a person, or None if it would be blurred or show too little of the person.
 
     Its size is drawn with a probability in proportion to the number of tiles that fit into one picture.
@@ -106,4 +114,4 @@ def _close_up(person: PersonLabel, rng: np.random.Generator) -> Part | None:
         return None
     odds = np.square(fitting) / np.square(fitting).sum()
     side = INPUT_SIDE // int(rng.choice(fitting, p=odds))
-    return Part(tuple((low + high) / 2), _MARGIN * extent, side, _ENOUGH)
+    return PicturePart(tuple((low + high) / 2), _MARGIN * extent, side, _ENOUGH)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from uvatar.mesh_predictor.maps import MAP_SIDE
-from uvatar_training.networks.decoding import Centers, find_centers
+from uvatar_training.networks.decoding import TorchCenters, find_centers
 
 # Kernel radius in map cells: at least 2, increasing with half the diagonal of the person's box.
 RADIUS_BASE, RADIUS_PER_DIAGONAL = 2, 4
@@ -25,7 +25,7 @@ class Matches:
         person: (M,) index of the true person for each centre.
     """
 
-    centers: Centers
+    centers: TorchCenters
     person: Tensor
 
 
@@ -176,5 +176,6 @@ def match(center: Tensor, true_centers: Tensor, picture: Tensor, threshold: floa
         best, index = distance.min(1)
         place = torch.where(best <= RADIUS_BASE, found.place[index], place)
     return Matches(
-        Centers(picture, place, center.flatten(1)[picture, place]), torch.arange(len(picture), device=picture.device)
+        TorchCenters(picture, place, center.flatten(1)[picture, place]),
+        torch.arange(len(picture), device=picture.device),
     )

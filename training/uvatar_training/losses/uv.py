@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uvatar_training.networks.uv_plane import UvPlane
+from uvatar_training.networks.uv_plane import TorchUvPlane
 from uvatar_training.rendering import UvMesh, sample_texture
 
 # Texels are hidden in patches, of which this many span the texture: single texels could be guessed from neighbours.
@@ -66,7 +66,7 @@ def seen_distance(texture: Tensor, partial: Tensor, weight: Tensor) -> Tensor:
     return difference.sum() / (3 * weight.sum()).clamp_min(1e-6)
 
 
-def mirror_distance(texture: Tensor, plane: UvPlane, seen: Tensor) -> Tensor:
+def mirror_distance(texture: Tensor, plane: TorchUvPlane, seen: Tensor) -> Tensor:
     """Mean absolute difference between texels that the photo does not show and their mirror images on the body.
 
     The mirror image has no gradient: unseen texels are drawn towards seen ones, but not the reverse.

@@ -11,7 +11,7 @@ from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.painted import complete_painted
-from uvatar_training.networks.uv_plane import UvPlane
+from uvatar_training.networks.uv_plane import TorchUvPlane
 
 
 def flat_colour(photo: Tensor, mask: Tensor, size: int) -> Tensor:
@@ -26,7 +26,7 @@ def flat_colour(photo: Tensor, mask: Tensor, size: int) -> Tensor:
     return colour.expand(1, 3, size, size).clone()
 
 
-def projected(partial: Tensor, plane: UvPlane) -> Tensor:
+def projected(partial: Tensor, plane: TorchUvPlane) -> Tensor:
     """Textures (B, 3, R, R) with the photo's colours where it shows them, smoothly filled elsewhere.
 
     Args:
@@ -36,12 +36,12 @@ def projected(partial: Tensor, plane: UvPlane) -> Tensor:
     return plane.completed(partial)
 
 
-def projected_and_mirrored(partial: Tensor, plane: UvPlane) -> Tensor:
+def projected_and_mirrored(partial: Tensor, plane: TorchUvPlane) -> Tensor:
     """As `projected`, but texels are filled from the body's other side first, and smoothly where that is unseen too."""
     return plane.completed(partial, plane.mirrored(partial))
 
 
-def completed(partial: Tensor, plane: UvPlane, atlas: Atlas, predicted: Tensor | None = None) -> Tensor:
+def completed(partial: Tensor, plane: TorchUvPlane, atlas: Atlas, predicted: Tensor | None = None) -> Tensor:
     """The texture (1, 3, R, R) that the product makes from one person's projected texels.
 
     Args:

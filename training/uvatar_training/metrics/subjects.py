@@ -24,7 +24,7 @@ from uvatar.texture_predictor.inputs import Crop, pose_of
 from uvatar.texture_predictor.structure import Structure
 from uvatar.texturing.atlas import Atlas
 from uvatar_training.metrics.baselines import completed
-from uvatar_training.networks.uv_plane import UvPlane
+from uvatar_training.networks.uv_plane import TorchUvPlane
 from uvatar_training.rendering import Cameras, PixelView, UvMesh, paint, see
 from uvatar_training.rendering.unprojection import Texels, unproject
 
@@ -101,7 +101,7 @@ def random_subject(body: BodyModel, pose: Floats, side: int, size: int, rng: np.
 
 
 def network_inputs(
-    subjects: Sequence[Subject], body: BodyModel, plane: UvPlane, photo_side: int
+    subjects: Sequence[Subject], body: BodyModel, plane: TorchUvPlane, photo_side: int
 ) -> tuple[Tensor, Structure[Tensor]]:
     """The Texture Predictor's inputs for these people: crops (B, 3, photo_side, photo_side) and structure."""
     mesh, texels = UvMesh.of(body.data), Texels.of(body, plane.geometry.shape[-1])

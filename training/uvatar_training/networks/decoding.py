@@ -24,7 +24,7 @@ from uvatar.mesh_predictor.maps import (
 
 
 @dataclass(frozen=True)
-class Centers:
+class TorchCenters:
     """Positions of N people in a batch of maps, best first within each picture.
 
     Attributes:
@@ -43,15 +43,15 @@ class Centers:
         return torch.stack([self.place % MAP_SIDE, self.place // MAP_SIDE], -1)
 
 
-def find_centers(center: Tensor, threshold: float = CENTER_THRESHOLD, max_people: int = MAX_PEOPLE) -> Centers:
+def find_centers(center: Tensor, threshold: float = CENTER_THRESHOLD, max_people: int = MAX_PEOPLE) -> TorchCenters:
     """Peaks of heatmaps (B, 1, 64, 64): values above the threshold that are the largest in their 5x5 neighbourhood."""
     peaks = torch.where(F.max_pool2d(center, 5, 1, 2) == center, center, torch.zeros_like(center))
     score, place = peaks.flatten(1).topk(max_people, dim=1)
     picture, rank = torch.nonzero(score > threshold, as_tuple=True)
-    return Centers(picture, place[picture, rank], score[picture, rank])
+    return TorchCenters(picture, place[picture, rank], score[picture, rank])
 
 
-def centers_at(center: Tensor, picture: Tensor, xy: Tensor) -> Centers:
+def centers_at(center: Tensor, picture: Tensor, xy: Tensor) -> TorchCenters:
     """Centres at given positions.
 
     Args:
@@ -61,10 +61,10 @@ def centers_at(center: Tensor, picture: Tensor, xy: Tensor) -> Centers:
     """
     cell = ((xy + 1) / 2 * MAP_SIDE).long().clamp(0, MAP_SIDE - 1)
     place = cell[:, 1] * MAP_SIDE + cell[:, 0]
-    return Centers(picture, place, center.flatten(1)[picture, place])
+    return TorchCenters(picture, place, center.flatten(1)[picture, place])
 
 
-def sample(maps: Maps[Tensor], centers: Centers) -> PredictedBodies[Tensor]:
+def sample(maps: Maps[Tensor], centers: TorchCenters) -> PredictedBodies[Tensor]:
     """The parameters at the centres' cells, without interpolation."""
     camera = maps.camera.flatten(2)[centers.picture, :, centers.place]
     smpl = maps.smpl.flatten(2)[centers.picture, :, centers.place]

@@ -26,7 +26,7 @@ _ROUND = 0.2  # factor on distances across a limb if both points are on the same
 
 
 @dataclass(frozen=True)
-class UvPlane:
+class TorchUvPlane:
     """A body's UV plane at R x R texels, row 0 at v = 1.
 
     Attributes:
@@ -57,7 +57,7 @@ class UvPlane:
 
         Args:
             partial: (B, 4, R, R) colours and alpha; colours may be anything where alpha is 0.
-            mirrored: (B, 4, R, R), see `UvPlane.mirrored`, or None to skip this step.
+            mirrored: (B, 4, R, R), see `TorchUvPlane.mirrored`, or None to skip this step.
 
         Returns:
             (B, 3, R, R).
@@ -82,14 +82,14 @@ class UvPlane:
         Args:
             pose, betas, camera: of B people.
             partial: (B, 4, R, R) their partial textures in this plane.
-            completed: (B, 3, R, R) these textures completed without a network; by default by `UvPlane.completed`.
+            completed: (B, 3, R, R) these textures completed without a network; by default by `TorchUvPlane.completed`.
         """
         mirrored = self.mirrored(partial)
         completed = self.completed(partial, mirrored) if completed is None else completed
         return Structure(pose, betas, camera, self.geometry.to(partial), partial, mirrored, completed)
 
 
-def uv_plane(body: BodyModel, size: int) -> UvPlane:
+def uv_plane(body: BodyModel, size: int) -> TorchUvPlane:
     """The UV plane of a body's rest shape at (size, size).
 
     Raises:
@@ -98,15 +98,15 @@ def uv_plane(body: BodyModel, size: int) -> UvPlane:
     return plane_of(body, Atlas.of(body, size))
 
 
-def plane_of(body: BodyModel, atlas: Atlas) -> UvPlane:
+def plane_of(body: BodyModel, atlas: Atlas) -> TorchUvPlane:
     """The UV plane of a body's rest shape at the size of its atlas."""
     geometry, grid = plane_maps(body, atlas)
     maps = torch.from_numpy(geometry).permute(2, 0, 1)[None].contiguous()
-    return UvPlane(maps, torch.from_numpy(grid)[None], _spread(body, maps, atlas))
+    return TorchUvPlane(maps, torch.from_numpy(grid)[None], _spread(body, maps, atlas))
 
 
 def _spread(body: BodyModel, geometry: Tensor, atlas: Atlas) -> Tensor:
-    """`UvPlane.spread`: a sum of Gaussians of the distance on the rest body.
+    """`TorchUvPlane.spread`: a sum of Gaussians of the distance on the rest body.
 
     Wider Gaussians have weights so small that they count only where narrower ones find no seen texel. Distances round a
     limb or the trunk count less than those along it, because the borders of garments run round them.

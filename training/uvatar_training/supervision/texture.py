@@ -23,7 +23,7 @@ from uvatar_training.losses.adversarial import generator_loss
 from uvatar_training.losses.features import Perceptual
 from uvatar_training.losses.texture import TextureWeights, face_distance, perceptual_distance, reconstruction
 from uvatar_training.losses.uv import Seams, mirror_distance, seam_distance, seen_distance
-from uvatar_training.networks.uv_plane import UvPlane, uv_plane
+from uvatar_training.networks.uv_plane import TorchUvPlane, uv_plane
 from uvatar_training.networks.weak_perspective import translation
 from uvatar_training.rendering import PixelView, RenderError, UvMesh, paint
 
@@ -40,7 +40,7 @@ class Surroundings:
     """
 
     perceptual: Perceptual
-    plane: UvPlane
+    plane: TorchUvPlane
     seams: Seams
     face: Tensor
 

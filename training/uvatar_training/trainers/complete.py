@@ -33,7 +33,7 @@ from uvatar_training.losses.uv import Seams, seam_distance, seen_distance
 from uvatar_training.metrics.pictures import grid
 from uvatar_training.metrics.texels import surface_per_texel
 from uvatar_training.networks.initialise import start_from_completion
-from uvatar_training.networks.uv_plane import UvPlane, uv_plane
+from uvatar_training.networks.uv_plane import TorchUvPlane, uv_plane
 from uvatar_training.rendering import UvMesh
 from uvatar_training.rendering.unprojection import Texels
 from uvatar_training.trainers.gan import texture_network
@@ -179,7 +179,7 @@ class CompleteTrainer:
         return export(networks["generator"], folder, note)
 
 
-def prepare_uv(person: UvPerson, rng: np.random.Generator, plane: UvPlane) -> UvBatch:
+def prepare_uv(person: UvPerson, rng: np.random.Generator, plane: TorchUvPlane) -> UvBatch:
     """One person at the network's resolution, randomly augmented: fewer seen texels, other colours, mirrored."""
     size, which = plane.geometry.shape[-1], rng.integers(len(person.shown))
     matrix = _tint(rng)
@@ -197,7 +197,7 @@ def prepare_uv(person: UvPerson, rng: np.random.Generator, plane: UvPlane) -> Uv
     return mirror_image(batch, plane) if rng.random() < 0.5 else batch
 
 
-def mirror_image(batch: UvBatch, plane: UvPlane) -> UvBatch:
+def mirror_image(batch: UvBatch, plane: TorchUvPlane) -> UvBatch:
     """The same people, mirrored."""
     flip = torch.tensor([-1.0, 1.0, 1.0])
     opaque = torch.ones_like(batch.partial[:, 3:])

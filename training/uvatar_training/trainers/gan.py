@@ -26,7 +26,7 @@ from uvatar_training.data.gan_batch import GanBatch, prepare_gan
 from uvatar_training.losses.adversarial import generator_loss
 from uvatar_training.metrics.pictures import grid
 from uvatar_training.networks.initialise import grown
-from uvatar_training.networks.uv_plane import UvPlane, uv_plane
+from uvatar_training.networks.uv_plane import TorchUvPlane, uv_plane
 from uvatar_training.trainers.judging import judge
 from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
@@ -46,7 +46,7 @@ _SHOWN = 8
 class Generator(nn.Module):
     """The Texture Predictor with plain tensors in and out, as Lightning Fabric wants them, on one body's UV plane."""
 
-    def __init__(self, network: TextureNetwork, plane: UvPlane) -> None:
+    def __init__(self, network: TextureNetwork, plane: TorchUvPlane) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("geometry", plane.geometry, persistent=False)
@@ -58,13 +58,13 @@ class Generator(nn.Module):
     ) -> Structure[Tensor]:
         """People of whom the ``partial`` texture (B, 4, R, R) is known, None for nothing.
 
-        ``completed``: see `UvPlane.structure`.
+        ``completed``: see `TorchUvPlane.structure`.
         """
         if not self.network.config.spatial:
             return Structure(pose, betas, camera)
         size = self.network.config.resolution
         shown = pose.new_zeros(len(pose), 4, size, size) if partial is None else partial
-        return UvPlane(self.geometry, self.mirror, self.spread).structure(pose, betas, camera, shown, completed)  # type: ignore[arg-type]
+        return TorchUvPlane(self.geometry, self.mirror, self.spread).structure(pose, betas, camera, shown, completed)  # type: ignore[arg-type]
 
     def forward(
         self,

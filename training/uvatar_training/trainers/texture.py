@@ -26,7 +26,7 @@ from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistanc
 from uvatar_training.losses.texture import TextureLoss, TextureWeights
 from uvatar_training.losses.uv import hide_half
 from uvatar_training.metrics.pictures import grid
-from uvatar_training.networks.uv_plane import UvPlane
+from uvatar_training.networks.uv_plane import TorchUvPlane
 from uvatar_training.rendering import paint
 from uvatar_training.supervision.texture import PhotoEvidence, Surroundings, texture_terms
 from uvatar_training.trainers.gan import texture_network
@@ -175,5 +175,5 @@ def on_device(surroundings: Surroundings, device: torch.device) -> Surroundings:
         if isinstance(surroundings.perceptual, nn.Module)
         else surroundings.perceptual
     )
-    plane = UvPlane(*(part.to(device) for part in vars(surroundings.plane).values()))
+    plane = TorchUvPlane(*(part.to(device) for part in vars(surroundings.plane).values()))
     return Surroundings(perceptual, plane, surroundings.seams.to(device), surroundings.face.to(device))
