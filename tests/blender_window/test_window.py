@@ -373,7 +373,7 @@ def test_the_real_backend_makes_the_sample_photos_avatars(
     window.press("uvatar.show_sources(share=0)", (0.3, 0.4))
     close_panel(window, 1)  # Avatar
     sidebar_picture(window, "addon-tools")
-    window.press("uvatar.files.export(target='GLTF'")
+    window.press("uvatar.export(target='GLTF'")
     window.until(
         "any(a.type == 'FILE_BROWSER' for w in bpy.context.window_manager.windows for a in w.screen.areas)",
         "it asks where to",
