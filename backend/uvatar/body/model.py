@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.data import BodyData, load_body
+from uvatar.body.tree import JointTree
 from uvatar.data.arrays import Floats
 from uvatar.data.fit import BodyParameters
 from uvatar.geometry.rotations import exp
@@ -38,9 +39,7 @@ class BodyModel:
         self._landmark_template = _rows(data.landmark_template)
         self._landmark_shapedirs = _rows(data.landmark_shapedirs)
         self._landmark_weights = _rows(data.landmark_weights)
-        self._levels = joint_levels(data.parents)
-        order = [joint for level in self._levels for joint in level]
-        self._order = [order.index(joint) for joint in range(len(order))]
+        self._tree = JointTree.of(data.parents)
 
     def __call__(
         self, betas: Floats, pose: Floats, transl: Floats | None = None, offsets: Floats | None = None
@@ -97,31 +96,18 @@ class BodyModel:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(B, 24, 3, 4) transforms from the rest pose to the posed body, and the posed joints (B, 24, 3)."""
         rest = self.data.joint_template + np.einsum("jck,bk->bjc", self.data.joint_shapedirs, betas, dtype=np.float64)
-        parents = self.data.parents
-        # All joints at the same depth of the skeleton at once: 9 small products in place of 24.
         world_rotation, world_position = [rotations[:, :1]], [rest[:, :1]]
-        for depth in range(1, len(self._levels)):
-            joints, above = self._levels[depth], self._levels[depth - 1]
-            parent = [int(parents[joint]) for joint in joints]
-            slots = [above.index(joint) for joint in parent]
-            above_rotation = world_rotation[-1][:, slots]
-            bone = rest[:, joints] - rest[:, parent]
-            world_position.append(world_position[-1][:, slots] + (above_rotation @ bone[..., None])[..., 0])
-            world_rotation.append(above_rotation @ rotations[:, joints])
-        rotation = np.concatenate(world_rotation, 1)[:, self._order]
-        position = np.concatenate(world_position, 1)[:, self._order]
+        for level in self._tree.below:
+            above_rotation = world_rotation[-1][:, level.slots]
+            bone = rest[:, level.joints] - rest[:, level.parents]
+            world_position.append(world_position[-1][:, level.slots] + (above_rotation @ bone[..., None])[..., 0])
+            world_rotation.append(above_rotation @ rotations[:, level.joints])
+        rotation = np.concatenate(world_rotation, 1)[:, self._tree.order]
+        position = np.concatenate(world_position, 1)[:, self._tree.order]
         if transl is not None:
             position = position + np.asarray(transl)[:, None]
         shift = position - (rotation @ rest[..., None])[..., 0]
         return np.concatenate([rotation, shift[..., None]], -1), position
-
-
-def joint_levels(parents: NDArray[np.int32]) -> list[list[int]]:
-    """Joints grouped by their distance from the root; a joint's parent comes before it."""
-    depth = [0] * len(parents)
-    for joint, parent in enumerate(parents):
-        depth[joint] = depth[parent] + 1 if parent >= 0 else 0
-    return [[joint for joint, d in enumerate(depth) if d == level] for level in range(max(depth) + 1)]
 
 
 def load_open_body(path: Path | str | None = None) -> BodyModel:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from uvatar.body.data import BodyData
-from uvatar.body.model import joint_levels
+from uvatar.body.tree import JointTree
 from uvatar.data.arrays import Floats
 from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 
@@ -42,7 +42,7 @@ class TorchBody(nn.Module):
         super().__init__()
         self.data = data
         count = len(data.v_template)
-        self._levels = joint_levels(data.parents)
+        self._tree = JointTree.of(data.parents)
         self._constant("v_template", data.v_template.reshape(-1))
         self._constant("shapedirs", data.shapedirs.reshape(count * 3, -1).T)
         self._constant("joint_template", data.joint_template)
@@ -52,8 +52,6 @@ class TorchBody(nn.Module):
         self._constant("landmark_shapedirs", data.landmark_shapedirs)
         self._constant("landmark_weights", data.landmark_weights)
         self._constant("posedirs", None if data.posedirs is None else data.posedirs.reshape(count * 3, -1).T)
-        order = [joint for level in self._levels for joint in level]
-        self._order = [order.index(joint) for joint in range(len(order))]
 
     def _constant(self, name: str, value: Floats | None) -> None:
         tensor = None if value is None else torch.from_numpy(np.array(value, np.float32, order="C"))
@@ -101,19 +99,16 @@ class TorchBody(nn.Module):
     def _joint_transforms(self, betas: Tensor, rotations: Tensor, transl: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, 24, 3, 4) transforms from the rest pose to the posed body, and the posed joints (B, 24, 3)."""
         rest = self.joint_template + torch.einsum("jck,bk->bjc", self.joint_shapedirs, betas)
-        parents = self.data.parents
-        # All joints at the same depth of the skeleton at once: 9 small products in place of 24.
         world_rotation, world_position = [rotations[:, :1]], [rest[:, :1]]
-        for depth in range(1, len(self._levels)):
-            joints, above = self._levels[depth], self._levels[depth - 1]
-            parent = [int(parents[joint]) for joint in joints]
-            slots = [above.index(joint) for joint in parent]
-            above_rotation = world_rotation[-1][:, slots]
-            bone = rest[:, joints] - rest[:, parent]
-            world_position.append(world_position[-1][:, slots] + (above_rotation @ bone.unsqueeze(-1)).squeeze(-1))
-            world_rotation.append(above_rotation @ rotations[:, joints])
-        rotation = torch.cat(world_rotation, 1)[:, self._order]
-        position = torch.cat(world_position, 1)[:, self._order]
+        for level in self._tree.below:
+            above_rotation = world_rotation[-1][:, level.slots]
+            bone = rest[:, level.joints] - rest[:, level.parents]
+            world_position.append(
+                world_position[-1][:, level.slots] + (above_rotation @ bone.unsqueeze(-1)).squeeze(-1)
+            )
+            world_rotation.append(above_rotation @ rotations[:, level.joints])
+        rotation = torch.cat(world_rotation, 1)[:, self._tree.order]
+        position = torch.cat(world_position, 1)[:, self._tree.order]
         if transl is not None:
             position = position + transl[:, None]
         shift = position - (rotation @ rest.unsqueeze(-1)).squeeze(-1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uvatar.runtime.devices import AUTO, DEVICES
+from uvatar.runtime.devices import AUTO, DEVICE_VARIABLE, DEVICES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +52,7 @@ DeviceOption = Annotated[
     str | None,
     typer.Option(
         "--device",
-        envvar="UVATAR_DEVICE",
+        envvar=DEVICE_VARIABLE,
         metavar="|".join(DEVICES),
         callback=_known_device,
         help="What the networks run on. auto: the best GPU interface that starts, else the CPU. [default: auto]",

@@ -17,6 +17,7 @@ from uvatar.commands import weights_report
 from uvatar.engine.placement import placement_of
 from uvatar.files import export
 from uvatar.protocol import discovery
+from uvatar.protocol.errors import first_line
 from uvatar.protocol.version import __version__
 from uvatar.runtime import constraints, memory_limits, versions
 from uvatar.runtime.devices import AUTO, CPU, NAMES, DeviceError
@@ -109,7 +110,7 @@ def _packages() -> Iterator[Finding]:
         try:
             importlib.import_module(name)
         except Exception as error:  # a broken library can raise anything
-            missing.append(f"{name} ({str(error).splitlines()[0] if str(error) else type(error).__name__})")
+            missing.append(f"{name} ({first_line(error)})")
     if missing:
         yield Finding(
             "Packages",

@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from uvatar.runtime import versions
-from uvatar.runtime.devices import AUTO, CPU, NAMES, Placement
+from uvatar.runtime.devices import AUTO, CPU, DEVICE_VARIABLE, NAMES, Placement
 
 if TYPE_CHECKING:
     from uvatar.engine.engine import Engine
     from uvatar.runtime.networks import Network
 
-DEVICE_VARIABLE = "UVATAR_DEVICE"
 # The network of each stage in a result's timings. Other stages have none, or small networks that always run on the CPU:
 # perception's networks and the pose lifter.
 _NETWORK_OF_STAGE = {

@@ -109,15 +109,22 @@ class RayScene:
         y = (np.arange(top, bottom, dtype=np.float32) + 0.5 - camera.center[1]) / camera.focal
         directions = np.empty((len(y), len(x), 3), np.float32)
         directions[..., 0], directions[..., 1], directions[..., 2] = x, y[:, None], 1.0
-        rays = directions.reshape(-1, 3)
-        face, barycentric, distance = self.first_hits(np.zeros_like(rays), rays)
+        found = self._along(directions)
         place = slice(top, bottom), slice(left, right)
-        shape = directions.shape[:2]
-        seen.face[place] = face.reshape(shape)
-        seen.barycentric[place] = barycentric.reshape(*shape, 3)
-        # The directions have z = 1, so distance along the ray is depth.
-        seen.depth[place] = distance.reshape(shape)
+        seen.face[place], seen.barycentric[place], seen.depth[place] = found.face, found.barycentric, found.depth
         return seen
+
+    def render_at(self, pixels: Floats, camera: Camera) -> Fragments:
+        """Find the surface points (N,) that the camera sees at positions (N, 2) in its picture, in pixels."""
+        directions = np.ones((*pixels.shape[:-1], 3), np.float32)
+        directions[..., :2] = (pixels - np.asarray(camera.center)) / camera.focal
+        return self._along(directions)
+
+    def _along(self, directions: NDArray[np.float32]) -> Fragments:
+        """What the camera sees in directions (..., 3) with z = 1, so that distance along the ray is depth."""
+        rays, shape = directions.reshape(-1, 3), directions.shape[:-1]
+        face, barycentric, depth = self.first_hits(np.zeros_like(rays), rays)
+        return Fragments(face.reshape(shape), barycentric.reshape(*shape, 3), depth.reshape(shape))
 
 
 def rasterize(vertices: Floats, faces: Integers, camera: Camera) -> Fragments:

@@ -98,3 +98,8 @@ class UvatarError(ValueError):
     def from_dict(cls, error: Mapping[str, Any]) -> UvatarError:
         """The error that an error reply, or a photo's entry in a job's status, describes."""
         return cls(str(error.get("message", "Unknown error.")), Code.of(error.get("code")), str(error.get("fix", "")))
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, in one line; its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from uvatar.protocol.errors import Code, UvatarError
 
 AUTO, CPU, CUDA, DIRECTML, COREML, MPS = "auto", "cpu", "cuda", "directml", "coreml", "mps"
+DEVICE_VARIABLE = "UVATAR_DEVICE"  # of the environment: the device where a user asks for none
 DEVICES = (AUTO, CPU, CUDA, DIRECTML, COREML, MPS)  # what users can select
 # onnxruntime's names, in the order in which "auto" tries them. Only PyTorch supports MPS.
 PROVIDERS: Mapping[str, str] = MappingProxyType({

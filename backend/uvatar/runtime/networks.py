@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from uvatar.protocol.errors import first_line
 from uvatar.runtime.devices import AUTO, CPU, CUDA, MPS, NAMES, Placement, unusable, usable
 from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.onnx_sessions import NetworkRuntime, NetworkSession, OnnxRuntime
@@ -103,8 +104,9 @@ class PlacedNetwork:
         """The run on the CPU after ``failed`` has failed; if several threads fail at once, it moves only once."""
         with self._lock:
             if self._run is failed:
-                why = "it ran out of memory" if is_out_of_memory(error) else _first_line(error)
-                note = f"{NAMES[self.device]} failed in the middle of a job ({why}); from now on the CPU is used."
+                note = (
+                    f"{NAMES[self.device]} failed in the middle of a job ({cause(error)}); from now on the CPU is used."
+                )
                 _log.warning(note)
                 self._run, self.device, self.notes = self._on_cpu(), CPU, (*self.notes, note)
             return self._run
@@ -141,20 +143,38 @@ def open_onnx(
         try:
             session = runtime.start(path, candidate, wanted.threads, wanted.index)
         except Exception as error:  # missing libraries, an old driver, too little memory: errors differ
-            why = "it ran out of memory." if is_out_of_memory(error) else _first_line(error)
-            if device != AUTO:
-                raise unusable(device, why) from error
-            notes.append(f"{NAMES[candidate]} does not start, so that the next device is used: {why}")
+            notes.append(not_started(candidate, device, error))
             continue
         return _placed(session, candidate, path, wanted.threads, runtime, notes)
     return _placed(_on_cpu(path, wanted.threads, runtime), CPU, path, wanted.threads, runtime, notes)
+
+
+def torch_is_installed() -> bool:
+    """Whether PyTorch is installed, without importing it."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def cause(error: Exception) -> str:
+    """Why a device failed, in words that fit into a sentence."""
+    return "it ran out of memory" if is_out_of_memory(error) else first_line(error)
+
+
+def not_started(device: str, wanted: str, error: Exception) -> str:
+    """The note that a device did not start, where the next one is tried.
+
+    Raises DeviceError if the user asked for this device: ``wanted`` is not "auto".
+    """
+    why = cause(error) + ("." if is_out_of_memory(error) else "")
+    if wanted != AUTO:
+        raise unusable(device, why) from error
+    return f"{NAMES[device]} does not start, so that the next device is used: {why}"
 
 
 def wants_torch(placement: Placement, runtime: NetworkRuntime | None = None) -> bool:
     """Whether only PyTorch supports the selected device: MPS, or CUDA if this onnxruntime lacks it."""
     if placement.device == CUDA:
         missing = CUDA not in usable((runtime or OnnxRuntime()).providers())
-        return missing and importlib.util.find_spec("torch") is not None
+        return missing and torch_is_installed()
     return placement.device == MPS
 
 
@@ -178,18 +198,14 @@ def _on_cpu(path: Path, threads: int, runtime: NetworkRuntime) -> NetworkSession
         if is_out_of_memory(error):
             raise OutOfMemory(f"There is not enough memory for the network in {path.name}.") from error
         raise CheckpointError(
-            f"{path.name} is damaged or not a network; download it again. ({_first_line(error)})"
+            f"{path.name} is damaged or not a network; download it again. ({first_line(error)})"
         ) from error
 
 
 def _clear(error: Exception) -> Exception:
     """The error to raise for an error of a run on the CPU."""
     return (
-        OutOfMemory(f"There is not enough memory for a network. ({_first_line(error)})")
+        OutOfMemory(f"There is not enough memory for a network. ({first_line(error)})")
         if (is_out_of_memory(error))
         else error
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

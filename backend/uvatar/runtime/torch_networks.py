@@ -6,7 +6,6 @@ PyTorch is an optional dependency, imported only for a user's own checkpoint, or
 from __future__ import annotations
 
 import copy
-import importlib.util
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.runtime.devices import AUTO, COREML, CPU, CUDA, DIRECTML, MPS, NAMES, Placement, unusable
-from uvatar.runtime.memory import is_out_of_memory
-from uvatar.runtime.networks import Arrays, CheckpointError, PlacedNetwork, Run
+from uvatar.runtime.devices import AUTO, COREML, CPU, CUDA, DIRECTML, MPS, NAMES, Placement
+from uvatar.runtime.networks import Arrays, CheckpointError, PlacedNetwork, Run, not_started, torch_is_installed
 
 if TYPE_CHECKING:
     import torch
@@ -43,11 +41,6 @@ def require_torch(what: str) -> None:
     """
     if not torch_is_installed():
         raise TorchMissing(what)
-
-
-def torch_is_installed() -> bool:
-    """Whether PyTorch is installed, without importing it."""
-    return importlib.util.find_spec("torch") is not None
 
 
 class TorchNetwork(PlacedNetwork):
@@ -85,10 +78,7 @@ class TorchNetwork(PlacedNetwork):
                 where = f"{device}:{placement.index}" if device == CUDA else device
                 run = _runner(_frozen(module).to(where), where, placement.threads)
             except (RuntimeError, AssertionError) as error:
-                why = "it ran out of memory." if is_out_of_memory(error) else str(error).splitlines()[0]
-                if placement.device != AUTO:
-                    raise unusable(device, why) from error
-                notes = (*notes, f"{NAMES[device]} does not start, so that the next device is used: {why}")
+                notes = (*notes, not_started(device, placement.device, error))
                 continue
             super().__init__(run, device, run_on_cpu, notes, metadata)
             return

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from uvatar.protocol.errors import first_line
+
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 
 
@@ -53,7 +55,7 @@ def load(folder: Path) -> dict[str, Any] | None:
             state: dict[str, Any] | None = torch.load(path, map_location="cpu", weights_only=True)
             return state
         except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
-            problems.append(f"{path}: {(str(error) or type(error).__name__).splitlines()[0]}")
+            problems.append(f"{path}: {first_line(error)}")
     if problems:
         raise CheckpointProblem(
             f"No checkpoint of this run can be read: {'; '.join(problems)}. Remove them to start over."

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from uvatar.protocol.errors import first_line
 from uvatar.runtime.networks import CheckpointError
 
 # Parts of the published training checkpoint that are not the network: the result parser, the losses, the 2D-pose head.
@@ -38,11 +39,11 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path.name} holds more than tensors and was not opened, because loading it could run untrusted code. "
-            f"Get the file from its author again. ({_first_line(error)})"
+            f"Get the file from its author again. ({first_line(error)})"
         ) from None
     except Exception as error:  # a damaged file can raise almost anything
         raise CheckpointError(
-            f"{path.name} is damaged or not a checkpoint; download it again. ({_first_line(error)})"
+            f"{path.name} is damaged or not a checkpoint; download it again. ({first_line(error)})"
         ) from None
     if isinstance(content, Mapping) and isinstance(content.get("model_state_dict"), Mapping):
         content = content["model_state_dict"]
@@ -57,10 +58,6 @@ def _of_the_network(content: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for name, tensor in content.items()
         if not any(part in name for part in _NOT_THE_NETWORK)
     }
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def load_checkpoint(network: nn.Module, path: Path) -> bool:

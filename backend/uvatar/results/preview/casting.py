@@ -71,9 +71,7 @@ def _refine(
     many = max(1, STRIP_SAMPLES // supersample**2)
     for start in range(0, len(row), many):
         place = row[start : start + many], column[start : start + many]
-        rays = _rays(*place, camera, supersample)
-        face, barycentric, depth = scene.first_hits(np.zeros_like(rays), rays)
-        seen = Fragments(face, barycentric, depth)
+        seen = scene.render_at(_samples(*place, supersample), camera)
         samples = supersample**2
         colour[place] = _painted(seen, paint).reshape(-1, samples, 3).mean(1)
         coverage[place] = seen.mask.reshape(-1, samples).mean(1)
@@ -88,14 +86,12 @@ def _edges(fragments: Fragments) -> NDArray[np.bool_]:
     return edges
 
 
-def _rays(row: NDArray[np.int64], column: NDArray[np.int64], camera: Camera, supersample: int) -> NDArray[np.float32]:
-    """(N supersample^2, 3) directions with z = 1 through the samples of N pixels, pixel by pixel."""
-    within = (np.arange(supersample, dtype=np.float32) + 0.5) / supersample
+def _samples(row: NDArray[np.int64], column: NDArray[np.int64], supersample: int) -> NDArray[np.float64]:
+    """(N supersample^2, 2) x and y of the samples of N pixels, pixel by pixel."""
+    within = (np.arange(supersample) + 0.5) / supersample
     y, x = np.meshgrid(within, within, indexing="ij")
-    rays = np.ones((len(row), supersample**2, 3), np.float32)
-    rays[..., 0] = (column[:, None] + x.ravel() - camera.center[0]) / camera.focal
-    rays[..., 1] = (row[:, None] + y.ravel() - camera.center[1]) / camera.focal
-    return rays.reshape(-1, 3)
+    samples: NDArray[np.float64] = np.stack([column[:, None] + x.ravel(), row[:, None] + y.ravel()], -1)
+    return samples.reshape(-1, 2)
 
 
 def _painted(fragments: Fragments, paint: Paint) -> NDArray[np.float32]:
