@@ -7,7 +7,8 @@ float32, batch norms in place. "light" is the Mesh Predictor that ships, "textur
 pose lifter, with the weights that ship. "PyTorch" is how the product runs a network where PyTorch has to: batch norms
 folded and convolutions packed where it is a Mesh Predictor. Rows take turns, run by run, each in a process of its own,
 and a speed-up is the median (and range) over the turns of the first row's time over a row's own, so that a machine that
-is busy now and then slows all. CPU ms is the time of all threads, which other programs disturb less.
+is busy now and then slows all. CPU ms is the time of all threads, which other programs disturb less; peak MB is the
+most memory that a row's process had at once.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -77,7 +80,7 @@ def inputs_of(network: str, batch: int) -> dict[str, torch.Tensor]:
 
 
 def answer(network: str, row: str, batch: int, threads: int, file: Path) -> None:
-    """A row's process: for each input line, run, and print milliseconds of wall-clock and CPU time.
+    """A row's process: for each input line, run, and print a `Turn`.
 
     Each measurement runs twice and times the second run, because other rows have filled the caches before the first.
     """
@@ -102,7 +105,27 @@ def answer(network: str, row: str, batch: int, threads: int, file: Path) -> None
         built(inputs)
         start, worked = time.perf_counter(), time.process_time()
         built(inputs)
-        print(1e3 * (time.perf_counter() - start), 1e3 * (time.process_time() - worked), flush=True)
+        clock, cpu = time.perf_counter() - start, time.process_time() - worked
+        print(1e3 * clock, 1e3 * cpu, peak_resident() / 1e6, flush=True)
+
+
+def peak_resident() -> int:
+    """The most memory that this process has had at once, bytes."""
+    if windows := getattr(psutil.Process().memory_info(), "peak_wset", None):
+        return int(windows)
+    import resource  # which Windows does not have
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One measurement: milliseconds of wall-clock and CPU time, and the process's peak memory so far, megabytes."""
+
+    clock: float
+    cpu: float
+    peak: float
 
 
 def difference(network: str, file: Path, threads: int) -> float:
@@ -114,32 +137,31 @@ def difference(network: str, file: Path, threads: int) -> float:
     return max(float(abs(values - expected[name].numpy()).max()) for name, values in got.items())
 
 
-def measure(network: str, batch: int, threads: int, repeats: int, file: Path) -> dict[str, list[tuple[float, float]]]:
-    """Milliseconds of wall-clock and CPU time of every measurement of every row."""
+def measure(network: str, batch: int, threads: int, repeats: int, file: Path) -> dict[str, list[Turn]]:
+    """Measure all rows of a network in turns, after a warm-up."""
     command = [sys.executable, "-m", "benchmarks.networks", "--networks", network, "--batches", str(batch)]
     command += ["--threads", str(threads), "--file", str(file)]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     processes = {row: subprocess.Popen([*command, "--row", row], **pipes) for row in ROWS[network]}
-    turns: dict[str, list[tuple[float, float]]] = {row: [] for row in processes}
+    turns: dict[str, list[Turn]] = {row: [] for row in processes}
     for _ in range(1 + repeats):  # the first is a warm-up
         for row, process in processes.items():
             assert process.stdout
             print("once", file=process.stdin, flush=True)
-            clock, cpu = map(float, process.stdout.readline().split())
-            turns[row].append((clock, cpu))
+            turns[row].append(Turn(*map(float, process.stdout.readline().split())))
     for process in processes.values():
         process.communicate()
     return {row: took[1:] for row, took in turns.items()}
 
 
-def lines(network: str, batch: int, measured: dict[str, list[tuple[float, float]]]) -> list[dict[str, object]]:
+def lines(network: str, batch: int, measured: dict[str, list[Turn]]) -> list[dict[str, object]]:
     """The rows of results for one network and batch size."""
     first = next(iter(measured.values()))
     rows: list[dict[str, object]] = []
     for row, turns in measured.items():
-        ratios = [one[0] / own[0] for one, own in zip(first, turns, strict=True)]
-        work = [one[1] / own[1] for one, own in zip(first, turns, strict=True)]
-        clock, cpu = (statistics.median(turn[k] for turn in turns) for k in (0, 1))
+        ratios = [one.clock / own.clock for one, own in zip(first, turns, strict=True)]
+        work = [one.cpu / own.cpu for one, own in zip(first, turns, strict=True)]
+        clock, cpu = (statistics.median(getattr(turn, name) for turn in turns) for name in ("clock", "cpu"))
         rows.append(
             {
                 "network": network,
@@ -148,6 +170,7 @@ def lines(network: str, batch: int, measured: dict[str, list[tuple[float, float]
                 "ms": clock,
                 "ms each": clock / batch,
                 "CPU ms": cpu,
+                "peak MB": turns[-1].peak,
                 "speed-up": statistics.median(ratios),
                 "least speed-up": min(ratios),
                 "greatest speed-up": max(ratios),

@@ -1,11 +1,13 @@
-"""Time of the Texture Predictor on this machine's CPU, beside the StyleGAN2 that PyPI has (`stylegan2-pytorch`, MIT).
+"""How long the Texture Predictor's generator takes on the CPU, beside the StyleGAN2 on PyPI (`stylegan2-pytorch`, MIT).
 
-    python -m benchmarks.texture_predictor [--threads 2] [--rounds 3] [--no-public]
+    python -m benchmarks.texture_generator
+    python -m benchmarks.texture_generator --no-public    # without a network connection
 
-"generator" is mapping and synthesis, at 256 x 256 texels, batch 1; "whole" is photo and structure to texture. "as
-public" is our generator with the public one's channels (512 at 4 x 4 down to 32 at 256 x 256) and without spatial
-conditioning. The public package is installed into a temporary folder for the length of the run, without its trackers
-and trainers; no network, no row.
+Run it after a change of the network's layers. "generator" is the mapping and synthesis of one texture of 256 x 256
+texels, with random weights. "generator as public" has the channels of the public network (512 at 4 x 4 down to 32 at
+256 x 256) and no spatial conditioning, so that the two can be compared. The public package is installed into a
+temporary folder, without what it needs for training; its row is left out if that fails. The whole network with the
+weights that ship is measured by `python -m benchmarks.networks --networks texture`.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ PUBLIC = (
     "fire",
     "termcolor",
 )
-OURS = ("generator", "generator bfloat16", "whole", "generator as public")
+OURS = ("generator", "generator bfloat16", "generator as public")
 
 
 def ours(row: str) -> Callable[[], object]:
@@ -58,7 +60,7 @@ def ours(row: str) -> Callable[[], object]:
             spatial_max=0,
         )
     network = TextureNetwork(config).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    size, side = config.resolution, config.photo_side
+    size = config.resolution
     pose, numbers = torch.eye(3).expand(1, 24, 3, 3), (torch.zeros(1, 10), torch.zeros(1, 3))
     maps = (
         (torch.rand(1, 7, size, size), *(torch.rand(1, count, size, size) for count in (4, 4, 3)))
@@ -66,9 +68,6 @@ def ours(row: str) -> Callable[[], object]:
         else ()
     )
     structure = Structure(pose, *numbers, *maps)
-    if row == "whole":
-        photo = torch.rand(1, 3, side, side).contiguous(memory_format=torch.channels_last)
-        return lambda: network(photo, structure)
     vector, features = network.structure_encoder(structure)
     latent = torch.randn(1, config.latent)
     dtype = torch.bfloat16 if "bfloat16" in row else torch.float32
@@ -137,15 +136,8 @@ def main() -> None:
         seconds: dict[str, list[tuple[float, float]]] = {row: [] for row in rows}
         for _ in range(arguments.rounds):
             for row in rows:
-                command = [
-                    sys.executable,
-                    "-m",
-                    "benchmarks.texture_predictor",
-                    "--row",
-                    row,
-                    "--threads",
-                    str(arguments.threads),
-                ]
+                command = [sys.executable, "-m", "benchmarks.texture_generator", "--row", row]
+                command += ["--threads", str(arguments.threads)]
                 done = subprocess.run(
                     command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
                 )
@@ -171,7 +163,7 @@ def main() -> None:
         )
     notes = [f"256 x 256, batch 1, {arguments.threads} threads; medians of {arguments.rounds} rounds"]
     write_csv(
-        "texture_predictor", table, notes + ([f"stylegan2-pytorch was not measured: {problem}"] if problem else [])
+        "texture_generator", table, notes + ([f"stylegan2-pytorch was not measured: {problem}"] if problem else [])
     )
 
 
