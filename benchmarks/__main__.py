@@ -12,7 +12,7 @@ import sys
 
 import benchmarks
 
-NO_BENCHMARKS = {"__main__", "csv_results"}
+NO_BENCHMARKS = {"__main__", "csv_results", "kernel"}
 
 
 def main() -> None:
