@@ -4,9 +4,9 @@
     python -m benchmarks.avatar me.jpg group.jpg --repeats 9        # your photos
     python -m benchmarks.avatar --device cuda                       # the networks on a GPU
 
-Each photo is reconstructed with the default options and with --fast, from the file's bytes to the result that leaves the
-backend (no files are written). The seconds are medians. A fixed NumPy kernel (`benchmarks/kernel.py`) is timed between
-the photos; the column "s a person / kernel" is what to compare between machines.
+Each photo is reconstructed with the default options and with --fast, from the file's bytes to the result that leaves
+the backend (no files are written). The seconds are medians. A fixed NumPy kernel (`benchmarks/kernel.py`) is timed
+between the photos; the column "s a person / kernel" is what to compare between machines.
 """
 
 from __future__ import annotations
