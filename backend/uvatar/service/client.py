@@ -40,11 +40,12 @@ from uvatar.service.network import Access
 if TYPE_CHECKING:
     from uvatar.files.avatar import Avatar
 
-REPLY_SECONDS = 60.0  # a server on a busy disk may take long to store a job
+# Chosen so that a person at the terminal does not take a busy computer for a broken one; none was measured.
+REPLY_SECONDS = 60.0  # to wait for a reply: a server on a busy disk may take long to store a job
 SILENCE_SECONDS = 3.0  # without events, after which the job's status is requested
-START_SECONDS = 60.0
-RUNTIME_SECONDS = 5.0  # to wait for a server that uses the folder to write its server.json
-REACH_SECONDS = 10.0  # to wait for the first answer of a server on another computer
+START_SECONDS = 60.0  # to wait for a new server's port; it loads no model before that
+RUNTIME_SECONDS = 5.0  # to wait for server.json where a server uses the folder: it checks the file every second
+REACH_SECONDS = 10.0  # to wait for the first answer of a server on another computer, which may be switched off
 
 
 class ServerGone(ConnectionError):

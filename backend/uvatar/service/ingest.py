@@ -25,11 +25,14 @@ _LATER = "Wait until some of the queued photos are finished or cancel a job, the
 class QueueLimits:
     """How much may wait. A job that would exceed a limit is refused before anything is written.
 
+    How the limits of photos and bytes were chosen is not recorded: ten of the largest jobs, and photos of 3 MB each.
+
     Attributes:
         photos: unfinished photos of all jobs.
         bytes: bytes of these photos on disk.
-        arriving: bytes of jobs in memory that are still being written.
-        reserve: bytes that must stay free on the disk.
+        arriving: bytes of jobs in memory that are still being written. Two of the largest messages, so that one can
+            arrive while the other is written.
+        reserve: bytes that must stay free on the disk, for results and the journal: as many as the largest frame has.
     """
 
     photos: int = 5000

@@ -18,10 +18,11 @@ from uvatar.protocol.framing import LIMITS
 from uvatar.runtime import memory_limits
 from uvatar.service import network
 
-WAITING_REQUESTS = 8  # from one client; further ones stay on its side
-WAITING_REPLIES = 128  # to one client that does not read; further ones are dropped
-MEMORY_STEP = 256 << 20
-_REOPEN_TRIES, _REOPEN_PAUSE = 200, 0.01
+# How these were chosen is not recorded, but what follows from them is tested (`tests/service/test_load.py`).
+WAITING_REQUESTS = 8  # messages from one client, up to 1 GiB each; further ones stay on its side
+WAITING_REPLIES = 128  # messages to one client that does not read, as a rule 4.5 MB each; further ones are dropped
+MEMORY_STEP = 256 << 20  # bytes by which memory that the allocator keeps may grow: the largest frame
+_REOPEN_TRIES, _REOPEN_PAUSE = 200, 0.01  # seconds; two in all, for a port that ZeroMQ releases within milliseconds
 
 log = logging.getLogger("uvatar.service.listener")
 
@@ -110,7 +111,8 @@ class Listener:
         router.setsockopt(zmq.SNDHWM, WAITING_REPLIES)
         if self._keys:
             network.encrypt_server(router, self._keys)
-            router.setsockopt(zmq.HEARTBEAT_IVL, 10_000)  # a laptop that is closed does not disconnect
+            # A laptop that is closed does not disconnect. Milliseconds; how they were chosen is not recorded.
+            router.setsockopt(zmq.HEARTBEAT_IVL, 10_000)
             router.setsockopt(zmq.HEARTBEAT_TIMEOUT, 60_000)
         try:
             # In ZeroMQ "*" stands for a port of the system's choice.
@@ -137,7 +139,8 @@ class Listeners:
 
         Args:
             listeners: the sockets.
-            memory_limit: bytes of this process; by default half of the computer's memory, but 2 to 8 GB.
+            memory_limit: bytes of this process; by default half of the computer's memory, but 2 to 8 GB: two
+                messages of the largest size fit into the least. How the share was chosen is not recorded.
         """
         self._listeners = list(listeners)
         self._process = psutil.Process()

@@ -20,10 +20,11 @@ from typing import Any, TextIO
 from uvatar.service.private import private_folder
 
 FIELDS = ("job", "photo", "seconds", "timings")  # taken from a record's ``extra``
-MAX_BYTES = 1_000_000
+# Enough for some thousand lines, and for what is asked for in a report of a fault; how chosen is not recorded.
+MAX_BYTES = 1_000_000  # of the server's log, after which a new file begins; two old ones are kept
 SERVER_LOG = "server.log"
 WORKER_LOG = "worker.log"
-MAX_WORKER_BYTES = 5_000_000
+MAX_WORKER_BYTES = 5_000_000  # of the model processes' log, which holds what libraries print as well
 
 
 class JsonLines(logging.Formatter):

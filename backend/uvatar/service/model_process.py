@@ -40,8 +40,11 @@ class PoolSettings:
         threads: CPU threads of each process, None for an equal share of all.
         gpus: CUDA's numbers or names of the GPUs to assign in turn. Empty: each process uses what it finds.
         device: what their networks run on, as in `uvatar.engine.engine.Engine.load`; None for its default.
-        patience: seconds that a stage may take before the process counts as hung.
-        loading_patience: the same for loading the models.
+        patience: seconds that a stage may take before the process counts as hung (`uvatar serve --hung-after`). A stage
+            of one person takes seconds, so that five minutes leave room for busy computers and for photos of crowds;
+            the exact number is not recorded to have been measured.
+        loading_patience: the same for loading the models, which takes some seconds from a disk and longer from a slow
+            one, and for the self-test (`--load-hung-after`).
     """
 
     workers: int | None = None

@@ -28,12 +28,16 @@ from uvatar.service.logs import trim, worker_log
 from uvatar.service.model_process import ModelProcess, PoolSettings, start_process
 from uvatar.service.remaining_time import Pace, seconds_left
 
+# Two of each: a death may have a cause that passes, such as memory that another program took for a while, so that
+# everything is tried once more. Every further attempt would cost a start of the models, some seconds.
 MAX_CRASHES = 2  # of model processes on one photo, before the photo is given up
 MAX_FAILED_STARTS = 2  # in a row, before the installation is considered broken
 MAX_GPU_DEATHS = 2  # in a row of processes that may use a GPU, before the CPU takes over
-CANCEL_GRACE = 0.7  # seconds that a stage has to notice a cancellation, so that cancelling takes less than a second
-DISK_PAUSE = 10.0  # seconds without new work after not even a failure could be recorded
-TRIM_EVERY = 10.0  # seconds between checks of the size of the model processes' log
+# Seconds that a stage has to notice a cancellation before its process is killed: what is left of a second, within which
+# nobody is to work on the job any more (`python -m benchmarks.cancelling`), after a tick and the kill.
+CANCEL_GRACE = 0.7
+DISK_PAUSE = 10.0  # seconds without new work after not even a failure could be recorded; how chosen is not recorded
+TRIM_EVERY = 10.0  # seconds between checks of the size of the model processes' log; how chosen is not recorded
 
 log = logging.getLogger("uvatar.service.pool")
 

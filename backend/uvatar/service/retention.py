@@ -17,6 +17,8 @@ log = logging.getLogger("uvatar.service.retention")
 class Policy:
     """How long finished and cancelled jobs are kept.
 
+    How the defaults were chosen is not recorded. 10 GB are about 2,000 results of one person, 4 to 5 MB each.
+
     Attributes:
         days: days since a job's last change, after which it is overdue. It is deleted a thirtieth of this time later,
             if it is still overdue then, so that no results are lost to a clock that was wrong for a while.

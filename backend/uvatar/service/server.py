@@ -34,10 +34,10 @@ from uvatar.service.requests import RequestHandlers
 from uvatar.service.retention import Policy, clean
 from uvatar.service.subscriptions import Subscriptions
 
-TICK_MS = 100  # between checks of the model processes when nothing happens
-ARRIVAL_TICK_MS = 5  # the same while a job is being written
-CLEAN_EVERY = 3600.0  # seconds
-RUNTIME_CHECK_EVERY = 1.0  # seconds between checks that clients can find this server
+TICK_MS = 100  # milliseconds between checks of the model processes when nothing happens: far less than CANCEL_GRACE
+ARRIVAL_TICK_MS = 5  # the same while a job is being written: its reply waits for one
+CLEAN_EVERY = 3600.0  # seconds between applications of the retention policy, which counts in days
+RUNTIME_CHECK_EVERY = 1.0  # seconds between checks that clients can find this server; docs/reliability.md: "a second"
 
 log = logging.getLogger("uvatar.service.server")
 

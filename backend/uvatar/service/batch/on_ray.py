@@ -16,7 +16,7 @@ from uvatar.protocol.errors import Code, UvatarError
 from uvatar.service.batch.photos import BatchPhoto
 from uvatar.service.batch.run import PhotoRunner
 
-RETRIES = 3  # for a photo whose Ray worker died
+RETRIES = 3  # for a photo whose Ray worker died, as Ray itself does for tasks
 LOCAL = "local"
 
 

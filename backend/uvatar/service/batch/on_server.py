@@ -17,8 +17,8 @@ from uvatar.service.batch.run import PhotoRunner
 from uvatar.service.client import Client, ServerGone
 
 _NAMESPACE = uuid.UUID("0e2b5a0c-2f0c-4a53-9d8b-7f2c1f6f3d11")
-ATTEMPTS = 5  # consecutive attempts to reach a server again
-FULL_PAUSE = 2.0  # seconds
+ATTEMPTS = 5  # consecutive attempts to reach a server again; how chosen is not recorded
+FULL_PAUSE = 2.0  # seconds to wait when the server's queue is full: about as long as a photo takes
 ITS_OWN = (Code.TOO_LARGE, Code.MALFORMED)  # refusals that concern one photo; others would follow for every photo
 
 

@@ -17,7 +17,7 @@ from uvatar.service.batch.photos import BatchPhoto, find_photos
 from uvatar.service.batch.record import BatchRecord, PhotoOutcome, figures
 from uvatar.service.batch.report import write_report
 
-REPORT_EVERY = 50  # photos
+REPORT_EVERY = 50  # photos after which the report is written again, which takes longer the more photos there are
 
 # Takes photos and their bytes as it has room for them; yields each with its result, or the error, in any order.
 PhotoRunner = Callable[[Iterator[tuple[BatchPhoto, bytes]]], Iterable[tuple[BatchPhoto, dict[str, Any] | UvatarError]]]
