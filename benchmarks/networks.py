@@ -36,7 +36,8 @@ from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar.mesh_predictor.networks.deployed import DeployedMeshPredictor, load_light
 from uvatar.mesh_predictor.networks.inference import for_inference
 from uvatar.mesh_predictor.networks.network import romp
-from uvatar.runtime.devices import CPU, Placement
+from uvatar.protocol.devices import CPU
+from uvatar.runtime.devices import Placement
 from uvatar.runtime.networks import PlacedNetwork, open_onnx
 from uvatar.runtime.torch_networks import TorchNetwork
 from uvatar.runtime.weights import weights_folder

@@ -23,7 +23,8 @@ from uvatar.engine.engine import Engine
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.mesh_predictor.decoding import centers_at, sample
 from uvatar.mesh_predictor.maps import MAP_SIDE, Maps
-from uvatar.runtime.devices import CPU, CUDA, DeviceError, Placement
+from uvatar.protocol.devices import CPU, CUDA
+from uvatar.runtime.devices import DeviceError, Placement
 from uvatar.runtime.networks import Arrays, Network, open_placed
 from uvatar.runtime.weights import weights_folder
 

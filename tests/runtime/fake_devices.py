@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.runtime.devices import CPU, PROVIDERS
+from uvatar.protocol.devices import CPU
+from uvatar.runtime.devices import PROVIDERS
 from uvatar.runtime.onnx_sessions import NetworkSession, OnnxRuntime
 
 OUT_OF_MEMORY = RuntimeError(

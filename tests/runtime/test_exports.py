@@ -21,7 +21,8 @@ from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar.mesh_predictor.networks.deployed import load_light, on_torch
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, LIGHT_ONNX_FILE, Predictor
 from uvatar.photos.decoding import decode_photo
-from uvatar.runtime.devices import CPU, CUDA, Placement
+from uvatar.protocol.devices import CPU, CUDA
+from uvatar.runtime.devices import Placement
 from uvatar.runtime.networks import CheckpointError, open_onnx
 from uvatar.runtime.torch_networks import TorchNetwork
 from uvatar.runtime.weights import (

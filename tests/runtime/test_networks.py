@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.runtime.fake_devices import OUT_OF_MEMORY, FakeRuntime
+from uvatar.protocol.devices import COREML, CPU, CUDA, DIRECTML, MPS
 from uvatar.protocol.errors import Code
-from uvatar.runtime.devices import COREML, CPU, CUDA, DIRECTML, MPS, DeviceError, Placement, usable
+from uvatar.runtime.devices import DeviceError, Placement, usable
 from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.networks import CheckpointError, OutOfMemory, open_onnx, open_placed
 

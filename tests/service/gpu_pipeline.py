@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from tests.runtime.fake_devices import OUT_OF_MEMORY, FakeRuntime
 from tests.service.fake_pipeline import FakePipeline
+from uvatar.protocol.devices import AUTO, CPU
 from uvatar.runtime import networks
-from uvatar.runtime.devices import AUTO, CPU, Placement
+from uvatar.runtime.devices import Placement
 from uvatar.runtime.onnx_sessions import NetworkSession
 
 VARIABLE = "UVATAR_TEST_GPU"

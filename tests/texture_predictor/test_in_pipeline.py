@@ -24,9 +24,10 @@ from uvatar.engine.jobs import present
 from uvatar.engine.pipeline import Pipeline
 from uvatar.engine.reconstruct import DEFAULT_OPTIONS, reconstruct
 from uvatar.engine.same_person import reconstruct_same_person
+from uvatar.protocol.devices import CPU
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.options import Options
-from uvatar.runtime.devices import CPU, Placement
+from uvatar.runtime.devices import Placement
 from uvatar.texture_predictor.config import small
 from uvatar.texture_predictor.networks.checkpoint import save_checkpoint
 from uvatar.texture_predictor.networks.deployed import on_torch

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uvatar.runtime.devices import AUTO, DEVICE_VARIABLE, DEVICES
+from uvatar.protocol.devices import AUTO, DEVICE_VARIABLE, DEVICES
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -17,10 +17,11 @@ from uvatar.commands import weights_report
 from uvatar.engine.placement import placement_of
 from uvatar.files import export
 from uvatar.protocol import discovery
+from uvatar.protocol.devices import AUTO, CPU
 from uvatar.protocol.errors import first_line
 from uvatar.protocol.version import __version__
 from uvatar.runtime import constraints, memory_limits, versions
-from uvatar.runtime.devices import AUTO, CPU, NAMES, DeviceError
+from uvatar.runtime.devices import NAMES, DeviceError
 from uvatar.runtime.networks import open_placed
 from uvatar.runtime.weights import WeightsError, models_folder, weights_folder
 from uvatar.service import client

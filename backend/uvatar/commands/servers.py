@@ -22,7 +22,7 @@ from uvatar.commands.common import (
     fatal,
     found,
 )
-from uvatar.runtime.devices import AUTO
+from uvatar.protocol.devices import AUTO
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,7 +12,7 @@ from uvatar.body import BodyError
 from uvatar.fitting.lifter import ONNX_FILE as LIFTER_ONNX_FILE
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, LIGHT_LICENCE, LIGHT_ONNX_FILE, ROMP_FILE, ROMP_LICENCE
 from uvatar.mesh_predictor.smpl_files import HELP, load_neutral_smpl, packed_regressors
-from uvatar.runtime.devices import CPU
+from uvatar.protocol.devices import CPU
 from uvatar.runtime.networks import CheckpointError, open_onnx, torch_is_installed
 from uvatar.runtime.torch_networks import require_torch
 from uvatar.runtime.weights import SMPL_NAMES, SMPL_PACKED, SMPL_UV, recorded_sha256, sha256_of

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from uvatar.protocol.devices import AUTO, CPU, DEVICE_VARIABLE
 from uvatar.runtime import versions
-from uvatar.runtime.devices import AUTO, CPU, DEVICE_VARIABLE, NAMES, Placement
+from uvatar.runtime.devices import NAMES, Placement
 
 if TYPE_CHECKING:
     from uvatar.engine.engine import Engine
@@ -27,7 +28,7 @@ def placement_of(device: str | None, gpu: int, threads: int) -> Placement:
     """The placement of networks.
 
     Args:
-        device: one of `uvatar.runtime.devices.DEVICES`; None uses the environment variable UVATAR_DEVICE, or "auto".
+        device: one of `uvatar.protocol.devices.DEVICES`; None uses the environment variable UVATAR_DEVICE, or "auto".
         gpu: index of the GPU if there are several, from 0.
         threads: number of CPU threads per run.
 

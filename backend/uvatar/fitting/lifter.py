@@ -20,7 +20,8 @@ from uvatar.data.joints import OTHER_SIDE_JOINTS, PARENTS, POSED_JOINTS
 from uvatar.data.landmarks import OTHER_SIDE_LANDMARKS
 from uvatar.data.person import Person
 from uvatar.geometry import rotations
-from uvatar.runtime.devices import CPU, Placement
+from uvatar.protocol.devices import CPU
+from uvatar.runtime.devices import Placement
 from uvatar.runtime.networks import Network, open_placed, wants_torch
 from uvatar.runtime.torch_networks import require_torch
 from uvatar.runtime.weights import weights_folder

@@ -1,4 +1,4 @@
-"""The devices that networks run on: their names in Uvatar and onnxruntime, and the choice of one."""
+"""The devices that networks run on: their names in onnxruntime, and the choice of one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from uvatar.protocol.devices import AUTO, COREML, CPU, CUDA, DEVICES, DIRECTML, MPS
 from uvatar.protocol.errors import Code, UvatarError
 
-AUTO, CPU, CUDA, DIRECTML, COREML, MPS = "auto", "cpu", "cuda", "directml", "coreml", "mps"
-DEVICE_VARIABLE = "UVATAR_DEVICE"  # of the environment: the device where a user asks for none
-DEVICES = (AUTO, CPU, CUDA, DIRECTML, COREML, MPS)  # what users can select
 # onnxruntime's names, in the order in which "auto" tries them. Only PyTorch supports MPS.
 PROVIDERS: Mapping[str, str] = MappingProxyType({
     CUDA: "CUDAExecutionProvider",
@@ -18,9 +16,7 @@ PROVIDERS: Mapping[str, str] = MappingProxyType({
     COREML: "CoreMLExecutionProvider",
     CPU: "CPUExecutionProvider",
 })  # fmt: skip
-NAMES: Mapping[str, str] = MappingProxyType({
-    AUTO: "automatic", CPU: "the CPU", CUDA: "CUDA", DIRECTML: "DirectML", COREML: "CoreML", MPS: "MPS",
-})  # fmt: skip
+NAMES: Mapping[str, str] = MappingProxyType({name: device.in_words for name, device in DEVICES.items()})
 _INSTALL: Mapping[str, str] = MappingProxyType({
     CUDA: "Install onnxruntime-gpu in place of onnxruntime, and NVIDIA's driver",
     DIRECTML: "On Windows, install onnxruntime-directml in place of onnxruntime",
@@ -41,7 +37,8 @@ class Placement:
     """Where networks are to run.
 
     Attributes:
-        device: one of `DEVICES`; "auto" selects the first GPU interface that starts, or else the CPU.
+        device: one of `uvatar.protocol.devices.DEVICES`; "auto" selects the first GPU interface that starts, or else
+            the CPU.
         index: of the GPU if there are several, from 0.
         threads: number of CPU threads per run.
     """

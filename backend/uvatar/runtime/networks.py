@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from uvatar.protocol.devices import AUTO, CPU, CUDA, MPS
 from uvatar.protocol.errors import first_line
-from uvatar.runtime.devices import AUTO, CPU, CUDA, MPS, NAMES, Placement, unusable, usable
+from uvatar.runtime.devices import NAMES, Placement, unusable, usable
 from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.onnx_sessions import NetworkRuntime, NetworkSession, OnnxRuntime
 
@@ -119,7 +120,7 @@ def open_onnx(
 
     Args:
         path: the file.
-        device: one of `uvatar.runtime.devices.DEVICES`. "auto" tries the GPU interfaces that onnxruntime offers, and
+        device: one of `uvatar.protocol.devices.DEVICES`. "auto" tries the GPU interfaces that onnxruntime offers, and
             uses the CPU if none starts; the network's notes give the reason.
         threads: number of CPU threads per run.
         index: of the GPU if there are several, from 0.

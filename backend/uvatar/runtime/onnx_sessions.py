@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
-from uvatar.runtime.devices import COREML, CPU, CUDA, DIRECTML, PROVIDERS
+from uvatar.protocol.devices import COREML, CPU, CUDA, DIRECTML
+from uvatar.runtime.devices import PROVIDERS
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -50,7 +51,7 @@ class NetworkRuntime(Protocol):
 
         Args:
             path: the file.
-            device: one of `uvatar.runtime.devices.DEVICES`, but not "auto" or "mps".
+            device: one of `uvatar.protocol.devices.DEVICES`, but not "auto" or "mps".
             threads: number of CPU threads per run.
             index: of the GPU if there are several, from 0.
         """

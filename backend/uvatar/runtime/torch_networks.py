@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.runtime.devices import AUTO, COREML, CPU, CUDA, DIRECTML, MPS, NAMES, Placement
+from uvatar.protocol.devices import AUTO, COREML, CPU, CUDA, DIRECTML, MPS
+from uvatar.runtime.devices import NAMES, Placement
 from uvatar.runtime.networks import Arrays, CheckpointError, PlacedNetwork, Run, not_started, torch_is_installed
 
 if TYPE_CHECKING:

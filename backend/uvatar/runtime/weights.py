@@ -7,9 +7,9 @@ import os
 import re
 from pathlib import Path
 
+from uvatar.protocol.devices import CPU
 from uvatar.protocol.discovery import data_folder
 from uvatar.protocol.errors import Code, UvatarError
-from uvatar.runtime.devices import CPU
 from uvatar.runtime.networks import CheckpointError, open_onnx
 
 # Names that a user's own SMPL body may have: the official ones first; the last is made by `romp.prepare_smpl`.

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from uvatar.protocol.devices import CPU
 from uvatar.protocol.errors import UvatarError
 from uvatar.runtime import memory_limits
-from uvatar.runtime.devices import CPU
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service.job_records import WorkUnit
 from uvatar.service.logs import worker_log

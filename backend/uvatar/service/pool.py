@@ -17,11 +17,11 @@ from typing import Any
 import zmq
 
 from uvatar.protocol import framing
+from uvatar.protocol.devices import CPU
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.jobs import has_one_result
 from uvatar.protocol.messages import Event, finished_event, photo_event
 from uvatar.runtime import memory_limits
-from uvatar.runtime.devices import CPU
 from uvatar.service.job_records import WorkUnit
 from uvatar.service.journal import Journal
 from uvatar.service.logs import trim, worker_log

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from uvatar.protocol import photo_lists
+from uvatar.protocol.devices import AUTO
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import PROTOCOL_VERSION, RESULT_SCHEMA
@@ -19,7 +20,6 @@ from uvatar.protocol.messages import Hello, finished_event
 from uvatar.protocol.options import checked_options
 from uvatar.protocol.photo_lists import JOB_PHOTOS
 from uvatar.runtime import versions
-from uvatar.runtime.devices import AUTO
 from uvatar.runtime.weights import bodies, models_folder
 from uvatar.service.ingest import Ingest
 from uvatar.service.job_files import disk_error

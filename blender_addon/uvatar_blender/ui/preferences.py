@@ -15,10 +15,10 @@ from ..core.environment_stamp import read_stamp
 from ..core.packages import PackageSet, expected_download
 from ..core.session import Link
 from ..core.setup import INSTALLED, NEEDED, SetupOptions
+from ..protocol.devices import AUTO, DEVICE_VARIABLE, DEVICES
 from ..protocol.version import __version__
 from . import drawing, state
 
-DEVICE_VARIABLE = "UVATAR_DEVICE"  # the backend's own setting
 _SHIPPED = Path(__file__).resolve().parents[1] / "backend"  # what the add-on's zip brings for the backend
 _TESTED = _SHIPPED / "constraints"
 
@@ -65,15 +65,8 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
     device: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Compute on",
         description="What the backend's networks run on. It takes effect when the backend is started",
-        items=[
-            ("AUTO", "Automatic", "The best GPU interface that starts, otherwise the CPU"),
-            ("CPU", "CPU", "Never a GPU"),
-            ("CUDA", "CUDA", "An NVIDIA GPU; needs onnxruntime-gpu"),
-            ("DIRECTML", "DirectML", "Any GPU on Windows; needs onnxruntime-directml"),
-            ("COREML", "CoreML", "Apple's processors"),
-            ("MPS", "MPS", "Apple's GPUs; needs the backend with PyTorch"),
-        ],
-        default="AUTO",
+        items=[(name.upper(), device.label, device.about) for name, device in DEVICES.items()],
+        default=AUTO.upper(),
     )
     address: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Address",
@@ -135,7 +128,7 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         column.enabled = not self.address
         column.prop(self, "device")
         session = state.session()
-        wanted = self.chosen_device() or os.environ.get(DEVICE_VARIABLE) or "auto"
+        wanted = self.chosen_device() or os.environ.get(DEVICE_VARIABLE) or AUTO
         if session.link is Link.ON and not self.address and session.device not in ("", wanted):
             row = layout.row()
             row.label(text=f"The running backend was started with the device {session.device}.", icon="INFO")
@@ -143,7 +136,7 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
 
     def chosen_device(self) -> str:
         """The device to start the backend with; nothing for the backend's own default."""
-        return "" if self.device == "AUTO" else self.device.lower()
+        return "" if self.device == AUTO.upper() else self.device.lower()
 
     def environment(self) -> Path:
         """Return the folder in which the backend is or would be installed."""
