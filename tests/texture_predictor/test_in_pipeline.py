@@ -22,11 +22,11 @@ from uvatar.data.photo import Photo
 from uvatar.engine.engine import Engine
 from uvatar.engine.jobs import present
 from uvatar.engine.pipeline import Pipeline
-from uvatar.engine.reconstruct import DEFAULT_OPTIONS, reconstruct
+from uvatar.engine.reconstruct import reconstruct
 from uvatar.engine.same_person import reconstruct_same_person
 from uvatar.protocol.devices import CPU
 from uvatar.protocol.errors import UvatarError
-from uvatar.protocol.options import Options
+from uvatar.protocol.options import DEFAULT_OPTIONS, Options
 from uvatar.runtime.devices import Placement
 from uvatar.texture_predictor.config import small
 from uvatar.texture_predictor.networks.checkpoint import save_checkpoint

@@ -94,6 +94,9 @@ class ClothingSettings:
     face: ClothedFaceSettings = field(default_factory=ClothedFaceSettings)
 
 
+DEFAULT_SETTINGS = ClothingSettings()
+
+
 @dataclass(frozen=True)
 class ClothingModel:
     """Precomputed data for clothing that depends only on the body, not on the person.
@@ -118,9 +121,9 @@ class ClothingModel:
     mesh: QuadMesh
 
 
-def prepare_clothing(body: BodyModel, settings: ClothingSettings | None = None) -> ClothingModel:
+def prepare_clothing(body: BodyModel, settings: ClothingSettings = DEFAULT_SETTINGS) -> ClothingModel:
     """Prepare a body for clothing."""
-    settings, data = settings or ClothingSettings(), body.data
+    data = body.data
     directions = np.array([end - start for start, end in bones_of(data, np.zeros(data.shapedirs.shape[2]))])
     bones = unit(data.weights @ unit(directions))
     swell, slide = (

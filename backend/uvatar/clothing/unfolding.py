@@ -41,6 +41,9 @@ class UnfoldingSettings:
     fold_limit: float = 0.1
 
 
+DEFAULT_SETTINGS = UnfoldingSettings()
+
+
 @dataclass(frozen=True)
 class QuadMesh:
     """A body's triangles in pairs, and what is beside what.
@@ -130,7 +133,7 @@ class _Patch:
 
 
 def unfolded(
-    offsets: Floats, body: BareBody, mesh: QuadMesh, settings: UnfoldingSettings | None = None
+    offsets: Floats, body: BareBody, mesh: QuadMesh, settings: UnfoldingSettings = DEFAULT_SETTINGS
 ) -> NDArray[np.float64]:
     """Displacements that turn no triangle over and fold no quad, in either pose: smoothed, and shortened, where they
     did.
@@ -138,7 +141,6 @@ def unfolded(
     ``offsets`` (V, 3) from the rest pose, metres. Few quads are spoilt, most of them for many rounds, so each round
     looks only at those around which something has moved.
     """
-    settings = settings or UnfoldingSettings()
     offsets = np.array(offsets, float)
     dressed = body.dressed(offsets, slice(None))
     suspects: Integers = np.arange(len(mesh.pairs))

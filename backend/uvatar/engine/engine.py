@@ -16,7 +16,6 @@ from uvatar.clothing.model import ClothingModel, prepare_clothing
 from uvatar.data.progress import Progress, ignore_progress
 from uvatar.engine.avatars import PhotoFailed, reconstruct_avatars
 from uvatar.engine.placement import placement_of
-from uvatar.engine.reconstruct import DEFAULT_OPTIONS
 from uvatar.files.avatar import Avatar
 from uvatar.files.given_photos import GivenPhoto
 from uvatar.fitting.models import PoseModels
@@ -25,8 +24,8 @@ from uvatar.mesh_predictor.prediction import OPEN_BODY
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, ROMP_FILE, Predictor
 from uvatar.perception.perception import Perception
 from uvatar.protocol.errors import Code, UvatarError
-from uvatar.protocol.options import Options
-from uvatar.runtime.devices import Placement
+from uvatar.protocol.options import DEFAULT_OPTIONS, Options
+from uvatar.runtime.devices import ANYWHERE, Placement
 from uvatar.runtime.networks import CheckpointError
 from uvatar.runtime.weights import WeightsError, check_shipped, models_folder, weights_folder
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
@@ -35,7 +34,6 @@ from uvatar.texturing import Atlases, FaceSpline
 from uvatar.transfer import Registration, UserSmpl
 
 BODY_FILE = "open_body.npz"
-DEFAULT_PLACEMENT = Placement()
 Network = TypeVar("Network")
 
 
@@ -69,7 +67,7 @@ class Engine:
     mesh_predictor_problem: UvatarError | None = None
     texture_predictor_problem: UvatarError | None = None
     threads: int = 1
-    placement: Placement = DEFAULT_PLACEMENT
+    placement: Placement = ANYWHERE
 
     @classmethod
     def load(

@@ -19,13 +19,11 @@ from uvatar.engine.bodies import fit_bodies
 from uvatar.engine.detect import detect, left_out_notes
 from uvatar.engine.finish import counted, finish_people
 from uvatar.engine.timing import Stopwatch
-from uvatar.protocol.options import Options
+from uvatar.protocol.options import DEFAULT_OPTIONS, Options
 from uvatar.results.result import PhotoResult
 
 if TYPE_CHECKING:
     from uvatar.engine.engine import Engine
-
-DEFAULT_OPTIONS = Options()
 
 
 def reconstruct(

@@ -18,16 +18,15 @@ from uvatar.engine.choice import DEFAULT_SETTINGS, Choice, Sighting, choose_view
 from uvatar.engine.detect import DetectedPeople, detect, left_out_notes
 from uvatar.engine.finish import clothe, counted, finish_people, judge, sound_numbers, texture_views
 from uvatar.engine.likeness import appearance
-from uvatar.engine.reconstruct import DEFAULT_OPTIONS
 from uvatar.engine.timing import Stopwatch
 from uvatar.fitting.shape import AGE_NOTES
 from uvatar.mesh_predictor.result_file import ResultFileError
 from uvatar.photos.decoding import PhotoError
+from uvatar.protocol.options import DEFAULT_OPTIONS, Options
 from uvatar.results.result import NobodyAlike, PersonResult, PhotoResult
 
 if TYPE_CHECKING:
     from uvatar.engine.engine import Engine
-    from uvatar.protocol.options import Options
 
 PhotoFailed = Callable[[int, PhotoError | ResultFileError], None]
 

@@ -69,6 +69,9 @@ class FittingSettings:
     far_behind: float = 8.0
 
 
+DEFAULT_SETTINGS = FittingSettings()
+
+
 @dataclass(frozen=True)
 class FitOptions:
     """How to fit.
@@ -86,6 +89,7 @@ class FitOptions:
     only: frozenset[str] | None = None
 
 
+DEFAULT_OPTIONS = FitOptions()
 Report = Callable[[float], None]  # with the fraction of a stage that is done, 0..1
 # Fractions of the time after which the first two stages and the third are done.
 _LANDMARKS_DONE, _OUTLINE_DONE = 0.4, 0.9
@@ -95,10 +99,10 @@ def fit_people(
     people: Sequence[Person],
     camera: Camera,
     model: FittingModel,
-    options: FitOptions | None = None,
+    options: FitOptions = DEFAULT_OPTIONS,
     starts: Sequence[Sequence[Start]] | None = None,
     report: StageProgress | None = None,
-    settings: FittingSettings | None = None,
+    settings: FittingSettings = DEFAULT_SETTINGS,
 ) -> list[Fit]:
     """Fit the body model to all people of a photo at once.
 
@@ -116,7 +120,6 @@ def fit_people(
     """
     if not people:
         return []
-    options, settings = options or FitOptions(), settings or FittingSettings()
     report = report or (lambda fraction, message: None)
     problem = _Problem.of(people, camera, model, options, settings)
     hypotheses = _first_hypotheses(problem, starts or [[] for _ in people])

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from uvatar.fitting.lifter import BETAS, FEATURES, POSED, SPREADS
-from uvatar.runtime.devices import Placement
+from uvatar.runtime.devices import ANYWHERE, Placement
 from uvatar.runtime.torch_networks import TorchNetwork
 
 WIDTH, BLOCKS, DROPOUT = 384, 2, 0.1
@@ -74,7 +74,7 @@ class DeployedLifter(nn.Module):
         return {"turns": turns, "betas": betas, "spreads": spreads}
 
 
-def on_torch(network: LifterNetwork, placement: Placement | None = None) -> TorchNetwork:
+def on_torch(network: LifterNetwork, placement: Placement = ANYWHERE) -> TorchNetwork:
     """A trained network, run by PyTorch."""
     return TorchNetwork(DeployedLifter(network), placement)
 

@@ -11,6 +11,7 @@ from uvatar.fitting.chain import BodyPoints, BodySkeleton
 from uvatar.fitting.lifter import Lifter
 from uvatar.fitting.models import PoseModels
 from uvatar.fitting.prior import PosePrior
+from uvatar.fitting.shape import DEFAULT_SETTINGS as DEFAULT_SHAPES
 from uvatar.fitting.shape import ShapeGroup, ShapeSettings, shape_groups
 
 OUTLINE_POINTS = 1000  # vertices that are compared with the mask: half as far apart as `OutlineSettings.covered` says
@@ -39,7 +40,7 @@ class FittingModel:
     lifter: Lifter | None = None
 
 
-def prepare_fitting(body: BodyModel, models: PoseModels, shapes: ShapeSettings | None = None) -> FittingModel:
+def prepare_fitting(body: BodyModel, models: PoseModels, shapes: ShapeSettings = DEFAULT_SHAPES) -> FittingModel:
     """Prepare a body for fitting with the learned parts ``models``."""
     data = body.data
     skeleton = BodySkeleton(
@@ -48,7 +49,7 @@ def prepare_fitting(body: BodyModel, models: PoseModels, shapes: ShapeSettings |
     landmarks = BodyPoints(
         *(a.astype(float) for a in (data.landmark_template, data.landmark_shapedirs, data.landmark_weights))
     )
-    groups = tuple(shape_groups(data, shapes or ShapeSettings()))
+    groups = tuple(shape_groups(data, shapes))
     outline = _outline_points(data)
     return FittingModel(skeleton, landmarks, outline, len(data.v_template), groups, models.prior, models.lifter)
 

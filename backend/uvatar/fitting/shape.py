@@ -43,6 +43,9 @@ class ShapeSettings:
     least_variance: float = 1e-3
 
 
+DEFAULT_SETTINGS = ShapeSettings()
+
+
 @dataclass(frozen=True)
 class ShapeGroup:
     """Normal distribution of betas within one group of people.

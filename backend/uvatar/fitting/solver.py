@@ -33,13 +33,16 @@ class SolverSettings:
     ridge: float = 1e-6
 
 
+DEFAULT_SETTINGS = SolverSettings()
+
+
 def minimise(
     objective: Objective,
     state: State,
     steps: int,
     damping: NDArray[np.float64] | None = None,
     free: NDArray[np.bool_] | None = None,
-    settings: SolverSettings | None = None,
+    settings: SolverSettings = DEFAULT_SETTINGS,
     report: Callable[[float], None] | None = None,
 ) -> tuple[State, NDArray[np.float64], NDArray[np.float64]]:
     """Lower the objective by Gauss-Newton steps, damped (Marquardt 1963) so that no body's cost ever rises.
@@ -56,7 +59,6 @@ def minimise(
     Returns:
         The bodies, their costs (B,) and the damping (B,).
     """
-    settings = settings or SolverSettings()
     count = len(state.betas)
     damping = np.full(count, settings.first_damping) if damping is None else damping
     held = np.zeros((count, UNKNOWNS), bool)

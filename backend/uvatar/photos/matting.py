@@ -31,11 +31,14 @@ class MattingSettings:
     few: float = 0.03
 
 
+DEFAULT_SETTINGS = MattingSettings()
+
+
 def sharpened(
     guide: NDArray[np.float32],
     alpha: NDArray[np.float32],
     scale: float = 1.0,
-    settings: MattingSettings | None = None,
+    settings: MattingSettings = DEFAULT_SETTINGS,
 ) -> NDArray[np.float32]:
     """Alpha (h, w), corrected near its outline by the photo's colours.
 
@@ -49,7 +52,6 @@ def sharpened(
         scale: size of the picture relative to the one in which the outline was found; it scales the band.
         settings: tuned numbers, by default those of the class.
     """
-    settings = settings or MattingSettings()
     band, radius = settings.band * scale, round(settings.radius * scale)
     distance = signed_distance(alpha >= 0.5)
     near = np.abs(distance) <= 1.5 * band

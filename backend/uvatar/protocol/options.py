@@ -292,6 +292,7 @@ class Options:
     )
 
 
+DEFAULT_OPTIONS = Options()
 # Makes the job one of another kind (`protocol.jobs`): its pictures are no photos. Clients of protocol version 1 ask for
 # it as if it were an option, so it is checked with the options.
 COMPLETE_TEXTURE = "complete_texture"

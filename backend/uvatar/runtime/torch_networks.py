@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.protocol.devices import AUTO, COREML, CPU, CUDA, DIRECTML, MPS
-from uvatar.runtime.devices import NAMES, Placement
+from uvatar.runtime.devices import ANYWHERE, NAMES, Placement
 from uvatar.runtime.networks import Arrays, CheckpointError, PlacedNetwork, Run, not_started, torch_is_installed
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class TorchNetwork(PlacedNetwork):
     def __init__(
         self,
         module: nn.Module,
-        placement: Placement | None = None,
+        placement: Placement = ANYWHERE,
         metadata: Mapping[str, str] = MappingProxyType({}),
         on_cpu: Callable[[], nn.Module] | None = None,
     ) -> None:
@@ -65,7 +65,6 @@ class TorchNetwork(PlacedNetwork):
         Raises:
             DeviceError: an explicitly selected device cannot be used.
         """
-        placement = placement or Placement()
 
         def run_on_cpu() -> Run:
             return _runner(on_cpu().eval() if on_cpu else _frozen(module), CPU, placement.threads)

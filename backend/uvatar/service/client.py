@@ -31,7 +31,7 @@ from uvatar.protocol import discovery, framing, photo_lists
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.messages import JobRequest, SentPhoto, finished_event, photo_event
-from uvatar.protocol.options import Options
+from uvatar.protocol.options import DEFAULT_OPTIONS, Options
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service import network
 from uvatar.service.journal_database import is_open
@@ -42,8 +42,7 @@ if TYPE_CHECKING:
 
 # Chosen so that a person at the terminal does not take a busy computer for a broken one; none was measured.
 REPLY_SECONDS = 60.0  # to wait for a reply: a server on a busy disk may take long to store a job
-SILENCE_SECONDS = 3.0  # without events, after which the job's status is requested
-START_SECONDS = 60.0  # to wait for a new server's port; it loads no model before that
+SILENCE_SECONDS, START_SECONDS = 3.0, 60.0  # without events until a job's status is asked for; for a server to start
 RUNTIME_SECONDS = 5.0  # to wait for server.json where a server uses the folder: it checks the file every second
 REACH_SECONDS = 10.0  # to wait for the first answer of a server on another computer, which may be switched off
 
@@ -140,7 +139,7 @@ class Client:
     def reconstruct(
         self,
         photos: GivenPhoto | Iterable[GivenPhoto],
-        options: Options | None = None,
+        options: Options = DEFAULT_OPTIONS,
         progress: Progress = ignore_progress,
         failed: Callable[[str, UvatarError], None] | None = None,
     ) -> Iterator[Avatar]:
@@ -152,7 +151,7 @@ class Client:
         from uvatar.files.avatar import avatars_of  # loads an image library, which the server must not
 
         files = photo_files(photos)
-        job = self.submit(files, vars(options or Options()))
+        job = self.submit(files, vars(options))
         for event in self.events(job):
             if event["kind"] == "progress":
                 progress(event["stage"], event["fraction"], event["message"])

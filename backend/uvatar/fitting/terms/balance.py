@@ -27,6 +27,9 @@ class BalanceSettings:
     width: float = 0.3
 
 
+DEFAULT_SETTINGS = BalanceSettings()
+
+
 @dataclass(frozen=True)
 class BalanceTerm(Term):
     """The offset in depth of the trunk from the feet, metres.
@@ -39,10 +42,10 @@ class BalanceTerm(Term):
     settings: BalanceSettings
 
     @classmethod
-    def of(cls, observed: Observations, settings: BalanceSettings | None = None) -> BalanceTerm:
+    def of(cls, observed: Observations, settings: BalanceSettings = DEFAULT_SETTINGS) -> BalanceTerm:
         """A row for each person."""
         stands = [standing(points) for points in observed.landmarks]
-        return cls(np.maximum(stands, observed.unseen_legs.min(1)), settings or BalanceSettings())
+        return cls(np.maximum(stands, observed.unseen_legs.min(1)), settings)
 
     def residuals(self, bodies: PosedBodies) -> Residuals:
         """One residual."""

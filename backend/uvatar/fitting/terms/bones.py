@@ -75,6 +75,9 @@ class BoneSettings:
     hand_score: float = 0.5
 
 
+DEFAULT_SETTINGS = BoneSettings()
+
+
 @dataclass(frozen=True)
 class BoneTerm(Term):
     """Differences of unit directions.
@@ -90,13 +93,12 @@ class BoneTerm(Term):
     settings: BoneSettings
 
     @classmethod
-    def of(cls, observed: Observations, settings: BoneSettings | None = None) -> BoneTerm:
+    def of(cls, observed: Observations, settings: BoneSettings = DEFAULT_SETTINGS) -> BoneTerm:
         """A row for each person: what perception says, half way to what the lifter says where there is one.
 
         Half way: alone the lifter's directions say more of depth, but its bodies have grown-up proportions, and
         children would be taken for adults. Hands stay what the hand model saw.
         """
-        settings = settings or BoneSettings()
         people = zip(observed.people, observed.landmarks, strict=True)
         seen = [bones_in_space(person, points, observed.camera, settings) for person, points in people]
         directions, weights = np.stack([one for one, _ in seen]), np.stack([one for _, one in seen])

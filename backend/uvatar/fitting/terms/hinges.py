@@ -34,6 +34,9 @@ class HingeSettings:
     error: float = 0.05
 
 
+DEFAULT_SETTINGS = HingeSettings()
+
+
 @dataclass(frozen=True)
 class HingeTerm(Term):
     """Flexion beyond the limits, radians."""
@@ -41,9 +44,9 @@ class HingeTerm(Term):
     settings: HingeSettings
 
     @classmethod
-    def of(cls, observed: Observations, settings: HingeSettings | None = None) -> HingeTerm:
+    def of(cls, observed: Observations, settings: HingeSettings = DEFAULT_SETTINGS) -> HingeTerm:
         """The same for everybody."""
-        return cls(settings or HingeSettings())
+        return cls(settings)
 
     def residuals(self, bodies: PosedBodies) -> Residuals:
         """One residual of every hinge."""

@@ -44,6 +44,9 @@ class LandmarkSettings:
     nearest: float = 0.5
 
 
+DEFAULT_SETTINGS = LandmarkSettings()
+
+
 @dataclass(frozen=True)
 class LandmarkTerm(Term):
     """Distances of the projected landmarks from those seen, as fractions of the box side.
@@ -62,9 +65,8 @@ class LandmarkTerm(Term):
     settings: LandmarkSettings
 
     @classmethod
-    def of(cls, observed: Observations, settings: LandmarkSettings | None = None) -> LandmarkTerm:
+    def of(cls, observed: Observations, settings: LandmarkSettings = DEFAULT_SETTINGS) -> LandmarkTerm:
         """A row for each person."""
-        settings = settings or LandmarkSettings()
         people = zip(observed.people, observed.landmarks, strict=True)
         weights = [landmark_weights(person, points, observed.camera, settings) for person, points in people]
         pixels = observed.landmarks[..., :2]

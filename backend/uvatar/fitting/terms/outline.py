@@ -53,6 +53,9 @@ class OutlineSettings:
     least_pixels: int = 20
 
 
+DEFAULT_SETTINGS = OutlineSettings()
+
+
 @dataclass(frozen=True)
 class OutlinePairs:
     """M body points of each of B bodies, matched to the mask's outline.
@@ -87,11 +90,10 @@ class OutlineTerm(Term):
     pairs: OutlinePairs | None = None
 
     @classmethod
-    def of(cls, observed: Observations, settings: OutlineSettings | None = None) -> OutlineTerm | None:
+    def of(cls, observed: Observations, settings: OutlineSettings = DEFAULT_SETTINGS) -> OutlineTerm | None:
         """A row for each person; None if the outline is not to be fitted."""
         if not observed.silhouette:
             return None
-        settings = settings or OutlineSettings()
         width, height = observed.camera.width, observed.camera.height
         fields = tuple(MaskField.of(person, width, height, settings) for person in observed.people)
         return cls(observed.side, fields, observed.model.outline, settings)

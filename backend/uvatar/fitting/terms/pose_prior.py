@@ -25,6 +25,9 @@ class PosePriorSettings:
     search_weight: float = 1.0
 
 
+DEFAULT_SETTINGS = PosePriorSettings()
+
+
 @dataclass(frozen=True)
 class PosePriorTerm(Term):
     """Whitened deviations from the component of the mixture that explains each pose best.
@@ -39,9 +42,8 @@ class PosePriorTerm(Term):
     settings: PosePriorSettings
 
     @classmethod
-    def of(cls, observed: Observations, settings: PosePriorSettings | None = None) -> PosePriorTerm:
+    def of(cls, observed: Observations, settings: PosePriorSettings = DEFAULT_SETTINGS) -> PosePriorTerm:
         """The same for everybody."""
-        settings = settings or PosePriorSettings()
         return cls(observed.model.prior, settings.weight, settings)
 
     def at(self, stage: Stage) -> PosePriorTerm:

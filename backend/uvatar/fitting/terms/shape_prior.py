@@ -25,6 +25,9 @@ class ShapePriorSettings:
     slack: float = 0.06
 
 
+DEFAULT_SETTINGS = ShapePriorSettings()
+
+
 @dataclass(frozen=True)
 class ShapePriorTerm(Term):
     """Whitened deviations of the betas from the mean of the group.
@@ -39,10 +42,10 @@ class ShapePriorTerm(Term):
     settings: ShapePriorSettings
 
     @classmethod
-    def of(cls, observed: Observations, settings: ShapePriorSettings | None = None) -> ShapePriorTerm:
+    def of(cls, observed: Observations, settings: ShapePriorSettings = DEFAULT_SETTINGS) -> ShapePriorTerm:
         """The standard normal for each person, until they are put into groups."""
         count = len(observed.people)
-        return cls(np.zeros((count, 10)), np.tile(np.eye(10), (count, 1, 1)), settings or ShapePriorSettings())
+        return cls(np.zeros((count, 10)), np.tile(np.eye(10), (count, 1, 1)), settings)
 
     def in_groups(self, groups: Sequence[ShapeGroup]) -> ShapePriorTerm:
         """Every body with the prior of its group."""

@@ -35,6 +35,9 @@ class StraightKneeSettings:
     cosine_range: float = 0.03
 
 
+DEFAULT_SETTINGS = StraightKneeSettings()
+
+
 @dataclass(frozen=True)
 class StraightKneeTerm(Term):
     """Flexion of knees that look straight, radians.
@@ -47,9 +50,8 @@ class StraightKneeTerm(Term):
     settings: StraightKneeSettings
 
     @classmethod
-    def of(cls, observed: Observations, settings: StraightKneeSettings | None = None) -> StraightKneeTerm:
+    def of(cls, observed: Observations, settings: StraightKneeSettings = DEFAULT_SETTINGS) -> StraightKneeTerm:
         """A row for each person."""
-        settings = settings or StraightKneeSettings()
         return cls(np.stack([straight_legs(points, settings) for points in observed.landmarks]), settings)
 
     def residuals(self, bodies: PosedBodies) -> Residuals:

@@ -26,6 +26,9 @@ class UnseenLegSettings:
     error: float = 0.12
 
 
+DEFAULT_SETTINGS = UnseenLegSettings()
+
+
 @dataclass(frozen=True)
 class UnseenLegTerm(Term):
     """Rotation vectors of the joints of unseen legs, radians.
@@ -38,9 +41,9 @@ class UnseenLegTerm(Term):
     settings: UnseenLegSettings
 
     @classmethod
-    def of(cls, observed: Observations, settings: UnseenLegSettings | None = None) -> UnseenLegTerm:
+    def of(cls, observed: Observations, settings: UnseenLegSettings = DEFAULT_SETTINGS) -> UnseenLegTerm:
         """A row for each person."""
-        return cls(observed.unseen_legs, settings or UnseenLegSettings())
+        return cls(observed.unseen_legs, settings)
 
     def residuals(self, bodies: PosedBodies) -> Residuals:
         """Three residuals of each joint of a leg."""

@@ -11,7 +11,7 @@ from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.networks.inference import for_inference
 from uvatar.mesh_predictor.networks.network import MeshPredictor, romp
 from uvatar.mesh_predictor.networks.sizes import InSizes
-from uvatar.runtime.devices import Placement
+from uvatar.runtime.devices import ANYWHERE, Placement
 from uvatar.runtime.torch_networks import TorchNetwork
 
 
@@ -29,7 +29,7 @@ class DeployedMeshPredictor(nn.Module):
         return {"center": maps.center, "camera": maps.camera, "smpl": maps.smpl}
 
 
-def on_torch(network: nn.Module, placement: Placement | None = None, in_sizes: bool = False) -> TorchNetwork:
+def on_torch(network: nn.Module, placement: Placement = ANYWHERE, in_sizes: bool = False) -> TorchNetwork:
     """A trained network, run by PyTorch."""
     return TorchNetwork(
         DeployedMeshPredictor(network, in_sizes),

@@ -6,7 +6,7 @@ import json
 
 from torch import Tensor, nn
 
-from uvatar.runtime.devices import Placement
+from uvatar.runtime.devices import ANYWHERE, Placement
 from uvatar.runtime.torch_networks import TorchNetwork
 from uvatar.texture_predictor.networks.network import TextureNetwork
 from uvatar.texture_predictor.noise import noise_sizes
@@ -56,7 +56,7 @@ class DeployedTextureNetwork(nn.Module):
         return {"texture": texture if completed is None else texture + completed - 0.5}
 
 
-def on_torch(network: TextureNetwork, placement: Placement | None = None) -> TorchNetwork:
+def on_torch(network: TextureNetwork, placement: Placement = ANYWHERE) -> TorchNetwork:
     """A trained network, run by PyTorch."""
     metadata = {"config": json.dumps(network.config.as_dict())}
     return TorchNetwork(DeployedTextureNetwork(network), placement, metadata)
