@@ -27,7 +27,7 @@ from uvatar.body import load_open_body
 from uvatar.runtime.weights import models_folder, smpl_path
 from uvatar.texturing import Texture
 from uvatar.texturing.atlas import Atlas
-from uvatar.transfer import UserSmpl, carried_texture, carry_over
+from uvatar.transfer import UserSmpl, transfer_fit, transfer_texture
 
 Result = TypeVar("Result")
 
@@ -50,15 +50,15 @@ def main() -> None:
         print(f"reading and registering, once per process: {seconds:.2f} s")
         rows: list[dict[str, object]] = [{"what": "reading and registering, once per process", "CPU s": seconds}]
     fits = [fit_of(body, seed, dressed=True) for seed in range(arguments.people)]
-    carried = [timed(lambda fit=fit: carry_over(fit, registration)) for fit in fits]  # type: ignore[misc]
-    distance = np.mean([one.distance_mean for _, one in carried])
-    seconds = float(np.median([taken for taken, _ in carried]))
+    transferred = [timed(lambda fit=fit: transfer_fit(fit, registration)) for fit in fits]  # type: ignore[misc]
+    distance = np.mean([one.distance_mean for _, one in transferred])
+    seconds = float(np.median([taken for taken, _ in transferred]))
     print(f"pose, shape, clothes: {seconds:.3f} s a person, {1000 * distance:.1f} mm from the open body's surface")
     rows.append({"what": "pose, shape, clothes of a person", "CPU s": seconds})
     for size in arguments.sizes if registration.target.data.has_uv else ():
         table = Atlas.of(body, size).table
         texture = Texture(np.full((size, size, 3), 128, np.uint8), table.scatter(np.ones(len(table), np.uint8)))
-        times = [timed(partial(carried_texture, texture, registration, size, table))[0] for _ in range(4)]
+        times = [timed(partial(transfer_texture, texture, registration, size, table))[0] for _ in range(4)]
         print(
             f"texture, {size} pixels: {times[0]:.2f} s for the first person, {np.median(times[1:]):.3f} s for the "
             "others"

@@ -14,7 +14,7 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
-from uvatar.engine.choice import DEFAULT_SETTINGS, Choice, Sighting, choose_views, facing
+from uvatar.engine.choice import DEFAULT_SETTINGS, Candidate, Choice, choose_views, facing
 from uvatar.engine.likeness import Appearance, appearance, unlikeness
 from uvatar.engine.same_person import of_one_age
 from uvatar.evaluation.poses import load_poses
@@ -46,15 +46,15 @@ def look(colour: str, seen: int = 400) -> Appearance:
 
 def photos(
     *people: str, heights: dict[str, float] | None = None, way: dict[str, NDArray[Any]] | None = None
-) -> list[Sighting]:
+) -> list[Candidate]:
     """Sightings of photos, each given as the colours of its people from left to right; numbers follow their heights."""
-    sightings = []
+    candidates = []
     for photo, colours in enumerate(people):
         placed = [(name, place, (heights or {}).get(name, 400.0)) for place, name in enumerate(colours.split())]
         for number, (name, place, height) in enumerate(sorted(placed, key=lambda item: -item[2])):
             person = person_at(100.0 * place, height)
-            sightings.append(Sighting(photo, number, person, look(name), (way or {}).get(name, FRONT)))
-    return sightings
+            candidates.append(Candidate(photo, number, person, look(name), (way or {}).get(name, FRONT)))
+    return candidates
 
 
 def person_at(x: float, height: float) -> Person:
@@ -63,7 +63,7 @@ def person_at(x: float, height: float) -> Person:
     return Person(box, 0.9, marks, marks, (0, 0, 1, 1), np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8))
 
 
-def chosen(choice: Choice, sightings: list[Sighting]) -> list[tuple[int, int]]:
+def chosen(choice: Choice, candidates: list[Candidate]) -> list[tuple[int, int]]:
     """(photo, place from the left) of the views."""
     return [(view.photo, round(float(view.person.box[0]) / 100)) for view in choice.views]
 
@@ -79,24 +79,24 @@ def chosen(choice: Choice, sightings: list[Sighting]) -> list[tuple[int, int]]:
     ],
 )
 def test_the_one_who_is_in_all_photos_is_chosen(given: tuple[str, ...], expected: list[tuple[int, int]]) -> None:
-    sightings = photos(*given)
-    choice = choose_views(sightings, NAMES)
-    assert chosen(choice, sightings) == expected and not choice.left_out and not choice.separate
+    candidates = photos(*given)
+    choice = choose_views(candidates, NAMES)
+    assert chosen(choice, candidates) == expected and not choice.left_out and not choice.separate
     crowded = [NAMES[i] for i, people in enumerate(given) if " " in people]
     assert [note.split(" ")[0] for note in choice.notes] == crowded and all("was used" in note for note in choice.notes)
 
 
 def test_of_two_who_are_in_all_photos_the_most_prominent_one_is_chosen_and_it_is_said() -> None:
     for tall in ("red", "crimson"):
-        choice = choose_views(sightings := photos("red crimson", "crimson red", heights={tall: 600.0}), NAMES)
+        choice = choose_views(candidates := photos("red crimson", "crimson red", heights={tall: 600.0}), NAMES)
         place = ["red", "crimson"].index(tall)
-        assert chosen(choice, sightings) == [(0, place), (1, 1 - place)]
+        assert chosen(choice, candidates) == [(0, place), (1, 1 - place)]
         assert sum("Others in" in note and "look very similar" in note for note in choice.notes) == 2
 
 
 def test_looks_count_more_than_prominence() -> None:
-    sightings = photos("blue red", "red", heights={"blue": 1600.0, "red": 400.0})
-    assert chosen(choose_views(sightings, NAMES), sightings) == [(0, 1), (1, 0)]
+    candidates = photos("blue red", "red", heights={"blue": 1600.0, "red": 400.0})
+    assert chosen(choose_views(candidates, NAMES), candidates) == [(0, 1), (1, 0)]
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_looks_count_more_than_prominence() -> None:
 def test_a_photo_of_others_is_left_out_by_name(
     given: tuple[str, ...], kept: list[tuple[int, int]], left_out: set[int]
 ) -> None:
-    sightings = photos(*given)
-    choice = choose_views(sightings, NAMES)
-    assert chosen(choice, sightings) == kept and set(choice.left_out) == left_out
+    candidates = photos(*given)
+    choice = choose_views(candidates, NAMES)
+    assert chosen(choice, candidates) == kept and set(choice.left_out) == left_out
     for index, why in choice.left_out.items():
         assert (
             why.startswith(f"Nobody in {NAMES[index]} looks like the person in {NAMES[kept[0][0]]}")
@@ -124,14 +124,14 @@ def test_a_photo_of_others_is_left_out_by_name(
 
 def test_one_photo_with_several_views() -> None:
     way = {"red": FRONT, "crimson": BACK}
-    sightings = photos("red crimson", way=way)
-    choice = choose_views(sightings, NAMES)
-    assert chosen(choice, sightings) == [(0, 0), (0, 1)] and not choice.separate
+    candidates = photos("red crimson", way=way)
+    choice = choose_views(candidates, NAMES)
+    assert chosen(choice, candidates) == [(0, 0), (0, 1)] and not choice.separate
     assert choice.notes == ("2 views of one person in a.jpg became one avatar.",)
-    sightings = photos("red blue crimson", way=way, heights={"blue": 600.0})
-    choice = choose_views(sightings, NAMES)
+    candidates = photos("red blue crimson", way=way, heights={"blue": 600.0})
+    choice = choose_views(candidates, NAMES)
     assert (
-        sorted(chosen(choice, sightings)) == [(0, 0), (0, 2)]
+        sorted(chosen(choice, candidates)) == [(0, 0), (0, 2)]
         and "One more in a.jpg looked different and was left out." in choice.notes
     )
 
@@ -159,7 +159,7 @@ def test_people_of_whom_nothing_is_seen_in_common_are_believed_to_be_one() -> No
     )
     assert np.isnan(unlikeness(legs, [bust])).all()
     pair = photos("red", "blue")
-    choice = choose_views([replace(pair[0], look=legs), replace(pair[1], look=bust)], NAMES)
+    choice = choose_views([replace(pair[0], appearance=legs), replace(pair[1], appearance=bust)], NAMES)
     assert len(choice.views) == 2 and sum("check that it is the same person" in note for note in choice.notes) == 2
 
 

@@ -21,7 +21,7 @@ from uvatar.photos.encoding import encode_png
 from uvatar.protocol import message_files
 from uvatar.results.present import body_entry, person_entry
 from uvatar.texturing import Texture
-from uvatar.transfer import carried_texture, carry_over, register
+from uvatar.transfer import register, transfer_fit, transfer_texture
 
 SIZE, COLOUR = 128, (10, 200, 30)
 
@@ -33,8 +33,8 @@ def main(folder: Path) -> None:
     registration = register(ours, smpl)
     table = atlas_of(ours, SIZE).table
     green = Texture(np.full((SIZE, SIZE, 3), COLOUR, np.uint8), table.scatter(np.ones(len(table), np.uint8)))
-    texture = carried_texture(green, registration, SIZE, table)
-    fit = carry_over(fit_of(ours, 1, dressed=True), registration).fit
+    texture = transfer_texture(green, registration, SIZE, table)
+    fit = transfer_fit(fit_of(ours, 1, dressed=True), registration).fit
     pictures = {
         "texture_png": encode_png(texture.image),
         "source_png": encode_png(texture.source),

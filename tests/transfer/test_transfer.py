@@ -21,7 +21,7 @@ from uvatar.data.joints import JOINT_NAMES
 from uvatar.data.labels import Label
 from uvatar.geometry.mesh import face_normals
 from uvatar.texturing import Texture, TexturingError
-from uvatar.transfer import Registration, carried_texture, carry_over, register
+from uvatar.transfer import Registration, register, transfer_fit, transfer_texture
 from uvatar.transfer.closest import ClosestPoints, closest_on_triangles, exposed
 from uvatar.transfer.smpl import with_uv
 
@@ -65,29 +65,29 @@ def test_the_surface_stays_where_it_was_in_the_photo(
     seed: int, dressed: bool, body: BodyModel, smpl: BodyModel, other: Other, registration: Registration
 ) -> None:
     fit = fit_of(body, seed, dressed)
-    carried = carry_over(fit, registration)
-    theirs = smpl.posed(carried.fit.body, carried.fit.offsets)[0]
+    transferred = transfer_fit(fit, registration)
+    theirs = smpl.posed(transferred.fit.body, transferred.fit.offsets)[0]
     apart = np.linalg.norm(theirs - body.posed(fit.body, fit.offsets)[0][other.kept], axis=1)[skin(body, other)]
     assert apart.mean() < 0.004 and np.percentile(apart, 99) < 0.02 and apart.max() < 0.04
-    assert abs(carried.distance_mean - apart.mean()) < 0.003
-    assert carried.fit.offsets.any() == dressed
+    assert abs(transferred.distance_mean - apart.mean()) < 0.003
+    assert transferred.fit.offsets.any() == dressed
 
 
 def test_clothes_lie_on_the_rest_body_as_they_did(
     body: BodyModel, smpl: BodyModel, other: Other, registration: Registration
 ) -> None:
     bare, dressed = fit_of(body, 0), fit_of(body, 0, dressed=True)
-    data, carried = smpl.data, carry_over(dressed, registration).fit
-    np.testing.assert_array_equal(carried.body.betas, carry_over(bare, registration).fit.body.betas)
+    data, transferred = smpl.data, transfer_fit(dressed, registration).fit
+    np.testing.assert_array_equal(transferred.body.betas, transfer_fit(bare, registration).fit.body.betas)
     seen = skin(body, other)
     assert (
-        np.abs(carried.offsets - dressed.offsets[other.kept])[seen].mean() < 0.003
+        np.abs(transferred.offsets - dressed.offsets[other.kept])[seen].mean() < 0.003
     )  # the betas say the rest of the form
-    rest = data.v_template + data.shapedirs @ carried.body.betas
-    before, after = face_normals(rest, data.faces), face_normals(rest + carried.offsets, data.faces)
+    rest = data.v_template + data.shapedirs @ transferred.body.betas
+    before, after = face_normals(rest, data.faces), face_normals(rest + transferred.offsets, data.faces)
     outside = seen[data.faces].all(1)
     assert ((before * after).sum(1)[outside] < 0).mean() < 0.002  # hardly a triangle turned over
-    corners = np.stack([(rest + carried.offsets)[data.faces], rest[data.faces]])
+    corners = np.stack([(rest + transferred.offsets)[data.faces], rest[data.faces]])
     longest = np.linalg.norm(corners - np.roll(corners, 1, axis=2), axis=3).max(2)
     assert (longest[0] - longest[1])[outside].max() < 0.03  # no spikes
 
@@ -106,8 +106,8 @@ def test_betas_are_refitted_in_the_file_s_own_shape_space(
 
 def test_joints_and_sides_are_kept(body: BodyModel, smpl: BodyModel, registration: Registration) -> None:
     fit = fit_of(body, 1)  # waves with the left hand
-    carried = carry_over(fit, registration).fit
-    ours, theirs = body.posed(fit.body)[1], smpl.posed(carried.body)[1]
+    transferred = transfer_fit(fit, registration).fit
+    ours, theirs = body.posed(fit.body)[1], smpl.posed(transferred.body)[1]
     assert np.abs(ours - theirs).max() < 0.06  # hips and spine are defined otherwise
     limbs = [
         i
@@ -116,7 +116,7 @@ def test_joints_and_sides_are_kept(body: BodyModel, smpl: BodyModel, registratio
     ]
     assert np.linalg.norm(ours - theirs, axis=1)[limbs].max() < 0.02
     assert theirs[LEFT_WRIST, 1] < theirs[RIGHT_WRIST, 1] - 0.3  # y points down in the photo
-    assert (carried.confidence, carried.landmark_error_p95, carried.notes) == (
+    assert (transferred.confidence, transferred.landmark_error_p95, transferred.notes) == (
         fit.confidence,
         fit.landmark_error_p95,
         fit.notes,
@@ -128,9 +128,9 @@ def test_hands_that_another_estimator_has_bent_stay_bent(
 ) -> None:
     fit = fit_of(body, 0)
     fit.body.body_pose[21:] = 0
-    straight = carry_over(fit, registration).fit.body
+    straight = transfer_fit(fit, registration).fit.body
     fit.body.body_pose[21] = (0.6, 0.2, -0.1)
-    bent = carry_over(fit, registration).fit.body
+    bent = transfer_fit(fit, registration).fit.body
     assert np.linalg.norm(bent.body_pose[21]) == pytest.approx(np.linalg.norm((0.6, 0.2, -0.1)), abs=1e-4)
     assert np.linalg.norm(straight.body_pose[21:]) < 1e-6 and np.linalg.norm(bent.body_pose[22]) < 1e-6
 
@@ -155,21 +155,21 @@ def test_every_texel_shows_what_lies_there(
 ) -> None:
     place = body.data.v_template[other.kept]
     texture, colours = painted(body, 512, place)
-    carried = carried_texture(texture, registration, size, atlas_of(body, 512).table)
-    assert carried.image.shape == (size, size, 3) and carried.source.shape == (size, size)
+    transferred = transfer_texture(texture, registration, size, atlas_of(body, 512).table)
+    assert transferred.image.shape == (size, size, 3) and transferred.source.shape == (size, size)
     table, faces = atlas_of(smpl, size).table, smpl.data.faces
     seen = skin(body, other)[faces].all(1)[table.face]
-    wrong = np.abs(carried.image.reshape(-1, 3)[table.pixel] - table.interpolate(colours, faces)).max(1)[seen]
+    wrong = np.abs(transferred.image.reshape(-1, 3)[table.pixel] - table.interpolate(colours, faces)).max(1)[seen]
     assert (
         np.median(wrong) < 2.5 and np.percentile(wrong, 99) < 12
     )  # levels of 255; the layout's islands overlap here and there
     side = table.interpolate(place[:, 0], faces)
     sure = seen & (np.abs(side) > 0.005)
-    labels = carried.source.ravel()[table.pixel]
+    labels = transferred.source.ravel()[table.pixel]
     assert (np.where(side > 0, Label.SEEN, Label.COMPLETED) == labels)[sure].mean() > 0.999
-    assert (carried.source > 0).sum() == len(table)  # and nothing outside the islands
+    assert (transferred.source > 0).sum() == len(table)  # and nothing outside the islands
     gutters = np.setdiff1d(np.arange(size * size), table.pixel)
-    assert carried.image.reshape(-1, 3)[gutters].any(1).mean() > 0.99  # are dilated
+    assert transferred.image.reshape(-1, 3)[gutters].any(1).mean() > 0.99  # are dilated
 
 
 def test_a_body_without_uv_map_takes_pose_and_shape_but_no_texture(
@@ -179,7 +179,7 @@ def test_a_body_without_uv_map_takes_pose_and_shape_but_no_texture(
     bare = register(body, plain)
     np.testing.assert_allclose(bare.shape, registration.shape)
     with pytest.raises(TexturingError, match="no UV layout"):
-        carried_texture(painted(body, 64, np.zeros((1, 3)))[0], bare, 64, atlas_of(body, 64).table)
+        transfer_texture(painted(body, 64, np.zeros((1, 3)))[0], bare, 64, atlas_of(body, 64).table)
     (tmp_path / "smpl_uv.obj").write_text("vt 0 0\nf 1/1 2/1 3/1\n")
     with pytest.raises(BodyError, match=r"smpl_uv\.obj is not a UV map"):
         with_uv(plain, tmp_path / "smpl_uv.obj")

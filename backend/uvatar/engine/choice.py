@@ -52,7 +52,7 @@ DEFAULT_SETTINGS = ChoiceSettings()
 
 
 @dataclass(frozen=True)
-class Sighting:
+class Candidate:
     """One person of one photo: a candidate.
 
     Attributes:
@@ -64,7 +64,7 @@ class Sighting:
     photo: int
     number: int
     person: Person
-    look: Appearance
+    appearance: Appearance
     facing: NDArray[np.float64]
 
     @property
@@ -75,67 +75,67 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which sightings are of the one person.
+    """Which candidates are of the one person.
 
     Attributes:
-        views: the sightings that go into the avatar; where one photo alone is given, perhaps several of it.
+        views: the candidates that go into the avatar; where one photo alone is given, perhaps several of it.
         left_out: photos in which nobody looks like the person, and why, in a sentence.
         notes: what to know about the choice, in sentences.
         separate: the views, all of one photo, are of different people after all.
     """
 
-    views: list[Sighting]
+    views: list[Candidate]
     left_out: dict[int, str]
     notes: tuple[str, ...]
     separate: bool = False
 
 
 def choose_views(
-    sightings: Sequence[Sighting], names: Mapping[int, str], settings: ChoiceSettings = DEFAULT_SETTINGS
+    candidates: Sequence[Candidate], names: Mapping[int, str], settings: ChoiceSettings = DEFAULT_SETTINGS
 ) -> Choice:
-    """Find the person that all photos show; ``names`` of the photos by index. Needs at least one sighting."""
-    apart = _apart(sightings, settings)
-    photo = np.array([one.photo for one in sightings])
+    """Find the person that all photos show; ``names`` of the photos by index. Needs at least one candidate."""
+    apart = _apart(candidates, settings)
+    photo = np.array([one.photo for one in candidates])
     if len(set(photo.tolist())) == 1:
-        return _in_one_photo(sightings, apart, names[sightings[0].photo], settings)
-    prior = _prior(sightings, settings)
+        return _in_one_photo(candidates, apart, names[candidates[0].photo], settings)
+    prior = _prior(candidates, settings)
     chosen = _settled(_best_of_each(apart, photo, prior, settings), apart, photo, prior, settings)
     kept = _consistent(chosen, apart, settings)
-    views = [sightings[i] for i in kept]
+    views = [candidates[i] for i in kept]
     named = _listed([names[view.photo] for view in views])
     left_out = {
-        sightings[
+        candidates[
             i
-        ].photo: f"Nobody in {names[sightings[i].photo]} looks like the person in {named}, so it was left out. "
+        ].photo: f"Nobody in {names[candidates[i].photo]} looks like the person in {named}, so it was left out. "
         "If it does show the same person, for example in other clothes, make a separate avatar from it."
         for i in chosen
         if i not in kept
     }
     notes = [f"{names[index]} was left out: nobody in it looks like this person." for index in left_out]
     for i in kept:
-        notes += _remarks(i, kept, sightings, apart, names[sightings[i].photo], settings)
+        notes += _remarks(i, kept, candidates, apart, names[candidates[i].photo], settings)
     return Choice(views, left_out, tuple(notes))
 
 
-def _apart(sightings: Sequence[Sighting], settings: ChoiceSettings) -> NDArray[np.float64]:
+def _apart(candidates: Sequence[Candidate], settings: ChoiceSettings) -> NDArray[np.float64]:
     """(N, N) unlikeness of all pairs."""
-    looks = [one.look for one in sightings]
-    apart = np.array([unlikeness(look, looks) for look in looks])
+    appearances = [one.appearance for one in candidates]
+    apart = np.array([unlikeness(one, appearances) for one in appearances])
     apart[np.isnan(apart)] = settings.unknown
     np.fill_diagonal(apart, 0.0)
     return apart
 
 
-def _prior(sightings: Sequence[Sighting], settings: ChoiceSettings) -> NDArray[np.float64]:
+def _prior(candidates: Sequence[Candidate], settings: ChoiceSettings) -> NDArray[np.float64]:
     """(N,) delta E that a person of little prominence in the photo counts as further apart."""
     highest: dict[int, float] = {}
-    for one in sightings:
+    for one in candidates:
         highest[one.photo] = max(highest.get(one.photo, 1.0), one.height)
-    return np.array([settings.prominence * np.log2(highest[one.photo] / max(one.height, 1.0)) for one in sightings])
+    return np.array([settings.prominence * np.log2(highest[one.photo] / max(one.height, 1.0)) for one in candidates])
 
 
 def _best_of_each(apart: Floats, photo: Integers, prior: Floats, settings: ChoiceSettings) -> list[int]:
-    """One sighting of each photo: those nearest to the sighting that has the nearest ones.
+    """One candidate of each photo: those nearest to the candidate that has the nearest ones.
 
     Photos where nobody is near do not count.
     """
@@ -173,14 +173,14 @@ def _consistent(chosen: Sequence[int], apart: Floats, settings: ChoiceSettings) 
 
 
 def _remarks(
-    i: int, kept: Sequence[int], sightings: Sequence[Sighting], apart: Floats, name: str, settings: ChoiceSettings
+    i: int, kept: Sequence[int], candidates: Sequence[Candidate], apart: Floats, name: str, settings: ChoiceSettings
 ) -> list[str]:
-    """What to say of the sighting that was chosen of one photo."""
+    """What to say of the candidate that was chosen of one photo."""
     others = [j for j in kept if j != i]
-    rivals = [j for j, one in enumerate(sightings) if one.photo == sightings[i].photo and j != i]
+    rivals = [j for j, one in enumerate(candidates) if one.photo == candidates[i].photo and j != i]
     remarks = []
     if rivals:
-        where = _place(sightings[i], [sightings[j] for j in rivals])
+        where = _place(candidates[i], [candidates[j] for j in rivals])
         remarks.append(f"{name} shows {len(rivals) + 1} people; {where} was used.")
     if not others:
         return remarks
@@ -197,27 +197,27 @@ def _remarks(
     return remarks
 
 
-def _in_one_photo(sightings: Sequence[Sighting], apart: Floats, name: str, settings: ChoiceSettings) -> Choice:
+def _in_one_photo(candidates: Sequence[Candidate], apart: Floats, name: str, settings: ChoiceSettings) -> Choice:
     """Several views of one person in one photo: all who look like the person who has the most who look alike."""
-    if len(sightings) == 1:
-        return Choice(list(sightings), {}, (), separate=True)
-    near = np.minimum(apart, settings.unlike).sum(1) + _prior(sightings, settings)
+    if len(candidates) == 1:
+        return Choice(list(candidates), {}, (), separate=True)
+    near = np.minimum(apart, settings.unlike).sum(1) + _prior(candidates, settings)
     anchor = int(np.argmin(near))
-    kept = [i for i in range(len(sightings)) if apart[anchor, i] < settings.unlike]
+    kept = [i for i in range(len(candidates)) if apart[anchor, i] < settings.unlike]
     if len(kept) == 1:
-        note = f"The {len(sightings)} people in {name} look different, so each became a separate avatar."
-        return Choice(list(sightings), {}, (note,), separate=True)
+        note = f"The {len(candidates)} people in {name} look different, so each became a separate avatar."
+        return Choice(list(candidates), {}, (note,), separate=True)
     notes = [f"{len(kept)} views of one person in {name} became one avatar."]
-    if len(kept) < len(sightings):
-        rest = len(sightings) - len(kept)
+    if len(kept) < len(candidates):
+        rest = len(candidates) - len(kept)
         notes.append(
             f"{'One' if rest == 1 else rest} more in {name} looked different and {'was' if rest == 1 else 'were'} left "
             "out."
         )
-    facing = np.array([sightings[i].facing for i in kept])
+    facing = np.array([candidates[i].facing for i in kept])
     if max(apart[anchor, kept]) > settings.alike or (facing @ facing.T).min() > settings.turned:
         notes.append("Check that they show one person rather than several people dressed alike.")
-    return Choice([sightings[i] for i in kept], {}, tuple(notes))
+    return Choice([candidates[i] for i in kept], {}, tuple(notes))
 
 
 def facing(body: BodyParameters) -> NDArray[np.float64]:
@@ -226,9 +226,9 @@ def facing(body: BodyParameters) -> NDArray[np.float64]:
     return forward
 
 
-def _place(one: Sighting, others: Sequence[Sighting]) -> str:
+def _place(one: Candidate, others: Sequence[Candidate]) -> str:
     """Where in the photo somebody is, in words."""
-    middle = [float(np.mean(sighting.person.box[[0, 2]])) for sighting in (one, *others)]
+    middle = [float(np.mean(candidate.person.box[[0, 2]])) for candidate in (one, *others)]
     rank = sum(x < middle[0] for x in middle[1:])
     if rank == 0:
         return "the one on the left"

@@ -23,7 +23,7 @@ from uvatar.protocol.options import Options
 from uvatar.results.present import Licences, described, present_failure, present_photo
 from uvatar.results.result import NotFitted, PersonOnBody, PersonResult, PhotoResult
 from uvatar.results.romp_results import romp_results
-from uvatar.transfer import Registration, carried_texture, carry_over
+from uvatar.transfer import Registration, transfer_fit, transfer_texture
 
 if TYPE_CHECKING:
     from uvatar.engine.engine import Engine
@@ -113,12 +113,12 @@ def present(result: PhotoResult, engine: Engine, options: Options) -> dict[str, 
 
 
 def on_body(person: PersonResult, registration: Registration | None, camera: Camera, engine: Engine) -> PersonOnBody:
-    """A person as the job wants it: as it was fitted, or carried over to the other body."""
+    """A person as the job wants it: as it was fitted, or transferred to the other body."""
     if registration is None:
         return PersonOnBody(person.fit, person.texture, person.outline)
-    carried = carry_over(person.fit, registration)
-    fit = carried.fit
-    metrics = {"carried_over_mean": carried.distance_mean, "carried_over_p95": carried.distance_p95}
+    transferred = transfer_fit(person.fit, registration)
+    fit = transferred.fit
+    metrics = {"carried_over_mean": transferred.distance_mean, "carried_over_p95": transferred.distance_p95}
     if person.prediction is not None and person.prediction.betas_of == SMPL:
         # It was predicted on this body: nothing is nearer to it.
         fit, metrics = replace(fit, body=person.prediction.bodies(registration.target, camera)[0]), {}
@@ -127,7 +127,7 @@ def on_body(person: PersonResult, registration: Registration | None, camera: Cam
     if not target.data.has_uv:
         return PersonOnBody(replace(fit, notes=(*fit.notes, engine.smpl.no_texture)), None, outline, metrics)
     size = len(person.texture.source)
-    texture = carried_texture(person.texture, registration, size, engine.atlases.at(size).table)
+    texture = transfer_texture(person.texture, registration, size, engine.atlases.at(size).table)
     return PersonOnBody(fit, texture, outline, metrics)
 
 

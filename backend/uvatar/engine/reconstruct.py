@@ -6,7 +6,7 @@ The Mesh Predictor runs where its weights are installed: its people are further 
 landmarks' own, and without refinement they are the result.  A result file of ROMP or another estimator can take its
 place. The Texture Predictor runs inside `texture_person`, where its weights are installed: it is given what the photos
 show of the texture, and what it makes of that takes the place of the smooth completion. People are fitted and textured
-on the open body. Where the job asks for SMPL, the finished ones are carried over to it (`uvatar.engine.jobs`).
+on the open body. Where the job asks for SMPL, the finished ones are transferred to it (`uvatar.engine.jobs`).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from uvatar.data.photo import PhotoFile
 from uvatar.data.progress import Progress, ignore_progress, of_stage, within
 from uvatar.data.view import View
 from uvatar.engine.bodies import fit_bodies
-from uvatar.engine.choice import DEFAULT_SETTINGS, Choice, Sighting, choose_views, facing
+from uvatar.engine.choice import DEFAULT_SETTINGS, Candidate, Choice, choose_views, facing
 from uvatar.engine.detect import DetectedPeople, detect, left_out_notes
 from uvatar.engine.finish import clothe, counted, finish_people, judge, sound_numbers, texture_views
 from uvatar.engine.likeness import appearance
@@ -116,10 +116,10 @@ def _detected(photos: Sequence[PhotoFile], context: _Context, failed: PhotoFaile
 
 def _sightings(
     detected: Mapping[int, DetectedPeople], fits: Mapping[int, Sequence[Fit]], engine: Engine
-) -> list[Sighting]:
+) -> list[Candidate]:
     """Everybody in all photos, as candidates for the one person."""
     return [
-        Sighting(index, number, person, appearance(one.photo, person, one.camera, fit, engine.body), facing(fit.body))
+        Candidate(index, number, person, appearance(one.photo, person, one.camera, fit, engine.body), facing(fit.body))
         for index, one in detected.items()
         for number, (person, fit) in enumerate(zip(one.people, fits[index], strict=True))
     ]

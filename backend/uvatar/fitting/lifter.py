@@ -45,8 +45,8 @@ class Lifted:
         orient: (3, 3) rotation of the pelvis, camera frame.
         pose: (21, 3) axis-angle of joints 1..21, radians.
         betas: (10,).
-        joint_spread: (22,) expected error of each joint's turn against its parent, radians; of the pelvis against the
-            camera.
+        joint_spread: (22,) expected error of each joint's rotation relative to its parent, radians; of the pelvis
+            relative to the camera.
         bone_spread: (19,) expected error of the directions of `uvatar.fitting.terms.bones.BONES`, radians.
         betas_spread: (10,).
     """
@@ -95,13 +95,18 @@ class Lifter:
         plain = features(landmarks, world, box, camera)
         both = np.stack([plain, mirrored_features(plain)]).astype(np.float32)
         outputs = self.network({"features": both})
-        turns, betas, spreads = (outputs[name].astype(np.float64) for name in ("turns", "betas", "spreads"))
-        turns = _mean_turn(turns[0], FLIP @ turns[1][MIRRORED_JOINTS] @ FLIP)
+        joint_rotations, betas, spreads = (outputs[name].astype(np.float64) for name in ("turns", "betas", "spreads"))
+        joint_rotations = _mean_rotation(joint_rotations[0], FLIP @ joint_rotations[1][MIRRORED_JOINTS] @ FLIP)
         looking = view(box, camera)
-        local = np.stack([turns[0] if PARENTS[k] < 0 else turns[PARENTS[k]].T @ turns[k] for k in range(POSED)])
+        local = np.stack(
+            [
+                joint_rotations[0] if PARENTS[k] < 0 else joint_rotations[PARENTS[k]].T @ joint_rotations[k]
+                for k in range(POSED)
+            ]
+        )
         spread = np.exp(np.stack([spreads[0], spreads[1][MIRRORED_SPREADS]]).mean(0))
         joints, bones, shape = np.split(spread, [POSED, POSED + BONE_COUNT])
-        return Lifted(looking @ turns[0], rotations.log(local[1:]), betas.mean(0), joints, bones, shape)
+        return Lifted(looking @ joint_rotations[0], rotations.log(local[1:]), betas.mean(0), joints, bones, shape)
 
 
 FLIP = np.diag([-1.0, 1.0, 1.0])
@@ -149,7 +154,7 @@ def mirrored_features(values: Floats) -> NDArray[np.float64]:
     return np.concatenate([*flat, values[..., 198:199] * -1, values[..., 199:]], -1)
 
 
-def _mean_turn(a: Floats, b: Floats) -> Floats:
+def _mean_rotation(a: Floats, b: Floats) -> Floats:
     """The rotations (..., 3, 3) nearest to the mean of two (least squares)."""
     u, _, vt = np.linalg.svd(a + b)
     u[..., :, 2] *= np.linalg.det(u @ vt)[..., None]

@@ -30,8 +30,8 @@ class _ResidualBlock(nn.Module):
 class LifterNetwork(nn.Module):
     """A residual multilayer perceptron.
 
-    Features (B, 201) -> turns of joints 0..21 against the camera that looks at the person (B, 22, 3, 3), betas (B, 10),
-    and the logarithms of the spreads (B, 51): of 22 joints, 19 bones, 10 betas.
+    Features (B, 201) -> rotations (B, 22, 3, 3) of joints 0..21 in the axes of the camera that looks at the person,
+    betas (B, 10), and the logarithms of the spreads (B, 51): of 22 joints, 19 bones, 10 betas.
     """
 
     def __init__(self) -> None:
@@ -41,12 +41,13 @@ class LifterNetwork(nn.Module):
         self.first = nn.Linear(FEATURES, WIDTH)
         self.blocks = nn.Sequential(*(_ResidualBlock(WIDTH) for _ in range(BLOCKS)))
         self.norm = nn.LayerNorm(WIDTH)
+        # Its name and that of the output are those in the weight files.
         self.turns = nn.Linear(WIDTH, POSED * 6)
         self.betas = nn.Linear(WIDTH, BETAS)
         self.spreads = nn.Linear(WIDTH, SPREADS)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features (B, 201) -> turns (B, 22, 3, 3), betas (B, 10), logarithms of the spreads (B, 51)."""
+        """Features (B, 201) -> rotations (B, 22, 3, 3), betas (B, 10), logarithms of the spreads (B, 51)."""
         hidden = self.norm(self.blocks(self.first((features - self.mean) * self.scale)))
         return orthonormal(self.turns(hidden).unflatten(-1, (POSED, 6))), self.betas(hidden), self.spreads(hidden)
 
@@ -70,8 +71,8 @@ class DeployedLifter(nn.Module):
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         """Features (B, 201) -> "turns", "betas" and "spreads" of `LifterNetwork`."""
-        turns, betas, spreads = self.network(features)
-        return {"turns": turns, "betas": betas, "spreads": spreads}
+        rotations, betas, spreads = self.network(features)
+        return {"turns": rotations, "betas": betas, "spreads": spreads}
 
 
 def on_torch(network: LifterNetwork, placement: Placement = ANYWHERE) -> TorchNetwork:

@@ -1,4 +1,4 @@
-"""Carries one fitted person over to another body: the same surface in the photo, as far as that body can form it."""
+"""Transfers a fitted person to another body: the same surface in the photo, as far as that body can form it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _POSE_COST = 1e-6  # square metres per squared radian: keeps the twist of a limb
 
 
 @dataclass(frozen=True)
-class Carried:
+class TransferredFit:
     """A person on the other body.
 
     Attributes:
@@ -36,8 +36,8 @@ class Carried:
     distance_p95: float
 
 
-def carry_over(fit: Fit, registration: Registration) -> Carried:
-    """Carry a person's pose, shape and clothes over from the registration's source body to its target body.
+def transfer_fit(fit: Fit, registration: Registration) -> TransferredFit:
+    """Transfer a person's pose, shape and clothes from the registration's source body to its target body.
 
     The betas are those that come closest to the person's undressed form. The joints rotate as the person's do,
     corrected for the other rest pose, and are then refined until the surfaces coincide in the photo. A dressed person's
@@ -53,7 +53,7 @@ def carry_over(fit: Fit, registration: Registration) -> Carried:
     offsets = _offsets(fit, betas, registration) if fit.offsets.any() else np.zeros_like(target.data.v_template)
     goal = _goal(source.posed(fit.body, fit.offsets)[0], _source_rotations(fit.body, source.data), registration)
     apart = np.linalg.norm(target.posed(body, offsets)[0] - goal, axis=1)
-    return Carried(
+    return TransferredFit(
         replace(fit, body=body, offsets=offsets), float(apart @ registration.weight), float(np.percentile(apart, 95))
     )
 
@@ -114,11 +114,11 @@ def _source_rotations(body: BodyParameters, data: BodyData) -> NDArray[np.float6
 
 def _goal(source_vertices: Floats, world: Floats, registration: Registration) -> NDArray[np.float64]:
     """Where (V, 3), metres, the target's vertices belong: at their anchors on the source's posed surface, moved by
-    ``registration.hover``, which rotates with the joints.
+    ``registration.anchor_offsets``, which rotates with the joints.
     """
     blend = np.einsum("vk,kij->vij", registration.target.data.weights, world, optimize=True)
     goal: NDArray[np.float64] = registration.anchors @ source_vertices + np.einsum(
-        "vij,vj->vi", blend, registration.hover
+        "vij,vj->vi", blend, registration.anchor_offsets
     )
     return goal
 
@@ -131,6 +131,6 @@ def _offsets(fit: Fit, betas: Floats, registration: Registration) -> NDArray[np.
     state = _state(registration.rotations, betas, target)
     placed = skeleton_of(target).pose(state).place(points_of(target, state))
     naked = ours.v_template + ours.shapedirs @ fit.body.betas
-    between = registration.anchors @ naked + registration.hover - placed.positions[0]
+    between = registration.anchors @ naked + registration.anchor_offsets - placed.positions[0]
     between += registration.anchors @ fit.offsets - registration.weight @ between
     return np.linalg.solve(placed.blend[0], between[..., None])[..., 0].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Registration of two body models, done once for a pair: then each person is carried over by look-up and algebra.
+"""Registration of two body models, done once for a pair: then each person is transferred by look-up and algebra.
 
 Both bodies have SMPL's skeleton, but other meshes, rest poses, joints and shape spaces. The target body is posed and
 shaped until its surface lies on the source's mean body in the source's rest pose: first the joints, then closest points
@@ -86,7 +86,7 @@ class Registration:
         source, target: the bodies.
         rotations: (24, 3, 3) of the target's joints, body axes, that bring its rest pose to the source's.
         anchors: (V, S) csr: the source's vertices -> places on its surface that belong to the target's vertices.
-        hover: (V, 3) from these places to the target's vertices, metres, in the source's rest pose.
+        anchor_offsets: (V, 3) from these places to the target's vertices, metres, in the source's rest pose.
         shape, shape_shift: (10, 10), (10,): target betas = shape @ source betas + shape_shift.
         wrapped: (V, 3) the target's vertices around the source's mean body, in its rest pose.
         weight: (V,) share of the surface around each target vertex; they sum to 1.
@@ -101,7 +101,7 @@ class Registration:
     target: BodyModel
     rotations: NDArray[np.float64]
     anchors: sparse.csr_matrix
-    hover: NDArray[np.float64]
+    anchor_offsets: NDArray[np.float64]
     shape: NDArray[np.float64]
     shape_shift: NDArray[np.float64]
     wrapped: NDArray[np.float64]
@@ -134,7 +134,9 @@ def register(source: BodyModel, target: BodyModel, settings: RegistrationSetting
         registration = _register(source, target, settings)
     except (np.linalg.LinAlgError, RuntimeError, ValueError) as error:
         raise BodyError(_NO_BODY.format(target.data.name)) from error
-    if not registration.weight @ np.linalg.norm(registration.hover, axis=1) < settings.largest_distance:  # nor NaN
+    if (
+        not registration.weight @ np.linalg.norm(registration.anchor_offsets, axis=1) < settings.largest_distance
+    ):  # nor NaN
         raise BodyError(_NO_BODY.format(target.data.name))
     return registration
 
@@ -149,10 +151,10 @@ def _register(source: BodyModel, target: BodyModel, settings: RegistrationSettin
     wrapped = _wrapped(placed.positions[0], theirs, skin, settings)
     places = skin.mesh.closest(wrapped, vertex_normals(wrapped, theirs.faces))
     anchors = places.rows(ours.faces, len(ours.v_template))
-    hover = wrapped - anchors @ ours.v_template
-    shape, shift = _shape_matrix(placed, anchors, hover, ours, weight, settings)
+    anchor_offsets = wrapped - anchors @ ours.v_template
+    shape, shift = _shape_matrix(placed, anchors, anchor_offsets, ours, weight, settings)
     return Registration(
-        source, target, posed.rotations[0], anchors, hover, shape, shift, wrapped, weight, skin.outside,
+        source, target, posed.rotations[0], anchors, anchor_offsets, shape, shift, wrapped, weight, skin.outside,
         settings=settings,
     )  # fmt: skip
 
@@ -293,7 +295,7 @@ def _wrapped(vertices: Floats, theirs: BodyData, skin: _Skin, settings: Registra
 def _shape_matrix(
     placed: Placed,
     anchors: sparse.csr_matrix,
-    hover: Floats,
+    anchor_offsets: Floats,
     ours: BodyData,
     weight: Floats,
     settings: RegistrationSettings,
@@ -301,12 +303,12 @@ def _shape_matrix(
     """Betas of the target as an affine function, matrix (10, 10) and shift (10,), of the source's: least squares over
     the surface, drawn slightly to zero.
     """
-    count = len(hover)
+    count = len(anchor_offsets)
     by_beta = placed.derivative()[0, ..., BETAS]
     base = placed.positions[0] - by_beta @ placed.posed.state.betas[0]
     place = np.broadcast_to(np.eye(3), (count, 3, 3))
     rows = np.concatenate([by_beta, place], -1).reshape(3 * count, 13)
-    goal = (anchors @ ours.v_template + hover - base).reshape(-1, 1)
+    goal = (anchors @ ours.v_template + anchor_offsets - base).reshape(-1, 1)
     goal_by_beta = (anchors @ ours.shapedirs.reshape(len(ours.v_template), -1)).reshape(3 * count, 10)
     weighted = rows * np.repeat(weight, 3)[:, None]
     system = weighted.T @ rows + np.diag([settings.beta_cost] * 10 + [0.0] * 3)

@@ -22,8 +22,8 @@ _AT_ONCE = 1 << 18
 _KEPT = 2  # sizes of textures whose look-up is kept
 
 
-def carried_texture(texture: Texture, registration: Registration, size: int, texels: TexelTable) -> Texture:
-    """Carry a texture over from the UV layout of the registration's source body to that of its target body.
+def transfer_texture(texture: Texture, registration: Registration, size: int, texels: TexelTable) -> Texture:
+    """Transfer a texture from the UV layout of the registration's source body to that of its target body.
 
     Colours are interpolated in linear light; each texel has the label of what it shows. The look-up is made on the
     first call for a size and kept.

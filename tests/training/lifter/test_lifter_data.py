@@ -1,4 +1,4 @@
-"""Rendered people and what perception says of them; people imagined from them; training that repeats itself."""
+"""Rendered people and what perception says of them; people simulated from them; training that repeats itself."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from uvatar.runtime.weights import weights_folder
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.stream import Plan, stream
 from uvatar_training.lifter.errors import found
-from uvatar_training.lifter.imagined import Imagined
 from uvatar_training.lifter.make import make_lifter_data
 from uvatar_training.lifter.people import People
 from uvatar_training.lifter.poses import PoseSampler
 from uvatar_training.lifter.shards import read_shards
-from uvatar_training.lifter.skeleton import TurnedSkeleton, global_turns
+from uvatar_training.lifter.simulated import SimulatedPeople
+from uvatar_training.lifter.skeleton import RotatedSkeleton, global_rotations
 from uvatar_training.trainers.lifter import LifterData, LifterTrainer
 from uvatar_training.trainers.recipe import RecipeError, load_recipe
 from uvatar_training.trainers.run import Result, run
@@ -94,8 +94,8 @@ def test_the_skeleton_is_the_body(body: BodyModel) -> None:
     betas = rng.normal(0, 1, (5, 10)).astype(np.float32)
     pose = rng.normal(0, 0.5, (5, 24, 3)).astype(np.float32)
     pose[:, 22:] = 0
-    turns = torch.from_numpy(np.stack([global_turns(one[0], one[1:]) for one in pose]).astype(np.float32))
-    joints, landmarks = TurnedSkeleton(body)(torch.from_numpy(betas), turns)
+    rotations = torch.from_numpy(np.stack([global_rotations(one[0], one[1:]) for one in pose]).astype(np.float32))
+    joints, landmarks = RotatedSkeleton(body)(torch.from_numpy(betas), rotations)
     expected, expected_landmarks = (
         torch.from_numpy(points) for points in (body.joints(betas, pose), body.landmarks(betas, pose))
     )
@@ -103,17 +103,17 @@ def test_the_skeleton_is_the_body(body: BodyModel) -> None:
     assert torch.allclose(landmarks, expected_landmarks - expected[:, :1], atol=1e-5)
 
 
-def test_imagined_people_in_rendered_poses_look_like_the_rendered(
+def test_simulated_people_in_rendered_poses_look_like_the_rendered(
     folders: tuple[Path, Path], body: BodyModel, bank: Path
 ) -> None:
     """Errors put back onto the very people they were taken from give what perception said, but for the jitter."""
-    skeleton = TurnedSkeleton(body)
+    skeleton = RotatedSkeleton(body)
     rows = read_shards(list(folders[0].glob("*.npz")))
-    imagined = Imagined(rows, skeleton, body, PoseSampler.load(bank), count=8, seed=0)
+    simulated = SimulatedPeople(rows, skeleton, body, PoseSampler.load(bank), count=8, seed=0)
     true_lens = People.of(rows)
-    _, landmarks = skeleton(torch.from_numpy(true_lens.betas), torch.from_numpy(true_lens.turns[:, 3]))
+    _, landmarks = skeleton(torch.from_numpy(true_lens.betas), torch.from_numpy(true_lens.rotations[:, 3]))
     index = 2 * np.arange(PEOPLE)  # each row is followed by its mirror image
-    errors = imagined.errors
+    errors = simulated.errors
     values = errors.applied(
         landmarks.numpy().astype(float), np.tile(index[:, None], 5), errors.rays[index], np.random.default_rng(0)
     )
@@ -171,7 +171,7 @@ def test_loading_processes_are_handed_no_network(folders: tuple[Path, Path], ban
             batches.append(next(deliveries).batch)
     assert len(batches[0].betas) == 8
     torch.testing.assert_close(vars(batches[0]), vars(batches[1]), rtol=0, atol=0)
-    assert not any(isinstance(value, torch.nn.Parameter) for value in vars(trainer.collate.imagined).values())
+    assert not any(isinstance(value, torch.nn.Parameter) for value in vars(trainer.collate.simulated).values())
     with pytest.raises(RecipeError, match="no options wings"):
         LifterTrainer(recipe.with_(options={"wings": 2}), data)
 
@@ -193,7 +193,7 @@ def test_bad_data_is_named(tmp_path: Path, bank: Path, folders: tuple[Path, Path
 
 def test_lost_people_are_left_out(folders: tuple[Path, Path], body: BodyModel) -> None:
     rows = {name: array.copy() for name, array in read_shards(list(folders[0].glob("*.npz"))).items()}
-    skeleton = TurnedSkeleton(body)
+    skeleton = RotatedSkeleton(body)
     kept = len(found(rows, skeleton)["betas"])
     rows["landmarks"][0, :, 2] = 1
     rows["landmarks"][0, :, :2] += np.random.default_rng(0).normal(0, 300, (33, 2))

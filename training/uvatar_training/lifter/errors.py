@@ -27,7 +27,7 @@ from uvatar.data.landmarks import (
     WRISTS,
 )
 from uvatar.fitting.lifter import assembled, features, mirrored_features, view
-from uvatar_training.lifter.skeleton import TurnedSkeleton, global_turns
+from uvatar_training.lifter.skeleton import RotatedSkeleton, global_rotations
 
 NEIGHBOURS = 8
 # Limit of the median error of the visible landmarks, relative to the person's size; above it, perception has found
@@ -44,9 +44,9 @@ LIMBS = [
 ]
 
 
-def found(rows: dict[str, NDArray[Any]], skeleton: TurnedSkeleton) -> dict[str, NDArray[Any]]:
+def found(rows: dict[str, NDArray[Any]], skeleton: RotatedSkeleton) -> dict[str, NDArray[Any]]:
     """The rows of people whom perception found, without those whose visible landmarks lie on somebody else."""
-    errors = SightingErrors.of(rows, skeleton)
+    errors = DetectionErrors.of(rows, skeleton)
     distance = np.where(errors.visibility > 0.5, np.linalg.norm(errors.flat, axis=-1), np.nan)[::2]
     blank = np.isnan(distance).all(1)
     distance[blank] = np.inf
@@ -55,7 +55,7 @@ def found(rows: dict[str, NDArray[Any]], skeleton: TurnedSkeleton) -> dict[str, 
 
 
 @dataclass(frozen=True)
-class SightingErrors:
+class DetectionErrors:
     """Perception's errors on rendered people and on their mirror images (2N rows).
 
     Attributes:
@@ -77,7 +77,7 @@ class SightingErrors:
     rays: NDArray[np.float64]
 
     @classmethod
-    def of(cls, rows: dict[str, NDArray[Any]], skeleton: TurnedSkeleton) -> SightingErrors:
+    def of(cls, rows: dict[str, NDArray[Any]], skeleton: RotatedSkeleton) -> DetectionErrors:
         """The errors of the rows of shards, each once as seen and once mirrored.
 
         Args:
@@ -89,9 +89,11 @@ class SightingErrors:
             focal, width, height = (float(value) for value in rows["camera"][i])
             camera = Camera.for_photo(int(width), int(height), focal)
             looking = view(rows["box"][i], camera)
-            turns = (looking.T @ global_turns(rows["global_orient"][i], rows["body_pose"][i])).astype(np.float32)
+            rotations = (looking.T @ global_rotations(rows["global_orient"][i], rows["body_pose"][i])).astype(
+                np.float32
+            )
             with torch.no_grad():
-                _, points = skeleton(torch.from_numpy(rows["betas"][i : i + 1]), torch.from_numpy(turns[None]))
+                _, points = skeleton(torch.from_numpy(rows["betas"][i : i + 1]), torch.from_numpy(rotations[None]))
             # The skeleton's landmarks are relative to the pelvis; the true translation is relative to the origin.
             rest = skeleton.pelvis(rows["betas"][i])
             place = points[0].numpy() + looking.T @ (rows["transl"][i] + rest)
@@ -145,7 +147,7 @@ class SightingErrors:
 
 
 def _error(values: Floats, place: Floats) -> tuple[Floats, ...]:
-    """One row of `SightingErrors` from features (201,) and true landmarks (33, 3).
+    """One row of `DetectionErrors` from features (201,) and true landmarks (33, 3).
 
     Landmarks are in the axes of a camera that looks straight at the person.
     """
@@ -170,15 +172,15 @@ def _key(points: Floats) -> NDArray[np.float32]:
 
 
 @torch.no_grad()
-def pose_keys(skeleton: TurnedSkeleton, betas: Floats, turns: Floats) -> NDArray[np.float32]:
-    """The keys (K, 99) for `SightingErrors.nearest`.
+def pose_keys(skeleton: RotatedSkeleton, betas: Floats, rotations: Floats) -> NDArray[np.float32]:
+    """The keys (K, 99) for `DetectionErrors.nearest`.
 
     Args:
         skeleton: the body's skeleton.
         betas: (K, 10).
-        turns: (K, 22, 3, 3) rotations of the joints in the axes of the camera that looks at the person.
+        rotations: (K, 22, 3, 3) rotations of the joints in the axes of the camera that looks at the person.
     """
-    return _key(skeleton(torch.from_numpy(betas), torch.from_numpy(turns))[1].numpy())
+    return _key(skeleton(torch.from_numpy(betas), torch.from_numpy(rotations))[1].numpy())
 
 
 def _mirrored_points(points: Floats) -> Floats:

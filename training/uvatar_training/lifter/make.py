@@ -11,7 +11,7 @@ import torch
 from uvatar.body import load_open_body
 from uvatar.runtime.weights import weights_folder
 from uvatar_training.lifter.poses import PoseSampler
-from uvatar_training.lifter.scenes import SceneMaker, Watcher
+from uvatar_training.lifter.scenes import KnownBoxPerception, SceneMaker
 from uvatar_training.lifter.shards import write_shards
 
 
@@ -50,4 +50,4 @@ def make_lifter_data(
         sorted(path for path in textures.iterdir() if path.suffix.lower() in (".png", ".jpg")) if textures else []
     )
     maker = SceneMaker(load_open_body(), PoseSampler.load(bank, validation), pictures)
-    return write_shards(out, count, seed, maker, Watcher(weights_folder() / "perception"), progress)
+    return write_shards(out, count, seed, maker, KnownBoxPerception(weights_folder() / "perception"), progress)

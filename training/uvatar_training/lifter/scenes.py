@@ -56,7 +56,7 @@ class LifterScene:
 
 
 @dataclass(frozen=True)
-class LandmarkSighting:
+class LandmarkDetection:
     """Perception's results for a scene.
 
     Attributes:
@@ -148,13 +148,13 @@ class SceneMaker:
         return smoothed
 
 
-class Watcher:
+class KnownBoxPerception:
     """Perception without its detector: the box is known; the landmark model gets the same input as in the product."""
 
     def __init__(self, weights: Path) -> None:
         self._poses = PoseEstimator(Model(weights, "pose_detector.tflite"), Model(weights, "pose_landmarks.tflite"))
 
-    def look(self, scene: LifterScene, rng: np.random.Generator) -> LandmarkSighting | None:
+    def landmarks_of(self, scene: LifterScene, rng: np.random.Generator) -> LandmarkDetection | None:
         """Perception's results for a scene, or None if it does not find the person."""
         rows, columns = np.flatnonzero(scene.mask.any(1)), np.flatnonzero(scene.mask.any(0))
         tight = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
@@ -168,7 +168,7 @@ class Watcher:
         pose = averaged(best.pose, again)
         ((window, mask, _),) = person_masks(photo, [pose])
         passes = np.stack([_numbers(best.pose), _numbers(again)])
-        return LandmarkSighting(box, doubted(pose.landmarks, window, mask), pose.world, passes)
+        return LandmarkDetection(box, doubted(pose.landmarks, window, mask), pose.world, passes)
 
 
 def _numbers(pose: Pose) -> NDArray[np.float32]:

@@ -13,11 +13,11 @@ from uvatar.data.arrays import Floats
 from uvatar.evaluation.pose_metrics import BODY_JOINTS, LIMB_JOINTS, pa_mpjpe, torso_direction_error
 from uvatar.fitting.lifter import FLIP, MIRRORED_JOINTS, mirrored_features
 from uvatar_training.lifter.people import People
-from uvatar_training.lifter.skeleton import TurnedSkeleton
+from uvatar_training.lifter.skeleton import RotatedSkeleton
 
 
 @torch.no_grad()
-def lifter_scores(network: nn.Module, skeleton: TurnedSkeleton, people: People) -> dict[str, float]:
+def lifter_scores(network: nn.Module, skeleton: RotatedSkeleton, people: People) -> dict[str, float]:
     """Errors of the lifter alone, defined as in `uvatar evaluate synthetic`: means over people, cm and degrees.
 
     Args:
@@ -31,14 +31,14 @@ def lifter_scores(network: nn.Module, skeleton: TurnedSkeleton, people: People) 
     batch = people.batch(everybody, np.zeros_like(everybody), np.zeros(len(everybody), bool))
     mirrored = torch.from_numpy(mirrored_features(batch.features.numpy()).astype(np.float32)).to(device)
     batch = batch.to(device)
-    turns, betas, _ = network(batch.features)
+    rotations, betas, _ = network(batch.features)
     other, other_betas, _ = network(mirrored)
     flip = torch.from_numpy(FLIP).float().to(device)
-    u, _, vt = torch.linalg.svd(turns + flip @ other[:, MIRRORED_JOINTS] @ flip)
-    signs = torch.ones(*turns.shape[:2], 3, device=device)
+    u, _, vt = torch.linalg.svd(rotations + flip @ other[:, MIRRORED_JOINTS] @ flip)
+    signs = torch.ones(*rotations.shape[:2], 3, device=device)
     signs[..., 2] = torch.linalg.det(u @ vt)
     joints, _ = skeleton((betas + other_betas) / 2, (u * signs[..., None, :]) @ vt)
-    truth, _ = skeleton(batch.betas, batch.turns)
+    truth, _ = skeleton(batch.betas, batch.rotations)
     ours, theirs = joints.cpu().numpy(), truth.cpu().numpy()
     torso = [torso_direction_error(a, b) for a, b in zip(ours, theirs, strict=True)]
     return {

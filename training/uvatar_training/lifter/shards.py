@@ -12,13 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar_training.data.problems import DataError
-from uvatar_training.lifter.scenes import LandmarkSighting, LifterScene, SceneMaker, Watcher
+from uvatar_training.lifter.scenes import KnownBoxPerception, LandmarkDetection, LifterScene, SceneMaker
 
 SHARD = 50  # people
 
 
 def write_shards(
-    folder: Path, count: int, seed: int, maker: SceneMaker, watcher: Watcher, progress: Callable[[int], None]
+    folder: Path,
+    count: int,
+    seed: int,
+    maker: SceneMaker,
+    perception: KnownBoxPerception,
+    progress: Callable[[int], None],
 ) -> int:
     """Render ``count`` people and store perception's results; existing shards are kept.
 
@@ -29,7 +34,7 @@ def write_shards(
         count: number of people.
         seed: of everything that is drawn.
         maker: draws and renders people.
-        watcher: perception.
+        perception: perception.
         progress: called with the number of people made so far.
 
     Returns:
@@ -42,7 +47,7 @@ def write_shards(
         if not path.exists():
             rows = []
             for index in range(number * SHARD, min((number + 1) * SHARD, count)):
-                row, failures = one_person(np.random.default_rng([seed, index]), maker, watcher)
+                row, failures = one_person(np.random.default_rng([seed, index]), maker, perception)
                 rows.append(row)
                 lost += failures
             _write(path, rows)
@@ -50,7 +55,9 @@ def write_shards(
     return lost
 
 
-def one_person(rng: np.random.Generator, maker: SceneMaker, watcher: Watcher) -> tuple[dict[str, NDArray[Any]], int]:
+def one_person(
+    rng: np.random.Generator, maker: SceneMaker, perception: KnownBoxPerception
+) -> tuple[dict[str, NDArray[Any]], int]:
     """Render people until perception finds one.
 
     Returns:
@@ -61,9 +68,9 @@ def one_person(rng: np.random.Generator, maker: SceneMaker, watcher: Watcher) ->
     """
     for failures in range(100):
         scene = maker.draw(rng)
-        sighting = watcher.look(scene, rng) if scene else None
-        if scene and sighting:
-            return _row(scene, sighting), failures
+        detection = perception.landmarks_of(scene, rng) if scene else None
+        if scene and detection:
+            return _row(scene, detection), failures
     raise RuntimeError("Perception found none of 100 rendered people: its models or the body do not work.")
 
 
@@ -85,7 +92,7 @@ def read_shards(paths: Sequence[Path]) -> dict[str, NDArray[Any]]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _row(scene: LifterScene, sighting: LandmarkSighting) -> dict[str, NDArray[Any]]:
+def _row(scene: LifterScene, detection: LandmarkDetection) -> dict[str, NDArray[Any]]:
     body, camera = scene.body, scene.camera
     return {
         "betas": body.betas,
@@ -93,10 +100,10 @@ def _row(scene: LifterScene, sighting: LandmarkSighting) -> dict[str, NDArray[An
         "body_pose": body.body_pose,
         "transl": body.transl,
         "camera": np.array([camera.focal, camera.width, camera.height], np.float32),
-        "box": sighting.box,
-        "landmarks": sighting.landmarks,
-        "world": sighting.world,
-        "passes": sighting.passes,
+        "box": detection.box,
+        "landmarks": detection.landmarks,
+        "world": detection.world,
+        "passes": detection.passes,
     }
 
 

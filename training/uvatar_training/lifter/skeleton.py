@@ -17,7 +17,7 @@ from uvatar.fitting.lifter import POSED
 _TENSORS = ("joint_template", "joint_shapedirs", "landmark_template", "landmark_shapedirs", "landmark_weights")
 
 
-class TurnedSkeleton(nn.Module):
+class RotatedSkeleton(nn.Module):
     """Joints and landmarks of bodies from their joints' rotations relative to the camera.
 
     Since these rotations are not chained, a single matrix product is enough. Buffers move with ``.to(device)``.
@@ -38,7 +38,7 @@ class TurnedSkeleton(nn.Module):
             above[k] = above[parents[k]]
             above[k, k] = 1
         self._parents = [max(parent, 0) for parent in parents]
-        self._turning = [k if k < POSED else parents[k] for k in range(24)]
+        self._rotating = [k if k < POSED else parents[k] for k in range(24)]
         self.register_buffer("above", above, persistent=False)
         tensors = TorchBody(body.data)
         for name in _TENSORS:
@@ -50,25 +50,25 @@ class TurnedSkeleton(nn.Module):
         place: NDArray[np.float64] = (rest + directions @ betas).astype(np.float64)
         return place
 
-    def forward(self, betas: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, betas: Tensor, rotations: Tensor) -> tuple[Tensor, Tensor]:
         """Joints (B, 24, 3) and landmarks (B, 33, 3) relative to the pelvis, metres.
 
         Args:
             betas: (B, 10).
-            turns: (B, 22, 3, 3) rotations of the joints in the axes of the result.
+            rotations: (B, 22, 3, 3) rotations of the joints in the axes of the result.
         """
         rest = self.joint_template + torch.einsum("jck,bk->bjc", self.joint_shapedirs, betas)
-        turns = turns[:, self._turning]
-        bones = (turns[:, self._parents] @ (rest - rest[:, self._parents]).unsqueeze(-1)).squeeze(-1)
+        rotations = rotations[:, self._rotating]
+        bones = (rotations[:, self._parents] @ (rest - rest[:, self._parents]).unsqueeze(-1)).squeeze(-1)
         joints = torch.einsum("kj,bjc->bkc", self.above, bones)
-        shift = joints - (turns @ rest.unsqueeze(-1)).squeeze(-1)
+        shift = joints - (rotations @ rest.unsqueeze(-1)).squeeze(-1)
         points = self.landmark_template + torch.einsum("pck,bk->bpc", self.landmark_shapedirs, betas)
-        mixed = torch.einsum("pk,bkx->bpx", self.landmark_weights, torch.cat([turns.flatten(2), shift], -1))
+        mixed = torch.einsum("pk,bkx->bpx", self.landmark_weights, torch.cat([rotations.flatten(2), shift], -1))
         landmarks = (mixed[..., :9].unflatten(-1, (3, 3)) @ points.unsqueeze(-1)).squeeze(-1) + mixed[..., 9:]
         return joints, landmarks
 
 
-def global_turns(orient: Floats, pose: Floats) -> NDArray[np.float64]:
+def global_rotations(orient: Floats, pose: Floats) -> NDArray[np.float64]:
     """Rotations (22, 3, 3) of joints 0..21 relative to the axes in which ``orient`` is given.
 
     Args:
@@ -76,7 +76,7 @@ def global_turns(orient: Floats, pose: Floats) -> NDArray[np.float64]:
         pose: (21 or 23, 3) axis-angles of the other joints relative to their parents, radians.
     """
     local = Rotation.from_rotvec(np.concatenate([orient[None], pose[: POSED - 1]])).as_matrix()
-    turns = np.empty((POSED, 3, 3))
+    rotations = np.empty((POSED, 3, 3))
     for k in range(POSED):
-        turns[k] = local[k] if PARENTS[k] < 0 else turns[PARENTS[k]] @ local[k]
-    return turns
+        rotations[k] = local[k] if PARENTS[k] < 0 else rotations[PARENTS[k]] @ local[k]
+    return rotations

@@ -22,17 +22,17 @@ from uvatar.data.joints import PARENTS
 from uvatar.fitting.lifter import FILE, mirrored_features
 from uvatar.fitting.lifter_network import LifterNetwork
 from uvatar_training.lifter.errors import found
-from uvatar_training.lifter.imagined import Imagined, Mixture
 from uvatar_training.lifter.losses import lifter_terms
 from uvatar_training.lifter.people import LifterBatch, People, prepare_person
 from uvatar_training.lifter.poses import PoseSampler
 from uvatar_training.lifter.scores import lifter_scores
 from uvatar_training.lifter.shards import read_shards
-from uvatar_training.lifter.skeleton import TurnedSkeleton
+from uvatar_training.lifter.simulated import Mixture, SimulatedPeople
+from uvatar_training.lifter.skeleton import RotatedSkeleton
 from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
 
-OPTIONS: dict[str, Any] = {"real": 0.35, "imagined": 8000}
+OPTIONS: dict[str, Any] = {"real": 0.35, "simulated": 8000}
 _SHOWN, _CELL = 8, 160
 _TRUE, _LIFTED = (170, 170, 170), (200, 60, 30)
 
@@ -63,7 +63,7 @@ class LifterData:
             DataError: shards or the bank are missing or damaged.
         """
         body = load_open_body()
-        skeleton = TurnedSkeleton(body)
+        skeleton = RotatedSkeleton(body)
         rows = found(read_shards(list(data.glob("*.npz"))), skeleton)
         held_out = People.of(found(read_shards(list(validation.glob("*.npz"))), skeleton))
         return cls(rows, People.of(rows), held_out, PoseSampler.load(bank), body)
@@ -73,7 +73,7 @@ class LifterTrainer:
     """Trains the pose lifter (task ``lifter``).
 
     The recipe's options are ``real``, the share of a batch that was rendered and seen by perception, the others being
-    simulated; and ``imagined``, the number of simulated people, whose limbs are recombined in each batch.
+    simulated; and ``simulated``, the number of simulated people, whose limbs are recombined in each batch.
     """
 
     def __init__(self, recipe: TrainingRecipe, data: LifterData) -> None:
@@ -83,9 +83,9 @@ class LifterTrainer:
             raise RecipeError(f"The lifter trainer has no options {', '.join(unknown)}; it has {', '.join(OPTIONS)}.")
         torch.manual_seed(recipe.seed)
         self.recipe, self.data = recipe, data
-        skeleton = TurnedSkeleton(data.body)
-        imagined = Imagined(
-            dict(data.rows), skeleton, data.body, data.poses, int(options["imagined"]), seed=recipe.seed
+        skeleton = RotatedSkeleton(data.body)
+        simulated = SimulatedPeople(
+            dict(data.rows), skeleton, data.body, data.poses, int(options["simulated"]), seed=recipe.seed
         )
         # A copy of its own: this one follows the network to its device, the loading processes' stays on the CPU.
         self.skeleton = copy.deepcopy(skeleton)
@@ -94,7 +94,7 @@ class LifterTrainer:
         learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
         self.players = {"lifter": Player(network, optimiser_for(learned, recipe))}
         self.prepare = prepare_person
-        self.collate = Mixture(imagined, float(options["real"]))
+        self.collate = Mixture(simulated, float(options["real"]))
 
     def state(self) -> dict[str, float]:
         """Empty: there is no state in addition to the network and the optimiser."""
@@ -121,9 +121,9 @@ class LifterTrainer:
     def pictures(self, batch: LifterBatch, networks: Mapping[str, nn.Module]) -> NDArray[np.uint8]:
         """Eight people as stick figures, from the front and, below, from the left; truth in grey, prediction red."""
         network, skeleton = networks["lifter"].eval(), self.skeleton.to(batch.features.device)
-        turns, betas, _ = network(batch.features[:_SHOWN])
-        lifted = skeleton(betas, turns)[0].cpu().numpy()
-        truth = skeleton(batch.betas[:_SHOWN], batch.turns[:_SHOWN])[0].cpu().numpy()
+        rotations, betas, _ = network(batch.features[:_SHOWN])
+        lifted = skeleton(betas, rotations)[0].cpu().numpy()
+        truth = skeleton(batch.betas[:_SHOWN], batch.rotations[:_SHOWN])[0].cpu().numpy()
         columns = [np.concatenate(_two_views(*pair)) for pair in zip(truth, lifted, strict=True)]
         return np.concatenate(columns, 1)
 

@@ -33,11 +33,11 @@ from uvatar.data.joints import (
 from uvatar.fitting.lifter import POSED
 from uvatar.geometry import rotations
 from uvatar_training.data.batch import joined
-from uvatar_training.lifter.errors import LIMBS, NEIGHBOURS, SightingErrors, pose_keys
+from uvatar_training.lifter.errors import LIMBS, NEIGHBOURS, DetectionErrors, pose_keys
 from uvatar_training.lifter.people import DrawnPerson, LifterBatch, batch_of
 from uvatar_training.lifter.poses import PoseSampler
 from uvatar_training.lifter.scenes import POPULATION, VIEWPOINTS
-from uvatar_training.lifter.skeleton import TurnedSkeleton, global_turns
+from uvatar_training.lifter.skeleton import RotatedSkeleton, global_rotations
 
 PATCHED_SHARE = 0.5  # share of the synthetic people whose limbs get their errors from different neighbours
 # Groups of joints, each with the share of synthetic people for whom it is taken from another pose.
@@ -50,7 +50,7 @@ PARTS = [
 SWAPPED_SHARE = 0.25
 
 
-class Imagined:
+class SimulatedPeople:
     """Synthetic people with the errors of rendered people in similar poses.
 
     Args:
@@ -65,53 +65,56 @@ class Imagined:
     def __init__(
         self,
         rows: dict[str, NDArray[Any]],
-        skeleton: TurnedSkeleton,
+        skeleton: RotatedSkeleton,
         body: BodyModel,
         poses: PoseSampler,
         count: int,
         seed: int,
     ) -> None:
         rng = np.random.default_rng(seed)
-        errors = SightingErrors.of(rows, skeleton)
+        errors = DetectionErrors.of(rows, skeleton)
         self.errors, self._skeleton = errors, skeleton
-        turns = np.empty((count, POSED, 3, 3), np.float32)
+        joint_rotations = np.empty((count, POSED, 3, 3), np.float32)
         betas = np.empty((count, 10), np.float32)
         self._rays = errors.rays[rng.integers(len(errors.rays), size=count)]
         for i in range(count):
             pose = poses.draw(rng)
             betas[i] = POPULATION.betas(body.data, POPULATION.group(rng), rng)
             orient = VIEWPOINTS.draw(rng).seen(pose[0])
-            turns[i] = _looking_along(self._rays[i]).T @ global_turns(orient, pose[1:])
-        self._turns, self._betas = turns, betas
+            joint_rotations[i] = _looking_along(self._rays[i]).T @ global_rotations(orient, pose[1:])
+        self._joint_rotations, self._betas = joint_rotations, betas
         self._nearest = np.concatenate(
-            [errors.nearest(pose_keys(skeleton, betas[i : i + 500], turns[i : i + 500])) for i in range(0, count, 500)]
+            [
+                errors.nearest(pose_keys(skeleton, betas[i : i + 500], joint_rotations[i : i + 500]))
+                for i in range(0, count, 500)
+            ]
         )
 
     def draw(self, count: int, rng: np.random.Generator) -> LifterBatch:
         """Draw a random batch of ``count`` people."""
         index = rng.integers(len(self._betas), size=count)
-        turns, betas = self._recombined(index, rng), self._betas[rng.permutation(index)]
+        joint_rotations, betas = self._recombined(index, rng), self._betas[rng.permutation(index)]
         neighbour = self._nearest[index[:, None], rng.integers(NEIGHBOURS, size=(count, len(LIMBS)))]
         neighbour = np.where(rng.random((count, 1)) < PATCHED_SHARE, neighbour, neighbour[:, :1])
         with torch.no_grad():
-            _, points = self._skeleton(torch.from_numpy(betas), torch.from_numpy(turns))
+            _, points = self._skeleton(torch.from_numpy(betas), torch.from_numpy(joint_rotations))
         values = self.errors.applied(points.numpy().astype(np.float64), neighbour, self._rays[index], rng)
-        return batch_of(values.astype(np.float32), turns, betas, rng.random(count) < 0.5)
+        return batch_of(values.astype(np.float32), joint_rotations, betas, rng.random(count) < 0.5)
 
     def _recombined(self, index: Integers, rng: np.random.Generator) -> NDArray[np.float32]:
         """Joint rotations (B, 22, 3, 3) of people, some of whose limbs are posed like those of another person."""
-        turns = self._turns[index]
+        joint_rotations = self._joint_rotations[index]
         parents = [max(int(parent), 0) for parent in PARENTS[:POSED]]
-        local = turns[:, parents].swapaxes(-1, -2) @ turns
-        others = self._turns[rng.integers(len(self._turns), size=len(index))]
+        local = joint_rotations[:, parents].swapaxes(-1, -2) @ joint_rotations
+        others = self._joint_rotations[rng.integers(len(self._joint_rotations), size=len(index))]
         other = others[:, parents].swapaxes(-1, -2) @ others
         for part in PARTS:
             swapped = rng.random(len(index)) < SWAPPED_SHARE
             local[:, part] = np.where(swapped[:, None, None, None], other[:, part], local[:, part])
-        turns = turns.copy()
+        joint_rotations = joint_rotations.copy()
         for k in range(1, POSED):
-            turns[:, k] = turns[:, parents[k]] @ local[:, k]
-        return turns
+            joint_rotations[:, k] = joint_rotations[:, parents[k]] @ local[:, k]
+        return joint_rotations
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class Mixture:
     The synthetic people depend only on the rendered people and their seeds, so a resumed run sees the same batches.
     """
 
-    imagined: Imagined
+    simulated: SimulatedPeople
     real: float
 
     def __call__(self, people: Sequence[DrawnPerson]) -> LifterBatch:
@@ -130,7 +133,7 @@ class Mixture:
         parts = [person.seen for person in people[:kept]]
         if kept < len(people):
             rng = np.random.default_rng([person.seed for person in people])
-            parts.append(self.imagined.draw(len(people) - kept, rng))
+            parts.append(self.simulated.draw(len(people) - kept, rng))
         return joined(parts)
 
 
