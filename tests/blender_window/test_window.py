@@ -1,6 +1,7 @@
 """A hand on the mouse: the panel in a real Blender, against a real backend.
 
-UVATAR_UI_PICTURES names a folder for screenshots; docs/images/addon-*.png were made so.
+UVATAR_UI_PICTURES names a folder for screenshots. Those that the artist's guide shows are copied to docs/images as they
+are.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _LIST_BUTTONS = (0.83,)  # where the buttons beside the list, and Cancel, are: s
 # How much longer than Blender's own Duplicate of an avatar a call of the add-on's timer may take. Duplicate cannot be
 # split either: it copies the data, evaluates them and makes an undo step, as the longest of our calls do.
 LONGEST_TICK = 3.0
+VIEW = (0, 0, 1056, 690)  # the 3D View with its sidebar and the menus, for pictures: left, top, width, height
 
 
 def photo(window: Window, name: str, data: bytes = b"photo") -> str:
@@ -50,9 +52,10 @@ def picture(window: Window, name: str, crop: tuple[int, int, int, int] | None = 
         window.screenshot(Path(folder) / f"{name}.png", crop)
 
 
-def sidebar_picture(window: Window, name: str) -> None:
-    left, top, width, height = window.sidebar()
-    picture(window, name, (left, top, width, height))
+def sidebar_picture(window: Window, name: str, height: int = HEIGHT) -> None:
+    """Take a picture of the sidebar, or of as many pixels of its upper end."""
+    left, top, width, whole = window.sidebar()
+    picture(window, name, (left, top, width, min(height, whole)))
 
 
 def watch_ticks(window: Window) -> None:
@@ -248,7 +251,7 @@ def test_a_run_is_picked_up_after_blender_has_crashed(
     go.touch()
     window.open()
     begin(window)
-    sidebar_picture(window, "addon-unfinished")
+    sidebar_picture(window, "addon-unfinished", 365)
     window.press("uvatar.resume")
     window.until("rigs()", "the avatar is imported")
     window.until(
@@ -328,7 +331,7 @@ def test_a_backend_that_dies_is_missed_and_the_run_goes_on_with_the_next(
     first.kill()
     window.until("state.session().problem is not None", "the loss is noticed")
     window.settle()
-    sidebar_picture(window, "addon-lost")
+    sidebar_picture(window, "addon-lost", 430)
     window.find("uvatar.start_backend")
     go.touch()
     serve()
@@ -337,7 +340,7 @@ def test_a_backend_that_dies_is_missed_and_the_run_goes_on_with_the_next(
 
 
 def test_setting_up_asks_for_the_internet_first_and_then_says_what_is_missing(window: Window) -> None:
-    sidebar_picture(window, "addon-first")
+    sidebar_picture(window, "addon-first", 290)
     window.run(
         "chosen = bpy.context.preferences.addons['bl_ext.user_default.uvatar'].preferences\n"
         "chosen.index = 'http://127.0.0.1:9'"  # no package index is there, on any computer
@@ -349,7 +352,7 @@ def test_setting_up_asks_for_the_internet_first_and_then_says_what_is_missing(wi
     assert window.value("bpy.app.online_access") and window.value("state.setup() is None")
     sidebar_picture(window, "addon-online")
     window.press("uvatar.setup_backend")
-    picture(window, "addon-setup")
+    picture(window, "addon-setup", (490, 80, 560, 420))
     assert window.value("state.setup() is None")  # until it is told to
     window.hand("key", "Return")
     window.until("state.setup() is not None and not state.setup().running", "the set-up ends")
@@ -374,12 +377,12 @@ def test_the_real_backend_makes_the_sample_photos_avatars(
         shutil.copy(SAMPLES / name, window.inside(f"{WORK}/photos"))
     choose(window, "man.jpg", "woman.jpg")
     window.run("bpy.data.batch_remove(list(bpy.data.objects))\nbpy.context.scene.uvatar.placement = 'ROW'")
-    sidebar_picture(window, "addon-photos")
+    sidebar_picture(window, "addon-photos", 430)
     serve(None)
     watch_ticks(window)
     window.press("uvatar.run")
     window.until("state.session().run.current.stage == 'fitting'", "a body is being fitted", 600)
-    sidebar_picture(window, "addon-fitting")
+    sidebar_picture(window, "addon-fitting", 430)
     window.until("len(state.importer().summaries) == 2", "both are imported", 900)
     assert len(window.value("rigs()")) == 2 and not window.value("list(state.session().run.problems())")
     window.run(
@@ -391,13 +394,13 @@ def test_the_real_backend_makes_the_sample_photos_avatars(
         "    bpy.ops.view3d.view_all()\n"
     )
     window.settle()
-    picture(window, "addon-avatars")
+    picture(window, "addon-avatars", VIEW)
     close_panel(window)  # Avatars from Photos
     window.press("uvatar.show_sources(share=1)", (0.7, 0.83))
-    picture(window, "addon-sources")
+    picture(window, "addon-sources", VIEW)
     window.press("uvatar.show_sources(share=0)", (0.3, 0.4))
     close_panel(window, 1)  # Avatar
-    sidebar_picture(window, "addon-tools")
+    sidebar_picture(window, "addon-tools", 450)
     window.press("uvatar.export(target='GLTF'")
     window.until(
         "any(a.type == 'FILE_BROWSER' for w in bpy.context.window_manager.windows for a in w.screen.areas)",

@@ -67,12 +67,14 @@ def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE", width: 
     """Draw text in several lines, because Blender's labels do not wrap but lose their middle.
 
     Args:
-        width: in pixels at a resolution scale of 1, as for dialogs; None for the width of the region.
+        width: in pixels at a resolution scale of 1, as for dialogs; None for what a box in the region has.
     """
     region = bpy.context.region
     if width is None:
-        width = region.width / bpy.context.preferences.system.ui_scale if region is not None else 10_000
-    for number, line in enumerate(textwrap.wrap(text, max(20, int(width / _LETTER) - _MARGIN))):
+        whole = region.width / bpy.context.preferences.system.ui_scale if region is not None else 10_000
+        width = whole - _MARGIN * _LETTER
+    lines = textwrap.wrap(text, max(20, int(width / _LETTER)), break_on_hyphens=False)  # paths have hyphens
+    for number, line in enumerate(lines):
         layout.label(text=line, icon=icon if number == 0 else "NONE")
 
 
