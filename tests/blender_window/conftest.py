@@ -18,6 +18,7 @@ import pytest
 
 from tests.blender_window.window import Window
 from tools.blender_root import SUITES, RootError, build
+from tools.build_addon import CONSTRAINTS
 from tools.build_addon import build as build_addon
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +47,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Window:
     shutil.rmtree(root / WORK.lstrip("/"), ignore_errors=True)
     window = Window(root, WORK, {"UVATAR_DATA": f"{WORK}/data"})
     window.install(build_addon(tmp_path_factory.mktemp("dist")))
+    # From the zip with the backend, for what Set Up says of its download; the backend itself is not needed here.
+    extension = window.inside(f"{WORK}/blender/extensions/user_default/uvatar")
+    shutil.copytree(CONSTRAINTS, extension / "backend" / CONSTRAINTS.name)
     return window
 
 
@@ -83,7 +87,8 @@ def serve(window: Window) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     processes: list[subprocess.Popen[bytes]] = []
 
     def start(pipeline: str | None = SAMPLE_PIPELINE) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "UVATAR_DATA": str(window.inside(f"{WORK}/data")), "PYTHONPATH": str(ROOT)}
+        packages = os.pathsep.join(str(folder) for folder in (ROOT, ROOT / "backend"))
+        environment = {**os.environ, "UVATAR_DATA": str(window.inside(f"{WORK}/data")), "PYTHONPATH": packages}
         command = [
             sys.executable,
             "-m",

@@ -1,6 +1,7 @@
 """A hand on the mouse: the panel in a real Blender, against a real backend.
 
-UVATAR_UI_PICTURES names a folder for screenshots; docs/images/addon-*.png were made so.
+UVATAR_UI_PICTURES names a folder for screenshots. Those that the artist's guide shows are copied to docs/images as they
+are.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from tests.blender_window.conftest import SAMPLES, WORK, begin
 from tests.blender_window.window import HEIGHT, WIDTH, Window
 
 _LIST_BUTTONS = (0.83,)  # where the buttons beside the list, and Cancel, are: shares of the sidebar's width
-LONGEST_TICK = 0.050  # seconds that a call of the add-on's timer may take of the main thread
+# How much longer than Blender's own Duplicate of an avatar a call of the add-on's timer may take. Duplicate cannot be
+# split either: it copies the data, evaluates them and makes an undo step, as the longest of our calls do.
+LONGEST_TICK = 3.0
+VIEW = (0, 0, 1056, 690)  # the 3D View with its sidebar and the menus, for pictures: left, top, width, height
 
 
 def photo(window: Window, name: str, data: bytes = b"photo") -> str:
@@ -48,9 +52,10 @@ def picture(window: Window, name: str, crop: tuple[int, int, int, int] | None = 
         window.screenshot(Path(folder) / f"{name}.png", crop)
 
 
-def sidebar_picture(window: Window, name: str) -> None:
-    left, top, width, height = window.sidebar()
-    picture(window, name, (left, top, width, height))
+def sidebar_picture(window: Window, name: str, height: int = HEIGHT) -> None:
+    """Take a picture of the sidebar, or of as many pixels of its upper end."""
+    left, top, width, whole = window.sidebar()
+    picture(window, name, (left, top, width, min(height, whole)))
 
 
 def watch_ticks(window: Window) -> None:
@@ -70,17 +75,33 @@ def working(window: Window) -> None:
     window.until("'Waiting with' in state.session().run.current.message", "work has begun")
 
 
-def longest_tick(window: Window) -> tuple[float, float]:
-    """The longest call of the timer since `watch_ticks`, and the time of all; seconds.
+def duplicating(window: Window) -> float:
+    """Duplicate the first avatar; the seconds of the main thread's work that Blender needs for that."""
+    seconds = window.run(
+        "rig, layer = bpy.data.objects[rigs()[0]], bpy.context.view_layer\n"
+        "for thing in layer.objects: thing.select_set(thing == rig or thing.parent == rig)\n"
+        "layer.objects.active = rig\n"
+        "begun = time.thread_time()\n"
+        "with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):\n"
+        "    bpy.ops.object.duplicate('EXEC_DEFAULT', True)\n"
+        "    bpy.context.view_layer.update()\n"
+        "answer = time.thread_time() - begun\n"
+    )
+    return float(seconds)
 
-    It is printed with the clock's.
+
+def check_ticks(window: Window) -> None:
+    """Check that no call of the timer since `watch_ticks` has blocked Blender, by what Blender itself needs.
+
+    Seconds would tell how fast and how busy the computer is. The avatar is duplicated for this; call it at the end.
     """
     longest, total, wall, calls = window.value("[max(ticks), sum(ticks), max(clock), len(ticks)]")
+    own = max(duplicating(window) for _ in range(3))
     print(
         f"main thread: longest of {calls} ticks {longest * 1000:.0f} ms ({wall * 1000:.0f} ms on the clock), all "
-        f"{total * 1000:.0f} ms"
+        f"{total * 1000:.0f} ms; Blender's own Duplicate {own * 1000:.0f} ms"
     )
-    return longest, total
+    assert longest < LONGEST_TICK * own
 
 
 def close_panel(window: Window, number: int = 0) -> None:
@@ -137,8 +158,6 @@ def test_run_progress_cancel_run_again_undo_redo(window: Window, serve: Callable
     window.until("rigs()", "the avatar is there")
     window.until("len(state.importer().summaries) == 1", "it is whole")
     window.settle()
-    longest, _ = longest_tick(window)
-    assert longest < LONGEST_TICK
     sidebar_picture(window, "addon-results")
     window.key("ctrl+z")
     assert window.value("rigs()") == [] and window.value("len(bpy.data.meshes)") == 1  # the cube's
@@ -146,7 +165,8 @@ def test_run_progress_cancel_run_again_undo_redo(window: Window, serve: Callable
     assert len(window.value("rigs()")) == 1
     window.press("uvatar.import_again", (0.7,))
     window.hand("key", "Return")  # the options as they are
-    window.until("len(rigs()) == 2", "it is imported once more")
+    window.until("len(rigs()) == 2 and not state.importer().building", "it is imported once more")
+    check_ticks(window)
 
 
 def test_no_tick_blocks_blender(window: Window, serve: Callable[..., subprocess.Popen[bytes]]) -> None:
@@ -156,8 +176,7 @@ def test_no_tick_blocks_blender(window: Window, serve: Callable[..., subprocess.
     watch_ticks(window)
     window.press("uvatar.run")
     window.until("len(state.importer().summaries) == 1", "the avatar is there")
-    longest, _ = longest_tick(window)
-    assert longest < LONGEST_TICK
+    check_ticks(window)
 
 
 def test_a_painted_texture_is_completed_by_a_click(
@@ -184,10 +203,9 @@ def test_a_painted_texture_is_completed_by_a_click(
     window.press("uvatar.complete_texture")
     window.until("not state.session().running and not any(state.session().run.waiting())", "the texture has come back")
     assert not window.value("[problem.message for _, problem in state.session().run.problems()]")
-    longest, _ = longest_tick(window)
-    assert longest < LONGEST_TICK
     assert not window.value("texture().is_dirty")
     assert window.value("[round(channel, 2) for channel in texture().pixels[texel : texel + 4]]") == [0, 1, 0, 1]
+    check_ticks(window)
 
 
 def test_a_run_survives_a_new_file(window: Window, serve: Callable[..., subprocess.Popen[bytes]]) -> None:
@@ -233,7 +251,7 @@ def test_a_run_is_picked_up_after_blender_has_crashed(
     go.touch()
     window.open()
     begin(window)
-    sidebar_picture(window, "addon-unfinished")
+    sidebar_picture(window, "addon-unfinished", 365)
     window.press("uvatar.resume")
     window.until("rigs()", "the avatar is imported")
     window.until(
@@ -313,7 +331,7 @@ def test_a_backend_that_dies_is_missed_and_the_run_goes_on_with_the_next(
     first.kill()
     window.until("state.session().problem is not None", "the loss is noticed")
     window.settle()
-    sidebar_picture(window, "addon-lost")
+    sidebar_picture(window, "addon-lost", 430)
     window.find("uvatar.start_backend")
     go.touch()
     serve()
@@ -322,16 +340,28 @@ def test_a_backend_that_dies_is_missed_and_the_run_goes_on_with_the_next(
 
 
 def test_setting_up_asks_for_the_internet_first_and_then_says_what_is_missing(window: Window) -> None:
-    sidebar_picture(window, "addon-first")
+    sidebar_picture(window, "addon-first", 290)
+    window.run(
+        "chosen = bpy.context.preferences.addons['bl_ext.user_default.uvatar'].preferences\n"
+        "chosen.index = 'http://127.0.0.1:9'"  # no package index is there, on any computer
+    )
     window.press("uvatar.setup_backend", (0.66,))
-    window.press("extensions.userpref_allow_online")
+    assert not window.value("bpy.app.online_access") and window.value("state.setup() is None")
+    sidebar_picture(window, "addon-offline")
+    window.press("extensions.userpref_allow_online")  # Blender's own button
+    assert window.value("bpy.app.online_access") and window.value("state.setup() is None")
+    sidebar_picture(window, "addon-online")
     window.press("uvatar.setup_backend")
-    picture(window, "addon-setup")
+    picture(window, "addon-setup", (490, 80, 560, 420))
+    assert window.value("state.setup() is None")  # until it is told to
     window.hand("key", "Return")
     window.until("state.setup() is not None and not state.setup().running", "the set-up ends")
+    assert window.value("chosen.packages") == "LIGHT"
     problem = window.value("state.setup().problem.message")
-    assert "No Python 3.11 to 3.13" in problem  # Debian's Pythons are newer
+    newer = "No Python 3.11 to 3.13" in problem  # sid's Python may be newer, and trixie's is 3.13
+    assert newer or "The package index cannot be reached." in problem
     window.settle()
+    sidebar_picture(window, "addon-setup-failed")
     window.find("uvatar.setup_backend")  # try again, when there is one
     window.press("uvatar.open_preferences", (0.83,))
     window.settle()
@@ -347,15 +377,13 @@ def test_the_real_backend_makes_the_sample_photos_avatars(
         shutil.copy(SAMPLES / name, window.inside(f"{WORK}/photos"))
     choose(window, "man.jpg", "woman.jpg")
     window.run("bpy.data.batch_remove(list(bpy.data.objects))\nbpy.context.scene.uvatar.placement = 'ROW'")
-    sidebar_picture(window, "addon-photos")
+    sidebar_picture(window, "addon-photos", 430)
     serve(None)
     watch_ticks(window)
     window.press("uvatar.run")
     window.until("state.session().run.current.stage == 'fitting'", "a body is being fitted", 600)
-    sidebar_picture(window, "addon-fitting")
+    sidebar_picture(window, "addon-fitting", 430)
     window.until("len(state.importer().summaries) == 2", "both are imported", 900)
-    longest, _ = longest_tick(window)
-    assert longest < LONGEST_TICK
     assert len(window.value("rigs()")) == 2 and not window.value("list(state.session().run.problems())")
     window.run(
         "area = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == 'VIEW_3D')\n"
@@ -366,13 +394,13 @@ def test_the_real_backend_makes_the_sample_photos_avatars(
         "    bpy.ops.view3d.view_all()\n"
     )
     window.settle()
-    picture(window, "addon-avatars")
+    picture(window, "addon-avatars", VIEW)
     close_panel(window)  # Avatars from Photos
     window.press("uvatar.show_sources(share=1)", (0.7, 0.83))
-    picture(window, "addon-sources")
+    picture(window, "addon-sources", VIEW)
     window.press("uvatar.show_sources(share=0)", (0.3, 0.4))
     close_panel(window, 1)  # Avatar
-    sidebar_picture(window, "addon-tools")
+    sidebar_picture(window, "addon-tools", 450)
     window.press("uvatar.export(target='GLTF'")
     window.until(
         "any(a.type == 'FILE_BROWSER' for w in bpy.context.window_manager.windows for a in w.screen.areas)",
@@ -387,3 +415,4 @@ def test_the_real_backend_makes_the_sample_photos_avatars(
     window.hand("mousemove", WIDTH // 2, HEIGHT // 2)
     window.hand("key", "Return")
     window.until(f"__import__('pathlib').Path('{WORK}/photos/woman.glb').exists()", "the avatar is exported")
+    check_ticks(window)

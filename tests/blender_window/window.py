@@ -201,7 +201,8 @@ class Window:
         """What the X server shows, as PNG; ``crop``: x, y, width, height."""
         self.settle()
         cut = ("-crop", "{2}x{3}+{0}+{1}".format(*crop), "+repage") if crop else ()
-        self.call("import", "-window", "root", *cut, f"{self.work}/screen.png")
+        # Few colours, for small files: these pictures are in the repository.
+        self.call("import", "-window", "root", *cut, f"PNG8:{self.work}/screen.png")
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(self.inside(f"{self.work}/screen.png"), path)
 

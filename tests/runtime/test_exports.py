@@ -151,5 +151,5 @@ def test_pytorch_goes_on_on_the_cpu_where_its_gpu_fails(monkeypatch: pytest.Monk
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     network = on_torch(load_light(weights_folder() / LIGHT_FILE))
-    assert network.device == CPU and "CUDA does not start" in network.notes[0]
+    assert network.device == CPU and "CUDA could not be started" in network.notes[0]
     assert network(inputs_of("mesh_predictor"))["center"].shape == (1, 1, 64, 64)

@@ -153,7 +153,7 @@ def _processors(device: str | None) -> Iterator[Finding]:
     if network.device != CPU:
         yield Finding("GPU", GOOD, f"the networks run on {NAMES[network.device]}{_on_which()}{asked}")
     elif network.notes:
-        fix = "Update the GPU's driver, or choose the device cpu to be told no more."
+        fix = "Update the GPU's driver. To turn this warning off, select the device cpu."
         yield Finding("GPU", WARNING, " ".join([*network.notes, "The CPU is used."]), fix)
     elif placement.device != CPU and (gpus := _nvidia_gpus()):
         fix = "Install onnxruntime-gpu in place of onnxruntime, and NVIDIA's current driver."

@@ -168,7 +168,7 @@ def not_started(device: str, wanted: str, error: Exception) -> str:
     why = cause(error) + ("." if is_out_of_memory(error) else "")
     if wanted != AUTO:
         raise unusable(device, why) from error
-    return f"{NAMES[device]} does not start, so that the next device is used: {why}"
+    return f"{NAMES[device]} could not be started, so another device is used instead: {why}"
 
 
 def wants_torch(placement: Placement, runtime: NetworkRuntime | None = None) -> bool:

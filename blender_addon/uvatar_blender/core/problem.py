@@ -56,7 +56,7 @@ NOT_SENT = Problem(
 OFFLINE = Problem(
     "Online access is turned off in Blender.", "Allow it so that the backend can be downloaded.", Remedy.ONLINE
 )
-ONLINE_NOW = Problem("Online access is now turned on in Blender.", "Set the backend up.", Remedy.SETUP)
+ONLINE_NOW = Problem("Online access is now turned on in Blender.", "Continue with the set-up.", Remedy.SETUP)
 
 _REMEDIES = {
     Code.WRONG_TOKEN: Remedy.CONNECT,

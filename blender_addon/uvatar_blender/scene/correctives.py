@@ -17,7 +17,7 @@ from ..core.arrays import Floats
 from ..core.naming import SMPL_NAMES
 from ..core.result import AvatarData
 from ..core.skeleton import ARMATURE_FROM_BODY, JOINTS
-from .mesh import CORRECTIVE, add_key, is_corrective, key_vertices
+from .mesh import CORRECTIVE, add_key, is_corrective, key_vertices, to_armature_axes
 from .rig import bone_axes, joint_names, rest_frames
 
 # (R - I)[row][column] of the rotation that a unit quaternion w, x, y, z stands for.
@@ -28,7 +28,7 @@ _ENTRIES = (
 )
 _CHANNELS = {"w": "ROT_W", "x": "ROT_X", "y": "ROT_Y", "z": "ROT_Z"}
 _LIMIT = 2.0  # no entry of R - I is larger
-_AT_ONCE = 6  # shape keys in a slice
+_AT_ONCE = 3  # shape keys in a slice; a joint has nine
 
 
 def add_correctives(body: bpy.types.Object, rig: bpy.types.Object, avatar: AvatarData) -> Iterator[None]:
@@ -47,24 +47,23 @@ def add_correctives(body: bpy.types.Object, rig: bpy.types.Object, avatar: Avata
     if avatar.posedirs is None:
         return
     basis = key_vertices(body.data.shape_keys.key_blocks[0])
-    axes, names, made = bone_axes(rig), joint_names(rig), 0
+    axes, names = bone_axes(rig), joint_names(rig)
     before, own = rest_frames(rig)
     for joint in range(1, JOINTS):
         # The joint's rotation relative to the T pose, in the body's axes, is left @ (the bone's rotation) @ right.
         left = ARMATURE_FROM_BODY.T @ before[joint].T @ axes[joint]
         right = axes[joint].T @ own[joint] @ ARMATURE_FROM_BODY
-        shapes = avatar.posedirs[:, :, 9 * (joint - 1) : 9 * joint].reshape(-1, 3, 3, 3)
-        in_bone = np.einsum("vcab,ak,lb->vckl", shapes, left, right, optimize=True)
-        in_armature = np.einsum("dc,vckl->vdkl", ARMATURE_FROM_BODY, in_bone, optimize=True).astype(np.float32)
-        yield
+        # The entries of the body's rotation are mixtures of the bone's: one product, because einsum takes ten times
+        # as long, which would be felt between two frames.
+        mixing = np.kron(left, right.T).astype(np.float32)
+        shapes = avatar.posedirs[:, :, 9 * (joint - 1) : 9 * joint]
+        in_bone = (shapes.reshape(-1, 9) @ mixing).reshape(shapes.shape)
         for entry in range(9):
             row, column = divmod(entry, 3)
-            shape = in_armature[:, :, row, column]
-            key = add_key(body, _name(joint, row, column), basis + shape)
+            key = add_key(body, _name(joint, row, column), basis + to_armature_axes(in_bone[:, :, entry]))
             key.slider_min, key.slider_max = -_LIMIT, _LIMIT
             _drive(key, rig, names[joint], _ENTRIES[row][column])
-            made += 1
-            if made % _AT_ONCE == 0:
+            if entry % _AT_ONCE == _AT_ONCE - 1:
                 yield
 
 

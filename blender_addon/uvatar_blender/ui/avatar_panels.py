@@ -132,7 +132,9 @@ class UVATAR_PT_tools(_AvatarPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, rig = self.layout, find_rig(context.object)
         assert rig is not None  # see poll
-        row = layout.row(align=True)
+        column = layout.column(align=True)
+        column.label(text="Pose")
+        row = column.row(align=True)
         for pose in ("T", "A", "PHOTO", "REST"):
             row.operator("uvatar.pose", text=pose.capitalize()).pose = pose
         layout.operator("uvatar.snap_to_ground", icon="IMPORT")

@@ -16,6 +16,7 @@ from . import drawing, state
 from .preferences import ABOUT, costs, preferences
 
 LOG_TEXT = "Uvatar log"
+_DIALOG = 420  # width of the set-up's dialog in pixels
 
 
 def link_up(context: bpy.types.Context, start: bool) -> None:
@@ -97,21 +98,21 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
         """Show what the set-up needs before it begins."""
         if not bpy.app.online_access:
             return self.execute(context)
-        answer: set[str] = context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Set Up")
+        answer: set[str] = context.window_manager.invoke_props_dialog(self, width=_DIALOG, confirm_text="Set Up")
         return answer
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the dialog."""
         chosen = preferences(context)
         self.layout.row().prop(chosen, "packages", expand=True)
-        column = self.layout.column(align=True)
-        column.label(text=ABOUT[chosen.packages])
-        column.label(text=costs(chosen.choice()))
-        column.label(text=f"The backend will be installed in {chosen.environment()}")
-        column.label(
-            text="If this computer has no Python 3.11 to 3.13, one is downloaded for Uvatar alone (about 100 MB)."
-        )
-        column.label(text="You can keep working in the meantime.")
+        for text in (
+            ABOUT[chosen.packages],
+            costs(chosen.choice()),
+            f"The backend will be installed in {chosen.environment()}",
+            "If this computer has no Python 3.11 to 3.13, one is downloaded for Uvatar alone (about 100 MB).",
+            "You can keep working in the meantime.",
+        ):
+            drawing.draw_text(self.layout.column(align=True), text, width=_DIALOG)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         if not bpy.app.online_access:
@@ -252,7 +253,7 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
             button.operator(f"uvatar.{name}", text=text)
     row.operator("uvatar.open_preferences", text="", icon="PREFERENCES", emboss=False)
     if session.link is Link.ON and session.computes_on is not None:
-        drawing.draw_text(layout, f"Computes on {session.computes_on.on}")
+        drawing.draw_text(layout, f"Running on {session.computes_on.on}")
         for note in session.computes_on.notes:
             drawing.draw_text(layout, note, "INFO")
     if problem is not None:

@@ -35,7 +35,8 @@ def draw_problem(layout: bpy.types.UILayout, problem: Problem, about: str = "") 
     column = box.column(align=True)
     if about:
         column.label(text=about, icon="ERROR")
-    draw_text(column, problem.message, "NONE" if about else "ERROR")
+    icon = "INFO" if problem is ONLINE_NOW else "ERROR"
+    draw_text(column, problem.message, "NONE" if about else icon)
     draw_text(column, problem.fix)
     if problem.remedy in _REMEDIES:
         operator, icon = _REMEDIES[problem.remedy]
@@ -62,11 +63,18 @@ def offers_setup(problem: Problem | None) -> bool:
     return problem is not None and _as_it_is_now(problem).remedy in (Remedy.SETUP, Remedy.UPDATE)
 
 
-def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
-    """Draw text wrapped to the width of the region, because Blender's labels do not wrap."""
+def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE", width: float | None = None) -> None:
+    """Draw text in several lines, because Blender's labels do not wrap but lose their middle.
+
+    Args:
+        width: in pixels at a resolution scale of 1, as for dialogs; None for what a box in the region has.
+    """
     region = bpy.context.region
-    pixels = region.width / bpy.context.preferences.system.ui_scale if region is not None else 10_000
-    for number, line in enumerate(textwrap.wrap(text, max(20, int(pixels / _LETTER) - _MARGIN))):
+    if width is None:
+        whole = region.width / bpy.context.preferences.system.ui_scale if region is not None else 10_000
+        width = whole - _MARGIN * _LETTER
+    lines = textwrap.wrap(text, max(20, int(width / _LETTER)), break_on_hyphens=False)  # paths have hyphens
+    for number, line in enumerate(lines):
         layout.label(text=line, icon=icon if number == 0 else "NONE")
 
 

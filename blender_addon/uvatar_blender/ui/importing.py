@@ -20,7 +20,7 @@ from ..scene.batch import save_steps
 from ..scene.painting import completed_steps
 from .view import Views, show_textures
 
-BUDGET = 0.012  # seconds that building may take in one tick; a slice that has begun is finished
+BUDGET = 0.012  # seconds after which a tick begins no further slice; one that has begun is finished
 _SLICES = 16  # per person, until one has been built and the number is known: what the open body takes
 
 
@@ -114,7 +114,7 @@ class Importer:
         return self._building is not None
 
     def advance(self) -> bool:
-        """Build for at most `BUDGET` seconds.
+        """Build at least one slice, and more until `BUDGET` seconds have passed.
 
         Returns:
             Whether a photo was finished or failed.
@@ -124,11 +124,10 @@ class Importer:
         building, end = self._building, time.perf_counter() + BUDGET
         assert building is not None
         try:
-            while time.perf_counter() < end:
+            while True:  # at least one slice, however busy the computer is
                 building.slices += 1
-                if next(building.steps):
-                    break
-            return False
+                if next(building.steps) or time.perf_counter() >= end:
+                    return False
         except StopIteration as finished:
             self._building = None
             if isinstance(finished.value, Imported):

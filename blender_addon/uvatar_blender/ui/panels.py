@@ -116,8 +116,8 @@ def _draw_photos(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) 
         buttons.operator("uvatar.move_photo", icon="TRIA_UP", text="").step = -1
         buttons.operator("uvatar.move_photo", icon="TRIA_DOWN", text="").step = 1
         row = layout.row(align=True)
-        row.operator("uvatar.group_photos", icon="USER", text="All One Person").one = True
-        row.operator("uvatar.group_photos", icon="COMMUNITY", text="All People").one = False
+        row.operator("uvatar.group_photos", icon="USER", text="Same Person").one = True
+        row.operator("uvatar.group_photos", icon="COMMUNITY", text="Different People").one = False
     if not settings.photos:
         layout.label(text="Add photos, or drop them here", icon="IMAGE_DATA")
 
@@ -190,7 +190,7 @@ def _draw_summary(layout: bpy.types.UILayout, summary: ImportedPhoto) -> None:
     box = layout.box()
     row = box.row()
     row.label(text=summary.name, icon="IMAGE_DATA")
-    again = row.operator("uvatar.import_again", text="Again…", icon="IMPORT")
+    again = row.operator("uvatar.import_again", text="Import Again…", icon="IMPORT")
     again.job, again.number = summary.job, summary.number
     pictures = box.grid_flow(row_major=True, columns=2 if len(summary.people) > 1 else 1, even_columns=True)
     for person in summary.people:

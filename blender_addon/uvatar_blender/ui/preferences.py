@@ -24,8 +24,8 @@ _TESTED = _SHIPPED / "constraints"
 
 # What is said of each choice before it is set up.
 ABOUT = {
-    PackageSet.LIGHT.name: "Light: all that making avatars needs.",
-    PackageSet.TORCH.name: "With PyTorch: also for ROMP's published network and for networks of your own.",
+    PackageSet.LIGHT.name: "Light: everything you need to make avatars.",
+    PackageSet.TORCH.name: "With PyTorch: also runs ROMP's published network and networks of your own.",
 }
 
 
