@@ -5,6 +5,7 @@ one out.
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from uvatar.texture_predictor.inputs import Crop, UvPlane, plane_of, pose_of
 from uvatar.texture_predictor.noise import random_inputs
 from uvatar.texture_predictor.structure import Structure
 from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.membrane import without_seams
+from uvatar.texturing.membrane import SeamSystem, without_seams
 
 FILE, ONNX_FILE = "texture_predictor.safetensors", "texture_predictor.onnx"
 LICENCE, OWN_LICENCE = "Apache-2.0", "that of your own weights"
@@ -105,6 +106,11 @@ class TexturePredictor:
             raise CheckpointError(f"{path.name} has no usable configuration: {error}") from None
         return cls(network, config, body, licence)
 
+    @cached_property
+    def seams(self) -> SeamSystem:
+        """Of the body at the network's resolution."""
+        return SeamSystem.of(self.atlas)
+
     @property
     def resolution(self) -> int:
         """Texels on a side of the network's textures."""
@@ -141,7 +147,7 @@ class TexturePredictor:
             )
         texels = texture.transpose(1, 2, 0).reshape(-1, 3)[self.atlas.table.pixel]
         # the network sees the two sides of a UV seam as places far apart
-        picture = _resized(self.atlas.table.picture(without_seams(texels, self.atlas)), len(completed.image))
+        picture = _resized(self.atlas.table.picture(without_seams(texels, self.seams)), len(completed.image))
         if structure.completed is not None:
             picture = picture + completed.image * np.float32(1 / 255)
         return np.asarray((255 * picture.clip(0, 1)).round(), np.uint8)
