@@ -14,7 +14,7 @@ from uvatar.data.labels import Label
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing import Texture, TexturingError, texture_person
 from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.membrane import neighbours, without_seams
+from uvatar.texturing.membrane import SeamSystem, neighbours, without_seams
 
 
 def cloth(rest: NDArray[Any]) -> NDArray[Any]:
@@ -55,7 +55,7 @@ def test_seams_are_closed_as_a_dense_solver_does(studio: Studio) -> None:
     atlas = atlas_of(studio.body, 64)
     count = len(atlas.table)
     colours = np.random.default_rng(0).random((count, 3)).astype(np.float32)
-    got = without_seams(colours, atlas)
+    got = without_seams(colours, SeamSystem.of(atlas))
     pairs, seam = neighbours(atlas)
     system, right = np.eye(count) / (0.07 * 64) ** 2, np.zeros((count, 3))
     for (a, b), across in zip(pairs, seam, strict=True):
@@ -74,7 +74,7 @@ def test_a_prediction_s_own_seams_are_closed(atlas: Atlas) -> None:
     rows, columns = np.divmod(table.pixel, SIZE)
     colours = np.column_stack([rows, columns, np.full_like(rows, SIZE // 2)]).astype(np.float32) / SIZE
     pairs, seam = neighbours(atlas)
-    closed = without_seams(colours, atlas)
+    closed = without_seams(colours, SeamSystem.of(atlas))
     gap, before = (np.abs(values[pairs[seam, 0]] - values[pairs[seam, 1]]).max(1) for values in (closed, colours))
     assert np.median(before) > 0.1 and np.median(gap) < 0.1 * np.median(before)
     within = np.abs((closed - colours)[pairs[~seam, 0]] - (closed - colours)[pairs[~seam, 1]]).max(1)

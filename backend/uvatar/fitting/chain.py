@@ -8,6 +8,7 @@ derivative is a lever arm per joint, and no automatic differentiation is needed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,35 +104,47 @@ class BodySkeleton:
     shapedirs: NDArray[np.float64]
     parents: tuple[int, ...]
 
-    def below(self) -> NDArray[np.float64]:
-        """(24, 22) one where joint k (row) rotates with joint j (column)."""
+    @cached_property
+    def ancestors(self) -> NDArray[np.float64]:
+        """(24, 24) one where joint k (row) is joint j (column) or hangs on it."""
         table = np.eye(24)
         for k in range(1, 24):
             table[k] += table[self.parents[k]]
-        return table[:, :POSED]
+        return table
+
+    @cached_property
+    def levels(self) -> list[tuple[Integers, Integers]]:
+        """The joints that are equally many steps away from the root, without the root itself, and their parents."""
+        depth = self.ancestors.sum(1).astype(int)
+        levels = [np.flatnonzero(depth == level) for level in range(2, depth.max() + 1)]
+        return [(joints, np.array(self.parents)[joints]) for joints in levels]
+
+    @cached_property
+    def bones(self) -> tuple[NDArray[np.float64], Integers]:
+        """(24, 24) takes the joints at rest to their offsets from their parents, and the index (24,) of the joint whose
+        rotation turns each offset, the root's own for the root, which nothing turns.
+        """
+        parents = np.maximum(self.parents, 0)
+        offsets = np.eye(24) - np.eye(24)[parents]
+        offsets[0, 0] = 1
+        return offsets, parents
 
     def pose(self, state: State) -> PosedSkeleton:
-        """Put the joints in place, with the derivatives that all points share."""
+        """Put the joints in place."""
         rest = _shaped(self.template, self.shapedirs, state.betas)
-        count = len(state.betas)
         local = rotations.exp(state.pose)
-        rotation = np.empty((count, 24, 3, 3))
-        place = np.empty((count, 24, 3))
-        place_by_beta = np.empty((count, 24, 3, 10))
-        axes = np.empty((count, POSED, 3, 3))
-        rotation[:, 0], axes[:, 0] = state.orient, np.eye(3)
-        place[:, 0] = rest[:, 0] + state.transl
-        place_by_beta[:, 0] = self.shapedirs[0]
-        for k in range(1, 24):
-            parent = self.parents[k]
-            rotation[:, k] = rotation[:, parent] @ local[:, k - 1] if k < POSED else rotation[:, parent]
-            place[:, k] = place[:, parent] + np.einsum("bij,bj->bi", rotation[:, parent], rest[:, k] - rest[:, parent])
-            place_by_beta[:, k] = place_by_beta[:, parent] + rotation[:, parent] @ (
-                self.shapedirs[k] - self.shapedirs[parent]
-            )
-        parents = np.array(self.parents[1:POSED])
-        axes[:, 1:] = rotation[:, parents] @ rotations.left_jacobian(state.pose)
-        return PosedSkeleton(state, rotation, rest, place, place_by_beta, axes, self.shapedirs, self.below())
+        rotation = np.empty((len(rest), 24, 3, 3))
+        rotation[:, 0] = state.orient
+        for joints, parents in self.levels:
+            posed = joints < POSED
+            rotation[:, joints] = rotation[:, parents]
+            if posed.any():
+                rotation[:, joints[posed]] = rotation[:, parents[posed]] @ local[:, joints[posed] - 1]
+        offsets, parents = self.bones
+        steps = offsets @ rest
+        steps[:, 1:] = (rotation[:, parents[1:]] @ steps[:, 1:, :, None])[..., 0]
+        steps[:, 0] += state.transl
+        return PosedSkeleton(self, state, rotation, rest, self.ancestors @ steps)
 
 
 @dataclass(frozen=True)
@@ -139,32 +152,48 @@ class PosedSkeleton:
     """A posed skeleton: `place` skins points with it. Made by `BodySkeleton.pose`.
 
     Attributes:
+        skeleton: that was posed.
         state: what it was posed with.
         rotations: (B, 24, 3, 3) of each joint in camera axes.
         rest, joints: (B, 24, 3) joints at rest and posed, metres.
-        joints_by_beta: (B, 24, 3, 10).
-        axes: (B, 22, 3, 3) columns are the rotation vectors, in camera axes, that the components of a joint's rotation
-            vector cause.
-        joint_shapedirs: (24, 3, 10) how the betas move the joints at rest, metres per beta.
-        below: (24, 22) one where joint k (row) rotates with joint j (column).
     """
 
+    skeleton: BodySkeleton
     state: State
     rotations: Floats
     rest: Floats
     joints: Floats
-    joints_by_beta: Floats
-    axes: Floats
-    joint_shapedirs: Floats
-    below: Floats
+
+    @cached_property
+    def axes(self) -> Floats:
+        """(B, 22, 3, 3) columns are the rotation vectors, in camera axes, that the components of a joint's rotation
+        vector cause.
+        """
+        axes = np.empty((len(self.rest), POSED, 3, 3))
+        axes[:, 0] = np.eye(3)
+        parents = np.array(self.skeleton.parents[1:POSED])
+        axes[:, 1:] = self.rotations[:, parents] @ rotations.left_jacobian(self.state.pose)
+        return axes
+
+    @cached_property
+    def shift_by_beta(self) -> Floats:
+        """(B, 24, 30) derivative of what skinning adds to a joint's rotated points, metres per beta."""
+        shapedirs = self.skeleton.shapedirs
+        offsets, parents = self.skeleton.bones
+        steps = np.tensordot(offsets, shapedirs, 1)
+        moved = np.empty((len(self.rest), 24, 3, 10))
+        moved[:, 0] = steps[0]
+        moved[:, 1:] = self.rotations[:, parents[1:]] @ steps[1:]
+        joints_by_beta = self.skeleton.ancestors @ moved.reshape(-1, 24, 30)
+        by_beta: Floats = joints_by_beta - (self.rotations @ shapedirs).reshape(-1, 24, 30)
+        return by_beta
 
     def place(self, points: BodyPoints) -> Placed:
         """Skin the points: positions in the camera frame."""
         rest = _shaped(points.template, points.shapedirs, self.state.betas)
-        shift = self.joints - np.einsum("bkij,bkj->bki", self.rotations, self.rest)
-        weights = np.broadcast_to(points.weights, (*rest.shape[:2], 24))
-        blend = (weights @ self.rotations.reshape(-1, 24, 9)).reshape(*rest.shape[:2], 3, 3)
-        positions = np.einsum("bpij,bpj->bpi", blend, rest) + weights @ shift
+        shift = self.joints - (self.rotations @ self.rest[..., None])[..., 0]
+        blend = (points.weights @ self.rotations.reshape(-1, 24, 9)).reshape(*rest.shape[:2], 3, 3)
+        positions = np.einsum("bpij,bpj->bpi", blend, rest) + points.weights @ shift
         return Placed(self, points, rest, shift, blend, positions)
 
 
@@ -189,37 +218,46 @@ class Placed:
         ``direction`` None gives the whole derivative (B, P, 3, 79); with (B, P, 3) it gives that of the positions'
         component along it, (B, P, 79), at a third of the cost.
         """
-        posed, weights = self.posed, np.broadcast_to(self.points.weights, (*self.rest.shape[:2], 24))
-        # Each joint's share of a point: w_pk (G_k x_p + shift_k); summed over the joints below j, less their weight
-        # times joint j.
-        share = np.einsum("bkij,bpj->bpki", posed.rotations, self.rest, optimize=True) + self.shift[:, None]
-        share *= weights[..., None]
-        lever = np.einsum("kj,bpki->bpji", posed.below, share, optimize=True)
-        lever -= (weights @ posed.below)[..., None] * posed.joints[:, None, :POSED]
-        shape_shift = posed.joints_by_beta - posed.rotations @ posed.joint_shapedirs
-        by_beta = self.blend @ self.points.shapedirs + (weights @ shape_shift.reshape(-1, 24, 30)).reshape(
-            *self.rest.shape[:2], 3, 10
-        )
+        lever, axes, by_beta = self._levers(), self.posed.axes, self._by_beta()
         if direction is None:
             out = np.zeros((*self.rest.shape[:2], 3, UNKNOWNS))
-            by_rotation = np.einsum("bpjik,bjkl->bpijl", -rotations.skew(lever), posed.axes, optimize=True)
-            out[..., : POSED * 3] = by_rotation.reshape(*by_rotation.shape[:3], POSED * 3)
+            x, y, z = np.repeat(lever.transpose(2, 0, 3, 1), 3, axis=-1)  # (B, P, 66) each
+            u, v, w = axes.transpose(2, 0, 1, 3).reshape(3, -1, 1, POSED * 3)
+            rotated = out[..., : POSED * 3]
+            rotated[:, :, 0], rotated[:, :, 1], rotated[:, :, 2] = v * z - w * y, w * x - u * z, u * y - v * x
             out[..., BETAS] = by_beta
             out[..., TRANSL] = np.eye(3)
             return out
         rows = np.empty((*self.rest.shape[:2], UNKNOWNS))
-        moment = np.cross(lever, direction[:, :, None])
-        rows[..., : POSED * 3] = np.einsum("bpjk,bjkl->bpjl", moment, posed.axes, optimize=True).reshape(
-            *rows.shape[:2], POSED * 3
-        )
-        rows[..., BETAS] = np.einsum("bpi,bpil->bpl", direction, by_beta)
+        (x, y, z), (u, v, w) = np.moveaxis(lever, 2, 0), np.moveaxis(direction, 2, 0)[:, :, None]
+        moment = np.stack([y * w - z * v, z * u - x * w, x * v - y * u], 2)  # (B, 22, 3, P)
+        rotated = (axes.swapaxes(2, 3) @ moment).reshape(len(rows), POSED * 3, -1)
+        rows[..., : POSED * 3] = rotated.swapaxes(1, 2)
+        rows[..., BETAS] = sum(direction[..., axis, None] * by_beta[..., axis, :] for axis in range(3))
         rows[..., TRANSL] = direction
         return rows
+
+    def _levers(self) -> Floats:
+        """(B, 22, 3, P) from each joint to each point, weighted by how far the point rotates with the joint, metres."""
+        posed, count = self.posed, len(self.rest)
+        weights, below = self.points.weights.swapaxes(-1, -2), posed.skeleton.ancestors[:, :POSED].T
+        # Each joint's share of a point: w_pk (G_k x_p + shift_k); summed over the joints below j, less their weight
+        # times joint j.
+        share = (posed.rotations.reshape(count, 72, 3) @ self.rest.swapaxes(1, 2)).reshape(count, 24, 3, -1)
+        share += self.shift[..., None]
+        share *= weights[..., None, :]
+        lever = (below @ share.reshape(count, 24, -1)).reshape(count, POSED, 3, -1)
+        lever -= (below @ weights)[..., None, :] * posed.joints[:, :POSED, :, None]
+        return lever
+
+    def _by_beta(self) -> Floats:
+        """(B, P, 3, 10) how the positions move with the betas."""
+        moved = self.points.weights @ self.posed.shift_by_beta
+        return self.blend @ self.points.shapedirs + moved.reshape(*self.rest.shape[:2], 3, 10)
 
 
 def _shaped(template: Floats, shapedirs: Floats, betas: Floats) -> Floats:
     """Points at rest (B, P, 3) of bodies with these betas (B, 10); the points may be shared or per body."""
-    moved = (
-        np.einsum("bpil,bl->bpi", shapedirs, betas) if shapedirs.ndim == 4 else np.tensordot(betas, shapedirs, (1, 2))
-    )
-    return template + moved
+    if shapedirs.ndim == 4:
+        return template + (shapedirs.reshape(len(betas), -1, 10) @ betas[..., None]).reshape(template.shape)
+    return template + (betas @ shapedirs.reshape(-1, 10).T).reshape(-1, *template.shape)

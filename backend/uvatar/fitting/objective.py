@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.camera import Camera
-from uvatar.fitting.chain import State
+from uvatar.fitting.chain import UNKNOWNS, State
 from uvatar.fitting.prepared import FittingModel
 from uvatar.fitting.terms.base import PosedBodies, Residuals, Stage, Term
 
@@ -59,8 +59,14 @@ class Objective:
     def linearised(self, state: State) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Cost (B,), gradient (B, 79) and Gauss-Newton Hessian (B, 79, 79)."""
         residuals = self._residuals(state, derivatives=True)
-        rows = np.concatenate([term.jacobian * term.scale[..., None] for term in residuals], 1)  # type: ignore[operator]
         values = np.concatenate([term.values * term.scale for term in residuals], 1)
+        rows = np.empty((*values.shape, UNKNOWNS))
+        filled = 0
+        for term in residuals:
+            assert term.jacobian is not None, "a term without its derivative"
+            end = filled + term.values.shape[1]
+            np.multiply(term.jacobian, term.scale[..., None], out=rows[:, filled:end])
+            filled = end
         transposed = rows.transpose(0, 2, 1)
         return (
             np.sum([term.cost for term in residuals], axis=0),

@@ -47,27 +47,22 @@ class PosePrior:
                 file["weights"].astype(float), file["means"].astype(float), file["covariances"].astype(float)
             )
 
-    def nearest(self, poses: Floats) -> NDArray[np.int64]:
-        """The component (B,) that explains each pose (B, 63) best."""
-        component: NDArray[np.int64] = (0.5 * self._distances(poses) + self.costs).argmin(1)
-        return component
-
-    def energy(self, poses: Floats) -> Floats:
-        """Negative log density (B,) of poses (B, 63), up to a constant, by the best component alone: smooth but where
-        it changes.
+    def nearest(self, poses: Floats) -> tuple[NDArray[np.int64], Floats]:
+        """The component (B,) that explains each pose (B, 63) best, and the negative log density (B,) by that component
+        alone, up to a constant: smooth but where the component changes.
         """
-        energy: Floats = (0.5 * self._distances(poses) + self.costs).min(1)
-        return energy
+        energies = 0.5 * self._distances(poses) + self.costs
+        return energies.argmin(1), energies.min(1)
 
     def residual(self, poses: Floats, component: Integers) -> Floats:
         """(B, 63) whitened deviation of poses (B, 63) from their ``component`` (B,); its derivative is
         ``whiteners[component]``.
         """
-        deviation: Floats = np.einsum("bij,bj->bi", self.whiteners[component], poses - self.means[component])
+        deviation: Floats = (self.whiteners[component] @ (poses - self.means[component])[..., None])[..., 0]
         return deviation
 
     def _distances(self, poses: Floats) -> Floats:
         """Squared Mahalanobis distance (B, K)."""
-        white = np.einsum("kij,bkj->bki", self.whiteners, poses[:, None] - self.means)
-        distances: Floats = (white**2).sum(-1)
+        white = self.whiteners @ (poses - self.means[:, None]).swapaxes(1, 2)
+        distances: Floats = (white**2).sum(1).T
         return distances

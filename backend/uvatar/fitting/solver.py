@@ -65,13 +65,20 @@ def minimise(
     held[:, BETAS] = objective.betas_fixed
     if free is not None:
         held |= ~free
-    cost = objective.cost(state) if steps == 0 else np.empty(count)
+    if steps == 0:
+        return state, objective.cost(state), damping
+    cost, gradient, hessian = objective.linearised(state)
     for number in range(steps):
-        cost, gradient, hessian = objective.linearised(state)
-        step = _step(gradient, hessian, damping, held, settings)
-        trial = state.stepped(step)
-        trial_cost = objective.cost(trial)
-        better = trial_cost < cost
+        trial = state.stepped(_step(gradient, hessian, damping, held, settings))
+        if number + 1 < steps:
+            # With the derivatives that the next step needs: a step is seldom in vain.
+            trial_cost, trial_gradient, trial_hessian = objective.linearised(trial)
+            better = trial_cost < cost
+            gradient = np.where(better[:, None], trial_gradient, gradient)
+            hessian = np.where(better[:, None, None], trial_hessian, hessian)
+        else:
+            trial_cost = objective.cost(trial)
+            better = trial_cost < cost
         state, cost = trial.where(better, state), np.where(better, trial_cost, cost)
         damping = np.where(better, damping / settings.easier, damping * settings.harder)
         damping = np.clip(damping, settings.least_damping, settings.most_damping)

@@ -38,7 +38,7 @@ class Fragments:
 
     def interpolate(self, corner_values: Floats, faces: Integers) -> Floats:
         """Values (N, C) at the mesh's vertices, indexed by ``faces`` (F, 3) -> (H, W, C) at the pixels, 0 outside."""
-        corners = corner_values[faces[np.maximum(self.face, 0)]]
+        corners = np.take(corner_values, np.take(faces, np.maximum(self.face, 0), axis=0), axis=0)
         values: Floats = np.einsum("...k,...kc->...c", self.barycentric, corners)
         return values
 

@@ -10,15 +10,7 @@ from scipy.spatial.transform import Rotation
 from uvatar.data.arrays import Floats
 
 _SMALL = 1e-4  # radians, below which the series replaces the closed form
-
-
-def skew(vectors: Floats) -> Floats:
-    """(..., 3) -> (..., 3, 3) matrices K with K x = v cross x."""
-    x, y, z = np.moveaxis(vectors, -1, 0)
-    zero = np.zeros_like(x)
-    rows = [zero, -z, y, z, zero, -x, -y, x, zero]
-    matrices: Floats = np.stack(rows, -1).reshape(*vectors.shape[:-1], 3, 3)
-    return matrices
+_TINY = 1e-30  # radians, which sin(a) / a takes for 0
 
 
 def exp(vectors: Floats) -> Floats:
@@ -52,22 +44,30 @@ def between(source: Floats, target: Floats) -> Floats:
 
 
 def _series(vectors: Floats, first: Callable[[Floats], Floats], second: Callable[[Floats], Floats]) -> Floats:
-    """I + first(angle) K + second(angle) K^2."""
-    angle = np.linalg.norm(vectors, axis=-1)[..., None, None]
-    matrix = skew(vectors)
-    square: Floats = matrix @ matrix
-    result: Floats = np.eye(3) + first(angle) * matrix + second(angle) * square
+    """I + first(angle) K + second(angle) K^2, with K^2 = v v' - angle^2 I."""
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    xx, yy, zz = x * x, y * y, z * z
+    angle = np.sqrt(xx + yy + zz)
+    a, b = first(angle), second(angle)
+    ax, ay, az = a * x, a * y, a * z
+    bxy, bxz, byz = b * x * y, b * x * z, b * y * z
+    result = np.empty((*angle.shape, 3, 3))
+    result[..., 0, 0], result[..., 0, 1], result[..., 0, 2] = 1 - b * (yy + zz), bxy - az, bxz + ay
+    result[..., 1, 0], result[..., 1, 1], result[..., 1, 2] = bxy + az, 1 - b * (xx + zz), byz - ax
+    result[..., 2, 0], result[..., 2, 1], result[..., 2, 2] = bxz - ay, byz + ax, 1 - b * (xx + yy)
     return result
 
 
 def _sine_ratio(angle: Floats) -> Floats:
     """sin(a) / a."""
-    return np.sinc(angle / np.pi)
+    safe = np.maximum(angle, _TINY)
+    ratio: Floats = np.sin(safe) / safe
+    return ratio
 
 
 def _cosine_ratio(angle: Floats) -> Floats:
     """(1 - cos(a)) / a^2, as sin^2(a/2) so that nothing cancels."""
-    return 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
+    return 0.5 * _sine_ratio(angle / 2) ** 2
 
 
 def _cubic_ratio(angle: Floats) -> Floats:

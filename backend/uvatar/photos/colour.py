@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +18,8 @@ _STEPS = 1 << 14
 
 def linear_from_srgb(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(...,) uint8 sRGB -> float32 linear light, 0..1 (IEC 61966-2-1)."""
-    return _DECODE[pixels]
+    # OpenCV's look-up takes a third of the time that NumPy's does.
+    return np.asarray(cv2.LUT(pixels.reshape(-1, 1), _DECODE), np.float32).reshape(pixels.shape)
 
 
 def srgb_from_linear(values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -41,8 +43,24 @@ def colour_distance(a: Floats, b: Floats) -> NDArray[np.float32]:
     Hue counts more than brightness, because lighting changes brightness more.
     """
     difference = (perceptual(a) - perceptual(b)) * np.array([1.0, 2.5, 2.5], np.float32)
-    distance: NDArray[np.float32] = np.linalg.norm(difference, axis=-1)
+    distance: NDArray[np.float32] = np.sqrt(np.einsum("...c,...c->...", difference, difference))
     return distance
+
+
+def weighted(colours: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Colours (K, 3) times weights (K,)."""
+    # Channel by channel, here and below: NumPy's loops over rows of three numbers take several times as long.
+    product = np.empty_like(colours)
+    for channel in range(colours.shape[-1]):
+        np.multiply(colours[:, channel], weights, out=product[:, channel])
+    return product
+
+
+def blended(below: NDArray[np.float32], above: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Colours (K, 3) from ``below`` where ``share`` (K,) is 0 to ``above`` where it is 1."""
+    blend = weighted(above - below, share)
+    blend += below
+    return blend
 
 
 def smoothstep(values: Floats, low: float, high: float) -> Floats:

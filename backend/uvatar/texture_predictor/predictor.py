@@ -5,6 +5,7 @@ one out.
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from uvatar.texture_predictor.inputs import Crop, UvPlane, plane_of, pose_of
 from uvatar.texture_predictor.noise import random_inputs
 from uvatar.texture_predictor.structure import Structure
 from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.membrane import without_seams
+from uvatar.texturing.membrane import SeamSystem, without_seams
 
 FILE, ONNX_FILE = "texture_predictor.safetensors", "texture_predictor.onnx"
 LICENCE, OWN_LICENCE = "Apache-2.0", "that of your own weights"
@@ -105,6 +106,11 @@ class TexturePredictor:
             raise CheckpointError(f"{path.name} has no usable configuration: {error}") from None
         return cls(network, config, body, licence)
 
+    @cached_property
+    def seams(self) -> SeamSystem:
+        """Of the body at the network's resolution."""
+        return SeamSystem.of(self.atlas)
+
     @property
     def resolution(self) -> int:
         """Texels on a side of the network's textures."""
@@ -139,12 +145,14 @@ class TexturePredictor:
             raise PredictionError(
                 "The Texture Predictor's output is not finite: its weights are damaged or do not suit this body."
             )
-        texels = texture.transpose(1, 2, 0).reshape(-1, 3)[self.atlas.table.pixel]
+        texels = np.take(texture.transpose(1, 2, 0).reshape(-1, 3), self.atlas.table.pixel, axis=0)
         # the network sees the two sides of a UV seam as places far apart
-        picture = _resized(self.atlas.table.picture(without_seams(texels, self.atlas)), len(completed.image))
+        whole = _resized(self.atlas.table.picture(without_seams(texels, self.seams)), len(completed.image))
         if structure.completed is not None:
-            picture = picture + completed.image * np.float32(1 / 255)
-        return np.asarray((255 * picture.clip(0, 1)).round(), np.uint8)
+            whole += completed.image * np.float32(1 / 255)
+        np.clip(whole, 0, 1, out=whole)
+        whole *= 255
+        return np.asarray(np.rint(whole, out=whole), np.uint8)
 
     def _inputs(self, view: View, completed: Texture) -> tuple[Structure[NDArray[np.float32]], NDArray[np.float32]]:
         seen = completed.source == Label.SEEN
@@ -179,7 +187,10 @@ def _planes(picture: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _averaged(image: NDArray[np.uint8], seen: NDArray[np.bool_], size: int) -> NDArray[np.float32]:
     """(N, N, 3) sRGB and (N, N) -> (size, size, 4): the mean colour, 0..1, of the seen texels, and their share."""
-    weighted = np.dstack([image * (seen[..., None] / np.float32(255)), seen]).astype(np.float32)
+    weighted = np.empty((*seen.shape, 4), np.float32)
+    weighted[..., 3] = seen
+    for channel in range(3):
+        np.multiply(image[..., channel], weighted[..., 3] / np.float32(255), out=weighted[..., channel])
     how = cv2.INTER_AREA if size < len(image) else cv2.INTER_LINEAR
     small = cv2.resize(weighted, (size, size), interpolation=how)
     return np.dstack([small[..., :3] / np.maximum(small[..., 3:], 1e-4), small[..., 3:]]).astype(np.float32)

@@ -18,7 +18,7 @@ from scipy import sparse
 
 from uvatar.data.arrays import Floats
 from uvatar.data.labels import Label
-from uvatar.photos.colour import colour_distance, perceptual, smoothstep
+from uvatar.photos.colour import blended, colour_distance, perceptual, smoothstep, weighted
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.lowband import Anchor, diffuse, vertex_colours
@@ -129,11 +129,10 @@ def complete(
     cut = _cut_at_borders(rings, atlas.surface, settings)
     low = diffuse(atlas.surface, [photo, mirrored, rings, *priors], cut)
     low_band = atlas.interpolate(low)
-    fill = low_band * _fine_structure(seen, low, settings)[:, None]
+    fill = weighted(low_band, _fine_structure(seen, low, settings))
     mirrored_share = _mirror_in(fill, low_band, seen, mirrorable)
     labels = np.where(mirrored_share > 0.5, Label.MIRRORED, Label.COMPLETED)
-    fill += (seen.colours - fill) * seen.alpha[:, None]
-    return fill, np.where(seen.alpha >= 0.5, Label.SEEN, labels).astype(np.uint8)
+    return blended(fill, seen.colours, seen.alpha), np.where(seen.alpha >= 0.5, Label.SEEN, labels).astype(np.uint8)
 
 
 def _mirrorable(colour: Floats, share: Floats, surface: Surface, settings: CompletionSettings) -> NDArray[np.float32]:
@@ -182,13 +181,17 @@ def _mirror_in(
     allowed = atlas.interpolate(mirrorable)
     texels = np.flatnonzero((allowed > 0) & (seen.alpha < 1))
     places = atlas.table.interpolate_corners(atlas.surface.mirror_uv, texels)
-    places = np.column_stack([places[:, 0], 1 - places[:, 1]]) * np.float32(atlas.table.size)
+    places[:, 1] = 1 - places[:, 1]
+    places *= np.float32(atlas.table.size)
     alpha = bilinear(atlas.table.picture(seen.alpha), places)
     found = np.flatnonzero(alpha > 0.01)
-    texels, alpha = texels[found], alpha[found]
-    high_band = bilinear(atlas.table.picture((seen.colours - low_band) * seen.alpha[:, None]), places[found])
+    texels, alpha, places = texels[found], alpha[found], np.take(places, found, axis=0)
+    high_band = bilinear(atlas.table.picture(weighted(seen.colours - low_band, seen.alpha)), places)
     mirrored[texels] = alpha * allowed[texels]
-    fill[texels] += (low_band[texels] + high_band / alpha[:, None] - fill[texels]) * mirrored[texels, None]
+    whole = np.take(low_band, texels, axis=0) + weighted(high_band, 1 / alpha)
+    blend = blended(np.take(fill, texels, axis=0), whole, mirrored[texels])
+    for channel in range(3):
+        fill[texels, channel] = blend[:, channel]
     return mirrored
 
 

@@ -38,14 +38,16 @@ def vertex_colours(
 
     Returns the mean colour (V, 3), and the share (V,) 0..1 of the texels around each vertex that is known.
     """
-    corners = atlas.surface.faces[atlas.table.face[texels]]
+    corners = np.take(atlas.surface.faces, np.take(atlas.table.face, texels), axis=0)
+    barycentric = np.take(atlas.table.barycentric, texels, axis=0)
     shape = len(atlas.surface.template), len(texels)
     starts = np.arange(0, 3 * len(texels) + 1, 3, dtype=np.int32)
     # a column for each texel, with a row for each vertex: all four sums in one pass
-    spread = sparse.csc_matrix((atlas.table.barycentric[texels].ravel(), corners.ravel(), starts), shape)
+    spread = sparse.csc_matrix((barycentric.ravel(), corners.ravel(), starts), shape)
     weighted = np.empty((len(texels), 4))
     weighted[:, 0] = weights
-    np.multiply(colours, weights[:, None], out=weighted[:, 1:])
+    for channel in range(3):
+        np.multiply(colours[:, channel], weights, out=weighted[:, 1 + channel])
     sums = spread @ weighted
     total = sums[:, 0]
     mean = sums[:, 1:] / np.maximum(total, 1e-9)[:, None]

@@ -70,9 +70,34 @@ def _across_seams(atlas: Atlas) -> NDArray[np.int32]:
     return pairs
 
 
-def without_seams(
-    colours: NDArray[np.float32], atlas: Atlas, settings: SeamSettings = DEFAULT_SETTINGS
-) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class SeamSystem:
+    """The equations of a body's seams at one size: all but the colours.
+
+    Attributes:
+        across: (K, 2) pairs of texels that touch across a seam.
+        steps: (T, K) csr, takes the steps across the seams to the right side.
+        system: (T, T) csr float32.
+        settings: tuned numbers.
+    """
+
+    across: NDArray[np.int32]
+    steps: sparse.csr_matrix
+    system: sparse.csr_matrix
+    settings: SeamSettings
+
+    @classmethod
+    def of(cls, atlas: Atlas, settings: SeamSettings = DEFAULT_SETTINGS) -> SeamSystem:
+        """The system of an atlas's texels."""
+        pairs, across = neighbours(atlas)
+        incidence = _incidence(*pairs.T, len(atlas.table))
+        reach = max(settings.reach * atlas.table.size, 1.0)  # texels
+        screen = sparse.identity(len(atlas.table), dtype=np.float32) / np.float32(reach**2)
+        system = (incidence.T @ incidence + screen).tocsr().astype(np.float32)
+        return cls(pairs[across], incidence[np.flatnonzero(across)].T.tocsr(), system, settings)
+
+
+def without_seams(colours: NDArray[np.float32], seams: SeamSystem) -> NDArray[np.float32]:
     """Bring the two sides of every UV seam to the same colours, changing the texture as little as possible.
 
     Minimises the squared deviations of the differences between neighbours from 0 across seams and from their own
@@ -80,18 +105,13 @@ def without_seams(
 
     Args:
         colours: (T, 3) of a texture made in the UV plane.
-        atlas: of the body.
-        settings: tuned numbers.
+        seams: of the body at the texture's size.
 
     Returns colours (T, 3).
     """
-    pairs, across = neighbours(atlas)
-    a, b = pairs.T
-    step = np.where(across[:, None], colours[b] - colours[a], 0).astype(np.float32)
-    incidence = _incidence(a, b, len(atlas.table))
-    reach = max(settings.reach * atlas.table.size, 1.0)  # texels
-    screen = sparse.identity(len(atlas.table), dtype=np.float32) / np.float32(reach**2)
-    return colours + _conjugate_gradients((incidence.T @ incidence + screen).tocsr(), incidence.T @ step, settings)
+    a, b = seams.across.T
+    right = seams.steps @ (colours[b] - colours[a])
+    return colours + _conjugate_gradients(seams.system, right, seams.settings)
 
 
 def _incidence(a: Integers, b: Integers, unknowns: int) -> sparse.csr_matrix:
@@ -109,26 +129,27 @@ def _conjugate_gradients(
     """Solve for all columns of ``right`` (N, C) at once, as nearly as shows: conjugate gradients with the diagonal as
     preconditioner (Hestenes and Stiefel 1952).
     """
-    inverse = (1 / system.diagonal())[:, None]
-    solution = np.zeros_like(right)
-    residual = right.copy()
+    # Column by column in memory, which takes a fifth of the time that the rows of so few numbers do.
+    inverse = 1 / system.diagonal()
+    residual = np.array(right.T, order="C")
+    solution = np.zeros_like(residual)
     direction = inverse * residual
     energy = _dot(residual, direction)
     enough = settings.tolerance**2 * energy
     for _ in range(settings.most_steps):
-        moved = system @ direction
-        step = energy / np.maximum(_dot(direction, moved), 1e-30)
-        solution += step.astype(np.float32) * direction
-        residual -= step.astype(np.float32) * moved
+        moved = np.stack([system @ column for column in direction])
+        step = (energy / np.maximum(_dot(direction, moved), 1e-30)).astype(np.float32)
+        solution += step * direction
+        residual -= step * moved
         conditioned = inverse * residual
         before, energy = energy, _dot(residual, conditioned)
         if (energy <= enough).all():
             break
-        direction = conditioned + (energy / np.maximum(before, 1e-30)).astype(np.float32) * direction
-    return solution
+        direction *= (energy / np.maximum(before, 1e-30)).astype(np.float32)
+        direction += conditioned
+    return np.ascontiguousarray(solution.T)
 
 
 def _dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> Floats:
-    """Sums (C,) over the rows of a * b (N, C)."""
-    sums: Floats = np.einsum("nc,nc->c", a, b, dtype=np.float64)
-    return sums
+    """Sums (C, 1) along the rows of a * b (C, N)."""
+    return np.array([[row @ other] for row, other in zip(a, b, strict=True)], np.float64)

@@ -69,7 +69,9 @@ def texture_person(
             raise TexturingError(f"The predicted texture has shape {predicted.shape}, expected {(size, size, 3)}.")
         if not keep_photo:
             everywhere = np.full(len(table), Label.PREDICTED, np.uint8)
-            return Texture(table.picture(predicted.reshape(-1, 3)[table.pixel]), table.scatter(everywhere), share)
+            return Texture(
+                table.picture(np.take(predicted.reshape(-1, 3), table.pixel, axis=0)), table.scatter(everywhere), share
+            )
         colours, source = fill_in(predicted, seen, settings.prediction)
     paint_eyes(colours, source, projected_views[0], skin, atlas, settings.eyes)
     if not np.isfinite(colours).all():

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
-from uvatar.photos.colour import linear_from_srgb
+from uvatar.photos.colour import blended, linear_from_srgb
 from uvatar.texturing.completion import SeenColours
 from uvatar.texturing.lowband import diffuse, vertex_colours
 
@@ -53,7 +53,7 @@ def fill_in(
     Returns colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN or PREDICTED.
     """
     atlas = seen.atlas
-    prediction = linear_from_srgb(predicted.reshape(-1, 3)[atlas.table.pixel])
+    prediction = linear_from_srgb(np.take(predicted.reshape(-1, 3), atlas.table.pixel, axis=0))
     everywhere = np.arange(len(atlas.table), dtype=np.int32)
     own, _ = vertex_colours(prediction, np.ones(len(atlas.table), np.float32), everywhere, atlas)
     colour, share = seen.at_vertices
@@ -61,5 +61,4 @@ def fill_in(
     difference = diffuse(atlas.surface, [(colour - own, settings.seen_pull * share), prior])
     fill = prediction + atlas.interpolate(difference)
     labels = np.where(seen.alpha >= 0.5, Label.SEEN, Label.PREDICTED).astype(np.uint8)
-    colours = fill + (seen.colours - fill) * seen.alpha[:, None]
-    return colours, labels
+    return blended(fill, seen.colours, seen.alpha), labels

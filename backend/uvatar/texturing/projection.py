@@ -142,8 +142,9 @@ def project(
         np.float32
     )
     kept = np.flatnonzero(weights > settings.least_weight)
-    kept = kept[visibility.scene.visible_from(points[kept], bias=settings.depth_bias)]
-    texels, points, pixels, weights, cosine = texels[kept], points[kept], pixels[kept], weights[kept], cosine[kept]
+    kept = kept[visibility.scene.visible_from(np.take(points, kept, axis=0), bias=settings.depth_bias)]
+    points, pixels = np.take(points, kept, axis=0), np.take(pixels, kept, axis=0)
+    texels, weights, cosine = texels[kept], weights[kept], cosine[kept]
     width = view.footprint[atlas.table.face[texels]]
     sampled = view.foreground.sample(pixels, width)
     colours = restored_detail(view.foreground, pixels, width, sampled, foreground_settings)
@@ -160,7 +161,9 @@ def project(
         trust[doubtful] = np.maximum(trust[doubtful], similar)
     weights = weights * trust
     kept = np.flatnonzero(weights > settings.least_weight)
-    return Projection(texels[kept], colours[kept], weights[kept], certainty[kept], cosine[kept], width[kept])
+    return Projection(
+        texels[kept], np.take(colours, kept, axis=0), weights[kept], certainty[kept], cosine[kept], width[kept]
+    )
 
 
 def texel_footprints(pixels: NDArray[np.float32], surface: Surface, size: int) -> NDArray[np.float32]:

@@ -44,7 +44,8 @@ class TexelTable:
 
     def picture(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
         """Values (T, ...) -> picture (N, N, ...) with dilated gutters."""
-        return values[self.source].reshape(self.size, self.size, *values.shape[1:])
+        # `numpy.take` copies rows several times as fast as an index does, here and below.
+        return np.take(values, self.source, axis=0).reshape(self.size, self.size, *values.shape[1:])
 
     def scatter(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
         """Values (T, ...) -> picture (N, N, ...), zero in the gutters."""
@@ -65,11 +66,15 @@ class TexelTable:
         """Sums (T, ...) over a triangle's corners of barycentric weights times ``values`` (R, ...); ``rows`` (F, 3)
         says which of them a triangle's corners have. A sparse product is twice as fast as NumPy's einsum.
         """
-        face, weights = self.face[texels], self.barycentric[texels]
+        face, weights = self.face, self.barycentric
+        if isinstance(texels, slice):
+            face, weights = face[texels], weights[texels]
+        else:
+            face, weights = np.take(face, texels), np.take(weights, texels, axis=0)
         sums = np.empty((len(face), *values.shape[1:]), np.result_type(values, weights))
         for start in range(0, len(face), _TEXELS_AT_ONCE):
             chunk = slice(start, start + _TEXELS_AT_ONCE)
-            corners = rows[face[chunk]]
+            corners = np.take(rows, face[chunk], axis=0)
             ends = np.arange(0, corners.size + 1, 3, dtype=np.int32)
             shape = len(corners), len(values)
             sums[chunk] = sparse.csr_matrix((weights[chunk].ravel(), corners.ravel(), ends), shape) @ values

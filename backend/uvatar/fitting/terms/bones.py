@@ -128,7 +128,7 @@ class BoneTerm(Term):
         jacobian = None
         if whole is not None:
             moved = (whole[:, end] - whole[:, start]) / length[..., None]
-            jacobian = moved - unit[..., None] * np.einsum("bni,bnij->bnj", unit, moved)[:, :, None]
+            jacobian = moved - unit[..., None] * (unit[:, :, None] @ moved)
         return robust(unit - self.directions, jacobian, self.weights / self.error**2, self.settings.width)
 
 

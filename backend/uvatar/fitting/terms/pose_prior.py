@@ -53,11 +53,11 @@ class PosePriorTerm(Term):
     def residuals(self, bodies: PosedBodies) -> Residuals:
         """63 residuals; the cost counts the component's own cost too."""
         poses = bodies.state.pose.reshape(-1, 63)
-        component = self.prior.nearest(poses)
+        component, energy = self.prior.nearest(poses)
         values = self.prior.residual(poses, component)
         jacobian = None
         if bodies.with_derivatives:
             jacobian = np.zeros((len(poses), 63, UNKNOWNS))
             jacobian[..., POSE] = self.prior.whiteners[component]
         scale = np.full_like(values, np.sqrt(self.weight))
-        return Residuals(values, jacobian, scale, self.weight * self.prior.energy(poses))
+        return Residuals(values, jacobian, scale, self.weight * energy)
