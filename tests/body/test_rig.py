@@ -136,7 +136,7 @@ def test_hands_do_not_tear(body: BodyModel, name: str) -> None:
 
 
 def test_eyes_turn_about_their_centres(body: BodyModel) -> None:
-    turned, _ = body.posed(at_rest(eye_pose=[[0, 0.4, 0], [0, 0, 0]]))
+    turned, _ = body.posed(at_rest(eye_pose=np.array([[0, 0.4, 0], [0, 0, 0]])))
     rest = body.data.v_template
     left = body.data.part == LEFT_EYE
     np.testing.assert_allclose(turned[left].mean(0), rest[left].mean(0), atol=1e-4)

@@ -264,10 +264,10 @@ def _bake_shape(body: bpy.types.Object, betas: Sequence[str]) -> None:
     mixed, basis = mixed_vertices(body), key_vertices(keys[0])
     for key in list(keys)[1:]:
         if key.name in betas:
-            key.points.foreach_set("co", (mixed + key_vertices(key) - basis).ravel())
+            key.points.foreach_set("co", (mixed + (key_vertices(key) - basis)).ravel())
             key.value, key.mute, key.vertex_group = 0.0, False, ""
         elif key.name in EXPRESSIONS:
-            key.points.foreach_set("co", (mixed + key_vertices(key) - basis).ravel())
+            key.points.foreach_set("co", (mixed + (key_vertices(key) - basis)).ravel())
             key.mute, key.vertex_group = False, ""
         else:
             body.shape_key_remove(key)
