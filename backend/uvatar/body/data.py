@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from uvatar.body.face import Face
+from uvatar.body.rig import Rig, broken, rig_of, stored_rig
 from uvatar.data.joints import JOINT_NAMES
 from uvatar.data.landmarks import LANDMARK_NAMES
 
@@ -68,6 +70,8 @@ class BodyData:
         beta_names: what each beta changes, for people.
         shape_prior: "male", "female", "child" -> ShapePrior; empty where unknown.
         joint_names: (24,) SMPL's names.
+        rig: the joints of fingers, jaw and eyes, or None for a body without them.
+        face: the expression keys, which are in a file of their own, or None.
         licence, provenance: one-line texts for the result's licence record.
     """
 
@@ -93,6 +97,8 @@ class BodyData:
     beta_names: tuple[str, ...]
     shape_prior: Mapping[str, ShapePrior] = field(default_factory=dict)
     joint_names: tuple[str, ...] = JOINT_NAMES
+    rig: Rig | None = None
+    face: Face | None = None
     licence: str = ""
     provenance: str = ""
 
@@ -141,6 +147,9 @@ class BodyData:
             or (self.parents[1:] < 0).any()
         ):
             raise BodyError(f"The body '{self.name}' is broken: every joint's parent must come before it.")
+        problem = broken(self.rig, count, _NUM_BETAS) if self.rig else None
+        if problem:
+            raise BodyError(f"The body '{self.name}' is broken: {problem}.")
 
 
 def triangulate(quads: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -153,7 +162,7 @@ def save_body(data: BodyData, path: Path) -> None:
     arrays: dict[str, Any] = {}
     for item in fields(data):
         value = getattr(data, item.name)
-        if (item.name in ("faces", "face_uv") and data.quads is not None) or value is None:
+        if (item.name in ("faces", "face_uv") and data.quads is not None) or item.name == "face" or value is None:
             continue
         if item.name == "shape_prior":
             for group, prior in value.items():
@@ -161,6 +170,8 @@ def save_body(data: BodyData, path: Path) -> None:
                     prior.mean,
                     prior.covariance,
                 )
+        elif item.name == "rig":
+            arrays.update(stored_rig(value, data.weights))
         elif item.name == "J_regressor":
             arrays.update(
                 zip(_REGRESSOR_KEYS, (value.data.astype(np.float32), value.indices, value.indptr), strict=True)
@@ -200,6 +211,11 @@ def _from_stored(stored: dict[str, NDArray[Any]]) -> BodyData:
     groups = [key.split("_")[2] for key in stored if key.startswith("shape_prior_") and key.endswith("_mean")]
     quads, quad_uv = stored["quads"], stored["quad_uv"]
     joint_template, joint_shapedirs = regress_joints(regressor, v_template, shapedirs)
+    rig = None
+    if "rig_vertices" in stored:
+        rig_weights, rig_joints = rig_of(stored, weights, regressor)
+        places = regress_joints(rig_joints, v_template, shapedirs)
+        rig = Rig(rig_weights, rig_joints, *places, stored["finger_axes"], stored["fingertips"])
     return BodyData(
         name=str(stored["name"]),
         v_template=v_template,
@@ -225,6 +241,7 @@ def _from_stored(stored: dict[str, NDArray[Any]]) -> BodyData:
             g: ShapePrior(stored[f"shape_prior_{g}_mean"], stored[f"shape_prior_{g}_covariance"]) for g in groups
         },
         joint_names=tuple(str(name) for name in stored["joint_names"]),
+        rig=rig,
         licence=str(stored["licence"]),
         provenance=str(stored["provenance"]),
     )

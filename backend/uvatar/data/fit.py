@@ -12,17 +12,28 @@ from numpy.typing import NDArray
 class BodyParameters:
     """SMPL-style parameters of one body in the camera frame (so a standing person's global_orient is near pi about x).
 
+    Fingers, jaw, eyes and expression count on a body that has them, and are left out on others.
+
     Attributes:
         betas: (10,) shape coefficients.
         global_orient: (3,) axis-angle of the pelvis, radians.
         body_pose: (23, 3) axis-angle of joints 1..23 relative to their parents, radians.
         transl: (3,) metres, added to the posed vertices (SMPL convention: rotation is about the rest pelvis joint).
+        hand_pose: (30, 3) axis-angle of the fingers' joints, left hand first, each relative to its parent
+            (`uvatar.protocol.rig`); None: straight fingers.
+        jaw_pose: (3,) axis-angle of the jaw, or None.
+        eye_pose: (2, 3) axis-angle of the left and the right eye, or None.
+        expression: (52,) weights of `uvatar.protocol.expressions.EXPRESSIONS`, or None.
     """
 
     betas: NDArray[np.float32]
     global_orient: NDArray[np.float32]
     body_pose: NDArray[np.float32]
     transl: NDArray[np.float32]
+    hand_pose: NDArray[np.float32] | None = None
+    jaw_pose: NDArray[np.float32] | None = None
+    eye_pose: NDArray[np.float32] | None = None
+    expression: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.body.rig import with_relaxed_hands
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
@@ -88,8 +89,12 @@ def finish_person(view: View, prediction: Prediction | None, engine: Engine, opt
 
 
 def clothe(view: View, engine: Engine, options: Options) -> Fit:
-    """The view's fit with clothes and hair added. Raises FloatingPointError if its vertices are not finite."""
-    fit, person, camera, body = view.fit, view.person, view.camera, engine.body
+    """The view's fit with clothes and hair added, and fingers where nothing is known of them.
+
+    Raises FloatingPointError if its vertices are not finite.
+    """
+    person, camera, body = view.person, view.camera, engine.body
+    fit = replace(view.fit, body=with_relaxed_hands(view.fit.body, body.data.rig))
     if not options.fast and options.clothing and options.refine:
         fit = replace(fit, offsets=clothing_offsets(fit, person, camera, engine.clothing))
         fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, body, engine.face))

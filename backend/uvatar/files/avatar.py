@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from uvatar.files.export import Exporter, PersonFiles, blender_command
-from uvatar.protocol.people import people_of
+from uvatar.protocol.expressions import EXPRESSIONS
+from uvatar.protocol.people import people_of, with_rig
 
 Pose = Literal["rest", "photo"]
 
@@ -72,6 +73,17 @@ class Avatar:
     def pose(self) -> NDArray[np.float32]:
         """(24, 3) axis-angle, radians; joint 0 is the orientation in the camera frame, others relative to parents."""
         return np.asarray(self.person["pose"], np.float32)
+
+    @property
+    def hand_pose(self) -> NDArray[np.float32]:
+        """(30, 3) axis-angle of the fingers' joints, radians, left hand first; zeros on a body without fingers."""
+        return np.asarray(self.person.get("hand_pose", np.zeros((30, 3))), np.float32)
+
+    @property
+    def expression(self) -> dict[str, float]:
+        """The weight of each expression key in the photo; empty on a body without them."""
+        weights = self.person.get("expression")
+        return {} if weights is None else dict(zip(EXPRESSIONS, map(float, weights), strict=True))
 
     @property
     def transl(self) -> NDArray[np.float32]:
@@ -135,11 +147,14 @@ class Avatar:
         if pose == "rest":
             vertices: NDArray[np.float32] = rest.astype(np.float32)
             return vertices
-        heads = self._rest_joints()
-        turns = _rotations(self.pose.astype(float))
+        if person.get("face") is not None:
+            rest = rest + _movement(person["face"], person["expression"], len(rest))
         if person["posedirs"] is not None:
+            turns = _rotations(self.pose.astype(float))
             rest = rest + person["posedirs"].astype(float) @ (turns[1:] - np.eye(3)).reshape(-1)
-        world, placed = _chain(self.pose.astype(float), heads, person["parents"])
+        person = with_rig(person)
+        heads = person["joint_template"] + person["joint_shapedirs"] @ self.betas.astype(float)
+        world, placed = _chain(person["pose"].astype(float), heads, person["parents"])
         shift = placed - np.einsum("jab,jb->ja", world, heads)
         weights, joints = person["skin_weights"].astype(float), person["skin_joints"]
         turned = np.einsum("vkab,vb->vka", world[joints], rest) + shift[joints]
@@ -189,6 +204,14 @@ def _picture(data: bytes, mode: str) -> NDArray[np.uint8] | None:
         return np.asarray(picture.convert(mode), np.uint8)
 
 
+def _movement(face: Mapping[str, Any], weights: NDArray[np.float32], count: int) -> NDArray[np.float64]:
+    """What an expression (52,) adds to the ``count`` rest vertices, metres."""
+    moved = np.zeros((count, 3))
+    for weight, first, last in zip(weights, face["starts"][:-1], face["starts"][1:], strict=True):
+        moved[face["vertices"][first:last]] += weight * face["deltas"][first:last].astype(float)
+    return moved
+
+
 def _rotations(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 3) axis-angle, radians -> (N, 3, 3) rotations (Rodrigues)."""
     angle = np.linalg.norm(vectors, axis=-1)[:, None, None]
@@ -202,7 +225,7 @@ def _rotations(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 def _chain(
     pose: NDArray[np.float64], heads: NDArray[np.float64], parents: list[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rotations (24, 3, 3) and positions (24, 3) of the posed joints, from the rest joints ``heads`` (24, 3)."""
+    """Rotations (J, 3, 3) and positions (J, 3) of the posed joints, from the rest joints ``heads`` (J, 3)."""
     local = _rotations(pose)
     world, placed = local.copy(), heads.copy()
     for joint, parent in enumerate(parents):

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from .rig import BODY_JOINTS, JAW, LEFT_EYE, LEFT_HAND, RIG_NAMES
+
 
 def people_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A result's people, each with the arrays of its body.
@@ -14,3 +18,21 @@ def people_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     body = result.get("body") or {}
     return [{**body, **person} for person in result["people"]]
+
+
+def with_rig(person: Mapping[str, Any]) -> dict[str, Any]:
+    """A person with the joints of the body's rig, fingers, jaw and eyes among them, in place of SMPL's 24.
+
+    Nothing changes where the result has no rig: results of older backends, and SMPL's body. Raises KeyError, TypeError,
+    ValueError or IndexError if the entries do not fit each other.
+    """
+    rig = person.get("rig")
+    if rig is None:
+        return dict(person)
+    pose = np.zeros((len(RIG_NAMES), 3), np.float32)
+    pose[:BODY_JOINTS] = np.asarray(person["pose"])[:BODY_JOINTS]
+    parts = {JAW: "jaw_pose", LEFT_EYE: "eye_pose", LEFT_HAND.start: "hand_pose"}
+    for first, key in parts.items():
+        rows = np.reshape(person.get(key, ()), (-1, 3))
+        pose[first : first + len(rows)] = rows
+    return {**person, **rig, "pose": pose}

@@ -16,16 +16,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.body import BodyModel, measure
+from uvatar.body import BodyData, BodyModel, measure
+from uvatar.body.face import Face
+from uvatar.body.rig import Rig
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
-from uvatar.data.fit import Fit
+from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.labels import Label
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
 from uvatar.mesh_predictor.result_file import ResultFileError
 from uvatar.photos.encoding import encode_jpeg, encode_png
 from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.expressions import EXPRESSIONS
 from uvatar.protocol.framing import RESULT_SCHEMA
 from uvatar.protocol.version import __version__
 from uvatar.results import preview
@@ -203,6 +206,7 @@ def person_entry(
         "betas": parameters.betas.astype(np.float32),
         "pose": pose,
         "transl": parameters.transl.astype(np.float32),
+        **_finer_pose(parameters, body.data),
         "offsets": fit.offsets.astype(np.float32),
         "box": [float(value) for value in box],
         "confidence": float(fit.confidence),
@@ -212,6 +216,21 @@ def person_entry(
         "measurements": {name: round(float(value), 1) for name, value in measure(body, parameters.betas).items()},
         "metrics": {name: float(value) if np.isfinite(value) else None for name, value in metrics.items()},
         **pictures,
+    }
+
+
+def _finer_pose(parameters: BodyParameters, data: BodyData) -> dict[str, NDArray[np.float32]]:
+    """Fingers, jaw, eyes and expression of a person, for a body that has them; zeros where nothing is known."""
+    parts = {
+        "hand_pose": (parameters.hand_pose, (30, 3), data.rig),
+        "jaw_pose": (parameters.jaw_pose, (3,), data.rig),
+        "eye_pose": (parameters.eye_pose, (2, 3), data.rig),
+        "expression": (parameters.expression, (len(EXPRESSIONS),), data.face),
+    }
+    return {
+        name: np.zeros(shape, np.float32) if value is None else np.reshape(value, shape).astype(np.float32)
+        for name, (value, shape, needed) in parts.items()
+        if needed is not None
     }
 
 
@@ -242,7 +261,33 @@ def body_entry(body: BodyModel) -> dict[str, Any]:
         "skin_weights": weights,
         "joint_names": list(data.joint_names),
         "parents": [int(parent) for parent in data.parents],
+        **({"rig": rig_entry(data.rig)} if data.rig else {}),
+        **({"face": face_entry(data.face)} if data.face else {}),
     }
+
+
+def rig_entry(rig: Rig) -> dict[str, Any]:
+    """The joints of fingers, jaw and eyes, which take the place of the body's 24 where they are understood."""
+    joints, weights = strongest_influences(rig.weights)
+    regressor = rig.J_regressor.tocoo()
+    return {
+        "joint_names": list(rig.joint_names),
+        "parents": list(rig.parents),
+        "joint_template": rig.joint_template,
+        "joint_shapedirs": rig.joint_shapedirs,
+        "regressor_joints": regressor.row.astype(np.uint8),
+        "regressor_vertices": regressor.col.astype(np.int32),
+        "regressor_weights": regressor.data.astype(np.float32),
+        "skin_joints": joints,
+        "skin_weights": weights,
+        "finger_axes": rig.finger_axes,
+        "fingertips": rig.fingertips,
+    }
+
+
+def face_entry(face: Face) -> dict[str, Any]:
+    """The expression keys."""
+    return {"names": list(EXPRESSIONS), "starts": face.starts, "vertices": face.vertices, "deltas": face.deltas}
 
 
 def strongest_influences(weights: Floats, count: int = MAX_INFLUENCES) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
