@@ -81,8 +81,10 @@ def row_of(path: Path, way: str, taken: list[tuple[float, dict[str, Any]]], kern
 def main() -> None:
     """Measure, print the figures and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path, nargs="*", default=[SAMPLE], metavar="PHOTO")
-    parser.add_argument("--repeats", type=int, default=5, help="measurements of each photo, after a warm-up")
+    parser.add_argument(
+        "photos", type=Path, nargs="*", default=[SAMPLE], metavar="PHOTO", help="by default samples/man.jpg"
+    )
+    parser.add_argument("--repeats", type=int, default=5, help="measurements of each photo (default: %(default)s)")
     parser.add_argument("--threads", type=int, help="CPU threads; by default one for each core")
     parser.add_argument("--device", help="auto, cpu, cuda, directml, coreml or mps")
     arguments = parser.parse_args()

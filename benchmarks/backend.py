@@ -1,10 +1,12 @@
-"""The server under load: throughput and latency with 1, 4 and 16 clients, and a soak test that looks for leaks.
+"""The server under load: photos per second and waiting times with 1, 4 and 16 clients, and a search for leaks.
 
     python -m benchmarks.backend                 # clients
-    python -m benchmarks.backend --soak 500      # jobs
+    python -m benchmarks.backend --soak 500      # 500 jobs in sequence
+    python -m benchmarks.backend --soak 500 --pipeline uvatar.engine.pipeline:Pipeline    # with the real models
 
-The pipeline is the tests' fake one, to measure the server without the models; each result has the size of a real one.
-``--pipeline uvatar.engine.pipeline:Pipeline`` uses the real pipeline and the sample photos.
+Run it after a change of the server, the journal or the messages. By default the pipeline is the fake one from the
+tests, which measures the server without the models, with results of a real one's size. The real pipeline works on the
+sample photos.
 """
 
 from __future__ import annotations
@@ -151,11 +153,11 @@ def sample_orders() -> list[tuple[bytes, dict[str, Any]]]:
 
 def main() -> None:
     """Run the benchmark that the command line selects."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--soak", type=int, help="how many jobs")
-    parser.add_argument("--jobs", type=int, default=96, help="with each number of clients")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--pipeline", default=FAKE)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--soak", type=int, help="run this many jobs in sequence and watch the processes' memory")
+    parser.add_argument("--jobs", type=int, default=96, help="jobs with each number of clients (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="number of model processes (default: %(default)s)")
+    parser.add_argument("--pipeline", default=FAKE, help="module:Class of the pipeline (default: %(default)s)")
     chosen = parser.parse_args()
     orders = sample_orders() if chosen.pipeline != FAKE else [(photo(pad=RESULT_BYTES, stages=5), {})]
     notes = [f"{chosen.workers} model processes; data folder in the system's folder for temporary files"]

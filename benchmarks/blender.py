@@ -1,8 +1,9 @@
-"""Blender: importing an avatar, and playing a motion through pose correctives. Needs bpy.
+"""Blender: how long an avatar takes to import, and a frame of a motion with pose correctives. Needs bpy.
 
-    python -m benchmarks.blender [--repeats 3] [--frames 40]
+    python -m benchmarks.blender
 
-Processor time: of the main thread for the import, of all threads for the frames, because other programs may run.
+Run it after a change of the extension's scene folder. Times are processor time, which other programs disturb less: of
+the main thread for the import, of all threads for the frames.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ def frame_times(frames: int) -> list[float]:
 def main() -> None:
     """Measure, print the figures and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--repeats", type=int, default=3, help="imports (default: %(default)s)")
+    parser.add_argument("--frames", type=int, default=40, help="frames of the motion (default: %(default)s)")
     arguments = parser.parse_args()
     result = sample_result(texture=1024)
     runs = [import_slices(result) for _ in range(arguments.repeats)]

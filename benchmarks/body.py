@@ -1,9 +1,11 @@
-"""Speed of the body model, in NumPy and in PyTorch, compared with smplx in the same run.
+"""How fast the body is posed, in NumPy and in PyTorch, beside smplx in the same run.
 
     python -m benchmarks.body
+    python -m benchmarks.body --batches 1        # one body at a time
 
-Prints milliseconds (median of the repeats) and the ratio ours / smplx, for posing alone and with gradients. "ours" is
-the body in NumPy if nothing is differentiated, and the body in PyTorch otherwise.
+Run it after a change of `uvatar.body`. It prints milliseconds (the median of the repeats) and the ratio ours / smplx,
+for posing alone and with gradients. "ours" is the body in NumPy where nothing is differentiated, otherwise the one in
+PyTorch.
 """
 
 from __future__ import annotations
@@ -51,8 +53,10 @@ def smplx_model(body: BodyModel, batch: int) -> torch.nn.Module | None:
 
 def main() -> None:
     """Measure, print the figures and write them as CSV."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 10, 64])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--batches", type=int, nargs="+", default=[1, 10, 64], help="numbers of bodies (default: 1 10 64)"
+    )
     batches = parser.parse_args().batches
     rows: list[dict[str, object]] = []
     torch.manual_seed(0)

@@ -1,9 +1,10 @@
-"""How long it takes to cancel a job, by the stage that it is in.
+"""How long it takes to cancel a job, by what the server is doing with it.
 
-    python -m benchmarks.cancelling [--repeats 3]
+    python -m benchmarks.cancelling
 
-Wall-clock seconds until the reply, and until no process works on the job any more. The pipeline is the tests' fake one,
-so that its stages last as long as needed.
+Run it after a change of the server or its model processes: when you press Cancel, the answer must come at once, and
+nobody should be at work on the job after a second. Times are seconds on the clock until the reply, and until no process
+works on the job any more. The pipeline is the fake one from the tests, so that its stages last as long as needed.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def server_in(folder: Path, running: ExitStack, **choices: Any) -> Server:
 def main() -> None:
     """Measure, print the figures and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=3, help="jobs for each row (default: %(default)s)")
     repeats = parser.parse_args().repeats
     rows = []
     for stage in STAGES:

@@ -1,6 +1,9 @@
-"""Every network on ONNX Runtime and on PyTorch, on this machine's CPU, batch 1 and 8, in one run.
+"""How fast every network is on ONNX Runtime and on PyTorch, on the CPU, in one run.
 
-    python -m benchmarks.networks [--batches 1 8] [--threads 2] [--repeats 5] [--networks exact light ...]
+    python -m benchmarks.networks                                    # all, one photo at once and eight
+    python -m benchmarks.networks --networks light --batches 1       # one of them, one photo at once
+
+Run it after a change of a network's layers or of a runtime's version.
 
 "exact" is the published ROMP network with random weights; "naive" is the authors' layout run as built: NCHW, eager,
 float32, batch norms in place. "light" is the Mesh Predictor that ships, "texture" the Texture Predictor, "lifter" the
@@ -189,10 +192,10 @@ def lines(network: str, batch: int, measured: dict[str, list[Turn]]) -> list[dic
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", nargs="+", choices=ROWS, default=list(ROWS))
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--networks", nargs="+", choices=ROWS, default=list(ROWS), help="all by default")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8], help="inputs at once (default: 1 8)")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=5, help="turns of each row (default: %(default)s)")
     parser.add_argument("--row", help="internal: the process of one row")
     parser.add_argument("--file", type=Path, help="internal: the .onnx file of a row")
     arguments = parser.parse_args()

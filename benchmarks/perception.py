@@ -1,9 +1,10 @@
-"""Accuracy of perception against human annotations, and its speed.
+"""How accurate perception is against human annotations, and how fast.
 
-    python -m benchmarks.perception [--folder FOLDER] [--every 1]
+    python -m benchmarks.perception --every 10                # a short run: every tenth photo
+    python -m benchmarks.perception --folder coco_photos      # your own annotated photos
 
-FOLDER holds photos with COCO annotations of one person each (annotations.json, LICENSES.tsv; by default the shared
-ones beside the repository); ``--every N`` takes every Nth photo.
+Run it after a change of `uvatar.perception`. The folder holds photos with COCO annotations of one person each
+(annotations.json, LICENSES.tsv); by default the shared ones beside the repository.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def summary(name: str, rows: list[Row]) -> dict[str, object]:
 def main() -> None:
     """Measure, print the figures and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=ANNOTATED)
+    parser.add_argument("--folder", type=Path, default=ANNOTATED, help="folder of annotated photos")
     parser.add_argument("--every", type=int, default=1, help="take every Nth photo")
     arguments = parser.parse_args()
     if not arguments.folder.is_dir():

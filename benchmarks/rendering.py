@@ -1,12 +1,13 @@
-"""Time to find what every pixel sees of the open body: our scan conversion beside PyTorch3D's CPU rasteriser, in one
-run.
+"""How long it takes to find what every pixel sees of the open body: our scan conversion beside PyTorch3D's on the CPU.
 
-    python -m benchmarks.rendering [--sides 128 256] [--repeats 9]
+    python -m benchmarks.rendering
+    python -m benchmarks.rendering --sides 128 --repeats 3    # quicker: PyTorch3D takes seconds for a picture
 
-Every row is one picture of a body in a pose not seen before, so that everything which a new pose needs is counted.
-"see" adds what has gradients (barycentrics, UV, depth); "paint" is a step of texture learning on a view that is kept:
-look-up of a 128x128 texture and its gradient. Medians; ours and PyTorch3D's take turns, so that both meet the same
-machine. One thread each.
+Run it after a change of `uvatar.geometry.raster` or `uvatar_training.rendering`. Every row is one picture of a body in
+a pose that was not seen before, so that all the work for a new pose is counted. "see" adds what has gradients
+(barycentrics, UV, depth); "paint" is one step of learning a texture on a view that is kept: a look-up in a texture of
+128x128 texels and its gradient. Figures are medians; ours and PyTorch3D's take turns, so that a busy machine slows
+both. One thread each.
 """
 
 from __future__ import annotations
@@ -65,9 +66,11 @@ def measure(side: int, repeats: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print the figures and write them as CSV."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sides", type=int, nargs="+", default=[128, 256])
-    parser.add_argument("--repeats", type=int, default=9)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--sides", type=int, nargs="+", default=[128, 256], help="of the pictures, pixels (default: 128 256)"
+    )
+    parser.add_argument("--repeats", type=int, default=9, help="pictures for each row (default: %(default)s)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print("open body, 27,420 triangles; milliseconds per picture")

@@ -121,8 +121,8 @@ def install(folder: Path) -> str:
 def main() -> None:
     """Measure, print the figures and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3, help="every row once per round, each in a process of its own")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="of measuring each row in a process of its own")
     parser.add_argument("--no-public", action="store_true", help="do not install and measure the public package")
     parser.add_argument("--row", help="internal: measure one row")
     arguments = parser.parse_args()

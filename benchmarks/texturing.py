@@ -1,11 +1,11 @@
-"""Texturing: seconds and likeness by size.
+"""How long texturing takes and how close the textured body comes to the photo, by the texture's size.
 
-    python -m benchmarks.texturing [PHOTO ...] [--sizes 512 1024 2048 4096]
+    python -m benchmarks.texturing                           # the samples
+    python -m benchmarks.texturing me.jpg --sizes 1024       # your photo
 
-PHOTO (default: the samples) goes through perception, fitting and clothing
-first, which are not timed; times are of one thread's processor.  Likeness is the PSNR of the textured body against the
-photo, where the body and the person's mask overlap and over the whole mask (what the body leaves uncovered counts as
-grey).
+Run it after a change of `uvatar.texturing`. Perception, fitting and clothing come first and are not timed; times are
+of one thread's processor. The likeness is the PSNR of the textured body against the photo, where the body and the
+person's mask overlap, and over the whole mask (what the body leaves uncovered counts as grey).
 """
 
 from __future__ import annotations
@@ -45,9 +45,11 @@ Result = TypeVar("Result")
 
 def main() -> None:
     """Measure, print the figures and write them as CSV."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photos", type=Path, nargs="*", default=PHOTOS, metavar="PHOTO")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024, 2048, 4096])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "photos", type=Path, nargs="*", default=PHOTOS, metavar="PHOTO", help="of which the first person counts"
+    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024, 2048, 4096], help="of the texture")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

@@ -1,9 +1,10 @@
-"""Carrying people over to the SMPL body: seconds.
+"""How long it takes to transfer people to the SMPL body.
 
-    python -m benchmarks.transfer [--people 7] [--sizes 1024 2048 4096]
+    python -m benchmarks.transfer
+    UVATAR_MODELS=~/.romp python -m benchmarks.transfer      # with your SMPL files there
 
-With the user's own files where UVATAR_MODELS or the models folder has them, else with a body in SMPL's format that the
-tests make. Times are of one thread's processor, medians of people in several poses.
+Run it after a change of `uvatar.transfer`. Without SMPL files in your models folder, it uses a body in SMPL's format
+that the tests make. Times are of one thread's processor, medians of people in several poses.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ Result = TypeVar("Result")
 
 def main() -> None:
     """Measure, print the figures and write them as CSV."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--people", type=int, default=7)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 2048, 4096])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--people", type=int, default=7, help="number of people (default: %(default)s)")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[1024, 2048, 4096], help="of the texture (default: 1024 2048 4096)"
+    )
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

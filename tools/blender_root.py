@@ -1,10 +1,14 @@
-"""Build a Debian root with a real Blender, an X server without a screen, and a mouse.
+"""Build a Debian root folder with a real Blender, an X server without a screen, and a mouse.
 
-    python tools/blender_root.py [--suite trixie]
+`make test-ui` calls it: pip's bpy has no windows, and Blender's own downloads need libraries that a server lacks. Call
+it yourself to have the root ready before the tests run.
 
-The UI test (tests/blender_window) needs it: pip's bpy has no window, and Blender's own downloads need libraries that
-a server lacks. The root is built once in the user's cache and reused for the same list of packages; it takes about 1.5
-GB and four minutes. Building needs Linux, root rights (chroot) and Debian's mirror; RootError says what is missing.
+    python tools/blender_root.py                  # Debian trixie with Blender 4.3
+    python tools/blender_root.py --suite sid      # Debian sid with Blender 5.2
+
+The root is built once in your cache folder and reused as long as the list of packages stays the same; it takes 1.5 GB
+and about four minutes. Building needs Linux, root rights (for chroot) and Debian's package servers; if something is
+missing, the message says what.
 """
 
 from __future__ import annotations
@@ -83,8 +87,8 @@ def _run(root: Path, command: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--suite", choices=SUITES, default=SUITES[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--suite", choices=SUITES, default=SUITES[0], help="of Debian (default: %(default)s)")
     try:
         print(build(parser.parse_args().suite))
     except RootError as error:

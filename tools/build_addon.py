@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build the Blender extension.
+"""Build the Blender extension as a .zip that you can drag into Blender. `make addon` builds both kinds.
 
-    python tools/build_addon.py [--out dist] [--with-backend]
+    python tools/build_addon.py                   # dist/uvatar-VERSION.zip: Set Up downloads the backend
+    python tools/build_addon.py --with-backend    # dist/uvatar-VERSION-with-backend.zip: it is in the zip
 
-Zips the extension's folder with a copy of the protocol (Apache-2.0, which GPL-3.0 may include) and the manifest, and
-validates it with Blender's own tool, which the bpy wheel contains, so no Blender program is needed. If the wheels of
-``uvatar`` (77 MB, weights included) and ``uvatar-blender`` are included, the extension can set up the backend from an
-index that has only their dependencies; the lists of tested packages are included beside them.
+The extension's folder is zipped with a copy of the protocol (Apache-2.0, which GPL-3.0 may include) and the manifest,
+and validated with Blender's own tool, which is part of the bpy package, so no Blender program is needed. With
+--with-backend, the wheels of ``uvatar`` (with all weights) and ``uvatar-blender`` are built and included, and so are
+the lists of tested packages. Set Up then needs a package index only for the packages that the backend depends on.
 """
 
 from __future__ import annotations
@@ -116,9 +117,9 @@ def _extension_tool(*arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=ROOT / "dist")
-    parser.add_argument("--with-backend", action="store_true")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder of the zip (default: dist)")
+    parser.add_argument("--with-backend", action="store_true", help="include the backend's wheels")
     arguments = parser.parse_args()
     path = build(arguments.out, arguments.with_backend)
     print(f"{path} ({path.stat().st_size / 1024:.0f} KB)")

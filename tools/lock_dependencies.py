@@ -1,17 +1,19 @@
-"""Pin one version of every package, with its hashes, for all systems.
+"""Pin one version of every package, with its hashes, for all systems. `make lock` calls it.
 
-    python tools/lock_dependencies.py [--upgrade]
+You need it after changing dependencies in a pyproject.toml, and to move to newer versions:
 
-Writes ``requirements.lock`` for development and CI (Linux, Python 3.11, all three distributions with all extras), and
-with these versions ``constraints/*.txt`` for users: one file for each system and Python version, which README's
+    python tools/lock_dependencies.py                 # keeps the versions that a pyproject.toml still allows
+    python tools/lock_dependencies.py --upgrade       # takes the newest versions that are allowed
+
+After an upgrade, run all tests, ``make test-newest`` and ``make self-test-values``. It needs a package index, and uv
+(which the ``dev`` extra installs).
+
+It writes ``requirements.lock`` for development and CI (Linux, Python 3.11, all three distributions with all extras),
+and with these versions ``constraints/*.txt`` for users: one file for each system and Python version, which README's
 commands, the add-on's Set Up, ``make demo`` and ``uvatar doctor`` use. Everyone therefore installs the tested versions.
 The plain list is the backend without PyTorch; the others, named in `LISTS`, have more. A line is
 ``name==version --hash=sha256:… # bytes``, for pip's ``--require-hashes -r``; the number of bytes is the size of the
-wheel to download, from which Set Up computes its progress. Needs a package index, and uv (in the ``dev`` extra).
-
-Versions are kept unless a pyproject.toml excludes them; ``--upgrade`` uses the newest versions that are allowed. Run it
-after changing dependencies in a pyproject.toml; after an upgrade, run all tests, ``make test-newest`` and
-``make self-test-values``.
+wheel to download, from which Set Up computes its progress.
 """
 
 from __future__ import annotations
@@ -217,7 +219,7 @@ def write_lists(system: str, python: str, versions: Mapping[str, str], upgrade: 
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that are allowed")
     upgrade = parser.parse_args().upgrade
     everything = resolve("linux", "3.11", EVERYTHING, {} if upgrade else pinned(LOCK), with_sources=True)

@@ -1,6 +1,8 @@
-"""API pages from the docstrings, with pdoc: `make docs` writes build/docs/index.html.
+"""Write API pages from the docstrings, with pdoc: build/docs/index.html. `make docs` calls it.
 
-A warning of pdoc's is an error.
+    python tools/make_docs.py
+
+A warning by pdoc counts as an error.
 """
 
 from __future__ import annotations

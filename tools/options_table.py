@@ -1,6 +1,8 @@
-"""Write docs/options.md from the declarations of the job options.
+"""Write docs/options.md, the table of job options, from their declarations.
 
-python tools/options_table.py
+You need it after adding or changing an option; a test fails until you run it.
+
+    python tools/options_table.py
 """
 
 from __future__ import annotations

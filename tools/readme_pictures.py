@@ -1,6 +1,9 @@
-"""The README's pictures from `make demo`'s results: photo, mesh on the photo, eight views around the avatar.
+"""Make the pictures in the README from the results of `make demo`: photo, mesh on the photo, eight views of the avatar.
 
-make demo && python tools/readme_pictures.py out/demo docs/images
+You need it after a change that is meant to change avatars.
+
+    make demo
+    python tools/readme_pictures.py out/demo docs/images
 """
 
 from __future__ import annotations
@@ -32,8 +35,8 @@ def strip(folder: Path) -> Image.Image:
 def main() -> None:
     """Write the pictures into the folder that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", type=Path)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("results", type=Path, help="folder of the avatars")
+    parser.add_argument("out", type=Path, help="folder of the pictures")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     for folder in sorted(path for path in arguments.results.iterdir() if path.is_dir()):

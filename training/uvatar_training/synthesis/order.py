@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+_OPTIONAL = tyro.conf.arg(help_behavior_hint="(optional)")  # on the command line
 
 
 @dataclass(frozen=True)
@@ -29,9 +34,9 @@ class SynthesisOrder:
     count: int = 1000
     seed: int = 0
     split: str = "train"
-    poses: Path | None = None
-    wardrobe: Path | None = None
-    hdris: Path | None = None
+    poses: Annotated[Path | None, _OPTIONAL] = None
+    wardrobe: Annotated[Path | None, _OPTIONAL] = None
+    hdris: Annotated[Path | None, _OPTIONAL] = None
     side: int = 512
     texture: int = 512
     textures: bool = True
