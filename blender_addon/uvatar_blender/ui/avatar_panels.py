@@ -78,7 +78,7 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
                 "uvatar.live_correctives", text=text, icon="CHECKBOX_HLT" if live else "CHECKBOX_DEHLT"
             ).live = not live
         for note in json.loads(rig.get("uvatar_notes", "[]")):
-            draw_text(layout, note, "INFO")
+            draw_text(layout.column(align=True), note, "INFO")
 
 
 def _draw_fit(layout: bpy.types.UILayout, rig: bpy.types.Object) -> None:

@@ -255,7 +255,7 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     if session.link is Link.ON and session.computes_on is not None:
         drawing.draw_text(layout, f"Running on {session.computes_on.on}")
         for note in session.computes_on.notes:
-            drawing.draw_text(layout, note, "INFO")
+            drawing.draw_text(layout.column(align=True), note, "INFO")
     if problem is not None:
         drawing.draw_problem(layout, problem)
 

@@ -70,7 +70,7 @@ class UVATAR_OT_forget(bpy.types.Operator):
     """Discard the unfinished run"""
 
     bl_idname = "uvatar.forget"
-    bl_label = "Forget"
+    bl_label = "Discard"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         state.session().forget_unfinished()
