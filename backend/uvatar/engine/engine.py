@@ -26,6 +26,7 @@ from uvatar.perception.perception import Perception
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.options import DEFAULT_OPTIONS, Options
 from uvatar.runtime.devices import ANYWHERE, Placement
+from uvatar.runtime.memory import keep_freed
 from uvatar.runtime.networks import CheckpointError
 from uvatar.runtime.weights import WeightsError, check_shipped, models_folder, weights_folder
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
@@ -98,6 +99,7 @@ class Engine:
         # Stages run people in parallel, one thread each: libraries that start threads of their own would only get in
         # the way.
         cv2.setNumThreads(1)
+        keep_freed()
         placement = placement_of(device, gpu, threads)
         assets = Path(assets) if assets else weights_folder()
         models = Path(models) if models else models_folder()

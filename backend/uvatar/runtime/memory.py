@@ -1,6 +1,6 @@
-"""Memory of this process: recognising out-of-memory errors, and returning freed memory to the system.
+"""Memory of this process: recognising out-of-memory errors, and keeping freed memory or returning it to the system.
 
-The latter keeps a server that runs for weeks no larger than what it holds. glibc keeps large freed blocks that lie
+Returning it keeps a server that runs for weeks no larger than what it holds. glibc keeps large freed blocks that lie
 below a small live allocation, or at the top of a thread's heap. Which jobs leave such blocks is chance, so without this
 the processes seem to grow and shrink by the size of a result or of a model's buffers.
 """
@@ -14,7 +14,9 @@ from contextlib import suppress
 
 import psutil
 
-_M_MMAP_THRESHOLD = -3  # of glibc's <malloc.h>
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's <malloc.h>
+_KEPT = 1 << 30  # bytes at the end of a heap that stay with the process
+_LARGEST_KEPT = 32 << 20  # bytes of a block; glibc's limit
 _LARGE = 128 << 10  # bytes; glibc's initial value
 
 # Messages of libraries that have no exception type for it: OpenCV, torch, onnxruntime and its GPU providers, Pillow's
@@ -65,3 +67,15 @@ def always_give_back() -> None:
     """
     with suppress(AttributeError, OSError, TypeError):  # no such call, or no library of that kind
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
+
+
+def keep_freed() -> None:
+    """From now on, keep freed memory for what is allocated next; `give_back` still returns it.
+
+    By default glibc returns much of it at once. NumPy allocates and frees a picture with every operation, and getting
+    new pages from the system takes longer than most operations on them. Other C libraries are left as they are.
+    """
+    with suppress(AttributeError, OSError, TypeError):  # no such call, or no library of that kind
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
+        library.mallopt(_M_TRIM_THRESHOLD, _KEPT)
