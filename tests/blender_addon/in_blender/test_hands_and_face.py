@@ -20,6 +20,7 @@ from uvatar_blender.core.naming import Naming, joint_names
 from uvatar_blender.protocol.expressions import EXPRESSIONS, VISEMES
 from uvatar_blender.protocol.rig import FINGER_POSES, LEFT_HAND, RIG_NAMES, posed_hands
 from uvatar_blender.scene import rig as rigs
+from uvatar_blender.scene import rigify
 from uvatar_blender.scene.export import export_avatar
 from uvatar_blender.scene.expressions import set_expression
 from uvatar_blender.scene.fingers import pose_fingers
@@ -230,3 +231,20 @@ def _reach(keys: Any, name: str) -> float:
     for row, key in zip(places, (keys[0], keys[name]), strict=True):
         key.points.foreach_get("co", row)
     return float(np.linalg.norm((places[1] - places[0]).reshape(-1, 3), axis=1).max())
+
+
+def test_a_control_rig_has_the_fingers(fingered: dict[str, Any], scene: Any) -> None:
+    rig = imported(fingered, scene)
+    pose_fingers(rig, "fist", "LEFT")
+
+    def ends() -> NDArray[Any]:
+        bpy.context.view_layer.update()
+        return np.array([(*rig.pose.bones[name].head, *rig.pose.bones[name].tail) for name in RIG_NAMES])
+
+    before = ends()
+    control = rigify.generate_control_rig(rig)
+    np.testing.assert_allclose(ends(), before, atol=2e-3)
+    for name in ("f_index.02.R", "jaw"):
+        control.pose.bones[name].rotation_mode, control.pose.bones[name].rotation_euler = "XYZ", (1.0, 0, 0)
+    moved = {RIG_NAMES[joint] for joint in np.flatnonzero(np.abs(ends() - before).max(1) > 0.005)}
+    assert moved == {"right_index2", "right_index3", "jaw"}
