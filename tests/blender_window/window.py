@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 WIDTH, HEIGHT = 1280, 800
-PATIENCE = 120.0
+PATIENCE = 300.0  # seconds until something may be given up: on a busy machine all takes ten times as long
 REPLY = (
     500.0  # seconds until Blender may be given up: without a graphics card, a busy machine compiles shaders for minutes
 )
