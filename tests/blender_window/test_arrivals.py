@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable
 
 from tests.blender_window.conftest import WORK
-from tests.blender_window.test_window import _LIST_BUTTONS, choose, close_panel, photo, picture, sidebar_picture
+from tests.blender_window.panel import LIST_BUTTONS, choose, close_panel, photo, picture, sidebar_picture
 from tests.blender_window.window import Window
 
 
@@ -54,7 +54,7 @@ def test_three_photos_stand_apart_in_the_view_and_in_colour(
 
 def test_the_file_browser_shows_thumbnails(window: Window) -> None:
     photo(window, "me.jpg")
-    window.press("uvatar.add_photos", _LIST_BUTTONS)
+    window.press("uvatar.add_photos", LIST_BUTTONS)
     browsers = "[a for w in bpy.context.window_manager.windows for a in w.screen.areas if a.type == 'FILE_BROWSER']"
     window.until(f"bool({browsers} and {browsers}[0].spaces.active.params)", "the file browser is open")
     assert window.value(f"{browsers}[0].spaces.active.params.display_type") == "THUMBNAIL"

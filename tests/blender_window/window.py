@@ -16,8 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 WIDTH, HEIGHT = 1280, 800
-PATIENCE = 120.0
+PATIENCE = 300.0  # seconds until something may be given up: on a busy machine all takes ten times as long
 REPLY = (
     500.0  # seconds until Blender may be given up: without a graphics card, a busy machine compiles shaders for minutes
 )
@@ -201,10 +203,13 @@ class Window:
         """What the X server shows, as PNG; ``crop``: x, y, width, height."""
         self.settle()
         cut = ("-crop", "{2}x{3}+{0}+{1}".format(*crop), "+repage") if crop else ()
-        # Few colours, for small files: these pictures are in the repository.
-        self.call("import", "-window", "root", *cut, f"PNG8:{self.work}/screen.png")
+        self.call("import", "-window", "root", *cut, f"{self.work}/screen.png")
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(self.inside(f"{self.work}/screen.png"), path)
+        with Image.open(self.inside(f"{self.work}/screen.png")) as screen:
+            colours = screen.convert("RGB")
+        # 256 colours, for a file of half the size: some of these pictures are in the repository.
+        palette = colours.quantize(256, kmeans=2)
+        colours.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
 
     def settle(self) -> None:
         """Let Blender deal with the events it has, and draw."""
