@@ -246,7 +246,7 @@ class Placed:
         share = (posed.rotations.reshape(count, 72, 3) @ self.rest.swapaxes(1, 2)).reshape(count, 24, 3, -1)
         share += self.shift[..., None]
         share *= weights[..., None, :]
-        lever = (below @ share.reshape(count, 24, -1)).reshape(count, POSED, 3, -1)
+        lever: Floats = (below @ share.reshape(count, 24, -1)).reshape(count, POSED, 3, -1)
         lever -= (below @ weights)[..., None, :] * posed.joints[:, :POSED, :, None]
         return lever
 
@@ -259,5 +259,7 @@ class Placed:
 def _shaped(template: Floats, shapedirs: Floats, betas: Floats) -> Floats:
     """Points at rest (B, P, 3) of bodies with these betas (B, 10); the points may be shared or per body."""
     if shapedirs.ndim == 4:
-        return template + (shapedirs.reshape(len(betas), -1, 10) @ betas[..., None]).reshape(template.shape)
-    return template + (betas @ shapedirs.reshape(-1, 10).T).reshape(-1, *template.shape)
+        moved: Floats = shapedirs.reshape(len(betas), -1, 10) @ betas[..., None]
+        return template + moved.reshape(template.shape)
+    moved = betas @ shapedirs.reshape(-1, 10).T
+    return template + moved.reshape(-1, *template.shape)

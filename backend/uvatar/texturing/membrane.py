@@ -90,7 +90,7 @@ class SeamSystem:
     def of(cls, atlas: Atlas, settings: SeamSettings = DEFAULT_SETTINGS) -> SeamSystem:
         """The system of an atlas's texels."""
         pairs, across = neighbours(atlas)
-        incidence = _incidence(*pairs.T, len(atlas.table))
+        incidence = _incidence(pairs[:, 0], pairs[:, 1], len(atlas.table))
         reach = max(settings.reach * atlas.table.size, 1.0)  # texels
         screen = sparse.identity(len(atlas.table), dtype=np.float32) / np.float32(reach**2)
         system = (incidence.T @ incidence + screen).tocsr().astype(np.float32)
