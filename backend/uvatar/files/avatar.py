@@ -136,9 +136,9 @@ class Avatar:
             vertices: NDArray[np.float32] = rest.astype(np.float32)
             return vertices
         heads = self._rest_joints()
-        turns = _rotations(self.pose.astype(float))
+        rotations = _rotations(self.pose.astype(float))
         if person["posedirs"] is not None:
-            rest = rest + person["posedirs"].astype(float) @ (turns[1:] - np.eye(3)).reshape(-1)
+            rest = rest + person["posedirs"].astype(float) @ (rotations[1:] - np.eye(3)).reshape(-1)
         world, placed = _chain(self.pose.astype(float), heads, person["parents"])
         shift = placed - np.einsum("jab,jb->ja", world, heads)
         weights, joints = person["skin_weights"].astype(float), person["skin_joints"]
