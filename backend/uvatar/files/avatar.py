@@ -150,8 +150,8 @@ class Avatar:
         if person.get("face") is not None:
             rest = rest + _movement(person["face"], person["expression"], len(rest))
         if person["posedirs"] is not None:
-            turns = _rotations(self.pose.astype(float))
-            rest = rest + person["posedirs"].astype(float) @ (turns[1:] - np.eye(3)).reshape(-1)
+            rotations = _rotations(self.pose.astype(float))
+            rest = rest + person["posedirs"].astype(float) @ (rotations[1:] - np.eye(3)).reshape(-1)
         person = with_rig(person)
         heads = person["joint_template"] + person["joint_shapedirs"] @ self.betas.astype(float)
         world, placed = _chain(person["pose"].astype(float), heads, person["parents"])

@@ -30,11 +30,11 @@ class RestPose(Enum):
 
 def local_rotations(rest: RestPose, joints: int = JOINTS) -> NDArray[np.float64]:
     """Return the rotations (J, 3, 3) from the T pose to this pose, relative to the parents, in the body's axes."""
-    turns = np.zeros((joints, 3))
+    rotations = np.zeros((joints, 3))
     if rest is RestPose.A:
         for joint, sign in _SHOULDERS.items():
-            turns[joint, 2] = sign * A_POSE_DROP
-    return rotation_matrices(turns)
+            rotations[joint, 2] = sign * A_POSE_DROP
+    return rotation_matrices(rotations)
 
 
 def chained(local: Floats, parents: Sequence[int]) -> NDArray[np.float64]:

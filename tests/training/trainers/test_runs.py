@@ -309,6 +309,7 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> No
             main([name, "--help"])
         text = capsys.readouterr().out
         assert ended.value.code == 0 and f"usage: uvatar-train {name}" in text
+        assert f"uvatar-train {name} --" in text  # an example
         if name in TRAINERS or name == "lifter":
             assert [option for option in run_options if f"{option} " not in text] == []
 
