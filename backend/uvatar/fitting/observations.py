@@ -14,6 +14,7 @@ from uvatar.data.face import FACE_OF_BODY_LANDMARK, FACE_SCORE
 from uvatar.data.landmarks import ANKLES, HEELS, HIPS, KNEES, SHOULDERS, TOES
 from uvatar.data.person import Person
 from uvatar.fitting.chain import State
+from uvatar.fitting.hands import Hands, seen_hands
 from uvatar.fitting.lifter import Lifted
 from uvatar.fitting.prepared import FittingModel
 from uvatar.geometry import rotations
@@ -38,6 +39,7 @@ class Observations:
         unseen_legs: (N, 2) 1 where nothing is seen of the left or the right leg.
         lifted: what the pose lifter says of each; empty where there is none.
         lifted_landmarks: (N, 33, 3) the landmarks of the lifted bodies, metres, camera axes; None if there are none.
+        hands: the hands of each that are believed.
     """
 
     people: Sequence[Person]
@@ -49,6 +51,12 @@ class Observations:
     unseen_legs: NDArray[np.float64]
     lifted: Sequence[Lifted] = ()
     lifted_landmarks: NDArray[np.float64] | None = None
+    hands: Sequence[Hands] = ()
+
+    @property
+    def hand_seen(self) -> NDArray[np.bool_]:
+        """(N, 2) whether the left and the right hand are believed."""
+        return np.array([[hand is not None for hand in hands] for hands in self.hands]).reshape(-1, 2)
 
     @classmethod
     def of(cls, people: Sequence[Person], camera: Camera, model: FittingModel, silhouette: bool = True) -> Observations:
@@ -65,6 +73,7 @@ class Observations:
             np.stack([unseen_legs(points, camera) for points in landmarks]),
             lifted,
             _landmarks_of(lifted, model) if lifted else None,
+            seen_hands(people, camera, model.hand) if model.hand else [(None, None) for _ in people],
         )
 
 
