@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.face import FACE_OF_BODY_LANDMARK, FACE_SCORE
-from uvatar.data.landmarks import ANKLES, HEELS, HIPS, KNEES, SHOULDERS, TOES
+from uvatar.data.hands import HandLandmark
+from uvatar.data.landmarks import ANKLES, HEELS, HIPS, INDICES, KNEES, PINKIES, SHOULDERS, THUMBS, TOES, WRISTS
 from uvatar.data.person import Person
 from uvatar.fitting.chain import State
-from uvatar.fitting.hands import Hands, seen_hands
+from uvatar.fitting.hands import Hands, large_and_sure, seen_hands
 from uvatar.fitting.lifter import Lifted
 from uvatar.fitting.prepared import FittingModel
 from uvatar.geometry import rotations
@@ -90,6 +91,20 @@ def image_landmarks(person: Person) -> NDArray[np.float64]:
     if person.face is not None and person.face_score > FACE_SCORE:
         for ours, theirs in FACE_OF_BODY_LANDMARK.items():
             landmarks[ours, :2] = person.face[theirs]
+    return landmarks
+
+
+def with_seen_hands(landmarks: Floats, person: Person) -> NDArray[np.float64]:
+    """A person's landmarks (33, 3) as a fitted body is compared with them.
+
+    Where the hand model sees a hand, the body follows that: the wrist is where it sees it, and the fingers' landmarks
+    do not count.
+    """
+    landmarks = landmarks.astype(float)
+    for side, hand in enumerate((person.left_hand, person.right_hand)):
+        if hand is not None and large_and_sure(hand):
+            landmarks[WRISTS[side], :2] = hand.points[HandLandmark.WRIST]
+            landmarks[[PINKIES[side], INDICES[side], THUMBS[side]], 2] = 0
     return landmarks
 
 
