@@ -58,7 +58,7 @@ _THUMB_LIMITS = ((-20, 45), (-30, 40), (-35, 45), (-10, 60), (-15, 85))
 ANGLE_LIMITS = np.radians([*[_FINGER_LIMITS] * 4, _THUMB_LIMITS])
 
 # Poses of a hand, degrees. "relaxed" is what unseen hands get: how people hold them who stand at ease.
-_CURLED = (80, 0, 0, 95, 55)
+_CURLED = (70, 0, 0, 90, 60)
 _THUMB_ACROSS = (25, 25, 30, 30, 55)
 _POSES: Mapping[str, tuple[tuple[float, ...], ...]] = {
     "relaxed": ((12, -4, 0, 22, 12), (18, 0, 0, 28, 16), (25, 7, 0, 32, 18), (22, 4, 0, 32, 18), (5, -6, -5, 10, 12)),

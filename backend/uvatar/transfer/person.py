@@ -42,10 +42,12 @@ def carry_over(fit: Fit, registration: Registration) -> Carried:
     The betas are those that come closest to the person's undressed form. The joints rotate as the person's do,
     corrected for the other rest pose, and are then refined until the surfaces coincide in the photo. A dressed person's
     offsets are whatever lies between the undressed target and the dressed person at rest: the clothes, and what the
-    betas cannot express of the form. An undressed person's offsets stay zero.
+    betas cannot express of the form. An undressed person's offsets stay zero. The target has neither fingers nor
+    expression keys: both bodies are compared with straight fingers and a neutral face.
 
     Raises numpy.linalg.LinAlgError if the pose has no solution.
     """
+    fit = replace(fit, body=replace(fit.body, hand_pose=None, jaw_pose=None, eye_pose=None, expression=None))
     source, target = registration.source, registration.target
     betas = registration.target_betas(fit.body.betas.astype(np.float64))
     state = _posed_alike(fit.body, betas, registration)
