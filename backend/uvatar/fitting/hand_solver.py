@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from uvatar.data.arrays import Floats
 from uvatar.data.hands import HandLandmark
 from uvatar.data.person import Hand
+from uvatar.fitting.hand_correction import corrected
 from uvatar.fitting.hand_skeleton import ANGLES, FINGER_LANDMARKS, HandSkeleton
 from uvatar.geometry import rotations
 from uvatar.protocol.rig import ABDUCTION, FLEXION_1, FLEXION_2, FLEXION_3, finger_angles
@@ -52,6 +53,7 @@ class HandSettings:
         prior: weight of the deviation from the relaxed hand in standard deviations.
         coupled, coupling: a finger's last joint bends this share of what its second does, with this standard deviation.
         turn, turn_weight: standard deviation and weight of the palm's turn away from the first guess.
+        corrected: whether the fingers' angles are corrected for what the hand model is known to do to them.
     """
 
     steps: int = 12
@@ -61,11 +63,12 @@ class HandSettings:
     thumb: float = 0.3
     picture: float = 3.0
     spread: tuple[tuple[float, ...], ...] = _degrees((35, 7, 1, 40, 25), (15, 12, 15, 25, 30))
-    prior: float = 0.105
+    prior: float = 0.2
     coupled: float = 0.6
     coupling: float = 15.0
     turn: float = 20.0
     turn_weight: float = 0.3
+    corrected: bool = True
 
 
 DEFAULT_SETTINGS = HandSettings()
@@ -148,7 +151,7 @@ def solve_hands(
     world[1::2, :, 2] *= -1
     evidence = _evidence(world, pixels, extent, skeleton, settings)
     state, cost = _solved(evidence, skeleton, settings)
-    poses = _poses(evidence, state, cost, extent, sides, skeleton)
+    poses = _poses(evidence, state, cost, extent, sides, skeleton, settings)
     return list(zip(poses[::2], poses[1::2], strict=True))
 
 
@@ -315,6 +318,7 @@ def _poses(
     extent: Floats,
     sides: Floats,
     skeleton: HandSkeleton,
+    settings: HandSettings,
 ) -> list[HandPose]:
     points, _ = skeleton.posed(state.angles)
     points = np.einsum("bij,bfkj->bfki", state.turn, points)
@@ -327,13 +331,14 @@ def _poses(
     placed = placed * state.scale[:, None, None] + (state.place * evidence.unit[:, None])[:, None]
     apart = np.linalg.norm(placed - evidence.pixels, axis=-1) / evidence.unit[:, None]
     poses = []
+    angles = corrected(state.angles, skeleton) if settings.corrected else state.angles
     for i, side in enumerate(sides):
         mirror = np.array([side, 1.0, 1.0])
         poses.append(
             HandPose(
                 state.turn[i] * mirror[:, None] * mirror,
-                state.angles[i],
-                skeleton.pose(state.angles[i], side > 0),
+                angles[i],
+                skeleton.pose(angles[i], side > 0),
                 float(np.sqrt((apart[i] ** 2).mean())),
                 float(np.median(angle[i])),
                 float(cost[i]),
