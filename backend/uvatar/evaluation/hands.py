@@ -155,7 +155,7 @@ def _evaluate_one(
     fits = fit_people(people, seen_by, engine.fitting)
     scores, rows = [], []
     for side in (0, 1):
-        hand = camera.project(vertices[_hand_vertices(body, side)])
+        hand = camera.project(vertices[hand_vertices(body, side)])
         pixels = float(np.ptp(hand, axis=0).max())
         score = HandScore(sitter.name, ("left", "right")[side], held, round(pixels), False)
         if people and _found(people[0], side, hand.mean(0), pixels):
@@ -165,8 +165,8 @@ def _evaluate_one(
     return scores, rows
 
 
-def _hand_vertices(body: BodyModel, side: int) -> NDArray[np.bool_]:
-    """(V,) the vertices of a hand's fingers."""
+def hand_vertices(body: BodyModel, side: int) -> NDArray[np.bool_]:
+    """(V,) the vertices of the fingers of a hand, 0 left or 1 right."""
     assert body.data.rig is not None
     fingers: NDArray[np.bool_] = body.data.rig.weights[:, (LEFT_HAND, RIGHT_HAND)[side]].sum(1) > 0.5
     return fingers
@@ -201,7 +201,7 @@ def _compared(
         tips=round(
             float(np.linalg.norm(_tips(fitted, side, body) - _tips(truth, side, body), axis=-1).mean()) * 100, 2
         ),
-        palm=round(_degrees_between(_wrist(fitted, side)[None], _wrist(truth, side)[None]), 1),
+        palm=round(_degrees_between(wrist_rotation(fitted, side)[None], wrist_rotation(truth, side)[None]), 1),
     )
 
 
@@ -210,8 +210,8 @@ def _degrees_between(one: Floats, other: Floats) -> float:
     return float(np.degrees(np.linalg.norm(rotations.log(one.swapaxes(-1, -2) @ other), axis=-1)).mean())
 
 
-def _wrist(parameters: BodyParameters, side: int) -> NDArray[np.float64]:
-    """(3, 3) rotation of the wrist, camera axes."""
+def wrist_rotation(parameters: BodyParameters, side: int) -> NDArray[np.float64]:
+    """(3, 3) rotation of a body's wrist, 0 left or 1 right, camera axes."""
     local = rotations.exp(np.concatenate([parameters.global_orient[None], parameters.body_pose]).astype(float))
     joint, turned = int(WRIST_JOINTS[side]), np.eye(3)
     while joint >= 0:
