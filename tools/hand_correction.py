@@ -1,4 +1,4 @@
-"""Fit the tables of `uvatar.fitting.hand_correction`: render hands whose angles are known, solve them, print the tables.
+"""Fit the tables of `uvatar.fitting.hand_correction`: render hands of known angles, solve them, print the tables.
 
     python tools/hand_correction.py --count 1500
 
