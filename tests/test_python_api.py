@@ -100,7 +100,7 @@ def test_an_engine_makes_avatars_of_a_photo(engine: Engine) -> None:
 
 
 def parameters_of(avatar: Avatar) -> BodyParameters:
-    return BodyParameters(avatar.betas, avatar.pose[0], avatar.pose[1:], avatar.transl)
+    return BodyParameters(avatar.betas, avatar.pose[0], avatar.pose[1:], avatar.transl, avatar.hand_pose)
 
 
 def test_a_photo_that_cannot_be_used_is_an_error_or_is_told_of(engine: Engine) -> None:

@@ -175,3 +175,23 @@ def smpl_sized(result: dict[str, Any]) -> dict[str, Any]:
         person[key] = None
     person["posedirs"] = np.random.default_rng(5).normal(0, 0.004, (6890, 3, 207)).astype(np.float32)
     return {**result, "people": [person]}
+
+
+def with_fingers(result: dict[str, Any], fingers: str = "relaxed") -> dict[str, Any]:
+    """A result in schema 2 as today's backend sends it: with fingers, jaw, eyes and expressions."""
+    from uvatar.body import load_open_body
+    from uvatar.protocol.rig import posed_hands
+    from uvatar.results.present import face_entry, rig_entry
+
+    data = load_open_body(OPEN_BODY).data
+    assert data.rig is not None
+    assert data.face is not None
+    fine = {
+        "hand_pose": posed_hands(fingers, data.rig.finger_axes).astype(np.float32),
+        "jaw_pose": np.zeros(3, np.float32),
+        "eye_pose": np.zeros((2, 3), np.float32),
+        "expression": np.zeros(52, np.float32),
+    }
+    once = with_body_once(result)
+    body = {**once["body"], "rig": rig_entry(data.rig), "face": face_entry(data.face)}
+    return {**once, "body": body, "people": [{**person, **fine} for person in once["people"]]}

@@ -73,7 +73,7 @@ def test_measurements_are_the_backends() -> None:
     data = body.data
     assert data.quads is not None
     edges = np.unique(np.sort(np.stack([data.quads, np.roll(data.quads, -1, 1)], -1).reshape(-1, 2), 1), axis=0)
-    tape = measurements.make_tape(data.v_template, edges, data.weights[:, list(measurements.ARM_JOINTS)].sum(1))
+    tape = measurements.make_tape(data.v_template, edges, data.weights[:, measurements.arm_joints(24)].sum(1))
     for seed in range(3):
         betas = np.random.default_rng(seed).normal(0, 1.5, 10)
         shaped = data.v_template + data.shapedirs @ betas, data.joint_template + data.joint_shapedirs @ betas

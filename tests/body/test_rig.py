@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from uvatar.body import LEFT_EYE, RIGHT_EYE, BodyModel
 from uvatar.body.rig import Rig, with_relaxed_hands
-from uvatar.data.arrays import Floats
 from uvatar.data.fit import BodyParameters
 from uvatar.data.joints import HAND_JOINTS, WRIST_JOINTS
 from uvatar.protocol.rig import (
@@ -33,8 +34,8 @@ def rig_of(body: BodyModel) -> Rig:
     return body.data.rig
 
 
-def at_rest(**changes: Floats) -> BodyParameters:
-    shapes = {"betas": 10, "global_orient": 3, "body_pose": (23, 3), "transl": 3}
+def at_rest(**changes: ArrayLike) -> BodyParameters:
+    shapes: dict[str, Any] = {"betas": 10, "global_orient": 3, "body_pose": (23, 3), "transl": 3}
     values = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
     return BodyParameters(**{**values, **{k: np.asarray(v, np.float32) for k, v in changes.items()}})
 
@@ -71,8 +72,8 @@ def test_weights_suit_game_engines_and_are_symmetric(body: BodyModel) -> None:
 def test_24_joints_are_a_view(body: BodyModel) -> None:
     rig, own = rig_of(body), body.data.weights
     merged = rig.smpl_weights()
-    pairs = [np.add(w[:, WRIST_JOINTS], w[:, HAND_JOINTS]) for w in (merged, own)]
-    np.testing.assert_allclose(*pairs, atol=1e-6)
+    ours, theirs = (np.add(w[:, WRIST_JOINTS], w[:, HAND_JOINTS]) for w in (merged, own))
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
     others = [k for k in range(24) if k not in (*WRIST_JOINTS, *HAND_JOINTS)]
     np.testing.assert_allclose(merged[:, others], own[:, others], atol=1e-6)
     assert rig.smplh_weights().shape == (len(own), 52)
@@ -94,7 +95,7 @@ def test_finger_poses_keep_to_the_limits_and_to_the_hands(body: BodyModel, name:
     assert (angles <= ANGLE_LIMITS[..., 1]).all()
     person = random_person()
     vertices, _ = body.posed(person)
-    moved, _ = body.posed(replace(person, hand_pose=posed_hands(name, rig_of(body).finger_axes)))
+    moved, _ = body.posed(replace(person, hand_pose=posed_hands(name, rig_of(body).finger_axes).astype(np.float32)))
     hands = (rig_of(body).weights[:, LEFT_HAND.start :] > 0).any(1)
     np.testing.assert_allclose(moved[~hands], vertices[~hands], atol=1e-5)
 
@@ -135,7 +136,7 @@ def test_hands_do_not_tear(body: BodyModel, name: str) -> None:
 
 
 def test_eyes_turn_about_their_centres(body: BodyModel) -> None:
-    turned, _ = body.posed(at_rest(eye_pose=[[0, 0.4, 0], [0, 0, 0]]))
+    turned, _ = body.posed(at_rest(eye_pose=np.array([[0, 0.4, 0], [0, 0, 0]])))
     rest = body.data.v_template
     left = body.data.part == LEFT_EYE
     np.testing.assert_allclose(turned[left].mean(0), rest[left].mean(0), atol=1e-4)
@@ -161,6 +162,7 @@ def test_hand_poses_are_computed_for_many_hands_at_once(body: BodyModel) -> None
 def test_unknown_fingers_are_relaxed_and_known_ones_kept(body: BodyModel) -> None:
     rig = rig_of(body)
     relaxed = with_relaxed_hands(at_rest(), rig).hand_pose
+    assert relaxed is not None
     np.testing.assert_allclose(relaxed, posed_hands("relaxed", rig.finger_axes), atol=1e-6)
     known = at_rest(hand_pose=np.zeros((30, 3)))
     assert with_relaxed_hands(known, rig) is known

@@ -207,7 +207,7 @@ def _picture(data: bytes, mode: str) -> NDArray[np.uint8] | None:
 def _movement(face: Mapping[str, Any], weights: NDArray[np.float32], count: int) -> NDArray[np.float64]:
     """What an expression (52,) adds to the ``count`` rest vertices, metres."""
     moved = np.zeros((count, 3))
-    for weight, first, last in zip(weights, face["starts"], face["starts"][1:], strict=True):
+    for weight, first, last in zip(weights, face["starts"][:-1], face["starts"][1:], strict=True):
         moved[face["vertices"][first:last]] += weight * face["deltas"][first:last].astype(float)
     return moved
 

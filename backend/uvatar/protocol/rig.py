@@ -103,7 +103,8 @@ def _one_hand(angles: Floats, axes: Floats) -> NDArray[np.float64]:
     )
     others = [flexion * angles[..., joint, None] for joint in (FLEXION_2, FLEXION_3)]
     vectors = np.stack([_vector(first), *others], -2)
-    return vectors.reshape(*vectors.shape[:-3], 3 * len(FINGERS), 3)
+    joints: NDArray[np.float64] = vectors.reshape(*vectors.shape[:-3], 3 * len(FINGERS), 3)
+    return joints
 
 
 def _quaternion(axis: Floats, angle: Floats) -> NDArray[np.float64]:

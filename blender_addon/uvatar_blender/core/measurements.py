@@ -11,15 +11,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..protocol.rig import FINGERS, RIG_NAMES
 from .arrays import Floats, Integers
+from .naming import SMPL_NAMES
 
 NAMES = ("stature", "chest", "waist", "hip", "inseam", "arm", "shoulder_width")
 _HIPS, _SHOULDERS, _ELBOWS, _WRISTS = (1, 2), (16, 17), (18, 19), (20, 21)
-ARM_JOINTS = (16, 17, 18, 19, 20, 21, 22, 23)
+ARM_NAMES = ("shoulder", "elbow", "wrist", "hand", *FINGERS)  # of the joints of an arm, after the side
 # Heights of the girths, as fractions of the distance from the hip joints to the shoulder joints, and their step.
 _CHEST, _WAIST, _HIP, _STEP = (0.60, 0.70), (0.36, 0.46), (-0.15, 0.25), 0.01
 _MIDDLE = 1e-3  # metres: vertices nearer to the mirror plane are on the middle line
 _DIRECTIONS = 90
+
+
+def arm_joints(joints: int) -> list[int]:
+    """Return which joints of a skeleton of 24 or 55 belong to the arms, shoulders and fingers included."""
+    names = SMPL_NAMES if joints == len(SMPL_NAMES) else RIG_NAMES
+    return [joint for joint, name in enumerate(names) if name.partition("_")[2].startswith(ARM_NAMES)]
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ def make_tape(template: Floats, edges: Integers, arm_weights: Floats) -> Tape:
     Args:
         template: (V, 3) vertices, body frame, metres.
         edges: (E, 2) edges of the mesh.
-        arm_weights: (V,) sum of the skin weights of `ARM_JOINTS`.
+        arm_weights: (V,) sum of the skin weights of `arm_joints`.
     """
     trunk = arm_weights < 0.5
     return Tape(edges[trunk[edges].all(1)].astype(np.int64), np.flatnonzero(np.abs(template[:, 0]) < _MIDDLE))
@@ -52,7 +60,7 @@ def measure(vertices: Floats, joints: Floats, tape: Tape) -> dict[str, float]:
 
     Args:
         vertices: (V, 3) of the unclothed body in the T pose, body frame, metres.
-        joints: (24, 3) of the same body.
+        joints: (J, 3) of the same body.
         tape: where to measure it.
 
     Returns:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..protocol.rig import BODY_JOINTS, LEFT_HAND
 from .arrays import Floats
 from .rest_pose import chained, swung_joints
 from .rotations import matrices_from, quaternions_from, slerp
@@ -34,6 +35,8 @@ class Motion:
             to the world.
         pelvis: (F, 3) translation of the pelvis from its rest position, metres.
         rate: frames per second.
+        fine: (F, 33, 3, 3) rotations of jaw, eyes and fingers (the joints 22 to 54 of the 55) in the same terms, if the
+            file has them.
         betas: (K,) SMPL's shape coefficients, if the file has them.
         notes: sentences about what had to be assumed.
     """
@@ -43,6 +46,7 @@ class Motion:
     rate: float
     betas: NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()
+    fine: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.rotations)
@@ -55,11 +59,32 @@ def resampled(motion: Motion, rate: float) -> Motion:
     before = np.minimum(times.astype(int), max(len(motion) - 2, 0))
     after = np.minimum(before + 1, len(motion) - 1)
     share = times - before
-    quaternions = quaternions_from(motion.rotations)
-    start, end = quaternions[before], quaternions[after]
-    mixed = slerp(start, end, share[:, None, None])
+
+    def between(rotations: Floats) -> NDArray[np.float64]:
+        quaternions = quaternions_from(rotations)
+        return matrices_from(slerp(quaternions[before], quaternions[after], share[:, None, None]))
+
     pelvis = motion.pelvis[before] + share[:, None] * (motion.pelvis[after] - motion.pelvis[before])
-    return replace(motion, rotations=matrices_from(mixed), pelvis=pelvis, rate=rate)
+    fine = None if motion.fine is None else between(motion.fine)
+    return replace(motion, rotations=between(motion.rotations), fine=fine, pelvis=pelvis, rate=rate)
+
+
+def rotations_for(motion: Motion, joints: int, hands: Floats | None) -> NDArray[np.float64]:
+    """Return the rotations (F, J, 3, 3) of a motion for a skeleton of 24 or 55 joints.
+
+    Args:
+        motion: the motion.
+        joints: J.
+        hands: (30, 3, 3) rotations of the fingers, armature's axes, for a motion that has none; needed for 55 joints.
+    """
+    if joints == motion.rotations.shape[1]:
+        return motion.rotations
+    fine = motion.fine
+    if fine is None:
+        still = np.tile(np.eye(3), (joints - BODY_JOINTS, 1, 1))
+        still[LEFT_HAND.start - BODY_JOINTS :] = hands
+        fine = np.broadcast_to(still, (len(motion), *still.shape))
+    return np.concatenate([motion.rotations[:, :BODY_JOINTS], fine], 1)
 
 
 def grounded(motion: Motion, joints: Floats, toes: Floats, parents: Sequence[int]) -> Motion:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names of the 24 joints in other programs: conventions for bones, and names by which motion files are understood."""
+"""Names of the joints in other programs: conventions for bones, and names by which motion files are understood."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
+
+from ..protocol.rig import RIG_NAMES
 
 SMPL_NAMES = (
     "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
@@ -23,6 +25,8 @@ class Naming(Enum):
     SMPL = "SMPL"
     MIXAMO = "MIXAMO"
     UNREAL = "UNREAL"
+    UNITY = "UNITY"
+    VRM = "VRM"
     RIGIFY = "RIGIFY"
 
 
@@ -39,6 +43,16 @@ _PRESETS: Mapping[Naming, tuple[str, ...]] = {
         "upperarm",
         "lowerarm", "hand", "middle_01",
     ),
+    # The names of Unity's humanoid avatars (HumanBodyBones).
+    Naming.UNITY: (
+        "Hips", "UpperLeg", "Spine", "LowerLeg", "Chest", "Foot", "UpperChest", "Toes", "Neck", "Shoulder", "Head",
+        "UpperArm", "LowerArm", "Hand", "MiddleProximal",
+    ),
+    # The names of VRM 1.0's humanoid bones; they begin with the side.
+    Naming.VRM: (
+        "hips", "UpperLeg", "spine", "LowerLeg", "chest", "Foot", "upperChest", "Toes", "neck", "Shoulder", "head",
+        "UpperArm", "LowerArm", "Hand", "MiddleProximal",
+    ),
     # The deform bones of a rig that Rigify generates from the metarig of scene/rigify.py.
     Naming.RIGIFY: (
         "DEF-spine", "DEF-thigh", "DEF-spine.001", "DEF-shin", "DEF-spine.002", "DEF-foot", "DEF-spine.003", "DEF-toe",
@@ -46,28 +60,63 @@ _PRESETS: Mapping[Naming, tuple[str, ...]] = {
         "DEF-shoulder", "DEF-spine.006", "DEF-upper_arm", "DEF-forearm", "DEF-hand", "DEF-palm",
     ),
 }  # fmt: skip
+_PHALANGES, _THUMB_PHALANGES = ("Proximal", "Intermediate", "Distal"), ("Metacarpal", "Proximal", "Distal")
+# Names of jaw, eye and finger joints without their side; fingers by name (little finger: "pinky") and number.
+_JAW_AND_EYE: Mapping[Naming, tuple[str, str]] = {
+    Naming.MIXAMO: ("Jaw", "Eye"),
+    Naming.UNREAL: ("jaw", "eye"),
+    Naming.UNITY: ("Jaw", "Eye"),
+    Naming.VRM: ("jaw", "Eye"),
+    Naming.RIGIFY: ("DEF-jaw", "DEF-eye"),
+}
+_FINGER: Mapping[Naming, Callable[[str, int], str]] = {
+    Naming.MIXAMO: lambda finger, number: f"Hand{finger.capitalize()}{number}",
+    Naming.UNREAL: lambda finger, number: f"{finger}_0{number}",
+    Naming.UNITY: lambda finger, number: _little(finger) + _PHALANGES[number - 1],
+    Naming.VRM: lambda finger, number: (
+        _little(finger) + (_THUMB_PHALANGES if finger == "thumb" else _PHALANGES)[number - 1]
+    ),
+    Naming.RIGIFY: lambda finger, number: f"DEF-{'' if finger == 'thumb' else 'f_'}{finger}.0{number}",
+}
+
+
+def _little(finger: str) -> str:
+    return "Little" if finger == "pinky" else finger.capitalize()
+
+
 _SIDED: dict[Naming, Callable[[str, str], str]] = {
     Naming.MIXAMO: lambda side, name: f"mixamorig:{side.capitalize()}{name}",
+    Naming.UNITY: lambda side, name: side.capitalize() + name,
+    Naming.VRM: lambda side, name: side + name,
     Naming.UNREAL: lambda side, name: f"{name}_{side[0]}" if side else name,
     Naming.RIGIFY: lambda side, name: f"{name}.{side[0].upper()}" if side else name,
 }
 
 
-def joint_names(naming: Naming) -> tuple[str, ...]:
-    """Return the names of the 24 joints in SMPL's order."""
+def joint_names(naming: Naming, joints: int = len(SMPL_NAMES)) -> tuple[str, ...]:
+    """Return the names of SMPL's 24 joints, or of the 55 with fingers, jaw and eyes, in order."""
+    own = SMPL_NAMES if joints == len(SMPL_NAMES) else RIG_NAMES
     if naming is Naming.SMPL:
-        return SMPL_NAMES
+        return own
     names = []
-    for joint in SMPL_NAMES:
+    for joint in own:
         side = next((side for side in ("left", "right") if joint.startswith(side)), "")
-        name = _PRESETS[naming][_UNSIDED.index(joint.removeprefix(f"{side}_"))]
-        names.append(_SIDED[naming](side, name))
+        names.append(_SIDED[naming](side, _unsided(naming, joint.removeprefix(f"{side}_"))))
     return tuple(names)
+
+
+def _unsided(naming: Naming, joint: str) -> str:
+    """Return the name of a joint without its side."""
+    if joint in _UNSIDED:
+        return _PRESETS[naming][_UNSIDED.index(joint)]
+    if joint == "jaw" or joint.startswith("eye"):
+        return _JAW_AND_EYE[naming][joint != "jaw"]
+    return _FINGER[naming](joint[:-1], int(joint[-1]))
 
 
 def naming_of(names: Sequence[str]) -> Naming | None:
     """Return the convention with these names; None if the user has custom names."""
-    return next((naming for naming in Naming if joint_names(naming) == tuple(names)), None)
+    return next((naming for naming in Naming if joint_names(naming, len(names)) == tuple(names)), None)
 
 
 # Names of each joint in common skeletons, without side and punctuation, the best first: Mixamo, Unreal, Rigify,
@@ -84,7 +133,7 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
     "shoulder": ("arm", "shldr", "upperarm", "upperarm01", "uparm", "uarm", "shldrbend", "humerus", "shoulder"),
     "elbow": ("elbow", "forearm", "lowerarm", "lowerarm01", "lowarm", "farm", "forearmbend", "radius"),
     "wrist": ("wrist", "hand"),
-    "hand": ("handmiddle1", "middle01", "finger31", "hand", "middle1", "palm"),
+    "hand": ("handmiddle1", "middle01", "middleproximal", "finger31", "hand", "middle1", "palm"),
 }
 # Spines have different numbers of joints, which are spread over SMPL's three.
 _SPINE = re.compile(

@@ -17,7 +17,7 @@ from .motion import LONGEST, Motion, MotionError
 from .pose_tracks import one_person
 from .rest_pose import chained, swung_joints
 from .rotations import Notation, matrices_of
-from .skeleton import ARMATURE_FROM_BODY, JOINTS
+from .skeleton import ARMATURE_FROM_BODY, JOINTS, RIG_JOINTS
 from .upright import WORLDS, UpAxis, seen_axis, thinned, told_axis
 
 _BODY_JOINTS = 22  # that SMPL, SMPL-H and SMPL-X have in common: all but the hands
@@ -76,7 +76,12 @@ _FAMILIES = (
     _Family(("fullpose",), ("transl", "trans")),  # GRAB
     _Family(("pose",), ("trans", "transl", "global_t", "root_translation")),  # WHAM's camera poses, CLIFF, 3DPW
 )
+# Arrays of the fingers beside those of the body, left hand first.
+_FINGERS = (("pose_hand",), ("left_hand_pose", "right_hand_pose"))
+_FINGER_JOINTS = 30
+_FINGERS_FROM = (52, 55)  # joints of a complete pose with fingers
 _WANTED = {
+    *(key for keys in _FINGERS for key in keys),
     *_RATES, *_BETAS, "results", "sequence_results", "track_ids", "smpl_params_global", "smpl_params_incam",
     "pred_smpl_params",
     *(key for family in _FAMILIES for key in (*family.pose, *family.places, *family.marks)),
@@ -97,7 +102,7 @@ _TYPICAL = np.array([
     (-0.44, 0.39, 0.05),
     (0.67, 0.39, 0.05), (-0.67, 0.39, 0.05), (0.77, 0.39, 0.05), (-0.77, 0.39, 0.05),
 ])  # fmt: skip
-_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)  # SMPL's tree
+SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)  # SMPL's tree
 
 
 def load_smpl_motion(path: Path, up: UpAxis = UpAxis.AUTOMATIC) -> Motion:
@@ -125,7 +130,7 @@ def _motion(content: Mapping[str, Any], up: UpAxis, notes: tuple[str, ...]) -> M
     family = next((one for one in _FAMILIES if _fits(one, content)), None)
     if family is None:
         raise ValueError(f"it holds no SMPL poses: {_NO_POSES}")
-    rotations = _rotations(family, content)
+    rotations, fine = _rotations(family, content)
     frames = len(rotations)
     places = _places(family, content, frames)
     rate, told = _rate(content, family.rate)
@@ -136,7 +141,9 @@ def _motion(content: Mapping[str, Any], up: UpAxis, notes: tuple[str, ...]) -> M
     world = WORLDS[up]
     turned = ARMATURE_FROM_BODY @ rotations @ ARMATURE_FROM_BODY.T
     turned[:, 0] = world @ rotations[:, 0] @ ARMATURE_FROM_BODY.T
-    return Motion(turned, places @ world.T, rate, _betas(content), notes)
+    if fine is not None:
+        fine = ARMATURE_FROM_BODY @ fine @ ARMATURE_FROM_BODY.T
+    return Motion(turned, places @ world.T, rate, _betas(content), notes, fine)
 
 
 def _fits(family: _Family, content: Mapping[str, Any]) -> bool:
@@ -145,11 +152,13 @@ def _fits(family: _Family, content: Mapping[str, Any]) -> bool:
     )
 
 
-def _rotations(family: _Family, content: Mapping[str, Any]) -> NDArray[np.float64]:
+def _rotations(family: _Family, content: Mapping[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Read the rotations (F, 24, 3, 3), relative to the parents, the root's to the world, in SMPL's axes.
 
-    Hands stay at rest if the file has fingers instead.
+    If the file has fingers, SMPL's hands stay at rest, and the rotations (F, 33, 3, 3) of jaw, eyes and fingers are
+    returned as well; jaw and eyes are at rest in SMPL-H's files.
     """
+    fingers = None
     whole = [_numbers(content[key], key) for key in family.pose]
     if family.last_axis_frames:
         whole = [np.moveaxis(array, -1, 0) for array in whole]
@@ -158,6 +167,8 @@ def _rotations(family: _Family, content: Mapping[str, Any]) -> NDArray[np.float6
         if notation is Notation.AXIS_ANGLE:
             _refuse_positions(numbers)
         matrices = matrices_of(_without_fingers(numbers), notation)
+        if numbers.shape[1] in _FINGERS_FROM:
+            fingers = matrices_of(numbers[:, _BODY_JOINTS:], notation, _BODY_JOINTS)
     else:
         body, notation = _by_joint(whole[1], _BODIES, family.pose[1])
         if whole[0].size % len(body) or whole[0].size // len(body) not in {one.value for one in Notation}:
@@ -173,7 +184,27 @@ def _rotations(family: _Family, content: Mapping[str, Any]) -> NDArray[np.float6
             matrices = np.concatenate([matrices_of(root, Notation(root.shape[2])), matrices_of(body, notation, 1)], 1)
     rotations = np.tile(np.eye(3), (len(matrices), JOINTS, 1, 1))
     rotations[:, : matrices.shape[1]] = matrices
-    return rotations
+    if fingers is None:
+        fingers = _own_fingers(content, len(rotations))
+    if fingers is None:
+        return rotations, None
+    fine = np.tile(np.eye(3), (len(rotations), RIG_JOINTS - _BODY_JOINTS, 1, 1))
+    fine[:, -fingers.shape[1] :] = fingers  # SMPL-H's fingers are the last 30 of SMPL-X's joints
+    return rotations, fine
+
+
+def _own_fingers(content: Mapping[str, Any], frames: int) -> NDArray[np.float64] | None:
+    """Read the rotations (F, 30, 3, 3) of fingers in arrays of their own; None if there are none.
+
+    Arrays of another size are left out: coefficients of SMPL-X's own space of hand poses, which is not ours to have.
+    """
+    for keys in _FINGERS:
+        parts = [np.asarray(content[key]) for key in keys if key in content]
+        size = frames * _FINGER_JOINTS * 3 // len(keys)
+        if len(parts) == len(keys) and all(part.dtype.kind == "f" and part.size == size for part in parts):
+            vectors = np.concatenate([part.reshape(frames, -1, 3) for part in parts], 1).astype(np.float64)
+            return matrices_of(vectors, Notation.AXIS_ANGLE, _BODY_JOINTS)
+    return None
 
 
 def _numbers(value: Any, key: str) -> NDArray[np.float64]:
@@ -282,8 +313,8 @@ def _betas(content: Mapping[str, Any]) -> NDArray[np.float64] | None:
 
 def _up(family: _Family, rotations: Floats, places: Floats) -> UpAxis:
     some = thinned(len(rotations))
-    whole = chained(rotations[some], _PARENTS)
-    joints = swung_joints(_TYPICAL, whole, _PARENTS) + (places[some] + _PELVIS)[:, None]
+    whole = chained(rotations[some], SMPL_PARENTS)
+    joints = swung_joints(_TYPICAL, whole, SMPL_PARENTS) + (places[some] + _PELVIS)[:, None]
     trunks = joints[:, 12] - joints[:, 0]
     trunks /= np.linalg.norm(trunks, axis=-1, keepdims=True)
     ups = {up: world[2] for up, world in WORLDS.items()}

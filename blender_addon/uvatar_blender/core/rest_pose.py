@@ -28,9 +28,9 @@ class RestPose(Enum):
     A = "A"
 
 
-def local_rotations(rest: RestPose) -> NDArray[np.float64]:
-    """Return the rotations (24, 3, 3) from the T pose to this pose, relative to the parents, in the body's axes."""
-    turns = np.zeros((JOINTS, 3))
+def local_rotations(rest: RestPose, joints: int = JOINTS) -> NDArray[np.float64]:
+    """Return the rotations (J, 3, 3) from the T pose to this pose, relative to the parents, in the body's axes."""
+    turns = np.zeros((joints, 3))
     if rest is RestPose.A:
         for joint, sign in _SHOULDERS.items():
             turns[joint, 2] = sign * A_POSE_DROP
@@ -38,7 +38,7 @@ def local_rotations(rest: RestPose) -> NDArray[np.float64]:
 
 
 def chained(local: Floats, parents: Sequence[int]) -> NDArray[np.float64]:
-    """Convert rotations (..., 24, 3, 3) relative to the parents to rotations relative to the world.
+    """Convert rotations (..., J, 3, 3) relative to the parents to rotations relative to the world.
 
     Parents must come before their children.
     """
@@ -50,7 +50,7 @@ def chained(local: Floats, parents: Sequence[int]) -> NDArray[np.float64]:
 
 
 def unchained(whole: Floats, parents: Sequence[int]) -> NDArray[np.float64]:
-    """Convert rotations (..., 24, 3, 3) relative to the world to rotations relative to the parents."""
+    """Convert rotations (..., J, 3, 3) relative to the world to rotations relative to the parents."""
     local = np.array(whole, np.float64)
     for joint, parent in enumerate(parents):
         if parent >= 0:
@@ -62,14 +62,14 @@ def swung_joints(joints: Floats, whole: Floats, parents: Sequence[int]) -> NDArr
     """Pose the joints of a body; the root stays where it is.
 
     Args:
-        joints: (..., 24, 3) at rest.
-        whole: (..., 24, 3, 3) rotations relative to the world.
-        parents: (24,) parent of each joint, -1 for the root.
+        joints: (..., J, 3) at rest.
+        whole: (..., J, 3, 3) rotations relative to the world.
+        parents: (J,) parent of each joint, -1 for the root.
 
     Returns:
-        (..., 24, 3) posed joints.
+        (..., J, 3) posed joints.
     """
-    placed = np.array(np.broadcast_to(joints, (*whole.shape[:-3], JOINTS, 3)), np.float64)
+    placed = np.array(np.broadcast_to(joints, (*whole.shape[:-3], len(parents), 3)), np.float64)
     for joint, parent in enumerate(parents):
         if parent >= 0:
             bone = joints[..., joint, :] - joints[..., parent, :]
@@ -93,10 +93,10 @@ def in_rest_pose(avatar: AvatarData, rest: RestPose) -> AvatarData:
         return avatar
     if avatar.rest is not RestPose.T:
         raise ValueError(f"A body in the {avatar.rest.value} pose cannot be converted; start from the T pose.")
-    local = local_rotations(rest)
+    local = local_rotations(rest, len(avatar.parents))
     whole = chained(local, avatar.parents)
-    mixing = _dense(avatar.skin_joints, avatar.skin_weights)
-    turn = (mixing @ whole.reshape(JOINTS, 9).astype(np.float32)).reshape(-1, 3, 3)
+    mixing = _dense(avatar.skin_joints, avatar.skin_weights, len(avatar.parents))
+    turn = (mixing @ whole.reshape(len(whole), 9).astype(np.float32)).reshape(-1, 3, 3)
     template, posedirs = avatar.template, avatar.posedirs
     if posedirs is not None:
         template = template + posedirs @ (local[1:] - np.eye(3)).ravel().astype(np.float32)
@@ -106,7 +106,7 @@ def in_rest_pose(avatar: AvatarData, rest: RestPose) -> AvatarData:
     joints = np.concatenate([avatar.joint_template[:, :, None], avatar.joint_shapedirs], 2)
     placed = np.stack([swung_joints(joints[:, :, k], whole, avatar.parents) for k in range(joints.shape[2])], 2)
     steps = (placed - whole @ joints).astype(np.float32)
-    skinned = turn @ vertices + (mixing @ steps.reshape(JOINTS, -1)).reshape(vertices.shape)
+    skinned = turn @ vertices + (mixing @ steps.reshape(len(steps), -1)).reshape(vertices.shape)
     return replace(
         avatar,
         template=skinned[:, :, 0],
@@ -131,25 +131,25 @@ def back_to_t(
 
     Args:
         vertices: (V, 3) in the rest pose, body frame, metres.
-        joints: (24, 3) in the rest pose.
+        joints: (J, 3) in the rest pose.
         rest: the rest pose.
-        parents: (24,) parent of each joint, -1 for the root.
+        parents: (J,) parent of each joint, -1 for the root.
         skin_joints: (V, 4) joints of each vertex.
         skin_weights: (V, 4) their weights.
 
     Returns:
-        (V, 3) vertices and (24, 3) joints in the T pose.
+        (V, 3) vertices and (J, 3) joints in the T pose.
     """
-    whole = chained(local_rotations(rest), parents)
+    whole = chained(local_rotations(rest, len(parents)), parents)
     straight = swung_joints(joints, np.swapaxes(whole, -1, -2), parents)
-    mixing = _dense(skin_joints, skin_weights).astype(np.float64)
+    mixing = _dense(skin_joints, skin_weights, len(parents)).astype(np.float64)
     steps = mixing @ (joints - np.einsum("jab,jb->ja", whole, straight))
-    turn = (mixing @ whole.reshape(JOINTS, 9)).reshape(-1, 3, 3)
+    turn = (mixing @ whole.reshape(len(whole), 9)).reshape(-1, 3, 3)
     return np.linalg.solve(turn, (vertices - steps)[..., None])[..., 0], straight
 
 
-def _dense(skin_joints: Integers, skin_weights: Floats) -> NDArray[np.float32]:
-    """Return the skin weights of all joints, (V, 24), from those that are not zero, (V, 4)."""
-    dense = np.zeros((len(skin_joints), JOINTS), np.float32)
+def _dense(skin_joints: Integers, skin_weights: Floats, joints: int) -> NDArray[np.float32]:
+    """Return the skin weights of all joints, (V, J), from those that are not zero, (V, 4)."""
+    dense = np.zeros((len(skin_joints), joints), np.float32)
     np.add.at(dense, (np.arange(len(skin_joints))[:, None], skin_joints), skin_weights)
     return dense

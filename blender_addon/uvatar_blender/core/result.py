@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..protocol.people import people_of
+from ..protocol.expressions import EXPRESSIONS
+from ..protocol.people import people_of, with_rig
+from ..protocol.rig import FINGERS
 from .pictures import picture_size
 from .rest_pose import RestPose
-from .skeleton import ARMATURE_FROM_BODY, JOINTS
+from .skeleton import ARMATURE_FROM_BODY, JOINTS, RIG_JOINTS
 
 SCHEMAS = (1, 2)  # that can be read; results of older backends may be imported later
 
@@ -39,8 +41,27 @@ class Regressor:
 
 
 @dataclass(frozen=True)
+class FaceKeys:
+    """The expression keys of a body; N movements in all.
+
+    Attributes:
+        names: of the keys.
+        starts: (K + 1,) key k has the movements starts[k] to starts[k + 1].
+        vertices: (N,) the vertex that moves.
+        deltas: (N, 3) metres at weight 1, body frame.
+        weights: (K,) of the expression in the photo.
+    """
+
+    names: tuple[str, ...]
+    starts: NDArray[np.int32]
+    vertices: NDArray[np.int32]
+    deltas: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class AvatarData:
-    """One person.
+    """One person on a body of J joints: SMPL's 24, or the 55 with fingers, jaw and eyes.
 
     Arrays of the body are in SMPL's rest frame, metres; in SMPL's T pose until `rest_pose.in_rest_pose` changes it.
 
@@ -49,22 +70,24 @@ class AvatarData:
         body_model: name of the body model to which the betas belong.
         betas: (K,) shape coefficients.
         beta_names: (K,) what they change.
-        pose: (24, 3) axis-angle, radians; 0 is the global orientation in the camera frame.
+        pose: (J, 3) axis-angle, radians; 0 is the global orientation in the camera frame.
         transl: (3,) metres, camera frame (SMPL's convention: the rotation is about the rest pelvis joint).
         template, shapedirs: (V, 3), (V, 3, K) mean body and shape blend shapes.
-        joint_template, joint_shapedirs: (24, 3), (24, 3, K).
+        joint_template, joint_shapedirs: (J, 3), (J, 3, K).
         offsets: (V, 3) clothing and hair.
         faces: (F, 4) quads, or (F, 3) triangles where the body has no quads.
         uv: (T, 2) texture coordinates, v up.
         face_uv: indices into ``uv``, of the shape of ``faces``; None for a body without texture coordinates.
         skin_joints, skin_weights: (V, 4); rows of weights sum to 1.
-        joint_names: (24,) names of the joints.
-        parents: (24,) -1 for the root; parents come before children.
+        joint_names: (J,) names of the joints.
+        parents: (J,) -1 for the root; parents come before children.
         texture_png: the texture, sRGB; empty for a body without texture coordinates.
         source_png: per texel 0 empty 1 seen 2 mirrored 3 completed 4 predicted; may be empty.
         regressor: the joints of a sculpted body; empty in results of older backends.
         posedirs: (V, 3, 207) pose blend shapes for the entries of (R - I) of joints 1 to 23, or None.
         facts: what else the backend says about this person: confidence, notes, measurements, metrics, licence.
+        finger_axes: (5, 2, 3) flexion and abduction axes of the left fingers (`protocol.rig`); None without fingers.
+        face: the expression keys, or None.
         overlay_jpeg: the body over the photo, for the panel; may be empty.
         rest: the rest pose of the body's arrays; ``pose`` is relative to the T pose whatever it is.
     """
@@ -94,13 +117,15 @@ class AvatarData:
     facts: dict[str, Any]
     rest: RestPose = RestPose.T
     overlay_jpeg: bytes = b""
+    finger_axes: NDArray[np.float32] | None = None
+    face: FaceKeys | None = None
 
     def rest_vertices(self) -> NDArray[np.float32]:
         """Return the vertices (V, 3) of the shaped, clothed body at rest."""
         return self.template + self.shapedirs @ self.betas + self.offsets
 
     def joints(self) -> NDArray[np.float32]:
-        """Return the joints (24, 3) of the shaped body at rest."""
+        """Return the joints (J, 3) of the shaped body at rest."""
         return self.joint_template + self.joint_shapedirs @ self.betas
 
     def sole_height(self) -> float:
@@ -253,6 +278,7 @@ def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
         ResultError: an entry is damaged.
         KeyError: an entry is missing.
     """
+    person = with_rig(person)
     quads = person.get("quads")
     faces_key, uv_key, corners = ("quads", "quad_uv", 4) if quads is not None else ("triangles", "triangle_uv", 3)
     beta_names = tuple(str(name) for name in person["beta_names"])
@@ -263,12 +289,13 @@ def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
     faces = _indices(person, faces_key, (-1, corners), vertices)
     parents = tuple(int(parent) for parent in person["parents"])
     joint_names = tuple(str(name) for name in person["joint_names"])
-    if len(joint_names) != JOINTS or len(set(joint_names)) != JOINTS:
+    joints = RIG_JOINTS if person.get("rig") is not None else JOINTS
+    if len(joint_names) != joints or len(set(joint_names)) != joints:
         raise ResultError(
-            f"The backend's result is damaged: it names {len(set(joint_names))} joints instead of {JOINTS}."
+            f"The backend's result is damaged: it names {len(set(joint_names))} joints instead of {joints}."
         )
     if (
-        len(parents) != JOINTS
+        len(parents) != joints
         or parents[0] != -1
         or not all(0 <= parent < joint for joint, parent in enumerate(parents) if joint)
     ):
@@ -278,23 +305,23 @@ def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
         body_model=str(person["body_model"]),
         betas=_floats(person, "betas", (shapes,)),
         beta_names=beta_names,
-        pose=_floats(person, "pose", (JOINTS, 3)),
+        pose=_floats(person, "pose", (joints, 3)),
         transl=_floats(person, "transl", (3,)),
         template=template,
         shapedirs=_floats(person, "shapedirs", (vertices, 3, shapes)),
-        joint_template=_floats(person, "joint_template", (JOINTS, 3)),
-        joint_shapedirs=_floats(person, "joint_shapedirs", (JOINTS, 3, shapes)),
+        joint_template=_floats(person, "joint_template", (joints, 3)),
+        joint_shapedirs=_floats(person, "joint_shapedirs", (joints, 3, shapes)),
         offsets=_floats(person, "offsets", (vertices, 3)),
         faces=faces,
         uv=uv,
         face_uv=_indices(person, uv_key, faces.shape, len(uv)) if textured else None,
-        skin_joints=_indices(person, "skin_joints", (vertices, 4), JOINTS).astype(np.uint8),
+        skin_joints=_indices(person, "skin_joints", (vertices, 4), joints).astype(np.uint8),
         skin_weights=_floats(person, "skin_weights", (vertices, 4)),
         joint_names=joint_names,
         parents=parents,
         texture_png=_picture(person, "texture_png"),
         source_png=_picture(person, "source_png") if person.get("source_png") else b"",
-        regressor=_regressor(person, vertices),
+        regressor=_regressor(person, vertices, joints),
         posedirs=None
         if person.get("posedirs") is None
         else _floats(person, "posedirs", (vertices, 3, 9 * (JOINTS - 1))),
@@ -304,6 +331,8 @@ def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
             if key in person
         },
         overlay_jpeg=bytes(person.get("overlay_jpeg") or b""),
+        finger_axes=_floats(person, "finger_axes", (len(FINGERS), 2, 3)) if joints == RIG_JOINTS else None,
+        face=_face(person, vertices),
     )
 
 
@@ -318,15 +347,30 @@ def _picture(owner: Mapping[str, Any], key: str) -> bytes:
     return data
 
 
-def _regressor(person: Mapping[str, Any], vertices: int) -> Regressor:
+def _regressor(person: Mapping[str, Any], vertices: int, joints: int) -> Regressor:
     if person.get("regressor_joints") is None:
         return Regressor(np.zeros(0, np.uint8), np.zeros(0, np.int32), np.zeros(0, np.float32))
-    joints = _indices(person, "regressor_joints", (-1,), JOINTS)
+    rows = _indices(person, "regressor_joints", (-1,), joints)
     return Regressor(
-        joints.astype(np.uint8),
-        _indices(person, "regressor_vertices", joints.shape, vertices),
-        _floats(person, "regressor_weights", joints.shape),
+        rows.astype(np.uint8),
+        _indices(person, "regressor_vertices", rows.shape, vertices),
+        _floats(person, "regressor_weights", rows.shape),
     )
+
+
+def _face(person: Mapping[str, Any], vertices: int) -> FaceKeys | None:
+    face = person.get("face")
+    if face is None:
+        return None
+    names = tuple(str(name) for name in face["names"])
+    if len(set(names)) != len(names) or not set(names) <= set(EXPRESSIONS):
+        raise ResultError("The backend's result is damaged: it has unknown expression keys.")
+    deltas = _floats(face, "deltas", (-1, 3))
+    starts = _indices(face, "starts", (len(names) + 1,), len(deltas) + 1)
+    if starts[0] != 0 or starts[-1] != len(deltas) or (np.diff(starts) < 0).any():
+        raise ResultError("The backend's result is damaged: its expression keys do not follow each other.")
+    moved = _indices(face, "vertices", (len(deltas),), vertices)
+    return FaceKeys(names, starts, moved, deltas, _floats(person, "expression", (len(names),)))
 
 
 def _checked(person: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -36,7 +36,7 @@ def retarget(capture: Capture, joints: Floats, parents: Sequence[int], up: UpAxi
 
     Args:
         capture: the captured motion.
-        joints: (24, 3) joints in the T pose, armature's axes, metres.
+        joints: (24, 3) SMPL's joints in the T pose, armature's axes, metres.
         parents: (24,) parent of each joint, -1 for the root.
         up: the axis of the file's world that points up. Automatic: the one along which its rest pose stands, otherwise
             the one along which people stand in its frames.

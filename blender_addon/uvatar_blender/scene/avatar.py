@@ -18,6 +18,7 @@ from ..core.rest_pose import RestPose, in_rest_pose
 from ..core.result import AvatarData, AvatarsResult, ResultError, file_name, short_id
 from .camera import build_camera, look_through, render_aspect
 from .correctives import add_correctives
+from .expressions import PHOTO_EXPRESSION
 from .material import build_material, original_texture, packed_image, packed_texture
 from .mesh import build_mesh, evaluated_vertices
 from .placement import Box, around, avatar_box, avatar_boxes, free_step, other_boxes
@@ -30,6 +31,7 @@ from .rig import (
     root_offset,
     set_root_offset,
     stand_as_in_photo,
+    take_photo_fingers,
 )
 from .units import per_metre
 
@@ -185,6 +187,7 @@ def _steps(
             rig.location = (0.0, 0.0, 0.0)
         if not options.photo_pose:
             clear_pose(rig)
+            take_photo_fingers(rig)
         if in_row or not options.photo_pose:
             boxes[number] = _staged_box(stage, rig)
             yield
@@ -254,7 +257,8 @@ def _build_avatar(
 ) -> Generator[None, None, bpy.types.Object]:
     """Build a person in the photo's pose and return the rig; rig and body are linked to ``collection``."""
     modelled = in_rest_pose(
-        replace(avatar, joint_names=joint_names(Naming(options.naming))), RestPose(options.rest_pose)
+        replace(avatar, joint_names=joint_names(Naming(options.naming), len(avatar.parents))),
+        RestPose(options.rest_pose),
     )
     yield
     ground = -modelled.sole_height()
@@ -327,6 +331,8 @@ def _record_provenance(rig: bpy.types.Object, result: AvatarsResult, avatar: Ava
     rig["uvatar_photo"], rig["uvatar_photo_digest"] = file_name(result.name), result.digest
     rig["uvatar_person"], rig["uvatar_body_model"], rig["uvatar_version"] = avatar.id, avatar.body_model, result.version
     rig[PHOTO_NOTES] = json.dumps(result.notes, ensure_ascii=False)
+    if avatar.face is not None:
+        rig[PHOTO_EXPRESSION] = avatar.face.weights.astype(float).tolist()
     rig["uvatar_betas"] = avatar.betas.astype(float).tolist()
     for fact, value in avatar.facts.items():
         rig[f"uvatar_{fact}"] = value if isinstance(value, (str, int, float)) else json.dumps(value, ensure_ascii=False)

@@ -115,4 +115,6 @@ def follow_axes(body: bpy.types.Object, rig: bpy.types.Object, axes_before: Floa
         turned = np.einsum("vcab,ak,lb->vckl", shapes, old.T @ new, new.T @ old, optimize=True)
         for row in range(3):
             for column in range(3):
-                own[row][column].data.foreach_set("co", (basis + turned[:, :, row, column]).astype(np.float32).ravel())
+                own[row][column].points.foreach_set(
+                    "co", (basis + turned[:, :, row, column]).astype(np.float32).ravel()
+                )

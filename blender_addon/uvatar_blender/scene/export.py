@@ -17,7 +17,7 @@ from ..core.fbx import hide_folders
 from ..core.naming import Naming, joint_names
 from . import compat
 from .export_copy import GameCopy, game_copy, strip
-from .rig import RigError, edit_mode, rename_joints
+from .rig import RigError, edit_mode, parents, rename_joints
 from .root_motion import move_root
 
 _Y_UP = Matrix.Rotation(math.radians(90.0), 4, "X")  # makes an object whose data are y up stand upright in Blender
@@ -58,8 +58,8 @@ def export_avatar(
         rig: the avatar's armature object.
         path: the file to write.
         target: glTF and Unity: metres, y up, no object rotated or scaled. Unreal: centimetres, with a root bone.
-        naming: of the bones, or 24 names in SMPL's order; None for the mannequin's names for Unreal and the present
-            names otherwise.
+        naming: of the bones, or a name for each joint in order; None for the mannequin's names for Unreal and the
+            present names otherwise.
         animation: also write the motion on every frame of the scene's range, as a clip that begins at 0 and has the
             name of the action.
         provenance: also write where the avatar comes from (photo, digest, pose, measurements) as custom properties.
@@ -77,7 +77,8 @@ def export_avatar(
     with game_copy(rig, animation, fbx, progress) as copy, _as_os_error(path):
         naming = naming or preset.naming
         if naming is not None:
-            rename_joints(copy.rig, joint_names(naming) if isinstance(naming, Naming) else naming)
+            count = len(parents(copy.rig))
+            rename_joints(copy.rig, joint_names(naming, count) if isinstance(naming, Naming) else naming)
         if preset.root_bone:
             _add_root(copy.rig, preset)
         if preset.armature:
@@ -125,7 +126,9 @@ def _write_glb(path: Path, clip: str | None) -> None:
         export_influence_nb=4,
         export_all_influences=False,
         export_morph=True,
-        export_morph_normal=True,
+        # Sparse, and without normals, which viewers compute: 52 expressions otherwise make a file of 69 MB.
+        export_morph_normal=False,
+        export_try_sparse_sk=True,
         export_extras=True,
         export_yup=True,
     )

@@ -12,6 +12,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..protocol.expressions import EXPRESSIONS
 from . import compat
 from .copies import Names, nothing_left, own_copy
 from .export_material import plain_materials
@@ -253,18 +254,24 @@ def _key(rig: bpy.types.Object, name: str, samples: NDArray[np.float64]) -> None
 
 
 def _bake_shape(body: bpy.types.Object, betas: Sequence[str]) -> None:
-    """Make the mix of all shape keys the Basis. The shape sliders start at 0 from there; other keys are removed."""
+    """Make the mix of all shape keys the Basis, with a neutral face.
+
+    The shape sliders start at 0 from there, expressions keep their values; other keys are removed.
+    """
     keys = body.data.shape_keys.key_blocks
     body.data.shape_keys.animation_data_clear()
     body.show_only_shape_key = False
     mixed, basis = mixed_vertices(body), key_vertices(keys[0])
     for key in list(keys)[1:]:
         if key.name in betas:
-            key.data.foreach_set("co", (mixed + key_vertices(key) - basis).ravel())
+            key.points.foreach_set("co", (mixed + (key_vertices(key) - basis)).ravel())
             key.value, key.mute, key.vertex_group = 0.0, False, ""
+        elif key.name in EXPRESSIONS:
+            key.points.foreach_set("co", (mixed + (key_vertices(key) - basis)).ravel())
+            key.mute, key.vertex_group = False, ""
         else:
             body.shape_key_remove(key)
-    keys[0].data.foreach_set("co", mixed.ravel())
+    keys[0].points.foreach_set("co", mixed.ravel())
     body.data.vertices.foreach_set("co", mixed.ravel())
     body.data.update()
 

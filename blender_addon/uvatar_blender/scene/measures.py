@@ -7,9 +7,9 @@ import bpy
 import numpy as np
 
 from ..core.arrays import Floats, Integers
-from ..core.measurements import ARM_JOINTS, Tape, make_tape, measure
+from ..core.measurements import Tape, arm_joints, make_tape, measure
 from ..core.rest_pose import RestPose, back_to_t
-from ..core.skeleton import ARMATURE_FROM_BODY, JOINTS
+from ..core.skeleton import ARMATURE_FROM_BODY
 from .mesh import CLOTHING_KEY, key_vertices, mixed_vertices, shape_values, skin
 from .rig import GROUND, POINT_DIRECTIONS, POINTS, beta_names, find_body, joint_names, parents, rest_pose
 
@@ -46,7 +46,7 @@ def measurements(rig: bpy.types.Object) -> dict[str, float]:
         _tapes[body.session_uid] = _tape(rig, body, (basis - ground) @ ARMATURE_FROM_BODY)
     tape, skin_joints, skin_weights = _tapes[body.session_uid]
     vertices = (mixed_vertices(body, [CLOTHING_KEY]) - ground) @ ARMATURE_FROM_BODY
-    joints = (points + directions @ shape_values(body, beta_names(rig)))[:JOINTS]
+    joints = (points + directions @ shape_values(body, beta_names(rig)))[: len(parents(rig))]
     rest = rest_pose(rig)
     if rest is not RestPose.T:  # lowered arms deform the chest
         vertices, joints = back_to_t(vertices, joints, rest, parents(rig), skin_joints, skin_weights)
@@ -57,7 +57,7 @@ def measurements(rig: bpy.types.Object) -> dict[str, float]:
 
 def _tape(rig: bpy.types.Object, body: bpy.types.Object, template: Floats) -> tuple[Tape, Integers, Floats]:
     skin_joints, skin_weights = skin(body, joint_names(rig))
-    hanging = (skin_weights * np.isin(skin_joints, ARM_JOINTS)).sum(1)
+    hanging = (skin_weights * np.isin(skin_joints, arm_joints(len(parents(rig))))).sum(1)
     edges = np.empty(2 * len(body.data.edges), np.int32)
     body.data.edges.foreach_get("vertices", edges)
     return make_tape(template, edges.reshape(-1, 2), hanging), skin_joints, skin_weights

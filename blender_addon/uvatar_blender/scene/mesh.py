@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from ..core.arrays import Floats
 from ..core.result import AvatarData
 from ..core.skeleton import ARMATURE_FROM_BODY
+from ..protocol.expressions import EXPRESSIONS
 
 BETA_LIMIT = 5.0  # range of the shape sliders, in standard deviations
 CLOTHING_KEY = "Clothing"
 CORRECTIVE = "Pose "  # prefix of the shape keys that the pose drives
 # How much is built in one slice, so that Blender stays responsive.
 _KEYS_AT_ONCE, _GROUPS_AT_ONCE = 4, 6
+_EXPRESSIONS_AT_ONCE = 8
 
 
 def to_armature_axes(points: Floats) -> NDArray[np.float32]:
@@ -32,6 +34,7 @@ def build_mesh(
     """Build a mesh object with the avatar's rest body, in slices.
 
     The Basis is the mean body. One shape key per beta, set to the person's value, and one for clothing make the person.
+    A body with expressions has a shape key for each, set to what the photo shows.
 
     Args:
         avatar: the person.
@@ -80,12 +83,25 @@ def _add_shape_keys(body: bpy.types.Object, avatar: AvatarData, basis: NDArray[n
             yield
     add_key(body, CLOTHING_KEY, basis + to_armature_axes(avatar.offsets)).value = 1.0
     yield
+    face = avatar.face
+    if face is None:
+        return
+    deltas, moved = to_armature_axes(face.deltas), basis.copy()
+    for index, (name, value) in enumerate(zip(face.names, face.weights, strict=True)):
+        rows = slice(face.starts[index], face.starts[index + 1])
+        own = face.vertices[rows]
+        moved[own] += deltas[rows]
+        add_key(body, name, moved).value = float(value)
+        moved[own] = basis[own]
+        if index % _EXPRESSIONS_AT_ONCE == _EXPRESSIONS_AT_ONCE - 1:
+            yield
+    yield
 
 
 def add_key(body: bpy.types.Object, name: str, vertices: NDArray[np.float32]) -> bpy.types.ShapeKey:
     """Add a shape key with these vertices (V, 3), in metres and the armature's axes."""
     key = body.shape_key_add(name=name, from_mix=False)
-    key.data.foreach_set("co", vertices.ravel())
+    key.points.foreach_set("co", vertices.ravel())
     return key
 
 
@@ -147,7 +163,7 @@ def mixed_vertices(body: bpy.types.Object, leaving_out: Collection[str] = ()) ->
 
     Args:
         body: the mesh object.
-        leaving_out: names of shape keys that are not included; pose correctives never are.
+        leaving_out: names of shape keys that are not included; pose correctives and expressions never are.
 
     Returns:
         (V, 3) vertices before the armature deforms them, in the armature's axes.
@@ -156,7 +172,7 @@ def mixed_vertices(body: bpy.types.Object, leaving_out: Collection[str] = ()) ->
     basis = key_vertices(keys[0])
     mixed = basis.copy()
     for key in keys[1:]:
-        if key.value and not key.mute and key.name not in leaving_out and not is_corrective(key):
+        if key.value and not key.mute and key.name not in leaving_out and not is_transient(key):
             mixed += np.float32(key.value) * (key_vertices(key) - basis)
     return mixed
 
@@ -167,10 +183,20 @@ def is_corrective(key: bpy.types.ShapeKey) -> bool:
     return corrective
 
 
+def is_transient(key: bpy.types.ShapeKey) -> bool:
+    """Whether this shape key is not part of the body's form: a pose corrective, or an expression."""
+    return is_corrective(key) or key.name in EXPRESSIONS
+
+
+def expression_keys(body: bpy.types.Object) -> list[bpy.types.ShapeKey]:
+    """Return the shape keys of the face's expressions."""
+    return [key for key in body.data.shape_keys.key_blocks if key.name in EXPRESSIONS]
+
+
 def key_vertices(key: bpy.types.ShapeKey) -> NDArray[np.float32]:
     """Return the vertices (V, 3) of a shape key."""
     vertices = np.empty(len(key.data) * 3, np.float32)
-    key.data.foreach_get("co", vertices)
+    key.points.foreach_get("co", vertices)
     return vertices.reshape(-1, 3)
 
 
@@ -189,6 +215,6 @@ def raise_by(body: bpy.types.Object, height: float) -> None:
     """Move all shape keys up by ``height`` metres."""
     shift = np.array((0, 0, height), np.float32)
     for key in body.data.shape_keys.key_blocks:
-        key.data.foreach_set("co", (key_vertices(key) + shift).ravel())
+        key.points.foreach_set("co", (key_vertices(key) + shift).ravel())
     body.data.vertices.foreach_set("co", key_vertices(body.data.shape_keys.key_blocks[0]).ravel())
     body.data.update()

@@ -150,7 +150,7 @@ def _bake(body: bpy.types.Object, names: list[str]) -> list[str]:
     body.shape_key_add(name="Basis", from_mix=False)
     for key_name, vertices in shapes.items():
         key = body.shape_key_add(name=key_name, from_mix=False)
-        key.data.foreach_set("co", vertices.ravel())
+        key.points.foreach_set("co", vertices.ravel())
         key.slider_min, key.slider_max = limits[key_name]
         key.value = 0.0
     if same:
@@ -198,7 +198,7 @@ def _carried_over(before: bpy.types.Mesh, points: NDArray[np.float32]) -> dict[s
     moved = {}
     for key in keys[1:]:
         shape = np.empty(basis.size, np.float32)
-        key.data.foreach_get("co", shape)
+        key.points.foreach_get("co", shape)
         steps = shape.reshape(-1, 3) - basis
         moved[key.name] = (points + np.einsum("vk,vkc->vc", shares, steps[corners])).astype(np.float32)
     return moved

@@ -9,12 +9,13 @@ import bpy
 import numpy as np
 
 from ..core.bvh import load_bvh
-from ..core.motion import Motion, MotionError, grounded, resampled, starting_here
-from ..core.pose_file import load_smpl_motion
+from ..core.motion import Motion, MotionError, grounded, resampled, rotations_for, starting_here
+from ..core.pose_file import SMPL_PARENTS, load_smpl_motion
 from ..core.retarget import retarget
 from ..core.rotations import quaternions_from, without_flips
 from ..core.upright import UpAxis
 from . import compat
+from .fingers import relaxed_hands
 from .mesh import set_slider
 from .rig import (
     basis_rotations,
@@ -23,8 +24,7 @@ from .rig import (
     clear_pose,
     find_body,
     joint_names,
-    parents,
-    t_joints,
+    smpl_t_joints,
     t_toe_tips,
 )
 from .shape import refresh_joints
@@ -49,7 +49,7 @@ def load_motion(rig: bpy.types.Object, path: Path, up: UpAxis = UpAxis.AUTOMATIC
     if suffix not in SUFFIXES:
         raise MotionError(f"{path.name} is not a motion file; Uvatar reads {', '.join(SUFFIXES)}.")
     if suffix == ".bvh":
-        return retarget(load_bvh(path), t_joints(rig), parents(rig), up)
+        return retarget(load_bvh(path), smpl_t_joints(rig), SMPL_PARENTS, up)
     return load_smpl_motion(path, up)
 
 
@@ -64,6 +64,8 @@ def apply_motion(
     shape: bool = False,
 ) -> bpy.types.Action:
     """Give the avatar a new action with this motion. It replaces the present action, which stays in the file.
+
+    The fingers move if the file has them; otherwise they are relaxed.
 
     Args:
         rig: the avatar's armature object.
@@ -86,10 +88,11 @@ def apply_motion(
     if here:
         motion = starting_here(motion)
     if ground:
-        motion = grounded(motion, t_joints(rig), t_toe_tips(rig), parents(rig))
+        motion = grounded(motion, smpl_t_joints(rig), t_toe_tips(rig), SMPL_PARENTS)
     clear_pose(rig)
     names = joint_names(rig)
-    quaternions = without_flips(quaternions_from(basis_rotations(rig, motion.rotations)))
+    rotations = rotations_for(motion, len(names), relaxed_hands(rig))
+    quaternions = without_flips(quaternions_from(basis_rotations(rig, rotations)))
     offsets = motion.pelvis @ bone_axes(rig)[0]
     action = bpy.data.actions.new(name)
     curves = compat.curve_maker(rig, action)

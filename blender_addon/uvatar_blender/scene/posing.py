@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import bpy
 
 from .control_rig_motion import has_motion
@@ -31,10 +33,15 @@ def check_posable(rig: bpy.types.Object, keyed: bool) -> None:
 def key_pose(rig: bpy.types.Object) -> None:
     """Key the rotations of the joints and the location of the pelvis on the current frame, as Auto Keying does."""
     names = joint_names(rig)
+    key_rotations(rig, names)
+    rig.pose.bones[names[0]].keyframe_insert("location", group=names[0])
+
+
+def key_rotations(rig: bpy.types.Object, names: Sequence[str]) -> None:
+    """Key the rotations of these bones on the current frame."""
     for name in names:
         bone = rig.pose.bones[name]
         channel = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(
             bone.rotation_mode, "rotation_euler"
         )
         bone.keyframe_insert(channel, group=name)
-    rig.pose.bones[names[0]].keyframe_insert("location", group=names[0])

@@ -14,15 +14,18 @@ from numpy.typing import NDArray
 
 from ..core import skeleton
 from ..core.arrays import Floats
-from ..core.naming import SMPL_NAMES
+from ..core.naming import Naming
+from ..core.naming import joint_names as names_in
 from ..core.rest_pose import RestPose, chained, local_rotations, swung_joints
 from ..core.result import AvatarData
+from ..protocol.rig import BODY_JOINTS, LEFT_HAND, RIGHT_HAND
 
 # Custom properties of the armature's data: what is needed to move the joints with the shape.
 POINTS, POINT_DIRECTIONS, GROUND = "uvatar_points", "uvatar_point_directions", "uvatar_ground"
 _JOINT_NAMES, _BETA_NAMES, _PARENTS = "uvatar_joint_names", "uvatar_beta_names", "uvatar_parents"
 _REST, REGRESSOR, TIPS, VERTICES = "uvatar_rest", "uvatar_regressor", "uvatar_tips", "uvatar_vertices"
-JOINT = "uvatar_joint"  # of a bone: the joint that it is (0 to 23, SMPL's order), whatever its name becomes
+JOINT = "uvatar_joint"  # of a bone: the joint that it is, by its number in the skeleton, whatever its name becomes
+FINGER_AXES = "uvatar_finger_axes"  # (5, 2, 3), of an armature with fingers; see `protocol.rig`
 # Custom properties of the armature's object: the control rig that drives its bones, and the photo's pose.
 LED_BY = "uvatar_control_rig"
 AVATAR = "uvatar_avatar"  # of Rigify's metarig and control rig: the avatar's armature object
@@ -60,13 +63,31 @@ def build_armature(avatar: AvatarData, name: str, collection: bpy.types.Collecti
         [sums.joints.tolist(), sums.vertices.tolist(), sums.weights.astype(float).round(6).tolist()]
     )
     armature[_JOINT_NAMES], armature[_BETA_NAMES] = "\n".join(avatar.joint_names), "\n".join(avatar.beta_names)
+    if avatar.finger_axes is not None:
+        armature[FINGER_AXES] = avatar.finger_axes.astype(float).ravel().tolist()
     with edit_mode(rig):
         for joint, bone in enumerate(avatar.joint_names):
             armature.edit_bones.new(bone)[JOINT] = joint
         place_bones(rig, avatar.betas)
+        if avatar.finger_axes is not None:
+            _collect_bones(armature, avatar.joint_names)
     for bone in rig.pose.bones:
         bone.rotation_mode = "QUATERNION"
     return rig
+
+
+def _collect_bones(armature: bpy.types.Armature, names: Sequence[str]) -> None:
+    """Put the bones into collections, so that fingers can be hidden and selected together; needs Edit Mode."""
+    parts = {
+        "Body": slice(0, BODY_JOINTS),
+        "Face": slice(BODY_JOINTS, LEFT_HAND.start),
+        "Left fingers": LEFT_HAND,
+        "Right fingers": RIGHT_HAND,
+    }
+    for part, joints in parts.items():
+        collection = armature.collections.new(part)
+        for name in names[joints]:
+            collection.assign(armature.edit_bones[name])
 
 
 def attach(body: bpy.types.Object, rig: bpy.types.Object, preserve_volume: bool) -> None:
@@ -85,7 +106,7 @@ def attach(body: bpy.types.Object, rig: bpy.types.Object, preserve_volume: bool)
 
 
 def joint_names(rig: bpy.types.Object) -> list[str]:
-    """Return the current names of the 24 bones in SMPL's order; also in Edit Mode.
+    """Return the current names of the bones in the order of the joints; also in Edit Mode.
 
     A bone is identified by the joint number stored in it, so it may be renamed; avatars of older versions only have the
     names. If a bone was duplicated, which copies the number, the one with the stored name counts, otherwise the first.
@@ -104,14 +125,15 @@ def joint_names(rig: bpy.types.Object) -> list[str]:
         names = carriers.get(joint, [])
         if not names and numbers.get(stored, joint) is not None:  # no bone of this name, or it is another joint
             raise RigError(
-                f"{rig.name} no longer has a bone for {_words(joint)} ({stored}); undo, or import the avatar again."
+                f"{rig.name} no longer has a bone for {_words(rig, joint)} ({stored}); undo, or import the avatar "
+                "again."
             )
         found.append(stored if not names or stored in names else names[0])
     return found
 
 
-def _words(joint: int) -> str:
-    return f"the {SMPL_NAMES[joint].replace('_', ' ')}"
+def _words(rig: bpy.types.Object, joint: int) -> str:
+    return f"the {names_in(Naming.SMPL, len(parents(rig)))[joint].replace('_', ' ')}"
 
 
 def check_own(*things: bpy.types.ID) -> None:
@@ -234,12 +256,12 @@ def place_bones(rig: bpy.types.Object, betas: Floats) -> None:
 
 
 def bone_axes(rig: bpy.types.Object) -> NDArray[np.float64]:
-    """Return the axes of the rest bones as columns, (24, 3, 3), in the armature's axes and SMPL's order."""
+    """Return the axes of the rest bones as columns, (J, 3, 3), in the armature's axes and the joints' order."""
     return np.array([rig.data.bones[name].matrix_local.to_3x3() for name in joint_names(rig)])
 
 
 def parents(rig: bpy.types.Object) -> list[int]:
-    """Return the parent of each of the 24 joints, -1 for the root."""
+    """Return the parent of each of the joints, -1 for the root."""
     return list(rig.data[_PARENTS])
 
 
@@ -249,12 +271,12 @@ def rest_pose(rig: bpy.types.Object) -> RestPose:
 
 
 def rest_frames(rig: bpy.types.Object) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the rotations (24, 3, 3) of each joint's parent and of the joint in the rest pose, relative to the T pose.
+    """Return the rotations (J, 3, 3) of each joint's parent and of the joint in the rest pose, relative to the T pose.
 
     Both are in the armature's axes.
     """
     axes = skeleton.ARMATURE_FROM_BODY
-    own = chained(axes @ local_rotations(rest_pose(rig)) @ axes.T, parents(rig))
+    own = chained(axes @ local_rotations(rest_pose(rig), len(parents(rig))) @ axes.T, parents(rig))
     return np.stack([own[parent] if parent >= 0 else np.eye(3) for parent in parents(rig)]), own
 
 
@@ -263,23 +285,25 @@ def basis_rotations(rig: bpy.types.Object, rotations: Floats) -> NDArray[np.floa
 
     Args:
         rig: the avatar's armature object.
-        rotations: (..., 24, 3, 3) in the armature's axes, each relative to its parent and to the T pose.
+        rotations: (..., J, 3, 3) in the armature's axes, each relative to its parent and to the T pose.
 
     Returns:
-        (..., 24, 3, 3) in the axes of each bone, relative to its rest pose.
+        (..., J, 3, 3) in the axes of each bone, relative to its rest pose.
     """
     before, own = rest_frames(rig)
     return skeleton.to_bone_axes(before @ rotations @ np.swapaxes(own, -1, -2), bone_axes(rig))
 
 
-def set_rotations(rig: bpy.types.Object, rotations: Floats) -> None:
+def set_rotations(rig: bpy.types.Object, rotations: Floats, joints: slice = slice(None)) -> None:
     """Rotate the pose bones, in whichever rotation mode they have.
 
     Args:
         rig: the avatar's armature object.
-        rotations: (24, 3, 3) in the armature's axes, each relative to its parent and to the T pose.
+        rotations: (J, 3, 3) in the armature's axes, each relative to its parent and to the T pose.
+        joints: those to rotate.
     """
-    for name, rotation in zip(joint_names(rig), basis_rotations(rig, rotations), strict=True):
+    names, turns = joint_names(rig)[joints], basis_rotations(rig, rotations)[joints]
+    for name, rotation in zip(names, turns, strict=True):
         bone, turned = rig.pose.bones[name], Matrix(rotation.tolist())
         if bone.rotation_mode == "QUATERNION":
             bone.rotation_quaternion = turned.to_quaternion()
@@ -291,7 +315,7 @@ def set_rotations(rig: bpy.types.Object, rotations: Floats) -> None:
 
 
 def get_rotations(rig: bpy.types.Object) -> NDArray[np.float64]:
-    """Read the rotations (24, 3, 3) of the pose bones; the inverse of `set_rotations`."""
+    """Read the rotations (J, 3, 3) of the pose bones; the inverse of `set_rotations`."""
     local = np.array([rig.pose.bones[name].matrix_basis.to_quaternion().to_matrix() for name in joint_names(rig)])
     before, own = rest_frames(rig)
     return np.swapaxes(before, -1, -2) @ skeleton.from_bone_axes(local, bone_axes(rig)) @ own
@@ -342,11 +366,19 @@ def take_photo_pose(rig: bpy.types.Object) -> None:
     set_root_offset(rig, Vector(rig[_PHOTO_OFFSET]))
 
 
+def take_photo_fingers(rig: bpy.types.Object) -> None:
+    """Pose the fingers as in the photo, and nothing else; an avatar without fingers stays as it is."""
+    count = len(parents(rig))
+    if FINGER_AXES in rig.data and _PHOTO_POSE in rig:
+        turned = skeleton.armature_rotations(np.reshape(rig[_PHOTO_POSE], (count, 3)))
+        set_rotations(rig, turned, slice(LEFT_HAND.start, count))
+
+
 def take_pose(rig: bpy.types.Object, pose: RestPose) -> None:
     """Put the avatar into a T or A pose, upright where it stands, whatever its rest pose is."""
     clear_pose(rig)
     axes = skeleton.ARMATURE_FROM_BODY
-    set_rotations(rig, axes @ local_rotations(pose) @ axes.T)
+    set_rotations(rig, axes @ local_rotations(pose, len(parents(rig))) @ axes.T)
 
 
 def clear_pose(rig: bpy.types.Object) -> None:
@@ -357,20 +389,28 @@ def clear_pose(rig: bpy.types.Object) -> None:
 
 
 def rest_joints(rig: bpy.types.Object) -> NDArray[np.float64]:
-    """Return the heads (24, 3) of the rest bones, in metres and the armature's axes."""
+    """Return the heads (J, 3) of the rest bones, in metres and the armature's axes."""
     return np.array([rig.data.bones[name].head_local for name in joint_names(rig)])
 
 
 def t_joints(rig: bpy.types.Object) -> NDArray[np.float64]:
-    """Return the joints (24, 3) in the T pose, whatever the rest pose is, in metres and the armature's axes."""
+    """Return the joints (J, 3) in the T pose, whatever the rest pose is, in metres and the armature's axes."""
     _, own = rest_frames(rig)
     return swung_joints(rest_joints(rig), np.swapaxes(own, -1, -2), parents(rig))
+
+
+def smpl_t_joints(rig: bpy.types.Object) -> NDArray[np.float64]:
+    """Return SMPL's 24 joints (24, 3) in the T pose, see `t_joints`; hands are at the knuckles."""
+    joints = t_joints(rig)
+    return joints if len(joints) == skeleton.JOINTS else joints[skeleton.SMPL_OF_RIG]
 
 
 def t_toe_tips(rig: bpy.types.Object) -> NDArray[np.float64]:
     """Return the tips (2, 3) of the feet, left and right, in metres and the armature's axes; all rest poses agree."""
     names = joint_names(rig)
-    return np.array([rig.data.bones[names[foot]].tail_local for foot in skeleton.TIPPED[:2]])
+    return np.array(
+        [rig.data.bones[names[foot]].tail_local for foot in skeleton.tipped(len(names))[skeleton.FEET_TIPS]]
+    )
 
 
 def rename_joints(rig: bpy.types.Object, names: Sequence[str]) -> None:
@@ -378,7 +418,7 @@ def rename_joints(rig: bpy.types.Object, names: Sequence[str]) -> None:
 
     Args:
         rig: the avatar's armature object.
-        names: 24 names in SMPL's order.
+        names: of the joints, in order.
 
     Raises:
         RigError: other bones have these names, or the armature is linked from another file.

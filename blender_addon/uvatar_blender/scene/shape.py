@@ -92,18 +92,18 @@ def refit(rig: bpy.types.Object) -> None:
     points = np.reshape(armature[POINTS], (-1, 3))
     directions = np.reshape(armature[POINT_DIRECTIONS], (*points.shape, -1))
     skin_joints, skin_weights = skin(body, names)
-    whole = chained(local_rotations(rest), parents(rig))
-    placed = (points + directions @ betas)[: skeleton.JOINTS]
+    whole = chained(local_rotations(rest, len(names)), parents(rig))
+    placed = (points + directions @ betas)[: len(names)]
     # The joints are found on the mesh in the T pose, and how the mesh gets there depends on the joints.
     for _ in range(_MOST_STEPS):
         straight, _ = back_to_t(mesh, placed, rest, parents(rig), skin_joints, skin_weights)
-        found = np.zeros((skeleton.JOINTS, 3))
+        found = np.zeros((len(names), 3))
         np.add.at(found, joints, weights[:, None] * straight[vertices])
         before, placed = placed, swung_joints(found, whole, parents(rig))
         if np.abs(placed - before).max() < _CLOSE:
             break
     tips = np.array(armature[TIPS])
-    ends = np.where(tips[:, None] >= 0, mesh[tips], placed[list(skeleton.TIPPED)])
+    ends = np.where(tips[:, None] >= 0, mesh[tips], placed[list(skeleton.tipped(len(names)))])
     armature[POINTS] = (np.concatenate([placed, ends]) - directions @ betas).ravel().tolist()
     _move_joints(rig, body)
 
@@ -123,7 +123,7 @@ def apply_shape(rig: bpy.types.Object) -> None:
     others = [key.name for key in keys if key.name not in names]
     shift = mixed_vertices(body, others) - key_vertices(keys[0])
     for key in keys:
-        key.data.foreach_set("co", (key_vertices(key) + shift).ravel())
+        key.points.foreach_set("co", (key_vertices(key) + shift).ravel())
     for name in names:
         set_slider(keys[name], 0.0)
     body.data.vertices.foreach_set("co", key_vertices(keys[0]).ravel())

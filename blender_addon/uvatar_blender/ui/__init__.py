@@ -11,6 +11,7 @@ from . import (
     batch,
     export_operators,
     guide,
+    hands_and_face,
     motion_operators,
     operators,
     panels,
@@ -38,6 +39,7 @@ _MODULES = (
     panels,
     batch,
     avatar_panels,
+    hands_and_face,
 )
 
 

@@ -18,7 +18,7 @@ from ..scene.ground import snap_to_ground
 from ..scene.material import avatar_material, show_sources
 from ..scene.painting import painted_pictures, temporary_folder
 from ..scene.posing import check_posable, key_pose
-from ..scene.rig import RigError, clear_pose, find_body, rename_joints, take_photo_pose, take_pose
+from ..scene.rig import RigError, clear_pose, find_body, parents, rename_joints, take_photo_pose, take_pose
 from ..scene.shape import apply_shape, refit, refresh_joints
 from .avatar_operator import AvatarOperator
 from .properties import NAMINGS
@@ -114,7 +114,7 @@ class UVATAR_OT_name_bones(AvatarOperator, bpy.types.Operator):
     naming: bpy.props.EnumProperty(name="Names", items=NAMINGS)  # type: ignore[valid-type]
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
-        rename_joints(rig, joint_names(Naming(self.naming)))
+        rename_joints(rig, joint_names(Naming(self.naming), len(parents(rig))))
 
 
 class UVATAR_OT_show_sources(AvatarOperator, bpy.types.Operator):

@@ -13,7 +13,7 @@ import pytest
 
 from tests.blender_addon.in_blender.helpers import ARMATURE_FROM_BODY, data_names, imported, shown
 from tests.blender_addon.sample import joints, posed_vertices, rest_vertices, sample_result, world_of
-from uvatar_blender.core.measurements import ARM_JOINTS, NAMES, make_tape, measure
+from uvatar_blender.core.measurements import NAMES, arm_joints, make_tape, measure
 from uvatar_blender.core.naming import Naming, joint_names
 from uvatar_blender.core.rest_pose import A_POSE_DROP, RestPose
 from uvatar_blender.core.result import ResultError, parse_result
@@ -221,7 +221,7 @@ def test_measurements_follow_the_sliders(result: dict[str, Any], scene: Any, res
     edges = np.concatenate(
         [person["quads"][:, [0, 1]], person["quads"][:, [1, 2]], person["quads"][:, [2, 3]], person["quads"][:, [3, 0]]]
     )
-    arms = (person["skin_weights"] * np.isin(person["skin_joints"], ARM_JOINTS)).sum(1)
+    arms = (person["skin_weights"] * np.isin(person["skin_joints"], arm_joints(24))).sum(1)
     tape = make_tape(person["template"], edges, arms)
     rig = imported(result, scene, rest_pose=rest)
     keys = rigs.find_body(rig).data.shape_keys.key_blocks
