@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from tests.fitting.hands import hand_of_angles, hand_of_body, skeleton
@@ -37,7 +38,7 @@ def person_with(body: BodyModel, truth: BodyParameters, left: Hand | None, right
     return replace(person_of(body, truth, LARGE), left_hand=left, right_hand=right)
 
 
-def wrist_of(parameters: BodyParameters, side: int) -> np.ndarray:
+def wrist_of(parameters: BodyParameters, side: int) -> NDArray[np.float64]:
     local = rotations.exp(np.concatenate([parameters.global_orient[None], parameters.body_pose]).astype(float))
     joint, turned = int(WRIST_JOINTS[side]), np.eye(3)
     while joint >= 0:

@@ -76,7 +76,8 @@ class LandmarkTerm(Term):
         late = weights.copy()
         for side in (0, 1):
             seen = observed.hand_seen[:, side]
-            late[np.ix_(seen, [PINKIES[side], INDICES[side], THUMBS[side]])] = 0
+            for finger in (PINKIES, INDICES, THUMBS):
+                late[seen, finger[side]] = 0
             late[seen, WRISTS[side]] *= settings.seen_wrist
         pixels = observed.landmarks[..., :2]
         return cls(observed.side, pixels, weights, late, settings.error, settings.width, settings)
