@@ -92,7 +92,8 @@ def rendered(body: BodyModel, arm: BodyData, model: HandModel, rng: np.random.Ge
     pose[WRIST_JOINTS[0] - 1] = rng.normal(0, 0.35, 3)
     turn = rotations.log(rotations.exp(rng.normal(0, 1.6, 3)))
     fingers = hand_pose(angles, angles, body.data.rig.finger_axes)
-    still = BodyParameters(rng.normal(0, 0.7, 10), turn, pose, np.zeros(3), fingers)
+    parts = (rng.normal(0, 0.7, 10), turn, pose, np.zeros(3), fingers)
+    still = BodyParameters(*(part.astype(np.float32) for part in parts))
     vertices, _ = body.posed(still)
     hand = vertices[hand_vertices(body, 0)]
     distance = rng.uniform(2, 5)
@@ -107,7 +108,7 @@ def rendered(body: BodyModel, arm: BodyData, model: HandModel, rng: np.random.Ge
         random_background(side, side, rng), rng,
     )  # fmt: skip
     landmarks = np.ones((33, 3))
-    landmarks[:, :2] = camera.project(body.landmarks_of(replace(still, transl=place))) + rng.normal(
+    landmarks[:, :2] = camera.project(body.landmarks_of(replace(still, transl=place.astype(np.float32)))) + rng.normal(
         0, 0.06 * extent, (33, 2)
     )
     found = model.find(Pyramid(picture), landmarks, True)
@@ -122,7 +123,8 @@ def random_angles(rng: np.random.Generator) -> NDArray[np.float64]:
     kind = rng.random()
     share = np.zeros((5, 1)) if kind < 0.4 else np.full((5, 1), rng.random()) if kind < 0.6 else rng.random((5, 1))
     jittered = one * (1 - share) + other * share + np.radians(JITTER) * rng.normal(size=one.shape)
-    return np.clip(jittered, ANGLE_LIMITS[..., 0], ANGLE_LIMITS[..., 1])
+    angles: NDArray[np.float64] = np.clip(jittered, ANGLE_LIMITS[..., 0], ANGLE_LIMITS[..., 1])
+    return angles
 
 
 def solutions(samples: list[Sample], skeleton: HandSkeleton) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -188,14 +188,15 @@ def _compared(
     camera: Camera,
 ) -> HandScore:
     rig, hand = body.data.rig, (LEFT_HAND, RIGHT_HAND)[side]
-    assert rig is not None and truth.hand_pose is not None and fitted.hand_pose is not None
+    fingers = (truth.hand_pose, fitted.hand_pose)
+    assert rig is not None and fingers[0] is not None and fingers[1] is not None
     rows = slice(hand.start - LEFT_HAND.start, hand.stop - LEFT_HAND.start)
-    true, ours = (rotations.exp(one.hand_pose[rows].astype(float)) for one in (truth, fitted))
+    true, ours = (rotations.exp(one[rows].astype(float)) for one in fingers if one is not None)
     at_ease = hand_pose(finger_angles("relaxed"), finger_angles("relaxed"), rig.finger_axes)[rows]
     return replace(
         score,
         found=True,
-        believed=bool(np.abs(fitted.hand_pose[rows] - at_ease).max() > 1e-4),
+        believed=bool(np.abs(fingers[1][rows] - at_ease).max() > 1e-4),
         angle=round(_degrees_between(ours, true), 2),
         relaxed=round(_degrees_between(rotations.exp(at_ease), true), 2),
         tips=round(
@@ -222,7 +223,8 @@ def wrist_rotation(parameters: BodyParameters, side: int) -> NDArray[np.float64]
 def _tips(parameters: BodyParameters, side: int, body: BodyModel) -> NDArray[np.float64]:
     """(5, 3) the fingertips of the mean person with these fingers, metres, axes of the wrist."""
     assert body.data.rig is not None
-    still = BodyParameters(np.zeros(10, np.float32), np.zeros(3), np.zeros((23, 3)), np.zeros(3), parameters.hand_pose)
+    betas, orient, pose, transl = (np.zeros(shape, np.float32) for shape in (10, 3, (23, 3), 3))
+    still = BodyParameters(betas, orient, pose, transl, parameters.hand_pose)
     tips = body.data.rig.fingertips.reshape(2, len(FINGERS))[side]
     return np.asarray(body.posed(still)[0][tips], np.float64)
 
