@@ -159,7 +159,7 @@ def _evaluate_one(
         pixels = float(np.ptp(hand, axis=0).max())
         score = HandScore(sitter.name, ("left", "right")[side], held, round(pixels), False)
         if people and _found(people[0], side, hand.mean(0), pixels):
-            score = _compared(score, side, sitter.body, fits[0].body, people[0], body, seen_by)
+            score = compared(score, side, sitter.body, fits[0].body, body)
             rows.append(_row(score, photo.pixels, people[0], side, body.posed(fits[0].body)[0], seen_by, body))
         scores.append(score)
     return scores, rows
@@ -178,15 +178,8 @@ def _found(person: Person, side: int, middle: Floats, pixels: float) -> bool:
     return hand is not None and float(np.linalg.norm(hand.points[5:].mean(0) - middle)) < pixels / 2
 
 
-def _compared(
-    score: HandScore,
-    side: int,
-    truth: BodyParameters,
-    fitted: BodyParameters,
-    person: Person,
-    body: BodyModel,
-    camera: Camera,
-) -> HandScore:
+def compared(score: HandScore, side: int, truth: BodyParameters, fitted: BodyParameters, body: BodyModel) -> HandScore:
+    """The score of a hand that was found, 0 left or 1 right, with its errors."""
     rig, hand = body.data.rig, (LEFT_HAND, RIGHT_HAND)[side]
     fingers = (truth.hand_pose, fitted.hand_pose)
     assert rig is not None and fingers[0] is not None and fingers[1] is not None
