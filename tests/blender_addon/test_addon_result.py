@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.blender_addon.sample import joints, rest_vertices, sample_result, with_body_once
+from tests.blender_addon.sample import joints, rest_vertices, sample_result, with_body_once, with_fingers
 from uvatar_blender.core.result import ResultError, parse_result
+from uvatar_blender.protocol.expressions import EXPRESSIONS
+from uvatar_blender.protocol.rig import RIG_NAMES
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +91,40 @@ def test_results_of_before_the_body_was_sent_once_still_open() -> None:
         for key, value in vars(one).items():
             if key != "regressor":
                 np.testing.assert_array_equal(value, getattr(other, key))
+
+
+def test_fingers_and_expressions_are_read() -> None:
+    (person,) = parse_result(with_fingers(sample_result())).people
+    assert person.joint_names == RIG_NAMES
+    assert person.pose.shape == (55, 3)
+    assert np.abs(person.pose[25:]).max() > 0.1
+    assert person.face is not None
+    assert person.face.names == EXPRESSIONS
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("rig", {"joint_names": []}),
+        ("rig", {"parents": [0] * 55}),
+        ("rig", {"skin_joints": np.full((13492, 4), 55, np.uint8)}),
+        ("rig", {"finger_axes": np.zeros((5, 3), np.float32)}),
+        ("face", {"names": ["sneeze"] * 52}),
+        ("face", {"starts": np.zeros(53, np.int32)}),
+        ("face", {"vertices": np.full(47925, 60000, np.uint16)}),
+        ("face", {"deltas": np.full((47925, 3), np.nan, np.float16)}),
+    ],
+)
+def test_damaged_fingers_and_expressions_are_refused(part: str, change: dict[str, Any]) -> None:
+    result = with_fingers(sample_result())
+    result["body"] = {**result["body"], part: {**result["body"][part], **change}}
+    with pytest.raises(ResultError):
+        parse_result(result)
+
+
+@pytest.mark.parametrize("key", ["hand_pose", "jaw_pose", "eye_pose", "expression"])
+def test_damaged_poses_of_fingers_and_face_are_refused(key: str) -> None:
+    result = with_fingers(sample_result())
+    result["people"][0] = {**result["people"][0], key: np.full((200, 3), np.nan, np.float32)}
+    with pytest.raises(ResultError):
+        parse_result(result)

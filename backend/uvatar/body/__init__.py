@@ -1,4 +1,4 @@
-"""The SMPL-format body: shape, pose, skinning, UV topology, measurements."""
+"""The SMPL-format body: shape, pose, skinning, UV topology, measurements, fingers and face."""
 
 from uvatar.body.data import (
     BODY,
@@ -11,9 +11,11 @@ from uvatar.body.data import (
     load_body,
     save_body,
 )
+from uvatar.body.face import Face
 from uvatar.body.measure import measure
 from uvatar.body.model import BodyModel, BodyOutput, load_open_body
 from uvatar.body.official import load_smpl
+from uvatar.body.rig import Rig
 
 __all__ = [
     "BODY",
@@ -23,6 +25,8 @@ __all__ = [
     "BodyError",
     "BodyModel",
     "BodyOutput",
+    "Face",
+    "Rig",
     "ShapePrior",
     "as_smpl_dict",
     "load_body",

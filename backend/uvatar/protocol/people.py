@@ -31,8 +31,7 @@ def with_rig(person: Mapping[str, Any]) -> dict[str, Any]:
         return dict(person)
     pose = np.zeros((len(RIG_NAMES), 3), np.float32)
     pose[:BODY_JOINTS] = np.asarray(person["pose"])[:BODY_JOINTS]
-    parts = {JAW: "jaw_pose", LEFT_EYE: "eye_pose", LEFT_HAND.start: "hand_pose"}
-    for first, key in parts.items():
-        rows = np.reshape(person.get(key, ()), (-1, 3))
-        pose[first : first + len(rows)] = rows
+    for key, first, count in (("jaw_pose", JAW, 1), ("eye_pose", LEFT_EYE, 2), ("hand_pose", LEFT_HAND.start, 30)):
+        if person.get(key) is not None:
+            pose[first : first + count] = np.reshape(person[key], (count, 3))
     return {**person, **rig, "pose": pose}

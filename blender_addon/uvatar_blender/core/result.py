@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ..protocol.expressions import EXPRESSIONS
 from ..protocol.people import people_of, with_rig
 from ..protocol.rig import FINGERS
+from .face_keys import FaceKeys
 from .pictures import picture_size
 from .rest_pose import RestPose
 from .skeleton import ARMATURE_FROM_BODY, JOINTS, RIG_JOINTS
@@ -37,25 +38,6 @@ class Regressor:
 
     joints: NDArray[np.uint8]
     vertices: NDArray[np.int32]
-    weights: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class FaceKeys:
-    """The expression keys of a body; N movements in all.
-
-    Attributes:
-        names: of the keys.
-        starts: (K + 1,) key k has the movements starts[k] to starts[k + 1].
-        vertices: (N,) the vertex that moves.
-        deltas: (N, 3) metres at weight 1, body frame.
-        weights: (K,) of the expression in the photo.
-    """
-
-    names: tuple[str, ...]
-    starts: NDArray[np.int32]
-    vertices: NDArray[np.int32]
-    deltas: NDArray[np.float32]
     weights: NDArray[np.float32]
 
 
@@ -287,19 +269,8 @@ def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
     textured = bool(np.size(person["uv"]))
     uv = _floats(person, "uv", (-1, 2)) if textured else np.zeros((0, 2), np.float32)
     faces = _indices(person, faces_key, (-1, corners), vertices)
-    parents = tuple(int(parent) for parent in person["parents"])
-    joint_names = tuple(str(name) for name in person["joint_names"])
-    joints = RIG_JOINTS if person.get("rig") is not None else JOINTS
-    if len(joint_names) != joints or len(set(joint_names)) != joints:
-        raise ResultError(
-            f"The backend's result is damaged: it names {len(set(joint_names))} joints instead of {joints}."
-        )
-    if (
-        len(parents) != joints
-        or parents[0] != -1
-        or not all(0 <= parent < joint for joint, parent in enumerate(parents) if joint)
-    ):
-        raise ResultError("The backend's result is damaged: its joints do not form a single tree.")
+    joint_names, parents = _skeleton(person)
+    joints = len(parents)
     return AvatarData(
         id=str(person["id"]),
         body_model=str(person["body_model"]),
@@ -334,6 +305,24 @@ def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
         finger_axes=_floats(person, "finger_axes", (len(FINGERS), 2, 3)) if joints == RIG_JOINTS else None,
         face=_face(person, vertices),
     )
+
+
+def _skeleton(person: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return names and parents of the joints; ResultError if they are not a skeleton that is known here."""
+    parents = tuple(int(parent) for parent in person["parents"])
+    joint_names = tuple(str(name) for name in person["joint_names"])
+    joints = RIG_JOINTS if person.get("rig") is not None else JOINTS
+    if len(joint_names) != joints or len(set(joint_names)) != joints:
+        raise ResultError(
+            f"The backend's result is damaged: it names {len(set(joint_names))} joints instead of {joints}."
+        )
+    if (
+        len(parents) != joints
+        or parents[0] != -1
+        or not all(0 <= parent < joint for joint, parent in enumerate(parents) if joint)
+    ):
+        raise ResultError("The backend's result is damaged: its joints do not form a single tree.")
+    return joint_names, parents
 
 
 def _picture(owner: Mapping[str, Any], key: str) -> bytes:

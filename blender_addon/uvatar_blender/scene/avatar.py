@@ -22,16 +22,15 @@ from .expressions import PHOTO_EXPRESSION
 from .material import build_material, original_texture, packed_image, packed_texture
 from .mesh import build_mesh, evaluated_vertices
 from .placement import Box, around, avatar_box, avatar_boxes, free_step, other_boxes
+from .posing import remember_photo_pose, take_photo_fingers
 from .rig import (
     attach,
     build_armature,
     clear_pose,
     find_body,
-    remember_photo_pose,
     root_offset,
     set_root_offset,
     stand_as_in_photo,
-    take_photo_fingers,
 )
 from .units import per_metre
 

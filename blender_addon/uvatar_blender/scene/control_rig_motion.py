@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import bpy
 from mathutils import Euler, Matrix, Quaternion, Vector
 
+from ..core.skeleton import JOINTS
+from ..protocol.rig import FINGERS, JAW, LEFT_EYE, LEFT_HAND, RIGHT_EYE, RIGHT_HAND
 from . import compat
 from .rig import edit_mode, joint_names
 
@@ -30,6 +32,18 @@ _LIMBS = (
     ("thigh_fk", 1), ("shin_fk", 4), ("foot_fk", 7), ("toe_fk", 10), ("thigh_ik", 1), ("foot_ik", 7), ("toe_ik", 10),
 )  # fmt: skip
 _CONTROLS = (*_TRUNK, *((f"{name}.{side}", joint + step) for name, joint in _LIMBS for step, side in enumerate(_SIDES)))
+# Those of jaw, eyes and fingers, for an avatar that has them.
+FINE_CONTROLS = (
+    ("jaw", JAW),
+    ("eye.L", LEFT_EYE),
+    ("eye.R", RIGHT_EYE),
+    *(
+        (f"{'' if finger == 'thumb' else 'f_'}{finger}.0{k + 1}.{side}", hand.start + 3 * number + k)
+        for side, hand in zip(_SIDES, (LEFT_HAND, RIGHT_HAND), strict=True)
+        for number, finger in enumerate(FINGERS)
+        for k in range(3)
+    ),
+)
 _SWITCHES = tuple(f"{limb}_parent.{side}" for limb in ("upper_arm", "thigh") for side in _SIDES)
 _TEMPORARY = "uvatar carries "
 
@@ -61,7 +75,8 @@ def transfer_motion(rig: bpy.types.Object, control: bpy.types.Object) -> None:
         RigError: the avatar's armature is linked from another file.
     """
     scene = bpy.context.scene
-    controls = {name: joint for name, joint in _CONTROLS if name in control.pose.bones}
+    known = _CONTROLS if len(joint_names(rig)) == JOINTS else (*_CONTROLS, *FINE_CONTROLS)
+    controls = {name: joint for name, joint in known if name in control.pose.bones}
     if is_at_rest(rig):
         return  # and so is the control rig
     moving = has_motion(rig)

@@ -107,6 +107,8 @@ def follow_axes(body: bpy.types.Object, rig: bpy.types.Object, axes_before: Floa
     """
     keys = body.data.shape_keys.key_blocks
     basis = key_vertices(keys[0])
+    if not correctives(body):
+        return
     for joint, (old, new) in enumerate(zip(axes_before, bone_axes(rig), strict=True)):
         own = [[keys.get(_name(joint, row, column)) for column in range(3)] for row in range(3)]
         if not all(key for row in own for key in row):

@@ -77,8 +77,7 @@ def export_avatar(
     with game_copy(rig, animation, fbx, progress) as copy, _as_os_error(path):
         naming = naming or preset.naming
         if naming is not None:
-            count = len(parents(copy.rig))
-            rename_joints(copy.rig, joint_names(naming, count) if isinstance(naming, Naming) else naming)
+            rename_joints(copy.rig, _names(naming, copy.rig))
         if preset.root_bone:
             _add_root(copy.rig, preset)
         if preset.armature:
@@ -99,6 +98,10 @@ def export_avatar(
         else:
             _write_glb(path, copy.clip if animation else None)
         return copy.remarks
+
+
+def _names(naming: Naming | Sequence[str], rig: bpy.types.Object) -> Sequence[str]:
+    return joint_names(naming, len(parents(rig))) if isinstance(naming, Naming) else naming
 
 
 def _select(copy: GameCopy) -> None:

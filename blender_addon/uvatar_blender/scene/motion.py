@@ -7,7 +7,9 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from numpy.typing import NDArray
 
+from ..core import skeleton
 from ..core.bvh import load_bvh
 from ..core.motion import Motion, MotionError, grounded, resampled, rotations_for, starting_here
 from ..core.pose_file import SMPL_PARENTS, load_smpl_motion
@@ -24,7 +26,7 @@ from .rig import (
     clear_pose,
     find_body,
     joint_names,
-    smpl_t_joints,
+    t_joints,
     t_toe_tips,
 )
 from .shape import refresh_joints
@@ -49,7 +51,7 @@ def load_motion(rig: bpy.types.Object, path: Path, up: UpAxis = UpAxis.AUTOMATIC
     if suffix not in SUFFIXES:
         raise MotionError(f"{path.name} is not a motion file; Uvatar reads {', '.join(SUFFIXES)}.")
     if suffix == ".bvh":
-        return retarget(load_bvh(path), smpl_t_joints(rig), SMPL_PARENTS, up)
+        return retarget(load_bvh(path), _smpl_t_joints(rig), SMPL_PARENTS, up)
     return load_smpl_motion(path, up)
 
 
@@ -88,7 +90,7 @@ def apply_motion(
     if here:
         motion = starting_here(motion)
     if ground:
-        motion = grounded(motion, smpl_t_joints(rig), t_toe_tips(rig), SMPL_PARENTS)
+        motion = grounded(motion, _smpl_t_joints(rig), t_toe_tips(rig), SMPL_PARENTS)
     clear_pose(rig)
     names = joint_names(rig)
     rotations = rotations_for(motion, len(names), relaxed_hands(rig))
@@ -122,3 +124,9 @@ def _take_shape(rig: bpy.types.Object, motion: Motion) -> None:
     for beta, name in zip(motion.betas, beta_names(rig), strict=False):
         set_slider(keys[name], float(beta))
     refresh_joints(rig)
+
+
+def _smpl_t_joints(rig: bpy.types.Object) -> NDArray[np.float64]:
+    """Return SMPL's 24 joints (24, 3) in the T pose, see `t_joints`; hands are at the knuckles."""
+    joints = t_joints(rig)
+    return joints if len(joints) == skeleton.JOINTS else joints[skeleton.SMPL_OF_RIG]

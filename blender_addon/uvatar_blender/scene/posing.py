@@ -1,14 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Setting poses in a scene that may be animated."""
+"""Setting poses, in a scene that may be animated."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import bpy
+import numpy as np
+from mathutils import Vector
 
+from ..core import skeleton
+from ..core.rest_pose import RestPose, local_rotations
+from ..core.result import AvatarData
+from ..protocol.rig import LEFT_HAND
 from .control_rig_motion import has_motion
-from .rig import LED_BY, RigError, joint_names
+from .rig import (
+    FINGER_AXES,
+    LED_BY,
+    RigError,
+    clear_pose,
+    joint_names,
+    parents,
+    root_offset,
+    set_root_offset,
+    set_rotations,
+)
+
+# Custom properties of the armature's object: the photo's pose.
+_PHOTO_OFFSET, _PHOTO_POSE = "uvatar_photo_offset", "uvatar_pose"
 
 
 def check_posable(rig: bpy.types.Object, keyed: bool) -> None:
@@ -45,3 +64,38 @@ def key_rotations(rig: bpy.types.Object, names: Sequence[str]) -> None:
             bone.rotation_mode, "rotation_euler"
         )
         bone.keyframe_insert(channel, group=name)
+
+
+def remember_photo_pose(rig: bpy.types.Object, avatar: AvatarData) -> None:
+    """Store the photo's pose, which the bones must have now, for `take_photo_pose`."""
+    rig[_PHOTO_POSE], rig[_PHOTO_OFFSET] = avatar.pose.astype(float).ravel().tolist(), list(root_offset(rig))
+
+
+def take_photo_pose(rig: bpy.types.Object) -> None:
+    """Pose the avatar as in the photo, where it stands now.
+
+    Raises:
+        RigError: the avatar does not store the photo's pose.
+    """
+    if _PHOTO_POSE not in rig or _PHOTO_OFFSET not in rig:
+        raise RigError(
+            f"{rig.name} does not store the photo's pose because an older version made it. Import the avatar again."
+        )
+    clear_pose(rig)
+    set_rotations(rig, skeleton.armature_rotations(np.reshape(rig[_PHOTO_POSE], (-1, 3))))
+    set_root_offset(rig, Vector(rig[_PHOTO_OFFSET]))
+
+
+def take_photo_fingers(rig: bpy.types.Object) -> None:
+    """Pose the fingers as in the photo, and nothing else; an avatar without fingers stays as it is."""
+    count = len(parents(rig))
+    if FINGER_AXES in rig.data and _PHOTO_POSE in rig:
+        turned = skeleton.armature_rotations(np.reshape(rig[_PHOTO_POSE], (count, 3)))
+        set_rotations(rig, turned, slice(LEFT_HAND.start, count))
+
+
+def take_pose(rig: bpy.types.Object, pose: RestPose) -> None:
+    """Put the avatar into a T or A pose, upright where it stands, whatever its rest pose is."""
+    clear_pose(rig)
+    axes = skeleton.ARMATURE_FROM_BODY
+    set_rotations(rig, axes @ local_rotations(pose, len(parents(rig))) @ axes.T)

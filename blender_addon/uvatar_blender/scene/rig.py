@@ -26,10 +26,9 @@ _JOINT_NAMES, _BETA_NAMES, _PARENTS = "uvatar_joint_names", "uvatar_beta_names",
 _REST, REGRESSOR, TIPS, VERTICES = "uvatar_rest", "uvatar_regressor", "uvatar_tips", "uvatar_vertices"
 JOINT = "uvatar_joint"  # of a bone: the joint that it is, by its number in the skeleton, whatever its name becomes
 FINGER_AXES = "uvatar_finger_axes"  # (5, 2, 3), of an armature with fingers; see `protocol.rig`
-# Custom properties of the armature's object: the control rig that drives its bones, and the photo's pose.
+# Custom property of the armature's object: the control rig that drives its bones.
 LED_BY = "uvatar_control_rig"
 AVATAR = "uvatar_avatar"  # of Rigify's metarig and control rig: the avatar's armature object
-_PHOTO_OFFSET, _PHOTO_POSE = "uvatar_photo_offset", "uvatar_pose"
 
 
 class RigError(ValueError):
@@ -346,41 +345,6 @@ def set_root_offset(rig: bpy.types.Object, offset: Vector) -> None:
     rig.pose.bones[root].location = rig.data.bones[root].matrix_local.to_3x3().transposed() @ offset
 
 
-def remember_photo_pose(rig: bpy.types.Object, avatar: AvatarData) -> None:
-    """Store the photo's pose, which the bones must have now, for `take_photo_pose`."""
-    rig[_PHOTO_POSE], rig[_PHOTO_OFFSET] = avatar.pose.astype(float).ravel().tolist(), list(root_offset(rig))
-
-
-def take_photo_pose(rig: bpy.types.Object) -> None:
-    """Pose the avatar as in the photo, where it stands now.
-
-    Raises:
-        RigError: the avatar does not store the photo's pose.
-    """
-    if _PHOTO_POSE not in rig or _PHOTO_OFFSET not in rig:
-        raise RigError(
-            f"{rig.name} does not store the photo's pose because an older version made it. Import the avatar again."
-        )
-    clear_pose(rig)
-    set_rotations(rig, skeleton.armature_rotations(np.reshape(rig[_PHOTO_POSE], (-1, 3))))
-    set_root_offset(rig, Vector(rig[_PHOTO_OFFSET]))
-
-
-def take_photo_fingers(rig: bpy.types.Object) -> None:
-    """Pose the fingers as in the photo, and nothing else; an avatar without fingers stays as it is."""
-    count = len(parents(rig))
-    if FINGER_AXES in rig.data and _PHOTO_POSE in rig:
-        turned = skeleton.armature_rotations(np.reshape(rig[_PHOTO_POSE], (count, 3)))
-        set_rotations(rig, turned, slice(LEFT_HAND.start, count))
-
-
-def take_pose(rig: bpy.types.Object, pose: RestPose) -> None:
-    """Put the avatar into a T or A pose, upright where it stands, whatever its rest pose is."""
-    clear_pose(rig)
-    axes = skeleton.ARMATURE_FROM_BODY
-    set_rotations(rig, axes @ local_rotations(pose, len(parents(rig))) @ axes.T)
-
-
 def clear_pose(rig: bpy.types.Object) -> None:
     """Return the bones to the rest pose; the object stays where it is."""
     for name in joint_names(rig):
@@ -397,12 +361,6 @@ def t_joints(rig: bpy.types.Object) -> NDArray[np.float64]:
     """Return the joints (J, 3) in the T pose, whatever the rest pose is, in metres and the armature's axes."""
     _, own = rest_frames(rig)
     return swung_joints(rest_joints(rig), np.swapaxes(own, -1, -2), parents(rig))
-
-
-def smpl_t_joints(rig: bpy.types.Object) -> NDArray[np.float64]:
-    """Return SMPL's 24 joints (24, 3) in the T pose, see `t_joints`; hands are at the knuckles."""
-    joints = t_joints(rig)
-    return joints if len(joints) == skeleton.JOINTS else joints[skeleton.SMPL_OF_RIG]
 
 
 def t_toe_tips(rig: bpy.types.Object) -> NDArray[np.float64]:

@@ -7,11 +7,15 @@ before.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import addon_utils
 import bpy
 from mathutils import Vector
 
-from .control_rig_motion import is_at_rest, transfer_motion
+from ..core.skeleton import JOINTS, SMPL_OF_RIG
+from ..protocol.rig import BODY_JOINTS, LEFT_HAND
+from .control_rig_motion import FINE_CONTROLS, is_at_rest, transfer_motion
 from .rig import AVATAR, LED_BY, RigError, check_own, edit_mode, joint_names
 
 METARIG = "uvatar_metarig_of"
@@ -35,6 +39,14 @@ _DEFORM = (
     "hand.L", "hand.R",
     "hand.L", "hand.R",
 )  # fmt: skip
+# Bones that are added for an avatar with fingers, jaw and eyes, by joint, and the types of their controls. A finger's
+# type is that of its first bone.
+_FINE = {joint: name for name, joint in FINE_CONTROLS}
+_FINE_TYPES = {
+    name: "basic.super_copy" if joint < LEFT_HAND.start else "limbs.super_finger"
+    for joint, name in _FINE.items()
+    if joint < LEFT_HAND.start or ".01." in name
+}
 _SMALLEST_BEND = 0.004  # metres; from a straighter limb Rigify cannot tell which way it bends
 _UNUSED = ("breast", "pelvis")
 
@@ -51,16 +63,8 @@ def make_metarig(rig: bpy.types.Object) -> bpy.types.Object:
     metarig.name = f"{rig.name} metarig"
     metarig.matrix_world = rig.matrix_world
     metarig[METARIG] = metarig[AVATAR] = rig
-    bones = rig.data.bones
     names = joint_names(rig)
-
-    def point(where: int | str | tuple[int, int], joint: int) -> Vector:
-        if where == "tip":
-            return bones[names[joint]].tail_local.copy()
-        if isinstance(where, tuple):
-            return 0.5 * (point(where[0], joint) + point(where[1], joint))
-        return bones[names[int(where)]].head_local.copy()
-
+    point = _joint_points(rig, names)
     with edit_mode(metarig):
         edit_bones = metarig.data.edit_bones
         for bone in [bone for bone in edit_bones if bone.name.split(".")[0] in _UNUSED]:
@@ -82,10 +86,45 @@ def make_metarig(rig: bpy.types.Object) -> bpy.types.Object:
         for name, *_ in placed:
             bone = edit_bones[name]
             bone.align_roll(Vector((0, 0, 1)) if name[:4] in ("foot", "toe.") else Vector((0, -1, 0)))
+        if len(names) > JOINTS:
+            _add_fine_bones(rig, edit_bones, names)
     for bone in metarig.pose.bones:
+        if bone.name in _FINE_TYPES:
+            bone.rigify_type = _FINE_TYPES[bone.name]
         if hasattr(bone.rigify_parameters, "segments"):
             bone.rigify_parameters.segments = 1  # one deform bone per limb segment, as SMPL's skin weights have
     return metarig
+
+
+_Where = int | str | tuple[int, int]
+
+
+def _joint_points(rig: bpy.types.Object, names: Sequence[str]) -> Callable[[_Where, int], Vector]:
+    """Return the function from a place, as in `_SIDES`, and SMPL's joint of its bone to a point of the armature."""
+    bones, smpl = rig.data.bones, range(JOINTS) if len(names) == JOINTS else SMPL_OF_RIG
+
+    def point(where: _Where, joint: int) -> Vector:
+        if where == "tip":
+            return bones[names[smpl[joint]]].tail_local.copy()
+        if isinstance(where, tuple):
+            return 0.5 * (point(where[0], joint) + point(where[1], joint))
+        return bones[names[smpl[int(where)]]].head_local.copy()
+
+    return point
+
+
+def _add_fine_bones(rig: bpy.types.Object, edit_bones: bpy.types.ArmatureEditBones, names: Sequence[str]) -> None:
+    """Add the bones of jaw, eyes and fingers to the metarig, where the avatar has them."""
+    for joint, name in _FINE.items():
+        own, bone = rig.data.bones[names[joint]], edit_bones.new(name)
+        bone.head, bone.tail = own.head_local, own.tail_local
+        bone.align_roll(own.z_axis)
+        if joint < LEFT_HAND.start:
+            bone.parent = edit_bones["spine.006"]
+            continue
+        side, number = name[-1], int(name.split(".")[1])
+        bone.parent = edit_bones[_FINE[joint - 1] if number > 1 else f"hand.{side}"]
+        bone.use_connect = number > 1
 
 
 def find_metarig(rig: bpy.types.Object) -> bpy.types.Object | None:
@@ -180,7 +219,8 @@ def _add_leaders(rig: bpy.types.Object, control: bpy.types.Object) -> None:
     collection = control.data.collections.new(_COLLECTION)
     collection.is_visible = False
     with edit_mode(control):
-        for name, deform in zip(rests, _DEFORM, strict=True):
+        deforms = _DEFORM if len(rests) == JOINTS else (*_DEFORM[:BODY_JOINTS], *_FINE.values())
+        for name, deform in zip(rests, deforms, strict=True):
             parent = control.data.edit_bones.get(f"DEF-{deform}")
             if parent is None:
                 raise RigError(

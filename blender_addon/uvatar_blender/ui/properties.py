@@ -23,6 +23,8 @@ NAMINGS = [
     (Naming.SMPL.value, "SMPL", "left_hip, left_knee, …"),
     (Naming.MIXAMO.value, "Mixamo", "mixamorig:LeftUpLeg, …: Mixamo's motions and Unity's humanoids"),
     (Naming.UNREAL.value, "Unreal", "thigh_l, calf_l, …: Unreal's mannequin"),
+    (Naming.UNITY.value, "Unity", "LeftUpperLeg, LeftLowerLeg, …: Unity's humanoid avatars"),
+    (Naming.VRM.value, "VRM", "leftUpperLeg, leftLowerLeg, …: VRM 1.0"),
     (Naming.RIGIFY.value, "Rigify", "DEF-thigh.L, …: the bones that Rigify's rigs deform with"),
 ]
 

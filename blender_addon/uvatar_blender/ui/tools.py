@@ -17,8 +17,8 @@ from ..scene.correctives import set_live
 from ..scene.ground import snap_to_ground
 from ..scene.material import avatar_material, show_sources
 from ..scene.painting import painted_pictures, temporary_folder
-from ..scene.posing import check_posable, key_pose
-from ..scene.rig import RigError, clear_pose, find_body, parents, rename_joints, take_photo_pose, take_pose
+from ..scene.posing import check_posable, key_pose, take_photo_pose, take_pose
+from ..scene.rig import RigError, clear_pose, find_body, parents, rename_joints
 from ..scene.shape import apply_shape, refit, refresh_joints
 from .avatar_operator import AvatarOperator
 from .properties import NAMINGS

@@ -16,6 +16,7 @@ from tests.blender_addon.in_blender.helpers import imported, shown
 from uvatar_blender.core.export_presets import Target
 from uvatar_blender.core.naming import Naming, joint_names
 from uvatar_blender.core.rest_pose import RestPose
+from uvatar_blender.scene import posing
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.export import export_avatar
 from uvatar_blender.scene.ground import snap_to_ground
@@ -25,9 +26,9 @@ from uvatar_blender.scene.rigify import make_metarig
 from uvatar_blender.scene.shape import apply_shape, refit, refresh_joints
 
 TOOLS: dict[str, Callable[[bpy.types.Object, Path], object]] = {
-    "T": lambda rig, folder: rigs.take_pose(rig, RestPose.T),
-    "A": lambda rig, folder: rigs.take_pose(rig, RestPose.A),
-    "photo": lambda rig, folder: rigs.take_photo_pose(rig),
+    "T": lambda rig, folder: posing.take_pose(rig, RestPose.T),
+    "A": lambda rig, folder: posing.take_pose(rig, RestPose.A),
+    "photo": lambda rig, folder: posing.take_photo_pose(rig),
     "rest": lambda rig, folder: rigs.clear_pose(rig),
     "fit joints": lambda rig, folder: refresh_joints(rig),
     "apply shape": lambda rig, folder: apply_shape(rig),
@@ -65,7 +66,7 @@ def test_renamed_bones_are_still_the_joints(result: dict[str, Any], scene: Any, 
     rename(renamed, RENAMINGS[renaming](renamed))
     assert np.array_equal(rigs.rest_joints(renamed), joints)
     for rig in (plain, renamed):
-        rigs.take_pose(rig, RestPose.A)
+        posing.take_pose(rig, RestPose.A)
         set_slider(rigs.find_body(rig).data.shape_keys.key_blocks["stature"], 2.0)
         refresh_joints(rig)
     shift = np.array(renamed.location - plain.location)  # they stand side by side

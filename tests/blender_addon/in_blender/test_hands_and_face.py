@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+import uvatar_blender
 from tests.blender_addon.in_blender.helpers import imported, shown
 from tests.blender_addon.sample import sample_result, with_body_once, with_fingers, world_of
 from uvatar.files.avatar import Avatar
@@ -20,6 +21,8 @@ from uvatar_blender.core.naming import Naming, joint_names
 from uvatar_blender.protocol.expressions import EXPRESSIONS, VISEMES
 from uvatar_blender.protocol.rig import FINGER_POSES, LEFT_HAND, RIG_NAMES, posed_hands
 from uvatar_blender.scene import rig as rigs
+from uvatar_blender.scene import rigify
+from uvatar_blender.scene.compat import action_curves
 from uvatar_blender.scene.export import export_avatar
 from uvatar_blender.scene.expressions import set_expression
 from uvatar_blender.scene.fingers import pose_fingers
@@ -230,3 +233,46 @@ def _reach(keys: Any, name: str) -> float:
     for row, key in zip(places, (keys[0], keys[name]), strict=True):
         key.points.foreach_get("co", row)
     return float(np.linalg.norm((places[1] - places[0]).reshape(-1, 3), axis=1).max())
+
+
+def test_a_control_rig_has_the_fingers(fingered: dict[str, Any], scene: Any) -> None:
+    rig = imported(fingered, scene)
+    pose_fingers(rig, "fist", "LEFT")
+
+    def ends() -> NDArray[Any]:
+        bpy.context.view_layer.update()
+        return np.array([(*rig.pose.bones[name].head, *rig.pose.bones[name].tail) for name in RIG_NAMES])
+
+    before = ends()
+    control = rigify.generate_control_rig(rig)
+    np.testing.assert_allclose(ends(), before, atol=2e-3)
+    for name in ("f_index.02.R", "jaw"):
+        control.pose.bones[name].rotation_mode, control.pose.bones[name].rotation_euler = "XYZ", (1.0, 0, 0)
+    moved = {RIG_NAMES[joint] for joint in np.flatnonzero(np.abs(ends() - before).max(1) > 0.005)}
+    assert moved == {"right_index2", "right_index3", "jaw"}
+
+
+def test_buttons(fingered: dict[str, Any], scene: Any) -> None:
+    uvatar_blender.register()
+    try:
+        rig = imported(fingered, bpy.context.scene)
+        scene.tool_settings.use_keyframe_insert_auto = True
+        assert bpy.ops.uvatar.pose_fingers(pose="point", hands="RIGHT") == {"FINISHED"}
+        assert len(action_curves(rig)) == 4 * 15
+        scene.tool_settings.use_keyframe_insert_auto = False
+        rig.animation_data_clear()
+        keys = rigs.find_body(rig).data.shape_keys.key_blocks
+        assert bpy.ops.uvatar.set_expression(expression="happy") == {"FINISHED"}
+        assert keys["mouthSmileLeft"].value > 0.5
+        assert bpy.ops.uvatar.set_expression(expression="photo") == {"FINISHED"}
+        assert keys["mouthSmileLeft"].value == 0
+        for tool in (bpy.ops.uvatar.refresh_joints, bpy.ops.uvatar.apply_shape, bpy.ops.uvatar.refit):
+            keys["stature"].value = 1.0
+            before = rig.data.bones["left_index3"].tail_local.copy()
+            assert tool() == {"FINISHED"}
+            assert (rig.data.bones["left_index3"].tail_local - before).length < 0.2
+        assert set(EXPRESSIONS) <= set(keys.keys())
+        for pose in ("T", "A", "PHOTO", "REST"):
+            assert bpy.ops.uvatar.pose(pose=pose) == {"FINISHED"}
+    finally:
+        uvatar_blender.unregister()

@@ -17,6 +17,7 @@ from uvatar_blender.core.measurements import NAMES, arm_joints, make_tape, measu
 from uvatar_blender.core.naming import Naming, joint_names
 from uvatar_blender.core.rest_pose import A_POSE_DROP, RestPose
 from uvatar_blender.core.result import ResultError, parse_result
+from uvatar_blender.scene import posing
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.avatar import ImportOptions, import_people, import_steps
 from uvatar_blender.scene.ground import snap_to_ground
@@ -152,7 +153,7 @@ def test_rest_pose_and_photo_pose_are_both_at_hand(result: dict[str, Any], scene
     upper_arm = rig.data.bones["left_shoulder"].tail_local - rig.data.bones["left_shoulder"].head_local
     slope = np.degrees(np.arctan2(-upper_arm.z, upper_arm.x))
     assert (40 < slope < 55) if rest == "A" else (-5 < slope < 10)
-    rigs.take_photo_pose(rig)
+    posing.take_photo_pose(rig)
     assert np.abs(shown(rig) - photo).max() < 1e-5
     # From whichever rest pose: the same pose, up to how skin folds at the shoulders.
     expected = world_of(posed_vertices(person))
@@ -163,10 +164,10 @@ def test_rest_pose_and_photo_pose_are_both_at_hand(result: dict[str, Any], scene
 
 def test_poses_by_name(result: dict[str, Any], scene: Any) -> None:
     rig = imported(result, scene)
-    rigs.take_pose(rig, RestPose.A)
+    posing.take_pose(rig, RestPose.A)
     bpy.context.view_layer.update()
     a_hand = rig.pose.bones["left_hand"].head.copy()
-    rigs.take_pose(rig, RestPose.T)
+    posing.take_pose(rig, RestPose.T)
     bpy.context.view_layer.update()
     t_hand = rig.pose.bones["left_hand"].head.copy()
     assert t_hand.x > a_hand.x + 0.1 and t_hand.z > a_hand.z + 0.3
@@ -196,7 +197,7 @@ def test_bones_get_other_names_with_all_that_hangs_on_them(result: dict[str, Any
         == {group.name for group in body.vertex_groups}
     )
     assert np.array_equal(shown(rig), before)
-    rigs.take_pose(rig, RestPose.A)
+    posing.take_pose(rig, RestPose.A)
     refresh_joints(rig)
     fresh = imported(result, scene, naming=naming.value)
     assert rigs.joint_names(fresh) == list(joint_names(naming))
