@@ -168,7 +168,7 @@ def test_a_token_that_is_no_text_is_refused(tmp_path: Path, content: bytes) -> N
 @pytest.mark.parametrize(
     "command",
     ["reconstruct", "batch", "evaluate photos", "evaluate starts", "evaluate synthetic", "evaluate-photos"]
-    + ["evaluate-starts", "evaluate-synthetic"],
+    + ["evaluate-starts", "evaluate-synthetic", "evaluate hands"],
 )
 def test_outputs_are_tried_before_the_work(tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No server is started and no model is loaded for what could not be written."""
@@ -176,7 +176,7 @@ def test_outputs_are_tried_before_the_work(tmp_path: Path, command: str, monkeyp
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(photo())
     (tmp_path / "file").touch()
-    source = [] if command.endswith("synthetic") else [str(tmp_path / "photos")]
+    source = [] if command.endswith(("synthetic", "hands")) else [str(tmp_path / "photos")]
     known = {name for name in sys.modules if name.startswith("uvatar.evaluation.")}
     data = ["--data", str(tmp_path / "data")] if not command.startswith("evaluate") else []
     done = CliRunner().invoke(make_app(), [*command.split(), *source, "--out", str(tmp_path / "file"), *data])

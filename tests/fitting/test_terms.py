@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.fitting.hands import hand_of_body
 from tests.fitting.people import CAMERA, fitting_model, person_of, standing
 from uvatar.body import BodyModel
 from uvatar.fitting.chain import UNKNOWNS, BodyPoints, State
@@ -17,6 +18,7 @@ from uvatar.fitting.prior import PosePrior
 from uvatar.fitting.solver import minimise
 from uvatar.fitting.terms import TERMS, LandmarkTerm
 from uvatar.fitting.terms.outline import OutlinePairs, OutlineSettings, OutlineTerm
+from uvatar.fitting.terms.palms import PalmTerm
 from uvatar.geometry import rotations
 
 
@@ -24,7 +26,9 @@ from uvatar.geometry import rotations
 def objective(body: BodyModel) -> Objective:
     """All terms, the outline's with twenty pairs of vertices and pixels that are far apart."""
     model, data = fitting_model(), body.data
-    seen = Observations.of([person_of(body, standing())], CAMERA, replace(model, lifter=None))
+    hand = hand_of_body(body, standing(hand_pose=np.zeros((30, 3))), True, CAMERA)
+    person = replace(person_of(body, standing()), left_hand=replace(hand, points=2 * hand.points - hand.points.mean(0)))
+    seen = Observations.of([person], CAMERA, replace(model, lifter=None))
     rng = np.random.default_rng(0)
     index = rng.integers(len(data.v_template), size=(1, 20))
     vertices = BodyPoints(*(a.astype(float) for a in (data.v_template, data.shapedirs, data.weights)))
@@ -34,7 +38,11 @@ def objective(body: BodyModel) -> Objective:
     terms = [kind.of(seen) for kind in TERMS if kind is not OutlineTerm]
     outline = OutlineTerm.of(seen, OutlineSettings(error=0.01))
     assert outline is not None
-    return Objective(CAMERA, model, [*(term for term in terms if term is not None), replace(outline, pairs=pairs)])
+    # The palm that was seen, not yet chosen for a body.
+    others = [
+        replace(term, chosen=np.zeros_like(term.chosen)) if isinstance(term, PalmTerm) else term for term in terms
+    ]
+    return Objective(CAMERA, model, [*(term for term in others if term is not None), replace(outline, pairs=pairs)])
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,21 @@ def starts(
     evaluate_starts(folder, out, Predictor.load(weights) if weights else None)
 
 
-COMMANDS = (photos, synthetic, starts)
+def hands(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the pictures.")] = Path(
+        "evaluation-hands"
+    ),
+    count: Annotated[int, typer.Option(min=1, help="Number of people to render.")] = 30,
+    seed: Annotated[int, typer.Option(help="Random seed: the same number gives the same people.")] = 0,
+) -> None:
+    """Render people whose fingers' pose is known, find their hands, and measure the difference."""
+    _prepare(out)
+    from uvatar.evaluation.hands import evaluate_hands
+
+    evaluate_hands(out, count, seed)
+
+
+COMMANDS = (photos, synthetic, starts, hands)
 
 
 def _prepare(out: Path) -> None:

@@ -37,6 +37,7 @@ from uvatar.evaluation.metrics import (
 )
 from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
 from uvatar.files.photo_files import photos_in, read_photo
+from uvatar.fitting.observations import with_seen_hands
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.perception.annotated import Annotation, keypoint_errors, match, read_annotations
@@ -167,8 +168,8 @@ def measure_person(
     seen, fit = person.person, person.fit
     side = seen.side
     marks = result.camera.project(body.landmarks_of(fit.body))
-    visible = seen.landmarks[:, 2] > VISIBLE
-    landmarks = landmark_error(marks, seen.landmarks[:, :2], visible, side)
+    judged = with_seen_hands(seen.landmarks, seen)
+    landmarks = landmark_error(marks, judged[:, :2], judged[:, 2] > VISIBLE, side)
 
     view, photo, mask, others = _close_up(seen, result)
     bare, _ = body.posed(fit.body)

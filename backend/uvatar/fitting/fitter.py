@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.joints import WRIST_JOINTS
 from uvatar.data.person import Person
 from uvatar.data.progress import StageProgress
 from uvatar.data.start import Start
 from uvatar.fitting.chain import BETAS, ORIENT, TRANSL, UNKNOWNS, State
+from uvatar.fitting.hands import finger_poses, with_twist_shared
 from uvatar.fitting.hypotheses import Hypotheses
 from uvatar.fitting.objective import Objective
 from uvatar.fitting.observations import Observations, world_landmarks
@@ -298,16 +300,22 @@ def _results(problem: _Problem, hypotheses: Hypotheses, open_age: Collection[int
     """What was found, with what to know about it; ``open_age``: the people who may be children, and may not."""
     observed, state = problem.observed, hypotheses.state
     model = observed.model
-    pixels, _ = project(model.skeleton.pose(state).place(model.landmarks).positions, observed.camera)
+    posed = model.skeleton.pose(state)
+    pixels, _ = project(posed.place(model.landmarks).positions, observed.camera)
     orient = rotations.log(state.orient)
     fits = []
     for i, person in enumerate(observed.people):
         judged = quality(person, pixels[i], observed.camera, hypotheses.groups[i], problem.settings.report)
+        pose, fingers = state.pose[i], None
+        if model.hand is not None:
+            found = finger_poses(observed.hands[i], posed.rotations[i, WRIST_JOINTS], model.hand)
+            pose, fingers = with_twist_shared(pose, model.skeleton, found.seen), found.pose.astype(np.float32)
         parameters = BodyParameters(
             betas=state.betas[i].astype(np.float32),
             global_orient=orient[i].astype(np.float32),
-            body_pose=np.concatenate([state.pose[i], np.zeros((2, 3))]).astype(np.float32),
+            body_pose=np.concatenate([pose, np.zeros((2, 3))]).astype(np.float32),
             transl=state.transl[i].astype(np.float32),
+            hand_pose=fingers,
         )
         fits.append(
             Fit(

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.face import FACE_OF_BODY_LANDMARK, FACE_SCORE
-from uvatar.data.landmarks import ANKLES, HEELS, HIPS, KNEES, SHOULDERS, TOES
+from uvatar.data.hands import HandLandmark
+from uvatar.data.landmarks import ANKLES, HEELS, HIPS, INDICES, KNEES, PINKIES, SHOULDERS, THUMBS, TOES, WRISTS
 from uvatar.data.person import Person
 from uvatar.fitting.chain import State
+from uvatar.fitting.hands import Hands, large_and_sure, seen_hands
 from uvatar.fitting.lifter import Lifted
 from uvatar.fitting.prepared import FittingModel
 from uvatar.geometry import rotations
@@ -38,6 +40,7 @@ class Observations:
         unseen_legs: (N, 2) 1 where nothing is seen of the left or the right leg.
         lifted: what the pose lifter says of each; empty where there is none.
         lifted_landmarks: (N, 33, 3) the landmarks of the lifted bodies, metres, camera axes; None if there are none.
+        hands: the hands of each that are believed.
     """
 
     people: Sequence[Person]
@@ -49,6 +52,12 @@ class Observations:
     unseen_legs: NDArray[np.float64]
     lifted: Sequence[Lifted] = ()
     lifted_landmarks: NDArray[np.float64] | None = None
+    hands: Sequence[Hands] = ()
+
+    @property
+    def hand_seen(self) -> NDArray[np.bool_]:
+        """(N, 2) whether the left and the right hand are believed."""
+        return np.array([[hand is not None for hand in hands] for hands in self.hands]).reshape(-1, 2)
 
     @classmethod
     def of(cls, people: Sequence[Person], camera: Camera, model: FittingModel, silhouette: bool = True) -> Observations:
@@ -65,6 +74,7 @@ class Observations:
             np.stack([unseen_legs(points, camera) for points in landmarks]),
             lifted,
             _landmarks_of(lifted, model) if lifted else None,
+            seen_hands(people, camera, model.hand) if model.hand else [(None, None) for _ in people],
         )
 
 
@@ -81,6 +91,20 @@ def image_landmarks(person: Person) -> NDArray[np.float64]:
     if person.face is not None and person.face_score > FACE_SCORE:
         for ours, theirs in FACE_OF_BODY_LANDMARK.items():
             landmarks[ours, :2] = person.face[theirs]
+    return landmarks
+
+
+def with_seen_hands(landmarks: Floats, person: Person) -> NDArray[np.float64]:
+    """A person's landmarks (33, 3) as a fitted body is compared with them.
+
+    Where the hand model sees a hand, the body follows that: the wrist is where it sees it, and the fingers' landmarks
+    do not count.
+    """
+    landmarks = landmarks.astype(float)
+    for side, hand in enumerate((person.left_hand, person.right_hand)):
+        if hand is not None and large_and_sure(hand):
+            landmarks[WRISTS[side], :2] = hand.points[HandLandmark.WRIST]
+            landmarks[[PINKIES[side], INDICES[side], THUMBS[side]], 2] = 0
     return landmarks
 
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from uvatar.body import BODY, BodyData, BodyModel
+from uvatar.data.joints import JOINT_NAMES, WRIST_JOINTS
 from uvatar.fitting.chain import BodyPoints, BodySkeleton
+from uvatar.fitting.hand_skeleton import HandSkeleton, hand_skeleton
 from uvatar.fitting.lifter import Lifter
 from uvatar.fitting.models import PoseModels
 from uvatar.fitting.prior import PosePrior
 from uvatar.fitting.shape import DEFAULT_SETTINGS as DEFAULT_SHAPES
 from uvatar.fitting.shape import ShapeGroup, ShapeSettings, shape_groups
+from uvatar.protocol.rig import RIG_NAMES
 
 OUTLINE_POINTS = 1000  # vertices that are compared with the mask: half as far apart as `OutlineSettings.covered` says
 
@@ -29,6 +32,8 @@ class FittingModel:
         groups: of people, whose shapes bodies are drawn towards.
         prior: which poses people take.
         lifter: a first pose from the landmarks; None where its weights are not installed.
+        hand: a left hand; None where the body has no fingers.
+        palms: wrist and knuckles of index and little finger, left then right; None where the body has no fingers.
     """
 
     skeleton: BodySkeleton
@@ -38,6 +43,8 @@ class FittingModel:
     groups: tuple[ShapeGroup, ...]
     prior: PosePrior
     lifter: Lifter | None = None
+    hand: HandSkeleton | None = None
+    palms: BodyPoints | None = None
 
 
 def prepare_fitting(body: BodyModel, models: PoseModels, shapes: ShapeSettings = DEFAULT_SHAPES) -> FittingModel:
@@ -51,7 +58,28 @@ def prepare_fitting(body: BodyModel, models: PoseModels, shapes: ShapeSettings =
     )
     groups = tuple(shape_groups(data, shapes))
     outline = _outline_points(data)
-    return FittingModel(skeleton, landmarks, outline, len(data.v_template), groups, models.prior, models.lifter)
+    return FittingModel(
+        skeleton,
+        landmarks,
+        outline,
+        len(data.v_template),
+        groups,
+        models.prior,
+        models.lifter,
+        hand_skeleton(data),
+        _palms(data),
+    )
+
+
+def _palms(data: BodyData) -> BodyPoints | None:
+    """Wrist and knuckles of index and little finger, left then right, which move with the wrists."""
+    rig = data.rig
+    if rig is None:
+        return None
+    joints = [RIG_NAMES.index(f"{side}_{name}") for side in ("left", "right") for name in ("wrist", "index1", "pinky1")]
+    weights = np.zeros((len(joints), len(JOINT_NAMES)))
+    weights[np.arange(len(joints)), np.repeat(WRIST_JOINTS, len(joints) // 2)] = 1
+    return BodyPoints(rig.joint_template[joints].astype(float), rig.joint_shapedirs[joints].astype(float), weights)
 
 
 def _outline_points(data: BodyData) -> BodyPoints:

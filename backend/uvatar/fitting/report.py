@@ -12,7 +12,7 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.landmarks import HEAD, Landmark
 from uvatar.data.person import Person
-from uvatar.fitting.observations import SEEN, image_landmarks, inside_photo
+from uvatar.fitting.observations import SEEN, image_landmarks, inside_photo, with_seen_hands
 from uvatar.fitting.shape import CHILD_NOTE, ShapeGroup
 
 LIMBS = {
@@ -82,7 +82,8 @@ def quality(
     """
     inside = inside_photo(person.landmarks[:, :2], camera)
     seen = inside & (person.landmarks[:, 2] > SEEN)
-    errors = np.linalg.norm(pixels - image_landmarks(person)[:, :2], axis=-1)[seen] / person.side
+    judged = with_seen_hands(image_landmarks(person), person)
+    errors = np.linalg.norm(pixels - judged[:, :2], axis=-1)[seen & (judged[:, 2] > SEEN)] / person.side
     median, tail = (float(np.percentile(errors, q)) for q in (50, 95)) if len(errors) else (1.0, 1.0)
     trust = float((person.landmarks[:, 2] * inside).mean())
     notes = _limb_notes(seen, inside)

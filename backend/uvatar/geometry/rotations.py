@@ -31,6 +31,15 @@ def log(matrices: Floats) -> Floats:
     return vectors
 
 
+def twist(matrix: Floats, axis: Floats) -> float:
+    """The angle about a unit ``axis`` (3,) by which a rotation (3, 3) turns, radians, -pi..pi: what is left when the
+    smallest rotation that tilts the axis as much is taken away.
+    """
+    x, y, z, w = Rotation.from_matrix(matrix).as_quat()
+    angle = 2 * float(np.arctan2(axis @ np.array([x, y, z]), w))
+    return (angle + np.pi) % (2 * np.pi) - np.pi
+
+
 def between(source: Floats, target: Floats) -> Floats:
     """The smallest rotation (3, 3) that takes direction ``source`` (3,) to ``target`` (3,)."""
     source, target = source / np.linalg.norm(source), target / np.linalg.norm(target)

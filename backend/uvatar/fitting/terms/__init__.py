@@ -10,6 +10,7 @@ from uvatar.fitting.terms.bones import BoneTerm
 from uvatar.fitting.terms.hinges import HingeTerm
 from uvatar.fitting.terms.landmarks import LandmarkTerm
 from uvatar.fitting.terms.outline import OutlineTerm
+from uvatar.fitting.terms.palms import PalmTerm
 from uvatar.fitting.terms.pose_prior import PosePriorTerm
 from uvatar.fitting.terms.shape_prior import ShapePriorTerm
 from uvatar.fitting.terms.straight_knees import StraightKneeTerm
@@ -25,6 +26,7 @@ TERMS: tuple[type[Term], ...] = (
     UnseenLegTerm,
     ShapePriorTerm,
     OutlineTerm,
+    PalmTerm,
 )
 
 __all__ = ["TERMS", "LandmarkTerm", "Term"]

@@ -85,11 +85,13 @@ class BoneTerm(Term):
     Attributes:
         directions: (B, 19, 3) unit directions of the `BONES`, camera axes.
         weights: (B, 19).
+        palms: whether `PalmTerm` holds the palms in the last stage.
     """
 
     directions: NDArray[np.float64]
     weights: NDArray[np.float64]
     error: float
+    palms: bool
     settings: BoneSettings
 
     @classmethod
@@ -106,7 +108,7 @@ class BoneTerm(Term):
             between = directions + bone_directions(observed.lifted_landmarks)
             between /= np.maximum(np.linalg.norm(between, axis=-1, keepdims=True), 1e-9)
             directions = np.concatenate([between[:, :-HAND_BONES], directions[:, -HAND_BONES:]], 1)
-        return cls(directions, weights, settings.error, settings)
+        return cls(directions, weights, settings.error, observed.model.palms is not None, settings)
 
     def at(self, stage: Stage) -> BoneTerm:
         """Strict in the first stage, and in the last."""
@@ -114,9 +116,15 @@ class BoneTerm(Term):
         return replace(self, error=errors.get(stage, self.settings.error))
 
     def held(self, bodies: PosedBodies) -> BoneTerm:
-        """The directions found so far are held: what the picture's noise would change of them is depth."""
+        """The directions found so far are held: what the picture's noise would change of them is depth.
+
+        Those of the hands are left to `PalmTerm` where there is one.
+        """
         directions = bone_directions(bodies.landmarks.positions)
-        return replace(self, directions=directions, weights=np.ones(directions.shape[:2]))
+        weights = np.ones(directions.shape[:2])
+        if self.palms:
+            weights[:, -HAND_BONES:] = 0
+        return replace(self, directions=directions, weights=weights)
 
     def residuals(self, bodies: PosedBodies) -> Residuals:
         """Three residuals of every bone."""

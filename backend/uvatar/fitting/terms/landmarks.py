@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
+from uvatar.data.landmarks import INDICES, PINKIES, THUMBS, WRISTS
 from uvatar.data.person import Person
 from uvatar.fitting.observations import Observations, inside_photo
 from uvatar.fitting.terms.base import PosedBodies, Residuals, Stage, Term, project, robust
@@ -28,6 +29,8 @@ class LandmarkSettings:
         hidden_trust: weight of a landmark that lies on another person. How it was chosen is not recorded.
         trust: (33,) weight of each landmark beside the others, its visibility coming on top: the face is small, but
             seen sharply; fingers and hips are vague.
+        seen_wrist: what the weight of a wrist is multiplied by once `PalmTerm` follows the hand model's; the fingers'
+            is 0 then.
         nearest: least distance from the camera that a body is placed at, metres. How it was chosen is not recorded.
     """
 
@@ -41,6 +44,7 @@ class LandmarkSettings:
         *[0.8] * 2, *[1.0] * 4, *[0.6] * 6,  # shoulders; elbows and wrists; fingers
         *[0.8] * 2, *[1.0] * 4, *[0.7] * 2, *[1.0] * 2,  # hips; knees and ankles; heels; toes
     )  # fmt: skip
+    seen_wrist: float = 0.3
     nearest: float = 0.5
 
 
@@ -55,11 +59,13 @@ class LandmarkTerm(Term):
         side: (B,) longer side of each person's box, pixels.
         pixels: (B, 33, 2) the landmarks seen.
         weights: (B, 33) 0 for unseen.
+        late_weights: the same from the stage on in which the hand model's landmarks are followed.
     """
 
     side: NDArray[np.float64]
     pixels: NDArray[np.float64]
     weights: NDArray[np.float64]
+    late_weights: NDArray[np.float64]
     error: float
     width: float
     settings: LandmarkSettings
@@ -68,9 +74,15 @@ class LandmarkTerm(Term):
     def of(cls, observed: Observations, settings: LandmarkSettings = DEFAULT_SETTINGS) -> LandmarkTerm:
         """A row for each person."""
         people = zip(observed.people, observed.landmarks, strict=True)
-        weights = [landmark_weights(person, points, observed.camera, settings) for person, points in people]
+        weights = np.stack([landmark_weights(person, points, observed.camera, settings) for person, points in people])
+        late = weights.copy()
+        for side in (0, 1):
+            seen = observed.hand_seen[:, side]
+            for finger in (PINKIES, INDICES, THUMBS):
+                late[seen, finger[side]] = 0
+            late[seen, WRISTS[side]] *= settings.seen_wrist
         pixels = observed.landmarks[..., :2]
-        return cls(observed.side, pixels, np.stack(weights), settings.error, settings.width, settings)
+        return cls(observed.side, pixels, weights, late, settings.error, settings.width, settings)
 
     def at(self, stage: Stage) -> LandmarkTerm:
         """Wide in the first stage, close in the last."""
@@ -78,6 +90,7 @@ class LandmarkTerm(Term):
             self,
             error=self.settings.close_error if stage is Stage.CLOSE else self.settings.error,
             width=self.settings.search_width if stage is Stage.SEARCH else self.settings.width,
+            weights=self.late_weights if stage in (Stage.OUTLINE, Stage.CLOSE) else self.weights,
         )
 
     def residuals(self, bodies: PosedBodies) -> Residuals:
