@@ -13,6 +13,15 @@ _SMALL = 1e-4  # radians, below which the series replaces the closed form
 _TINY = 1e-30  # radians, which sin(a) / a takes for 0
 
 
+def skew(vectors: Floats) -> Floats:
+    """(..., 3) -> (..., 3, 3) matrices K with K x = v cross x."""
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    zero = np.zeros_like(x)
+    rows = [zero, -z, y, z, zero, -x, -y, x, zero]
+    matrices: Floats = np.stack(rows, -1).reshape(*vectors.shape[:-1], 3, 3)
+    return matrices
+
+
 def exp(vectors: Floats) -> Floats:
     """Rotation vectors (..., 3), radians -> rotation matrices (..., 3, 3) (Rodrigues)."""
     return _series(vectors, _sine_ratio, _cosine_ratio)

@@ -155,7 +155,8 @@ class PalmTerm(Term):
         values = columns - self.target.swapaxes(-1, -2) / np.sqrt(2)
         jacobian = None
         if bodies.with_derivatives:
-            turning = posed.axes[:, None] * posed.below[WRIST_JOINTS][..., None, None]  # (B, 2, 22, 3, 3)
+            below = posed.skeleton.ancestors[WRIST_JOINTS, :POSED]
+            turning = posed.axes[:, None] * below[..., None, None]  # (B, 2, 22, 3, 3)
             by_pose = np.einsum("bsckl,bsjlm->bsckjm", -rotations.skew(columns), turning, optimize=True)
             jacobian = np.zeros((count, 2, 9, UNKNOWNS))
             jacobian[..., : POSED * 3] = by_pose.reshape(count, 2, 9, -1)
