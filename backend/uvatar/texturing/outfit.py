@@ -1,0 +1,88 @@
+"""What no photo shows, filled by material: sharp borders, and the pattern of each garment carried round the body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.geometry.mesh import vertex_normals
+from uvatar.photos.colour import smoothstep
+from uvatar.texturing.completion import SeenColours
+from uvatar.texturing.materials import MaterialSettings, segment
+from uvatar.texturing.pattern import Dressed, PatternSettings, unseen_structure
+from uvatar.texturing.projection import ProjectedView
+from uvatar.texturing.propagation import PropagationSettings, colours_at, labels_at, material_colours, propagate
+from uvatar.texturing.shading import ShadingSettings, log_shading
+from uvatar.texturing.surface import HANDS, Part
+
+
+@dataclass(frozen=True)
+class OutfitSettings:
+    """Tuned numbers of filling by material.
+
+    Attributes:
+        shading, materials, propagation, pattern: of the steps.
+        trusted: alpha up to which a texel is filled by material alone, and from which by the smooth completion alone:
+            where the photo half shows it, the photo's own colours continue best.
+        least_seen: share of the vertices that must be seen to tell materials.
+    """
+
+    shading: ShadingSettings = field(default_factory=ShadingSettings)
+    materials: MaterialSettings = field(default_factory=MaterialSettings)
+    propagation: PropagationSettings = field(default_factory=PropagationSettings)
+    pattern: PatternSettings = field(default_factory=PatternSettings)
+    trusted: tuple[float, float] = (0.02, 0.5)
+    least_seen: float = 0.03
+
+
+DEFAULT_SETTINGS = OutfitSettings()
+
+
+def dressed_fill(
+    smooth: NDArray[np.float32],
+    mirrored: NDArray[np.bool_],
+    seen: SeenColours,
+    view: ProjectedView,
+    only_reflect: bool = False,
+    settings: OutfitSettings = DEFAULT_SETTINGS,
+) -> NDArray[np.float32]:
+    """Replace the smooth completion by one with materials and structure.
+
+    Args:
+        smooth: (T, 3) linear light of the smooth completion.
+        mirrored: (T,) texels that show the other side of the body, which are kept.
+        seen: what the photos show.
+        view: the photo that structure is taken from.
+        only_reflect: take structure straight through the body only, which takes less time.
+        settings: tuned numbers.
+
+    Returns (T, 3).
+    """
+    atlas, surface = seen.atlas, seen.atlas.surface
+    colour, share = seen.at_vertices
+    if (share > settings.materials.seen_share).mean() < settings.least_seen:
+        return smooth
+    normals = vertex_normals(view.visibility.vertices, surface.faces)
+    shading = log_shading(colour, share, normals, surface, settings.shading)
+    materials = segment(colour, share, shading, seen.skin, surface, settings.materials)
+    probability = propagate(materials, share, surface, settings.propagation)
+    labels = probability.argmax(1)
+    low = material_colours(materials, labels, colour, share, surface, settings.propagation)
+    part = surface.part[surface.faces[atlas.table.face, 0]]
+    amount = 1 - smoothstep(seen.alpha, *settings.trusted)
+    amount[(part == Part.HEAD) | np.isin(part, HANDS) | mirrored] = 0
+    texels = np.flatnonzero(amount > 0)
+    face, barycentric = atlas.table.face[texels], atlas.table.barycentric[texels]
+    texel_labels = labels_at(probability, surface, face, barycentric)
+    base = colours_at(low, labels, texel_labels, surface, face, barycentric)
+    factor = unseen_structure(
+        view, Dressed(probability, labels, low), texels, texel_labels, seen.alpha, seen.certain, atlas, only_reflect,
+        settings.pattern,
+    )  # fmt: skip
+    darkest = settings.pattern.darkest
+    made = np.maximum((base + darkest) * factor - darkest, 0)
+    result = smooth.copy()
+    result[texels] += (made - smooth[texels]) * amount[texels, None]
+    return result
