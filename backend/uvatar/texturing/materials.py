@@ -34,9 +34,12 @@ class MaterialSettings:
         clusters, cluster_rounds: of the first, too fine division (k-means).
         alike: score below which two materials become one: distance of their colours, less the following.
         gradual: factor on the median step of colour where two materials meet, which counts instead of their distance
-            if that is larger; at least ``least_border`` edges must tell, and at most halve the distance.
+            if that is larger.
+        gradual_least: share of the distance that remains at least.
+        least_border: edges of the mesh that must tell.
         saturated: chroma over luma, both weighted, from which a colour is saturated, and fully;
         faded: what a difference in brightness counts between saturated colours of one hue.
+        washed: the same for a difference in saturation.
         interleaved: share of two materials' edges that lead from one to the other from which they are checks or
             stripes of one, and what that takes off the score.
         interleaved_bonus: see there.
@@ -57,11 +60,13 @@ class MaterialSettings:
     rounds: int = 8
     clusters: int = 16
     cluster_rounds: int = 12
-    alike: float = 0.12
-    gradual: float = 3.5
+    alike: float = 0.13
+    gradual: float = 2.5
+    gradual_least: float = 0.35
     least_border: int = 8
-    saturated: tuple[float, float] = (0.2, 0.6)
+    saturated: tuple[float, float] = (0.1, 0.35)
     faded: float = 0.45
+    washed: float = 0.6
     interleaved: float = 0.30
     interleaved_bonus: float = 0.5
     smallest: int = 25
@@ -199,7 +204,7 @@ def _joined(
                 between = edges[i, j]
                 if between >= settings.least_border:
                     border = float(np.median(step[(a == i) & (b == j)]))
-                    score = min(score, max(0.5 * score, settings.gradual * border))
+                    score = min(score, max(settings.gradual_least * score, settings.gradual * border))
                     least = min(edges[i, i], edges[j, j])
                     if between / (least + between) > settings.interleaved and min(size[i], size[j]) > 40:
                         score -= settings.interleaved_bonus
@@ -222,8 +227,14 @@ def _apart(centre: Floats, settings: MaterialSettings) -> NDArray[np.float64]:
     hue = centre[:, 1:] / luma[:, None]
     saturation = smoothstep(np.linalg.norm(hue, axis=1), *settings.saturated)
     darker = np.minimum(luma[:, None], luma)
-    by_hue = np.linalg.norm(hue[:, None] - hue, axis=-1) * darker
+    step = hue[:, None] - hue
+    towards = hue[:, None] + hue
+    towards /= np.maximum(np.linalg.norm(towards, axis=-1, keepdims=True), 1e-6)
+    along = (step * towards).sum(-1)
+    across = np.linalg.norm(step - along[..., None] * towards, axis=-1)
     saturated = np.minimum(saturation[:, None], saturation)
+    # washed out and full shades of one hue
+    by_hue = np.hypot(across, along * (1 - (1 - settings.washed) * saturated)) * darker
     by_luma = np.abs(luma[:, None] - luma) * (1 - (1 - settings.faded) * saturated)
     plain = np.linalg.norm(centre[:, None] - centre, axis=-1)
     return np.minimum(np.hypot(by_hue, by_luma), plain)

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import smoothstep
 from uvatar.texturing.completion import SeenColours
-from uvatar.texturing.materials import MaterialSettings, segment
+from uvatar.texturing.materials import UNSEEN, Materials, MaterialSettings, segment
 from uvatar.texturing.pattern import Dressed, PatternSettings, unseen_structure
 from uvatar.texturing.projection import ProjectedView
 from uvatar.texturing.propagation import PropagationSettings, colours_at, labels_at, material_colours, propagate
 from uvatar.texturing.shading import ShadingSettings, log_shading
-from uvatar.texturing.surface import HANDS, Part
+from uvatar.texturing.surface import HANDS, Part, Surface
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,13 @@ def dressed_fill(
     normals = vertex_normals(view.visibility.vertices, surface.faces)
     shading = log_shading(colour, share, normals, surface, settings.shading)
     materials = segment(colour, share, shading, seen.skin, surface, settings.materials)
-    probability = propagate(materials, share, surface, settings.propagation)
+    before = _material_before(materials, view, surface)
+    probability = propagate(materials, share, before, surface, settings.propagation)
     labels = probability.argmax(1)
     low = material_colours(materials, labels, colour, share, surface, settings.propagation)
     part = surface.part[surface.faces[atlas.table.face, 0]]
     amount = 1 - smoothstep(seen.alpha, *settings.trusted)
-    amount[(part == Part.HEAD) | np.isin(part, HANDS) | mirrored] = 0
+    amount[(part == Part.HEAD) | np.isin(part, HANDS)] = 0
     texels = np.flatnonzero(amount > 0)
     face, barycentric = atlas.table.face[texels], atlas.table.barycentric[texels]
     texel_labels = labels_at(probability, surface, face, barycentric)
@@ -86,3 +87,13 @@ def dressed_fill(
     result = smooth.copy()
     result[texels] += (made - smooth[texels]) * amount[texels, None]
     return result
+
+
+def _material_before(materials: Materials, view: ProjectedView, surface: Surface) -> NDArray[np.int32]:
+    """The material (V,) that is seen where each vertex projects, `UNSEEN` where that is of another part."""
+    visibility = view.visibility
+    camera = visibility.camera
+    fragments = visibility.scene.render_at(camera.project(visibility.vertices), camera)
+    nearest = surface.faces[np.maximum(fragments.face, 0), fragments.barycentric.argmax(1)]
+    same = fragments.mask & (surface.part[nearest] == surface.part)
+    return np.where(same, materials.labels[nearest], UNSEEN).astype(np.int32)

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import dijkstra
 
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.geometry.mesh import vertex_normals
-from uvatar.photos.colour import smoothstep
+from uvatar.photos.colour import colour_distance, smoothstep
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.projection import ProjectedView
@@ -44,7 +46,11 @@ class PatternSettings:
         sure: share of its usual certainty.
         cosine: to the line of sight from which structure is taken; beyond it the picture is mirrored.
         depth: distance from the mask's edge from which it is taken.
-        ring_share: of the mean radius of a body slice, by which the picture is mirrored at the sides.
+        longest_way: over the surface, from the trusted contour, up to which the picture is mirrored there.
+        border_reach: distance from another material up to which a pixel may be of that material.
+        more_alike: share of its distance from its own material's colour below which it is.
+        foreign_colour: least distance from its own material's colour.
+        border_margin: around such pixels, and along the border.
         middle: half width of the trunk's middle, where plackets, ties and logos are.
         middle_gradient: gradient energy there over that beside it, from which the middle is something of its own,
         middle_share: and share of it that is this material, below which it is.
@@ -67,9 +73,13 @@ class PatternSettings:
     strongest: float = 1.2
     shown: float = 0.9
     sure: float = 0.7
-    cosine: float = 0.40
+    cosine: float = 0.60
     depth: float = 0.01
-    ring_share: float = 0.8
+    longest_way: float = 0.3
+    border_reach: float = 0.05
+    more_alike: float = 0.7
+    foreign_colour: float = 0.12
+    border_margin: float = 0.006
     middle: float = 0.05
     middle_gradient: float = 1.25
     middle_share: float = 0.6
@@ -114,6 +124,7 @@ class _Picture:
         camera: of the picture.
         metre: pixels per metre of a 1.7 m body.
         structure: (h, w, 3) log ratio of the photo and the smooth colour.
+        shown, low: (h, w, 3) linear light of the photo, and the smooth colour.
         source: (h, w) bool, where structure may be taken from.
         label, group: (h, w) uint8 material and group of parts that is seen, 255 where none.
         across: (h, w) metres left of the rest body's middle plane; infinite off the trunk.
@@ -122,6 +133,8 @@ class _Picture:
     camera: Camera
     metre: float
     structure: NDArray[np.float32]
+    shown: NDArray[np.float32]
+    low: NDArray[np.float32]
     source: NDArray[np.bool_]
     label: NDArray[np.uint8]
     group: NDArray[np.uint8]
@@ -169,6 +182,7 @@ def unseen_structure(
             column, row = np.clip(place[own].astype(np.int32), 0, (width - 1, height - 1)).T
             wanted = np.bincount(row * width + column, minlength=height * width).reshape(height, width) > 0
             wanted = cv2.dilate(wanted.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+            source &= ~_of_others(picture, material, settings)
             rows, columns = (np.flatnonzero((wanted | source).any(axis)) for axis in (1, 0))
             box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
             values = picture.structure[box]
@@ -221,6 +235,8 @@ def _picture(
     seen = view.foreground.sample(at, photo.focal / camera.focal)
     ratio = np.log((seen + settings.darkest) / (np.maximum(low, 0) + settings.darkest))
     structure = np.zeros((*inside.shape, 3), np.float32)
+    shown, smooth = np.zeros_like(structure), np.zeros_like(structure)
+    shown[inside], smooth[inside] = seen, low
     structure[inside] = np.clip(ratio, -settings.strongest, settings.strongest)
     corners = surface.faces[face]
     cosine = np.einsum("mk,mk->m", barycentric, visibility.cosine[corners])
@@ -239,7 +255,28 @@ def _picture(
     trunk = surface.part[first] == Part.TRUNK
     place = np.einsum("mk,mk->m", barycentric, surface.template[corners, 0])
     across[inside] = np.where(trunk, place, np.inf)
-    return _Picture(camera, metre, structure, source & inside, label, groups, across)
+    return _Picture(camera, metre, structure, shown, smooth, source & inside, label, groups, across)
+
+
+def _of_others(picture: _Picture, material: int, settings: PatternSettings) -> NDArray[np.bool_]:
+    """Pixels (h, w) near another material that look more like it: borders on the mesh are only as fine as the mesh."""
+    other = (picture.label != material) & (picture.label != 255)
+    if not other.any():
+        return np.zeros(other.shape, bool)
+    distance, nearest = cv2.distanceTransformWithLabels(
+        (~other).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    colours = np.zeros((int(nearest.max()) + 1, 3), np.float32)
+    colours[nearest[other]] = picture.low[other]
+    near = (picture.label == material) & (distance < settings.border_reach * picture.metre)
+    found = np.zeros(other.shape, bool)
+    shown = picture.shown[near]
+    theirs, own = colour_distance(shown, colours[nearest[near]]), colour_distance(shown, picture.low[near])
+    found[near] = (theirs < settings.more_alike * own) & (own > settings.foreign_colour)
+    side = 2 * max(1, round(settings.border_margin * picture.metre)) + 1
+    grown = cv2.dilate(found.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    result: NDArray[np.bool_] = grown | (distance < settings.border_margin * picture.metre)
+    return result
 
 
 def _size(vertices: Floats, surface: Surface) -> float:
@@ -256,25 +293,30 @@ def _places(
     surface, vertices = atlas.surface, view.visibility.vertices
     normals = vertex_normals(vertices, surface.faces)
     sight = vertices / np.linalg.norm(vertices, axis=1, keepdims=True)
-    across = normals - (normals * sight).sum(1, keepdims=True) * sight
-    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-6)
-    angle = np.arcsin(np.clip(np.abs(view.visibility.cosine), 0, 1))
-    limit = np.arcsin(settings.cosine)
-    inwards = np.where(angle < limit, np.cos(angle) - np.cos(2 * limit - angle), 0)
-    radius = settings.ring_share * _radii(vertices, surface)
-    moved = vertices - across * (radius * inwards)[:, None]
-    points = atlas.interpolate(moved.astype(np.float32), texels)
+    outwards = normals - (normals * sight).sum(1, keepdims=True) * sight
+    outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)
+    cosine = view.visibility.cosine
+    inwards = np.zeros(len(vertices))
+    nearest = np.full(len(vertices), np.inf)
+    edges = surface.graph.tocoo()
+    length = np.linalg.norm(vertices[edges.row] - vertices[edges.col], axis=1)
+    roads = sparse.csr_matrix((length, (edges.row, edges.col)), edges.shape)
+    for trusted in (cosine > settings.cosine, cosine < -settings.cosine):
+        if not trusted.any():
+            continue
+        way, _, start = dijkstra(
+            roads, indices=np.flatnonzero(trusted), min_only=True, return_predecessors=True, limit=settings.longest_way
+        )
+        reached = np.flatnonzero((way < nearest) & (start >= 0) & (way > 0))
+        beyond = ((vertices[reached] - vertices[start[reached]]) * outwards[reached]).sum(1)
+        inwards[reached] = np.clip(beyond, 0, None) + way[reached]
+        nearest[reached] = way[reached]
+    inwards[np.abs(cosine) > settings.cosine] = 0
+    degree = np.asarray(surface.graph.sum(1)).ravel() + 1
+    for _ in range(2):
+        inwards = (inwards + surface.graph @ inwards) / degree
+    points = atlas.interpolate((vertices - outwards * inwards[:, None]).astype(np.float32), texels)
     return picture.camera.project(points).astype(np.float32)
-
-
-def _radii(vertices: Floats, surface: Surface) -> NDArray[np.float64]:
-    """The mean distance (V,) of each vertex's slice from its centre line, metres."""
-    rings = len(surface.ring_part)
-    count = np.maximum(np.bincount(surface.ring, minlength=rings), 1)
-    centre = np.stack([np.bincount(surface.ring, vertices[:, k], rings) for k in range(3)], 1) / count[:, None]
-    distance = np.linalg.norm(vertices - centre[surface.ring], axis=1)
-    mean: NDArray[np.float64] = np.bincount(surface.ring, distance, rings) / count
-    return mean[surface.ring]
 
 
 def _clean_sources(

@@ -28,6 +28,7 @@ class PropagationSettings:
         stretch: factor by which trunk and limbs seem longer to the walker than they are round.
         steepest: cotangent at which the weight of a needle-shaped triangle is clipped.
         seed_pull: of seen vertices.
+        before_pull: of what the photo shows before an unseen vertex, if its sides show the same.
         prior_pull: hair on the unseen scalp, skin on unseen faces and hands.
         across_border: how much two neighbours of different materials share their colours.
         colour_pull: of a seen vertex towards its colour: shade spreads over about eight centimetres.
@@ -40,6 +41,7 @@ class PropagationSettings:
     stretch: float = 4.0
     steepest: float = 20.0
     seed_pull: float = 100.0
+    before_pull: float = 0.02
     prior_pull: float = 0.3
     across_border: float = 0.003
     colour_pull: float = 0.03
@@ -52,13 +54,18 @@ DEFAULT_SETTINGS = PropagationSettings()
 
 
 def propagate(
-    materials: Materials, share: Floats, surface: Surface, settings: PropagationSettings = DEFAULT_SETTINGS
+    materials: Materials,
+    share: Floats,
+    before: Integers,
+    surface: Surface,
+    settings: PropagationSettings = DEFAULT_SETTINGS,
 ) -> NDArray[np.float32]:
     """The probability (V, K) of each material at each vertex.
 
     Args:
         materials: of the seen vertices.
         share: (V,) 0..1, how much of each vertex is seen.
+        before: (V,) the material that the photo shows where each vertex projects, `UNSEEN` if it is of another part.
         surface: of the body.
         settings: tuned numbers.
 
@@ -83,10 +90,31 @@ def propagate(
         bare = region & ~seeds
         pull[bare] += settings.prior_pull
         right[bare, material] += settings.prior_pull
+    bare = np.flatnonzero(~seeds & (before != UNSEEN) & _at_the_sides(before, materials.labels, surface))
+    pull[bare] += settings.before_pull
+    right[bare, before[bare]] += settings.before_pull
     system = (laplacian + sparse.diags(degree * pull)).tocsc()
     factors = splu(system, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}, diag_pivot_thresh=0.0)
     found: NDArray[np.float32] = factors.solve(degree[:, None] * right).astype(np.float32)
     found[seeds] = np.eye(count, dtype=np.float32)[materials.labels[seeds]]
+    return found
+
+
+def _at_the_sides(
+    before: Integers, labels: NDArray[np.int32], surface: Surface
+) -> NDArray[np.bool_]:
+    """Whether (V,) the material before each vertex is also that of the outermost seen vertices of its slice: an open
+    jacket's shirt is not.
+    """
+    across = np.abs(surface.template[:, 0])
+    rings, count = len(surface.ring_part), max(int(labels.max()) + 1, 1)
+    widest = np.zeros(rings)
+    np.maximum.at(widest, surface.ring, across)
+    outer = (labels != UNSEEN) & (across > 0.7 * widest[surface.ring])
+    outer |= (labels != UNSEEN) & (surface.part != Part.TRUNK)
+    at_sides = np.zeros((rings, count), bool)
+    at_sides[surface.ring[outer], labels[outer]] = True
+    found: NDArray[np.bool_] = at_sides[surface.ring, np.maximum(before, 0)]
     return found
 
 
