@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.csgraph import dijkstra
 
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
@@ -46,7 +44,7 @@ class PatternSettings:
         sure: share of its usual certainty.
         cosine: to the line of sight from which structure is taken; beyond it the picture is mirrored.
         depth: distance from the mask's edge from which it is taken.
-        longest_way: over the surface, from the trusted contour, up to which the picture is mirrored there.
+        ring_share: of the mean radius of a body slice, by which the picture is mirrored at the sides.
         border_reach: distance from another material up to which a pixel may be of that material.
         more_alike: share of its distance from its own material's colour below which it is.
         foreign_colour: least distance from its own material's colour.
@@ -57,7 +55,9 @@ class PatternSettings:
         hue_outlier, light_outlier: least deviation of log ratio from the material's own that is a single thing;
         hue_spread, light_spread: and in units of the median deviation.
         row_share: of a row that is off: belts and stripes are no single things.
-        pattern_share, pieces: share of the area, and number of pieces, from which they are a pattern.
+        pitch: half the distance at which the pieces of a pattern lie from each other at most.
+        pattern_share: share of the area that what is off fills, grown by ``pitch``, from which it is a pattern,
+        single_extent: unless it has less than this share of the material's width and height.
         margin: around single things.
         least_run: of known pixels in a row.
         least_area: square metres of a material from which structure is taken.
@@ -73,9 +73,9 @@ class PatternSettings:
     strongest: float = 1.2
     shown: float = 0.9
     sure: float = 0.7
-    cosine: float = 0.60
+    cosine: float = 0.50
     depth: float = 0.01
-    longest_way: float = 0.3
+    ring_share: float = 0.9
     border_reach: float = 0.05
     more_alike: float = 0.7
     foreign_colour: float = 0.12
@@ -88,8 +88,9 @@ class PatternSettings:
     light_outlier: float = 0.5
     light_spread: float = 5.0
     row_share: float = 0.45
-    pattern_share: float = 0.06
-    pieces: int = 10
+    pitch: float = 0.03
+    pattern_share: float = 0.25
+    single_extent: float = 0.65
     margin: float = 0.015
     least_run: float = 0.02
     least_area: float = 0.004
@@ -295,28 +296,26 @@ def _places(
     sight = vertices / np.linalg.norm(vertices, axis=1, keepdims=True)
     outwards = normals - (normals * sight).sum(1, keepdims=True) * sight
     outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)
-    cosine = view.visibility.cosine
-    inwards = np.zeros(len(vertices))
-    nearest = np.full(len(vertices), np.inf)
-    edges = surface.graph.tocoo()
-    length = np.linalg.norm(vertices[edges.row] - vertices[edges.col], axis=1)
-    roads = sparse.csr_matrix((length, (edges.row, edges.col)), edges.shape)
-    for trusted in (cosine > settings.cosine, cosine < -settings.cosine):
-        if not trusted.any():
-            continue
-        way, _, start = dijkstra(
-            roads, indices=np.flatnonzero(trusted), min_only=True, return_predecessors=True, limit=settings.longest_way
-        )
-        reached = np.flatnonzero((way < nearest) & (start >= 0) & (way > 0))
-        beyond = ((vertices[reached] - vertices[start[reached]]) * outwards[reached]).sum(1)
-        inwards[reached] = np.clip(beyond, 0, None) + way[reached]
-        nearest[reached] = way[reached]
-    inwards[np.abs(cosine) > settings.cosine] = 0
+    radius = settings.ring_share * _radii(vertices, surface)
+    values = np.column_stack([vertices, outwards, view.visibility.cosine, radius]).astype(np.float32)
+    at = atlas.interpolate(values, texels)
+    points, outwards, cosine, radius = at[:, :3], at[:, 3:6], at[:, 6], at[:, 7]
+    angle, limit = np.arcsin(np.clip(np.abs(cosine), 0, 1)), np.arcsin(settings.cosine)
+    inwards = np.where(angle < limit, np.cos(angle) - np.cos(2 * limit - angle), 0) * radius
+    return picture.camera.project(points - outwards * inwards[:, None]).astype(np.float32)
+
+
+def _radii(vertices: Floats, surface: Surface) -> NDArray[np.float64]:
+    """The mean distance (V,) of each vertex's slice from its centre line, metres, smoothed from slice to slice."""
+    rings = len(surface.ring_part)
+    count = np.maximum(np.bincount(surface.ring, minlength=rings), 1)
+    centre = np.stack([np.bincount(surface.ring, vertices[:, k], rings) for k in range(3)], 1) / count[:, None]
+    distance = np.linalg.norm(vertices - centre[surface.ring], axis=1)
+    mean = (np.bincount(surface.ring, distance, rings) / count)[surface.ring]
     degree = np.asarray(surface.graph.sum(1)).ravel() + 1
-    for _ in range(2):
-        inwards = (inwards + surface.graph @ inwards) / degree
-    points = atlas.interpolate((vertices - outwards * inwards[:, None]).astype(np.float32), texels)
-    return picture.camera.project(points).astype(np.float32)
+    for _ in range(4):
+        mean = (mean + surface.graph @ mean) / degree
+    return np.asarray(mean, np.float64)
 
 
 def _clean_sources(
@@ -340,14 +339,25 @@ def _clean_sources(
     row_share = off.sum(1) / np.maximum(source.sum(1), 1)
     off[row_share > settings.row_share] = False
     off = cv2.morphologyEx(off.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
-    pieces = cv2.connectedComponents(off.astype(np.uint8))[0] - 1
-    clean = source
-    if pieces < settings.pieces and off.sum() < settings.pattern_share * source.sum():
-        clean = clean & ~(cv2.dilate(off.astype(np.uint8), np.ones((side, side), np.uint8)) > 0)
+    grown = cv2.dilate(off.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    clean = source & ~grown if _single(off, source, picture.metre, settings) else source
     clean = clean & ~_middle(values, source, picture, box, settings)
     run = max(1, round(settings.least_run * picture.metre))
     clean = cv2.morphologyEx(clean.astype(np.uint8), cv2.MORPH_OPEN, np.ones((1, run), np.uint8)) > 0
     return (clean if clean.any() else source), strength
+
+
+def _single(
+    off: NDArray[np.bool_], source: NDArray[np.bool_], metre: float, settings: PatternSettings
+) -> bool:
+    """Whether what is off (h, w) in a material is a single thing, such as a logo, and no pattern all over it."""
+    if not off.any():
+        return False
+    side = 2 * max(1, round(settings.pitch * metre)) + 1
+    spread = cv2.dilate(off.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    extents = [np.ptp(np.flatnonzero(off.any(axis))) / max(np.ptp(np.flatnonzero(source.any(axis))), 1) for axis in (0, 1)]
+    share = (spread & source).sum() / source.sum()
+    return bool(share < settings.pattern_share or max(extents) < settings.single_extent)
 
 
 def _middle(
