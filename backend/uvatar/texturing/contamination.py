@@ -79,7 +79,7 @@ class ContaminationSettings:
     edge_cosine: tuple[float, float] = (0.7, 0.9)
     grown: int = 5
     grown_cosine: float = 0.6
-    hidden_cosine: tuple[float, float] = (0.4, 0.6)
+    hidden_cosine: tuple[float, float] = (0.75, 0.95)
 
 
 DEFAULT_SETTINGS = ContaminationSettings()

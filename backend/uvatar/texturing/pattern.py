@@ -56,8 +56,10 @@ class PatternSettings:
         hue_spread, light_spread: and in units of the median deviation.
         row_share: of a row that is off: belts and stripes are no single things.
         pitch: half the distance at which the pieces of a pattern lie from each other at most.
-        pattern_share: share of the area that what is off fills, grown by ``pitch``, from which it is a pattern,
-        single_extent: unless it has less than this share of the material's width and height.
+        pattern_share: share of the material's area that a group of odd pixels, grown by ``pitch``, has from which it is
+            a pattern,
+        single_extent: and share of the material's width or height.
+        pieces: number of groups from which they are a pattern together.
         margin: around single things.
         least_run: of known pixels in a row.
         least_area: square metres of a material from which structure is taken.
@@ -91,6 +93,7 @@ class PatternSettings:
     pitch: float = 0.03
     pattern_share: float = 0.25
     single_extent: float = 0.65
+    pieces: int = 8
     margin: float = 0.015
     least_run: float = 0.02
     least_area: float = 0.004
@@ -339,8 +342,8 @@ def _clean_sources(
     row_share = off.sum(1) / np.maximum(source.sum(1), 1)
     off[row_share > settings.row_share] = False
     off = cv2.morphologyEx(off.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
-    grown = cv2.dilate(off.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
-    clean = source & ~grown if _single(off, source, picture.metre, settings) else source
+    off = _single(off, source, picture.metre, settings)
+    clean = source & ~(cv2.dilate(off.astype(np.uint8), np.ones((side, side), np.uint8)) > 0)
     clean = clean & ~_middle(values, source, picture, box, settings)
     run = max(1, round(settings.least_run * picture.metre))
     clean = cv2.morphologyEx(clean.astype(np.uint8), cv2.MORPH_OPEN, np.ones((1, run), np.uint8)) > 0
@@ -349,15 +352,19 @@ def _clean_sources(
 
 def _single(
     off: NDArray[np.bool_], source: NDArray[np.bool_], metre: float, settings: PatternSettings
-) -> bool:
-    """Whether what is off (h, w) in a material is a single thing, such as a logo, and no pattern all over it."""
-    if not off.any():
-        return False
+) -> NDArray[np.bool_]:
+    """What of a material's odd pixels (h, w) are single things, such as a logo, and no pattern all over it."""
     side = 2 * max(1, round(settings.pitch * metre)) + 1
-    spread = cv2.dilate(off.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
-    extents = [np.ptp(np.flatnonzero(off.any(axis))) / max(np.ptp(np.flatnonzero(source.any(axis))), 1) for axis in (0, 1)]
-    share = (spread & source).sum() / source.sum()
-    return bool(share < settings.pattern_share or max(extents) < settings.single_extent)
+    spread = cv2.dilate(off.astype(np.uint8), np.ones((side, side), np.uint8)) & source.astype(np.uint8)
+    count, group, statistics, _ = cv2.connectedComponentsWithStats(spread)
+    area = source.sum()
+    if count - 1 > settings.pieces and spread.sum() > settings.pattern_share * area:
+        return np.zeros(off.shape, bool)
+    whole = np.array([np.ptp(np.flatnonzero(source.any(axis))) + 1 for axis in (0, 1)])
+    extent = (statistics[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]] / whole).max(1)
+    single = (statistics[:, cv2.CC_STAT_AREA] < settings.pattern_share * area) & (extent < settings.single_extent)
+    single[0] = False
+    return off & single[group]
 
 
 def _middle(
