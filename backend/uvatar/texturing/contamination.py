@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from uvatar.data.arrays import Floats
-from uvatar.photos.colour import colour_distance, linear_from_srgb, perceptual, smoothstep
+from uvatar.photos.colour import DISTANCE_WEIGHTS, colour_distance, linear_from_srgb, perceptual, smoothstep
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.lowband import diffuse, vertex_colours
@@ -139,6 +140,11 @@ def skin_likeness(
     return (like * (1 - smoothstep(light, *settings.skin_light))).astype(np.float32)
 
 
+def _feature(colours: Floats) -> Floats:
+    """Colours (K, 3) whose Euclidean distances are `colour_distance`."""
+    return perceptual(colours) * DISTANCE_WEIGHTS
+
+
 def _on_hands(
     projection: Projection, part: NDArray[np.uint8], pixels: Floats, skin: Floats, settings: ContaminationSettings
 ) -> Doubt:
@@ -149,7 +155,7 @@ def _on_hands(
     if not len(cloth):
         return Doubt(foreign, hidden)
     chosen = np.random.default_rng(0).choice(cloth, min(settings.cloth_samples, len(cloth)), replace=False)
-    samples = projection.colours[chosen]
+    clothes = cKDTree(_feature(projection.colours[chosen]))
     for hand in HANDS:
         own = np.flatnonzero(part == hand)
         if not len(own):
@@ -164,7 +170,7 @@ def _on_hands(
             in_pocket = len(around) > 0 and np.median(colour_distance(around, colour)) < settings.pocket
             foreign[own] = hidden[own] = float(in_pocket)
             continue
-        nearest = np.min([colour_distance(projection.colours[own], sample) for sample in samples], 0)
+        nearest, _ = clothes.query(_feature(projection.colours[own]))
         foreign[own] = 1 - like
         hidden[own] = (1 - like) * (1 - smoothstep(nearest, *settings.like_cloth))
     return Doubt(foreign, hidden)
@@ -181,6 +187,9 @@ def _background(
     """Texels that show the background: the mask holds gaps between limbs, or the body is wider than the person."""
     mean, deviation = background_around(view, pixels, settings)
     colours, cosine = projection.colours, projection.cosine
+    plain = deviation < settings.plain_background
+    if not plain.any():
+        return Doubt(np.zeros(len(part), np.float32), np.zeros(len(part), np.float32))
     behind = colour_distance(colours, mean)
     depth = view.foreground.depth_inside(pixels) / view.visibility.pixels_per_metre
     sure = smoothstep(cosine, *settings.sure_cosine) * smoothstep(depth, *settings.sure_depth)
@@ -190,7 +199,7 @@ def _background(
     away = colour_distance(colours, atlas.interpolate(expected, projection.texels))
     edge = np.maximum(1 - smoothstep(depth, *settings.edge_depth), 1 - smoothstep(cosine, *settings.edge_cosine))
     foreign = smoothstep(away - 1.5 * behind, *settings.closer) * smoothstep(away, *settings.unexpected) * edge
-    foreign[(deviation > settings.plain_background) | (part == Part.HEAD)] = 0
+    foreign[~plain | (part == Part.HEAD)] = 0
     everywhere = np.zeros(len(atlas.table), np.float32)
     everywhere[projection.texels] = foreign
     grown = cv2.dilate(atlas.table.scatter(everywhere), np.ones((settings.grown, settings.grown), np.uint8))
