@@ -27,7 +27,7 @@ from uvatar.evaluation.rendering import Light, Paint, photograph, random_backgro
 from uvatar.evaluation.sitters import HEIGHT, WIDTH, Sitter, random_sitter
 from uvatar.evaluation.structure_metrics import detail, detail_ratio, patch_distance
 from uvatar.evaluation.tables import Row, print_table, write_csv
-from uvatar.photos.colour import srgb_from_linear
+from uvatar.results.preview import render_textured
 from uvatar.runtime.terminal import terminal
 from uvatar.texturing import Texture, texture_person
 from uvatar.texturing.atlas import Atlas
@@ -36,8 +36,7 @@ VIEWS = 8
 # Which of the views, in steps of 45 degrees, are averaged.
 SIDES = {"photo": (0,), "front": (1, 7), "side": (2, 6), "back": (3, 4, 5)}
 # Gradient energy of the truth's back from which a person counts as patterned, in units of `detail`.
-_PATTERNED = 30.0
-_WHITE = np.float32(1.0)
+_PATTERNED = 60.0
 
 MakeTexture = Callable[[View], Texture]
 
@@ -113,9 +112,7 @@ def evaluate_around(
     return rows
 
 
-def rendered_person(
-    name: str, pose: Floats, paint: Paint, body: BodyModel, rng: np.random.Generator
-) -> RenderedPerson:
+def rendered_person(name: str, pose: Floats, paint: Paint, body: BodyModel, rng: np.random.Generator) -> RenderedPerson:
     """A random person in ``pose`` (24, 3), seen from the front half and rendered from all sides."""
     while True:
         sitter = random_sitter(name, pose, body, rng)
@@ -128,7 +125,9 @@ def rendered_person(
     camera = sitter.camera.cropped((0, 0, WIDTH, HEIGHT), 0.5)
     grey = np.full((camera.height, camera.width, 3), 160, np.uint8)
     bodies = [_turned(vertices, joints[0], 2 * np.pi * index / VIEWS) for index in range(VIEWS)]
-    pictures = [photograph(turned, body.data, paint, camera, light, grey, np.random.default_rng(0)) for turned in bodies]
+    pictures = [
+        photograph(turned, body.data, paint, camera, light, grey, np.random.default_rng(0)) for turned in bodies
+    ]
     view = View(
         Photo(pixels, None, "0" * 64),
         _person(mask, body, sitter),
@@ -152,9 +151,10 @@ def _person(mask: NDArray[np.bool_], body: BodyModel, sitter: Sitter) -> Person:
     box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float32)
     points = body.landmarks_of(sitter.body)
     landmarks = np.column_stack([sitter.camera.project(points), np.ones(len(points))]).astype(np.float32)
+    nobody = np.zeros(mask.shape, np.uint8)
     return Person(
         box=box, score=1.0, landmarks=landmarks, world_landmarks=np.zeros((len(points), 3), np.float32),
-        window=(0, 0, mask.shape[1], mask.shape[0]), mask=mask.astype(np.uint8) * 255, others=np.zeros(mask.shape, np.uint8),
+        window=(0, 0, mask.shape[1], mask.shape[0]), mask=mask.astype(np.uint8) * 255, others=nobody,
     )  # fmt: skip
 
 
@@ -167,8 +167,6 @@ def _turned(vertices: Floats, about: Floats, angle: float) -> NDArray[np.float32
 
 def _seen(person: RenderedPerson, index: int, made: Texture, body: BodyModel) -> NDArray[np.uint8]:
     """The avatar (H, W, 3) from one of the sides, unlit: its texture carries the light."""
-    from uvatar.results.preview import render_textured
-
     grey = np.full_like(person.truth[index], 160)
     return render_textured(person.bodies[index], body.data, made.image, person.camera, grey).image
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from uvatar.data.arrays import Floats, Integers
+from uvatar.data.arrays import Floats
 from uvatar.photos.colour import perceptual, smoothstep
 from uvatar.texturing.contamination import skin_likeness
 from uvatar.texturing.surface import HANDS, Part, Surface
@@ -319,4 +319,3 @@ def _label_head(
     other = np.flatnonzero(head & ~surface.face_front)
     nearer = np.linalg.norm(raw[other] - hair, axis=1) < np.linalg.norm(raw[other] - bare, axis=1)
     labels[other[nearer]] = HAIR
-

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import smoothstep
 from uvatar.texturing.completion import SeenColours
-from uvatar.texturing.materials import UNSEEN, Materials, MaterialSettings, segment
+from uvatar.texturing.materials import SKIN, UNSEEN, Materials, MaterialSettings, segment
 from uvatar.texturing.pattern import Dressed, PatternSettings, unseen_structure
 from uvatar.texturing.projection import ProjectedView
 from uvatar.texturing.propagation import PropagationSettings, colours_at, labels_at, material_colours, propagate
@@ -26,6 +27,7 @@ class OutfitSettings:
         shading, materials, propagation, pattern: of the steps.
         trusted: alpha up to which a texel is filled by material alone, and from which by the smooth completion alone:
             where the photo half shows it, the photo's own colours continue best.
+        hand_reach: distance, metres, from a hand within which skin on trunk and legs is that hand's.
         least_seen: share of the vertices that must be seen to tell materials.
     """
 
@@ -34,6 +36,7 @@ class OutfitSettings:
     propagation: PropagationSettings = field(default_factory=PropagationSettings)
     pattern: PatternSettings = field(default_factory=PatternSettings)
     trusted: tuple[float, float] = (0.02, 0.5)
+    hand_reach: float = 0.12
     least_seen: float = 0.03
 
 
@@ -67,6 +70,7 @@ def dressed_fill(
     normals = vertex_normals(view.visibility.vertices, surface.faces)
     shading = log_shading(colour, share, normals, surface, settings.shading)
     materials = segment(colour, share, shading, seen.skin, surface, settings.materials)
+    materials = _without_hands(materials, view.visibility.vertices, surface, settings)
     before = _material_before(materials, view, surface)
     probability = propagate(materials, share, before, surface, settings.propagation)
     labels = probability.argmax(1)
@@ -87,6 +91,21 @@ def dressed_fill(
     result = smooth.copy()
     result[texels] += (made - smooth[texels]) * amount[texels, None]
     return result
+
+
+def _without_hands(
+    materials: Materials, vertices: NDArray[np.float32], surface: Surface, settings: OutfitSettings
+) -> Materials:
+    """Skin on trunk and legs close to a hand is the hand's: the photo's hand lies there, not quite where the mesh's."""
+    hands = np.isin(surface.part, HANDS)
+    dressed = np.isin(surface.part, (Part.TRUNK, Part.LEFT_LEG, Part.RIGHT_LEG))
+    doubtful = np.flatnonzero(dressed & (materials.labels == SKIN))
+    if not len(doubtful) or not hands.any():
+        return materials
+    distance, _ = cKDTree(vertices[hands]).query(vertices[doubtful])
+    labels = materials.labels.copy()
+    labels[doubtful[distance < settings.hand_reach]] = UNSEEN
+    return replace(materials, labels=labels)
 
 
 def _material_before(materials: Materials, view: ProjectedView, surface: Surface) -> NDArray[np.int32]:

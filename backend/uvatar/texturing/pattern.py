@@ -89,9 +89,9 @@ class PatternSettings:
     hue_spread: float = 4.0
     light_outlier: float = 0.5
     light_spread: float = 5.0
-    row_share: float = 0.45
+    row_share: float = 0.85
     pitch: float = 0.03
-    pattern_share: float = 0.25
+    pattern_share: float = 0.4
     single_extent: float = 0.65
     pieces: int = 8
     margin: float = 0.015
@@ -234,7 +234,9 @@ def _picture(
     groups[inside] = group[first]
     low = colours_at(dressed.colour, dressed.labels, label[inside], surface, face, barycentric)
     row, column = np.nonzero(inside)
-    at = (np.stack([column, row], 1) + 0.5 - np.array(camera.center)) / camera.focal * photo.focal + np.array(photo.center)
+    at = (np.stack([column, row], 1) + 0.5 - np.array(camera.center)) / camera.focal * photo.focal + np.array(
+        photo.center
+    )
     at = at.astype(np.float32)
     seen = view.foreground.sample(at, photo.focal / camera.focal)
     ratio = np.log((seen + settings.darkest) / (np.maximum(low, 0) + settings.darkest))
@@ -384,8 +386,10 @@ def _middle(
     luma = cv2.GaussianBlur(values.mean(-1), (0, 0), 0.8)
     energy = cv2.Sobel(luma, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(luma, cv2.CV_32F, 0, 1) ** 2
     inner = cv2.erode(source.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    stronger = energy[middle & inner].mean() > settings.middle_gradient * energy[beside & inner].mean() if (
-        (middle & inner).any() and (beside & inner).any()
-    ) else False
+    stronger = (
+        energy[middle & inner].mean() > settings.middle_gradient * energy[beside & inner].mean()
+        if ((middle & inner).any() and (beside & inner).any())
+        else False
+    )
     parted = (there & source).sum() < settings.middle_share * there.sum()
     return middle if stronger or parted else np.zeros(source.shape, bool)

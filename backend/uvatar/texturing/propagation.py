@@ -29,6 +29,7 @@ class PropagationSettings:
         steepest: cotangent at which the weight of a needle-shaped triangle is clipped.
         seed_pull: of seen vertices.
         before_pull: of what the photo shows before an unseen vertex, if its sides show the same.
+        side_share: share of a slice's outermost seen vertices that show what its sides show.
         prior_pull: hair on the unseen scalp, skin on unseen faces and hands.
         across_border: how much two neighbours of different materials share their colours.
         colour_pull: of a seen vertex towards its colour: shade spreads over about eight centimetres.
@@ -42,6 +43,7 @@ class PropagationSettings:
     steepest: float = 20.0
     seed_pull: float = 100.0
     before_pull: float = 0.02
+    side_share: float = 0.3
     prior_pull: float = 0.3
     across_border: float = 0.003
     colour_pull: float = 0.03
@@ -90,7 +92,7 @@ def propagate(
         bare = region & ~seeds
         pull[bare] += settings.prior_pull
         right[bare, material] += settings.prior_pull
-    bare = np.flatnonzero(~seeds & (before != UNSEEN) & _at_the_sides(before, materials.labels, surface))
+    bare = np.flatnonzero(~seeds & (before != UNSEEN) & _at_the_sides(before, materials.labels, surface, settings))
     pull[bare] += settings.before_pull
     right[bare, before[bare]] += settings.before_pull
     system = (laplacian + sparse.diags(degree * pull)).tocsc()
@@ -101,7 +103,7 @@ def propagate(
 
 
 def _at_the_sides(
-    before: Integers, labels: NDArray[np.int32], surface: Surface
+    before: Integers, labels: NDArray[np.int32], surface: Surface, settings: PropagationSettings
 ) -> NDArray[np.bool_]:
     """Whether (V,) the material before each vertex is also that of the outermost seen vertices of its slice: an open
     jacket's shirt is not.
@@ -112,8 +114,8 @@ def _at_the_sides(
     np.maximum.at(widest, surface.ring, across)
     outer = (labels != UNSEEN) & (across > 0.7 * widest[surface.ring])
     outer |= (labels != UNSEEN) & (surface.part != Part.TRUNK)
-    at_sides = np.zeros((rings, count), bool)
-    at_sides[surface.ring[outer], labels[outer]] = True
+    counts = np.bincount(surface.ring[outer] * count + labels[outer], minlength=rings * count).reshape(rings, count)
+    at_sides = counts > settings.side_share * counts.sum(1, keepdims=True)
     found: NDArray[np.bool_] = at_sides[surface.ring, np.maximum(before, 0)]
     return found
 

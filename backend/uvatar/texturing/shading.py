@@ -64,7 +64,12 @@ def log_shading(
     for _ in range(settings.hops - 1):
         reach = reach @ surface.graph
     pairs = reach.tocoo()
-    chosen = seen[pairs.row] & seen[pairs.col] & (pairs.row < pairs.col) & (surface.part[pairs.row] == surface.part[pairs.col])
+    chosen = (
+        seen[pairs.row]
+        & seen[pairs.col]
+        & (pairs.row < pairs.col)
+        & (surface.part[pairs.row] == surface.part[pairs.col])
+    )
     a, b = pairs.row[chosen], pairs.col[chosen]
     if len(a) < settings.least_pairs:
         return np.zeros(len(share), np.float32)

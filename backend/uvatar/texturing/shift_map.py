@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from uvatar.data.arrays import Floats
 from uvatar.photos.colour import smoothstep
 from uvatar.texturing.foreground import push_pull
 
@@ -232,6 +231,5 @@ def _mirrored_rows(
         weight = np.where(there, np.exp(-distance / (settings.hand_over * metre)) + 1e-12, 0)
         result += values[line, at] * (weight * amount)[..., None]
         total += weight
-    return (result / np.maximum(total, 1e-12)[..., None]).astype(np.float32)
-
-
+    blended: NDArray[np.float32] = (result / np.maximum(total, 1e-12)[..., None]).astype(np.float32)
+    return blended
