@@ -92,7 +92,7 @@ class PatternSettings:
     row_share: float = 0.85
     pitch: float = 0.03
     pattern_share: float = 0.4
-    single_extent: float = 0.65
+    single_extent: float = 0.85
     pieces: int = 8
     margin: float = 0.015
     least_run: float = 0.02
