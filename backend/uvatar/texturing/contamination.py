@@ -51,9 +51,13 @@ class ContaminationSettings:
         unexpected: colour distances from what is expected, from and fully.
         edge_depth: distance to the mask's edge up to which background is looked for fully, and from which it is not,
         edge_cosine: but for texels at a grazing angle.
+        whole_limb: shares of a slice's texels that look like background from which, and from which fully, they are taken
+            for the limb.
         grown: texels at a side, of the neighbourhood that is foreign with it,
         grown_cosine: where the cosine is below that.
         hidden_cosine: cosines up to which background is not shown, and from which it is: the photo's own view counts.
+        surely_hidden: the same for what has exactly the background's colour: gaps that the mask closes.
+        same_background: distances from the background's colour up to which it is exactly that, and from which not.
     """
 
     skin_hue: tuple[float, float] = (0.15, 0.25)
@@ -78,9 +82,12 @@ class ContaminationSettings:
     unexpected: tuple[float, float] = (0.2, 0.35)
     edge_depth: tuple[float, float] = (0.03, 0.05)
     edge_cosine: tuple[float, float] = (0.7, 0.9)
+    whole_limb: tuple[float, float] = (0.25, 0.45)
     grown: int = 5
     grown_cosine: float = 0.6
-    hidden_cosine: tuple[float, float] = (0.75, 0.95)
+    hidden_cosine: tuple[float, float] = (0.4, 0.6)
+    surely_hidden: tuple[float, float] = (0.75, 0.95)
+    same_background: tuple[float, float] = (0.04, 0.10)
 
 
 DEFAULT_SETTINGS = ContaminationSettings()
@@ -200,12 +207,20 @@ def _background(
     edge = np.maximum(1 - smoothstep(depth, *settings.edge_depth), 1 - smoothstep(cosine, *settings.edge_cosine))
     foreign = smoothstep(away - 1.5 * behind, *settings.closer) * smoothstep(away, *settings.unexpected) * edge
     foreign[~plain | (part == Part.HEAD)] = 0
+    ring = atlas.of_first_vertex(atlas.surface.ring)[projection.texels]
+    # What fills much of a slice is the limb itself, in the background's colour.
+    share = np.bincount(ring, foreign * projection.weights) / np.maximum(np.bincount(ring, projection.weights), 1e-6)
+    foreign *= 1 - smoothstep(share[ring], *settings.whole_limb)
     everywhere = np.zeros(len(atlas.table), np.float32)
     everywhere[projection.texels] = foreign
     grown = cv2.dilate(atlas.table.scatter(everywhere), np.ones((settings.grown, settings.grown), np.uint8))
     grown = np.asarray(grown).ravel()[atlas.table.pixel[projection.texels]]
     foreign = np.where((cosine < settings.grown_cosine) & (part != Part.HEAD), grown, foreign).astype(np.float32)
-    hidden = foreign * (1 - smoothstep(cosine, *settings.hidden_cosine))
+    same = 1 - smoothstep(behind, *settings.same_background)
+    limit = (
+        smoothstep(cosine, *settings.hidden_cosine) * (1 - same) + smoothstep(cosine, *settings.surely_hidden) * same
+    )
+    hidden = foreign * (1 - limit)
     return Doubt(foreign, hidden.astype(np.float32))
 
 

@@ -36,7 +36,7 @@ class OutfitSettings:
     propagation: PropagationSettings = field(default_factory=PropagationSettings)
     pattern: PatternSettings = field(default_factory=PatternSettings)
     trusted: tuple[float, float] = (0.02, 0.5)
-    hand_reach: float = 0.12
+    hand_reach: float = 0.07
     least_seen: float = 0.03
 
 
