@@ -51,7 +51,7 @@ class ContaminationSettings:
         unexpected: colour distances from what is expected, from and fully.
         edge_depth: distance to the mask's edge up to which background is looked for fully, and from which it is not,
         edge_cosine: but for texels at a grazing angle.
-        whole_limb: shares of a slice's texels that look like background from which, and from which fully, they are taken
+        whole_limb: shares of a slice that look like background from which, and from which fully, they are taken
             for the limb.
         grown: texels at a side, of the neighbourhood that is foreign with it,
         grown_cosine: where the cosine is below that.
