@@ -27,7 +27,7 @@ def test_structure_counts_wherever_it_lies() -> None:
         return (128 + 60 * np.sin(columns / 2 + phase)).astype(np.uint8)
 
     flat = np.full((96, 96, 3), 128, np.uint8)
-    assert patch_distance(stripes(2), stripes(0), mask) < 0.1
+    assert patch_distance(stripes(2), stripes(0), mask) < 0.2
     assert patch_distance(flat, stripes(0), mask) == pytest.approx(1, abs=0.05)
     assert detail_ratio(stripes(2), stripes(0), mask) == pytest.approx(1, abs=0.05)
     assert detail_ratio(flat, stripes(0), mask) < 0.05

@@ -6,7 +6,7 @@ Such texels must not speak for what is not seen (`Doubt.foreign`), and some of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -58,6 +58,7 @@ class ContaminationSettings:
         hidden_cosine: cosines up to which background is not shown, and from which it is: the photo's own view counts.
         surely_hidden: the same for what has exactly the background's colour: gaps that the mask closes.
         same_background: distances from the background's colour up to which it is exactly that, and from which not.
+        least_weight: of a texel that is kept, as `ProjectionSettings.least_weight`.
     """
 
     skin_hue: tuple[float, float] = (0.15, 0.25)
@@ -88,6 +89,7 @@ class ContaminationSettings:
     hidden_cosine: tuple[float, float] = (0.4, 0.6)
     surely_hidden: tuple[float, float] = (0.75, 0.95)
     same_background: tuple[float, float] = (0.04, 0.10)
+    least_weight: float = 0.01
 
 
 DEFAULT_SETTINGS = ContaminationSettings()
@@ -131,8 +133,13 @@ def without_foreign(
     background = _background(projection, part, pixels, view, atlas, settings)
     foreign = np.maximum(hands.foreign, background.foreign)
     hidden = np.maximum(hands.hidden, background.hidden)
-    weights, certainty = projection.weights * (1 - hidden), projection.certainty * (1 - foreign)
-    return replace(projection, weights=weights.astype(np.float32), certainty=certainty.astype(np.float32))
+    weights = (projection.weights * (1 - hidden)).astype(np.float32)
+    certainty = (projection.certainty * (1 - foreign)).astype(np.float32)
+    kept = np.flatnonzero(weights > settings.least_weight)
+    return Projection(
+        projection.texels[kept], projection.colours[kept], weights[kept], certainty[kept], projection.cosine[kept],
+        projection.width[kept],
+    )  # fmt: skip
 
 
 def skin_likeness(

@@ -181,7 +181,8 @@ def _clustered(feature: Floats, share: Floats, settings: MaterialSettings) -> ND
         sums = np.stack([np.bincount(own, feature[:, k] * share, len(middle)) for k in range(3)], 1)
         mass = np.bincount(own, share, len(middle))
         middle = np.where(mass[:, None] > 0, sums / np.maximum(mass, 1e-9)[:, None], middle)
-    return np.unique(own, return_inverse=True)[1].astype(np.int32)
+    numbered: NDArray[np.int32] = np.unique(own, return_inverse=True)[1].astype(np.int32)
+    return numbered
 
 
 def _joined(
@@ -237,7 +238,8 @@ def _apart(centre: Floats, settings: MaterialSettings) -> NDArray[np.float64]:
     by_hue = np.hypot(across, along * (1 - (1 - settings.washed) * saturated)) * darker
     by_luma = np.abs(luma[:, None] - luma) * (1 - (1 - settings.faded) * saturated)
     plain = np.linalg.norm(centre[:, None] - centre, axis=-1)
-    return np.minimum(np.hypot(by_hue, by_luma), plain)
+    apart: NDArray[np.float64] = np.minimum(np.hypot(by_hue, by_luma), plain)
+    return apart
 
 
 def _tidied(
@@ -257,7 +259,8 @@ def _tidied(
         logit = unary + settings.coupling * (weight @ probability)
         probability = np.exp(logit - logit.max(1, keepdims=True))
         probability /= probability.sum(1, keepdims=True)
-    return probability.argmax(1).astype(np.int32)
+    tidy: NDArray[np.int32] = probability.argmax(1).astype(np.int32)
+    return tidy
 
 
 def _without_islands(

@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import smoothstep
+from uvatar.photos.sampling import bilinear
 from uvatar.texturing.completion import SeenColours
 from uvatar.texturing.materials import SKIN, UNSEEN, Materials, MaterialSettings, segment
 from uvatar.texturing.pattern import Dressed, PatternSettings, unseen_structure
@@ -27,6 +28,7 @@ class OutfitSettings:
         shading, materials, propagation, pattern: of the steps.
         trusted: alpha up to which a texel is filled by material alone, and from which by the smooth completion alone:
             where the photo half shows it, the photo's own colours continue best.
+        sure_mirror: certainty of a texel's mirror image from which it is kept, and fully.
         hand_reach: distance, metres, from a hand within which skin on trunk and legs is that hand's.
         least_seen: share of the vertices that must be seen to tell materials.
     """
@@ -36,6 +38,7 @@ class OutfitSettings:
     propagation: PropagationSettings = field(default_factory=PropagationSettings)
     pattern: PatternSettings = field(default_factory=PatternSettings)
     trusted: tuple[float, float] = (0.02, 0.5)
+    sure_mirror: tuple[float, float] = (0.4, 0.7)
     hand_reach: float = 0.07
     least_seen: float = 0.03
 
@@ -55,7 +58,7 @@ def dressed_fill(
 
     Args:
         smooth: (T, 3) linear light of the smooth completion.
-        mirrored: (T,) texels that show the other side of the body, which are kept.
+        mirrored: (T,) texels that show the other side of the body; kept where that is seen well.
         seen: what the photos show.
         view: the photo that structure is taken from.
         only_reflect: take structure straight through the body only, which takes less time.
@@ -78,6 +81,7 @@ def dressed_fill(
     part = surface.part[surface.faces[atlas.table.face, 0]]
     amount = 1 - smoothstep(seen.alpha, *settings.trusted)
     amount[(part == Part.HEAD) | np.isin(part, HANDS)] = 0
+    amount *= 1 - _well_mirrored(mirrored, seen, settings)
     texels = np.flatnonzero(amount > 0)
     face, barycentric = atlas.table.face[texels], atlas.table.barycentric[texels]
     texel_labels = labels_at(probability, surface, face, barycentric)
@@ -90,6 +94,18 @@ def dressed_fill(
     made = np.maximum((base + darkest) * factor - darkest, 0)
     result = smooth.copy()
     result[texels] += (made - smooth[texels]) * amount[texels, None]
+    return result
+
+
+def _well_mirrored(mirrored: NDArray[np.bool_], seen: SeenColours, settings: OutfitSettings) -> NDArray[np.float32]:
+    """How surely (T,), 0..1, the photos show the mirror image of the texels that are mirrored: at grazing angles there
+    are only smears to mirror.
+    """
+    atlas, result = seen.atlas, np.zeros(len(mirrored), np.float32)
+    texels = np.flatnonzero(mirrored)
+    places = atlas.table.interpolate_corners(atlas.surface.mirror_uv, texels)
+    places = np.column_stack([places[:, 0], 1 - places[:, 1]]) * np.float32(atlas.table.size)
+    result[texels] = smoothstep(bilinear(atlas.table.picture(seen.certain), places), *settings.sure_mirror)
     return result
 
 
