@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from uvatar.evaluation.around import evaluate_around
 from uvatar.evaluation.structure_metrics import detail_ratio, patch_distance
@@ -23,7 +24,7 @@ def test_structure_counts_wherever_it_lies() -> None:
     columns = np.broadcast_to(np.arange(96)[None, :, None], (96, 96, 3))
     mask = np.ones((96, 96), bool)
 
-    def stripes(phase: float) -> np.ndarray:
+    def stripes(phase: float) -> NDArray[np.uint8]:
         return (128 + 60 * np.sin(columns / 2 + phase)).astype(np.uint8)
 
     flat = np.full((96, 96, 3), 128, np.uint8)

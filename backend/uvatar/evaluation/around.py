@@ -154,7 +154,7 @@ def _person(mask: NDArray[np.bool_], body: BodyModel, sitter: Sitter) -> Person:
     nobody = np.zeros(mask.shape, np.uint8)
     return Person(
         box=box, score=1.0, landmarks=landmarks, world_landmarks=np.zeros((len(points), 3), np.float32),
-        window=(0, 0, mask.shape[1], mask.shape[0]), mask=mask.astype(np.uint8) * 255, others=nobody,
+        window=(0, 0, mask.shape[1], mask.shape[0]), mask=mask.astype(np.uint8) * np.uint8(255), others=nobody,
     )  # fmt: skip
 
 
@@ -162,7 +162,8 @@ def _turned(vertices: Floats, about: Floats, angle: float) -> NDArray[np.float32
     """Vertices (V, 3) turned about the vertical through ``about`` (3,), radians."""
     c, s = np.cos(angle), np.sin(angle)
     turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-    return ((vertices - about) @ turn.T + about).astype(np.float32)
+    turned: NDArray[np.float32] = ((vertices - about) @ turn.T + about).astype(np.float32)
+    return turned
 
 
 def _seen(person: RenderedPerson, index: int, made: Texture, body: BodyModel) -> NDArray[np.uint8]:

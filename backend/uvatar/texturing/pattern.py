@@ -336,7 +336,9 @@ def _clean_sources(
     light = own.mean(1)
     hue = np.linalg.norm(own - light[:, None] - np.median(own - light[:, None], axis=0), axis=1)
     spread = float(np.median(hue))
-    strength = settings.plain_strength + (1 - settings.plain_strength) * float(smoothstep(spread, *settings.patterned))
+    strength = settings.plain_strength + (1 - settings.plain_strength) * float(
+        smoothstep(np.array(spread), *settings.patterned)
+    )
     off = np.zeros(source.shape, bool)
     off[source] = (hue > max(settings.hue_outlier, settings.hue_spread * spread)) | (
         np.abs(light) > max(settings.light_outlier, settings.light_spread * float(np.median(np.abs(light))))
@@ -366,7 +368,8 @@ def _single(
     extent = (statistics[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]] / whole).max(1)
     single = (statistics[:, cv2.CC_STAT_AREA] < settings.pattern_share * area) & (extent < settings.single_extent)
     single[0] = False
-    return off & single[group]
+    things: NDArray[np.bool_] = off & single[group]
+    return things
 
 
 def _middle(

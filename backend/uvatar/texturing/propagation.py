@@ -172,7 +172,8 @@ def colours_at(
     weight = weight / weight.sum(1, keepdims=True)
     starts = np.arange(0, corners.size + 1, 3, dtype=np.int32)
     spread = sparse.csr_matrix((weight.ravel(), corners.ravel(), starts), (len(face), len(colour)))
-    return (spread @ colour).astype(np.float32)
+    colours: NDArray[np.float32] = (spread @ colour).astype(np.float32)
+    return colours
 
 
 def _stretched_laplacian(surface: Surface, settings: PropagationSettings) -> sparse.csr_matrix:
