@@ -78,7 +78,26 @@ def hands(
     evaluate_hands(out, count, seed)
 
 
-COMMANDS = (photos, synthetic, starts, hands)
+def around(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the sheets.")] = Path(
+        "evaluation-around"
+    ),
+    count: Annotated[int, typer.Option(min=1, help="Number of people to render.")] = 16,
+    seed: Annotated[int, typer.Option(help="Random seed: the same number gives the same people.")] = 0,
+    size: Annotated[int, typer.Option(min=64, max=4096, help="Side of the textures in pixels.")] = 512,
+    textures: Annotated[
+        Path | None,
+        typer.Option(help="Folder of textures for the open body. [default: generated outfits]", exists=True),
+    ] = None,
+) -> None:
+    """Compare avatars with the truth from eight sides: rendered people with a known texture, one picture each."""
+    _prepare(out)
+    from uvatar.evaluation.around import evaluate_around
+
+    evaluate_around(out, textures=textures, count=count, seed=seed, size=size)
+
+
+COMMANDS = (photos, synthetic, starts, hands, around)
 
 
 def _prepare(out: Path) -> None:

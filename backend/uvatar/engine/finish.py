@@ -107,7 +107,8 @@ def texture_views(views: Sequence[View], engine: Engine, options: Options) -> tu
     """A person's texture from one or more views, and notes about it."""
     predictor = engine.texture_predictor
     chosen = options.texture or ("projected" if options.fast else "combined")
-    without = functools.partial(texture_person, views, engine.atlases.at(options.texture_size), face=engine.face)
+    atlas = engine.atlases.at(options.texture_size)
+    without = functools.partial(texture_person, views, atlas, face=engine.face, fast=options.fast)
     if predictor is None or chosen == "projected":
         return without(), ()
     predict = functools.partial(predictor.predict, views[0], seed=options.texture_seed or None)

@@ -13,6 +13,8 @@ from uvatar.data.arrays import Floats
 # Weights of R, G and B: for linear light (Rec. 709, rounded), and for coded values in `perceptual`.
 LUMA = np.array([0.21, 0.72, 0.07], np.float32)
 _CODED_LUMA = np.array([0.3, 0.6, 0.1], np.float32)
+# Of luma and chroma in `colour_distance`.
+DISTANCE_WEIGHTS = np.array([1.0, 2.5, 2.5], np.float32)
 _STEPS = 1 << 14
 
 
@@ -42,7 +44,7 @@ def colour_distance(a: Floats, b: Floats) -> NDArray[np.float32]:
 
     Hue counts more than brightness, because lighting changes brightness more.
     """
-    difference = (perceptual(a) - perceptual(b)) * np.array([1.0, 2.5, 2.5], np.float32)
+    difference = (perceptual(a) - perceptual(b)) * DISTANCE_WEIGHTS
     distance: NDArray[np.float32] = np.sqrt(np.einsum("...c,...c->...", difference, difference))
     return distance
 

@@ -115,9 +115,26 @@ class SeenColours:
 def complete(
     seen: SeenColours, settings: CompletionSettings = DEFAULT_SETTINGS
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Fill every texel that no photo shows.
+    """Fill every texel that no photo shows, smoothly.
 
     Returns colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN, MIRRORED or COMPLETED.
+    """
+    return shown_over(*smooth_fill(seen, settings), seen)
+
+
+def shown_over(
+    fill: NDArray[np.float32], labels: NDArray[np.uint8], seen: SeenColours
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """The photos' colours over a fill (T, 3), and the labels (T,) with SEEN where they count at least half."""
+    colours = blended(fill, seen.colours, seen.alpha)
+    return colours, np.where(seen.alpha >= 0.5, Label.SEEN, labels).astype(np.uint8)
+
+
+def smooth_fill(
+    seen: SeenColours, settings: CompletionSettings = DEFAULT_SETTINGS
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Colours (T, 3) float32 linear light to lay under what the photos show, and labels (T,) uint8 MIRRORED or
+    COMPLETED.
     """
     atlas = seen.atlas
     colour, share = seen.at_vertices
@@ -132,7 +149,7 @@ def complete(
     fill = weighted(low_band, _fine_structure(seen, low, settings))
     mirrored_share = _mirror_in(fill, low_band, seen, mirrorable)
     labels = np.where(mirrored_share > 0.5, Label.MIRRORED, Label.COMPLETED)
-    return blended(fill, seen.colours, seen.alpha), np.where(seen.alpha >= 0.5, Label.SEEN, labels).astype(np.uint8)
+    return fill, labels.astype(np.uint8)
 
 
 def _mirrorable(colour: Floats, share: Floats, surface: Surface, settings: CompletionSettings) -> NDArray[np.float32]:

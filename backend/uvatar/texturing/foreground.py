@@ -188,7 +188,7 @@ def cut_out(photo: Photo, person: Person, finest: float, settings: ForegroundSet
     inside = signed_distance(mask >= 128)
     rim = max(settings.least_rim, settings.rim * max(height, width))
     clean = _without_background(linear_from_srgb(pixels), inside, rim, settings)
-    levels = _push_pull(clean, (inside > settings.lost).astype(np.float32))
+    levels = push_pull(clean, (inside > settings.lost).astype(np.float32))
     return Foreground(tuple(levels), inside, (x0, y0), (width / (x1 - x0), height / (y1 - y0)))
 
 
@@ -227,10 +227,10 @@ def _surroundings(
     weight = np.asarray(cv2.resize(weights, size, interpolation=cv2.INTER_AREA), np.float32)
     colour = np.asarray(cv2.resize(colours * weights[..., None], size, interpolation=cv2.INTER_AREA), np.float32)
     colour = colour.reshape(size[1], size[0], 3) / np.maximum(weight, 1e-6)[..., None]
-    return bilinear(_push_pull(colour, weight)[0], points * np.array([size[0] / width, size[1] / height], np.float32))
+    return bilinear(push_pull(colour, weight)[0], points * np.array([size[0] / width, size[1] / height], np.float32))
 
 
-def _push_pull(colours: NDArray[np.float32], weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+def push_pull(colours: NDArray[np.float32], weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Pyramid of colours (h, w, 3) in which only weighted pixels count; the others get the average of the nearest
     that do (Gortler et al. 1996, "The lumigraph").
     """

@@ -12,11 +12,13 @@ from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.photos.colour import srgb_from_linear
 from uvatar.texturing.atlas import Atlas, TexturingError
-from uvatar.texturing.completion import SeenColours, complete
+from uvatar.texturing.completion import SeenColours, shown_over, smooth_fill
+from uvatar.texturing.contamination import without_foreign
 from uvatar.texturing.detail import unseen_detail
 from uvatar.texturing.eyes import paint_eyes
 from uvatar.texturing.face import FaceSpline, face_shift
 from uvatar.texturing.merging import merge
+from uvatar.texturing.outfit import dressed_fill
 from uvatar.texturing.predicted import Predict, fill_in
 from uvatar.texturing.projection import ProjectedView, project, projected_view
 from uvatar.texturing.settings import TexturingSettings
@@ -32,6 +34,7 @@ def texture_person(
     predicted: NDArray[np.uint8] | Predict | None = None,
     keep_photo: bool = True,
     face: FaceSpline | None = None,
+    fast: bool = False,
     settings: TexturingSettings = DEFAULT_SETTINGS,
 ) -> Texture:
     """Project the photos onto the body and complete what they do not show.
@@ -43,6 +46,7 @@ def texture_person(
             from the smoothly completed texture; or None for the smoothly completed texture itself.
         keep_photo: False gives the prediction as it is, also where the photos show something.
         face: lays the photo's face on the body's; None leaves it where the fit puts it.
+        fast: spend less time on the structure of what no photo shows.
         settings: tuned numbers.
 
     Raises:
@@ -58,10 +62,17 @@ def texture_person(
     projections = [project(view, atlas, settings.projection, settings.foreground) for view in projected_views]
     colours, alpha, certain = merge(projections, len(table), settings.merging)
     skin = skin_colour(projected_views, colours, alpha, atlas, settings.skin)
+    projections = [
+        without_foreign(projection, view, skin, atlas, settings.contamination)
+        for projection, view in zip(projections, projected_views, strict=True)
+    ]
+    colours, alpha, certain = merge(projections, len(table), settings.merging)
     detail, detail_colour = unseen_detail(projected_views[0], alpha, atlas, settings.detail)
     seen = SeenColours(colours, alpha, certain, detail, detail_colour, skin, atlas)
     share = float(np.mean(alpha >= 0.5))
-    colours, source = complete(seen, settings.completion)
+    smooth, source = smooth_fill(seen, settings.completion)
+    fill = dressed_fill(smooth, source == Label.MIRRORED, seen, projected_views[0], fast, settings.outfit)
+    colours, source = shown_over(fill, source, seen)
     if callable(predicted):
         predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))
     if predicted is not None:

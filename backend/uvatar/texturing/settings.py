@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from uvatar.texturing.completion import CompletionSettings
+from uvatar.texturing.contamination import ContaminationSettings
 from uvatar.texturing.detail import DetailSettings
 from uvatar.texturing.eyes import EyeSettings
 from uvatar.texturing.foreground import ForegroundSettings
 from uvatar.texturing.merging import MergingSettings
+from uvatar.texturing.outfit import OutfitSettings
 from uvatar.texturing.predicted import PredictionSettings
 from uvatar.texturing.projection import ProjectionSettings
 from uvatar.texturing.skin import SkinSettings
@@ -28,7 +30,9 @@ class TexturingSettings:
     projection: ProjectionSettings = field(default_factory=ProjectionSettings)
     merging: MergingSettings = field(default_factory=MergingSettings)
     skin: SkinSettings = field(default_factory=SkinSettings)
+    contamination: ContaminationSettings = field(default_factory=ContaminationSettings)
     detail: DetailSettings = field(default_factory=DetailSettings)
     completion: CompletionSettings = field(default_factory=CompletionSettings)
+    outfit: OutfitSettings = field(default_factory=OutfitSettings)
     prediction: PredictionSettings = field(default_factory=PredictionSettings)
     eyes: EyeSettings = field(default_factory=EyeSettings)

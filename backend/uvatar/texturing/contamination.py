@@ -1,0 +1,266 @@
+"""Seen texels that show something else than the mesh says: cloth where the hands are, background inside the outline.
+
+Such texels must not speak for what is not seen (`Doubt.foreign`), and some of them are not shown either
+(`Doubt.hidden`): what is completed instead looks better than another thing's colour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from uvatar.data.arrays import Floats
+from uvatar.photos.colour import DISTANCE_WEIGHTS, colour_distance, linear_from_srgb, perceptual, smoothstep
+from uvatar.photos.sampling import bilinear
+from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.lowband import diffuse, vertex_colours
+from uvatar.texturing.projection import ProjectedView, Projection
+from uvatar.texturing.surface import ARMS, HANDS, Part
+
+
+@dataclass(frozen=True)
+class ContaminationSettings:
+    """Tuned numbers of finding foreign texels, set while looking at photos of 17 people. Lengths are metres on the
+    person, colours `perceptual` units or `colour_distance`.
+
+    Attributes:
+        skin_hue: distances of hue (chroma over luma) from the skin's up to which a texel is skin, and from which not.
+        skin_shade: luma over the skin's from which a texel may be skin, and from which fully: nails and shadows.
+        skin_light: the same at the bright end: what is brighter than lit skin is not skin.
+        glove: mean likeness to skin below which a hand is gloved, or not seen at all.
+        hand_seen: share of a hand's texels that must be seen to tell.
+        pocket: colour distance between the hand's texels and the clothes around it below which it is in a pocket.
+        hand_margin: pixels around the hand's box in which clothes are compared.
+        like_cloth: colour distances to the nearest of the clothes' colours up to which a hand's texel is hidden, and
+            from which it is a shadow between fingers.
+        cloth_samples: colours of clothes that are compared.
+        background_side: longer side, pixels, of the picture in which the background is averaged.
+        background_reach: standard deviation of that average, as a share of its side, and where too little background
+            is that near.
+        least_background: weight of background that is enough at the first reach.
+        background_margin: pixels of that picture around the mask that are not background yet.
+        plain_background: standard deviation up to which a background can be recognised.
+        sure_cosine, sure_depth, sure_contrast: of texels that tell what a place should look like: cosine to the line
+            of sight, distance to the mask's edge, colour distance from the background.
+        expected_pull: of these, relative to the pull of a vertex's neighbours.
+        closer: by how much a texel is closer to the background than to what is expected, from and fully.
+        unexpected: colour distances from what is expected, from and fully.
+        edge_depth: distance to the mask's edge up to which background is looked for fully, and from which it is not,
+        edge_cosine: but for texels at a grazing angle.
+        whole_limb: shares of a slice that look like background from which, and from which fully, they are taken
+            for the limb.
+        grown: texels at a side, of the neighbourhood that is foreign with it,
+        grown_cosine: where the cosine is below that.
+        hidden_cosine: cosines up to which background is not shown, and from which it is: the photo's own view counts.
+        surely_hidden: the same for what has exactly the background's colour: gaps that the mask closes.
+        same_background: distances from the background's colour up to which it is exactly that, and from which not.
+        least_weight: of a texel that is kept, as `ProjectionSettings.least_weight`.
+    """
+
+    skin_hue: tuple[float, float] = (0.15, 0.25)
+    skin_shade: tuple[float, float] = (0.15, 0.3)
+    skin_light: tuple[float, float] = (1.5, 1.8)
+    glove: float = 0.15
+    hand_seen: float = 0.25
+    pocket: float = 0.2
+    hand_margin: float = 15
+    like_cloth: tuple[float, float] = (0.08, 0.16)
+    cloth_samples: int = 64
+    background_side: int = 320
+    background_reach: tuple[float, float] = (0.03, 0.15)
+    least_background: float = 0.05
+    background_margin: int = 3
+    plain_background: float = 0.12
+    sure_cosine: tuple[float, float] = (0.3, 0.7)
+    sure_depth: tuple[float, float] = (0.015, 0.04)
+    sure_contrast: tuple[float, float] = (0.12, 0.25)
+    expected_pull: float = 10.0
+    closer: tuple[float, float] = (0.05, 0.2)
+    unexpected: tuple[float, float] = (0.2, 0.35)
+    edge_depth: tuple[float, float] = (0.03, 0.05)
+    edge_cosine: tuple[float, float] = (0.7, 0.9)
+    whole_limb: tuple[float, float] = (0.25, 0.45)
+    grown: int = 5
+    grown_cosine: float = 0.6
+    hidden_cosine: tuple[float, float] = (0.4, 0.6)
+    surely_hidden: tuple[float, float] = (0.75, 0.95)
+    same_background: tuple[float, float] = (0.04, 0.10)
+    least_weight: float = 0.01
+
+
+DEFAULT_SETTINGS = ContaminationSettings()
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What speaks against the M texels of a `Projection`.
+
+    Attributes:
+        foreign: (M,) 0..1, the texel shows something else and must not speak for others.
+        hidden: (M,) 0..1, it is not to be shown either; at most ``foreign``.
+    """
+
+    foreign: NDArray[np.float32]
+    hidden: NDArray[np.float32]
+
+
+def without_foreign(
+    projection: Projection,
+    view: ProjectedView,
+    skin: NDArray[np.float32],
+    atlas: Atlas,
+    settings: ContaminationSettings = DEFAULT_SETTINGS,
+) -> Projection:
+    """The projection without what does not belong to the person's surface there.
+
+    Args:
+        projection: of the photo.
+        view: the photo.
+        skin: (3,) linear light of the person's skin.
+        atlas: of the body.
+        settings: tuned numbers.
+    """
+    if not len(projection.texels):
+        return projection
+    part = atlas.surface.part[atlas.surface.faces[atlas.table.face[projection.texels], 0]]
+    points = atlas.interpolate(view.visibility.vertices, projection.texels)
+    pixels = view.source.camera.project(points).astype(np.float32)
+    hands = _on_hands(projection, part, pixels, skin, settings)
+    background = _background(projection, part, pixels, view, atlas, settings)
+    foreign = np.maximum(hands.foreign, background.foreign)
+    hidden = np.maximum(hands.hidden, background.hidden)
+    weights = (projection.weights * (1 - hidden)).astype(np.float32)
+    certainty = (projection.certainty * (1 - foreign)).astype(np.float32)
+    kept = np.flatnonzero(weights > settings.least_weight)
+    return Projection(
+        projection.texels[kept], projection.colours[kept], weights[kept], certainty[kept], projection.cosine[kept],
+        projection.width[kept],
+    )  # fmt: skip
+
+
+def skin_likeness(
+    colours: Floats, skin: Floats, settings: ContaminationSettings = DEFAULT_SETTINGS
+) -> NDArray[np.float32]:
+    """Whether (K,), 0..1, colours (K, 3) may be the skin (3,) in another light, all linear light."""
+    own, reference = perceptual(colours), perceptual(skin)
+    luma = np.maximum(own[:, 0], 1e-3)
+    hue = np.linalg.norm(own[:, 1:] / luma[:, None] - reference[1:] / max(float(reference[0]), 1e-3), axis=1)
+    light = luma / max(float(reference[0]), 1e-3)
+    like = (1 - smoothstep(hue, *settings.skin_hue)) * smoothstep(light, *settings.skin_shade)
+    return (like * (1 - smoothstep(light, *settings.skin_light))).astype(np.float32)
+
+
+def _feature(colours: Floats) -> Floats:
+    """Colours (K, 3) whose Euclidean distances are `colour_distance`."""
+    return perceptual(colours) * DISTANCE_WEIGHTS
+
+
+def _on_hands(
+    projection: Projection, part: NDArray[np.uint8], pixels: Floats, skin: Floats, settings: ContaminationSettings
+) -> Doubt:
+    """Texels of the hands that show clothes."""
+    foreign, hidden = np.zeros(len(part), np.float32), np.zeros(len(part), np.float32)
+    cloth = np.flatnonzero(~np.isin(part, (Part.HEAD, *HANDS, *ARMS)) & (projection.weights > 0.5))
+    cloth = cloth[skin_likeness(projection.colours[cloth], skin, settings) < 0.5]
+    if not len(cloth):
+        return Doubt(foreign, hidden)
+    chosen = np.random.default_rng(0).choice(cloth, min(settings.cloth_samples, len(cloth)), replace=False)
+    clothes = cKDTree(_feature(projection.colours[chosen]))
+    for hand in HANDS:
+        own = np.flatnonzero(part == hand)
+        if not len(own):
+            continue
+        like = skin_likeness(projection.colours[own], skin, settings)
+        if like.mean() < settings.glove:
+            low, high = (bound(pixels[own], 0) for bound in (np.min, np.max))
+            near = pixels[cloth]
+            near = ((near > low - settings.hand_margin) & (near < high + settings.hand_margin)).all(1)
+            around = projection.colours[cloth[near]]
+            colour = np.median(projection.colours[own], 0)
+            in_pocket = len(around) > 0 and np.median(colour_distance(around, colour)) < settings.pocket
+            foreign[own] = hidden[own] = float(in_pocket)
+            continue
+        nearest, _ = clothes.query(_feature(projection.colours[own]))
+        foreign[own] = 1 - like
+        hidden[own] = (1 - like) * (1 - smoothstep(nearest, *settings.like_cloth))
+    return Doubt(foreign, hidden)
+
+
+def _background(
+    projection: Projection,
+    part: NDArray[np.uint8],
+    pixels: NDArray[np.float32],
+    view: ProjectedView,
+    atlas: Atlas,
+    settings: ContaminationSettings,
+) -> Doubt:
+    """Texels that show the background: the mask holds gaps between limbs, or the body is wider than the person."""
+    mean, deviation = background_around(view, pixels, settings)
+    colours, cosine = projection.colours, projection.cosine
+    plain = deviation < settings.plain_background
+    if not plain.any():
+        return Doubt(np.zeros(len(part), np.float32), np.zeros(len(part), np.float32))
+    behind = colour_distance(colours, mean)
+    depth = view.foreground.depth_inside(pixels) / view.visibility.pixels_per_metre
+    sure = smoothstep(cosine, *settings.sure_cosine) * smoothstep(depth, *settings.sure_depth)
+    sure = (sure * smoothstep(behind, *settings.sure_contrast) * projection.weights).astype(np.float32)
+    colour, share = vertex_colours(colours, sure, projection.texels, atlas)
+    expected = diffuse(atlas.surface, [(colour, settings.expected_pull * share)])
+    away = colour_distance(colours, atlas.interpolate(expected, projection.texels))
+    edge = np.maximum(1 - smoothstep(depth, *settings.edge_depth), 1 - smoothstep(cosine, *settings.edge_cosine))
+    foreign = smoothstep(away - 1.5 * behind, *settings.closer) * smoothstep(away, *settings.unexpected) * edge
+    foreign[~plain | (part == Part.HEAD)] = 0
+    ring = atlas.of_first_vertex(atlas.surface.ring)[projection.texels]
+    # What fills much of a slice is the limb itself, in the background's colour.
+    share = np.bincount(ring, foreign * projection.weights) / np.maximum(np.bincount(ring, projection.weights), 1e-6)
+    foreign *= 1 - smoothstep(share[ring], *settings.whole_limb)
+    everywhere = np.zeros(len(atlas.table), np.float32)
+    everywhere[projection.texels] = foreign
+    grown = cv2.dilate(atlas.table.scatter(everywhere), np.ones((settings.grown, settings.grown), np.uint8))
+    grown = np.asarray(grown).ravel()[atlas.table.pixel[projection.texels]]
+    foreign = np.where((cosine < settings.grown_cosine) & (part != Part.HEAD), grown, foreign).astype(np.float32)
+    same = 1 - smoothstep(behind, *settings.same_background)
+    limit = (
+        smoothstep(cosine, *settings.hidden_cosine) * (1 - same) + smoothstep(cosine, *settings.surely_hidden) * same
+    )
+    hidden = foreign * (1 - limit)
+    return Doubt(foreign, hidden.astype(np.float32))
+
+
+def background_around(
+    view: ProjectedView, pixels: NDArray[np.float32], settings: ContaminationSettings = DEFAULT_SETTINGS
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean (K, 3), linear light, and standard deviation (K,), `perceptual` units, of the background around ``pixels``
+    (K, 2); the deviation is infinite where there is none.
+    """
+    person, photo = view.source.person, view.source.photo.pixels
+    x0, y0, x1, y1 = person.window
+    scale = min(1.0, settings.background_side / max(x1 - x0, y1 - y0))
+    size = max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))
+    taken = np.maximum(person.mask, person.others)
+    picture, taken = (
+        np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        for image in (photo[y0:y1, x0:x1], taken)
+    )
+    side = 2 * settings.background_margin + 1
+    outside = (cv2.dilate(taken, np.ones((side, side), np.uint8)) < 16).astype(np.float32)
+    coded = perceptual(linear_from_srgb(picture))
+    stack = np.dstack([outside, linear_from_srgb(picture) * outside[..., None], coded * outside[..., None]])
+    stack = np.dstack([stack, (coded**2).sum(-1) * outside]).astype(np.float32)
+    near, far = (
+        np.dstack([cv2.GaussianBlur(stack[..., k], (0, 0), reach * max(size)) for k in range(stack.shape[2])])
+        for reach in settings.background_reach
+    )
+    enough = np.clip(near[..., :1] / settings.least_background, 0, 1)
+    # weighted sums: the wide average counts only where the narrow one has nothing
+    mixed = near + (1 - enough) * far
+    weight = np.maximum(mixed[..., 0], 1e-6)
+    mean = mixed[..., 1:4] / weight[..., None]
+    variance = mixed[..., 7] / weight - ((mixed[..., 4:7] / weight[..., None]) ** 2).sum(-1)
+    deviation = np.where(mixed[..., 0] > 1e-4, np.sqrt(np.maximum(variance, 0)), np.float32(1e3))
+    at = (pixels - np.array([x0, y0], np.float32)) * np.array([size[0] / (x1 - x0), size[1] / (y1 - y0)], np.float32)
+    return bilinear(np.ascontiguousarray(mean, np.float32), at), bilinear(deviation.astype(np.float32), at)

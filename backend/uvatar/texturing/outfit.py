@@ -1,0 +1,134 @@
+"""What no photo shows, filled by material: sharp borders, and the pattern of each garment carried round the body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from uvatar.geometry.mesh import vertex_normals
+from uvatar.photos.colour import smoothstep
+from uvatar.photos.sampling import bilinear
+from uvatar.texturing.completion import SeenColours
+from uvatar.texturing.materials import SKIN, UNSEEN, Materials, MaterialSettings, segment
+from uvatar.texturing.pattern import Dressed, PatternSettings, unseen_structure
+from uvatar.texturing.projection import ProjectedView
+from uvatar.texturing.propagation import PropagationSettings, colours_at, labels_at, material_colours, propagate
+from uvatar.texturing.shading import ShadingSettings, log_shading
+from uvatar.texturing.surface import HANDS, Part, Surface
+
+
+@dataclass(frozen=True)
+class OutfitSettings:
+    """Tuned numbers of filling by material.
+
+    Attributes:
+        shading, materials, propagation, pattern: of the steps.
+        trusted: alpha up to which a texel is filled by material alone, and from which by the smooth completion alone:
+            where the photo half shows it, the photo's own colours continue best.
+        sure_mirror: certainty of a texel's mirror image from which it is kept, and fully.
+        hand_reach: distance, metres, from a hand within which skin on trunk and legs is that hand's.
+        least_seen: share of the vertices that must be seen to tell materials.
+    """
+
+    shading: ShadingSettings = field(default_factory=ShadingSettings)
+    materials: MaterialSettings = field(default_factory=MaterialSettings)
+    propagation: PropagationSettings = field(default_factory=PropagationSettings)
+    pattern: PatternSettings = field(default_factory=PatternSettings)
+    trusted: tuple[float, float] = (0.02, 0.5)
+    sure_mirror: tuple[float, float] = (0.4, 0.7)
+    hand_reach: float = 0.07
+    least_seen: float = 0.03
+
+
+DEFAULT_SETTINGS = OutfitSettings()
+
+
+def dressed_fill(
+    smooth: NDArray[np.float32],
+    mirrored: NDArray[np.bool_],
+    seen: SeenColours,
+    view: ProjectedView,
+    only_reflect: bool = False,
+    settings: OutfitSettings = DEFAULT_SETTINGS,
+) -> NDArray[np.float32]:
+    """Replace the smooth completion by one with materials and structure.
+
+    Args:
+        smooth: (T, 3) linear light of the smooth completion.
+        mirrored: (T,) texels that show the other side of the body; kept where that is seen well.
+        seen: what the photos show.
+        view: the photo that structure is taken from.
+        only_reflect: take structure straight through the body only, which takes less time.
+        settings: tuned numbers.
+
+    Returns (T, 3).
+    """
+    atlas, surface = seen.atlas, seen.atlas.surface
+    colour, share = seen.at_vertices
+    if (share > settings.materials.seen_share).mean() < settings.least_seen:
+        return smooth
+    normals = vertex_normals(view.visibility.vertices, surface.faces)
+    shading = log_shading(colour, share, normals, surface, settings.shading)
+    materials = segment(colour, share, shading, seen.skin, surface, settings.materials)
+    materials = _without_hands(materials, view.visibility.vertices, surface, settings)
+    before = _material_before(materials, view, surface)
+    probability = propagate(materials, share, before, surface, settings.propagation)
+    labels = probability.argmax(1)
+    low = material_colours(materials, labels, colour, share, surface, settings.propagation)
+    part = surface.part[surface.faces[atlas.table.face, 0]]
+    amount = 1 - smoothstep(seen.alpha, *settings.trusted)
+    amount[(part == Part.HEAD) | np.isin(part, HANDS)] = 0
+    amount *= 1 - _well_mirrored(mirrored, seen, settings)
+    texels = np.flatnonzero(amount > 0)
+    face, barycentric = atlas.table.face[texels], atlas.table.barycentric[texels]
+    texel_labels = labels_at(probability, surface, face, barycentric)
+    base = colours_at(low, labels, texel_labels, surface, face, barycentric)
+    factor = unseen_structure(
+        view, Dressed(probability, labels, low), texels, texel_labels, seen.alpha, seen.certain, atlas, only_reflect,
+        settings.pattern,
+    )  # fmt: skip
+    darkest = settings.pattern.darkest
+    made = np.maximum((base + darkest) * factor - darkest, 0)
+    result = smooth.copy()
+    result[texels] += (made - smooth[texels]) * amount[texels, None]
+    return result
+
+
+def _well_mirrored(mirrored: NDArray[np.bool_], seen: SeenColours, settings: OutfitSettings) -> NDArray[np.float32]:
+    """How surely (T,), 0..1, the photos show the mirror image of the texels that are mirrored: at grazing angles there
+    are only smears to mirror.
+    """
+    atlas, result = seen.atlas, np.zeros(len(mirrored), np.float32)
+    texels = np.flatnonzero(mirrored)
+    places = atlas.table.interpolate_corners(atlas.surface.mirror_uv, texels)
+    places = np.column_stack([places[:, 0], 1 - places[:, 1]]) * np.float32(atlas.table.size)
+    result[texels] = smoothstep(bilinear(atlas.table.picture(seen.certain), places), *settings.sure_mirror)
+    return result
+
+
+def _without_hands(
+    materials: Materials, vertices: NDArray[np.float32], surface: Surface, settings: OutfitSettings
+) -> Materials:
+    """Skin on trunk and legs close to a hand is the hand's: the photo's hand lies there, not quite where the mesh's."""
+    hands = np.isin(surface.part, HANDS)
+    dressed = np.isin(surface.part, (Part.TRUNK, Part.LEFT_LEG, Part.RIGHT_LEG))
+    doubtful = np.flatnonzero(dressed & (materials.labels == SKIN))
+    if not len(doubtful) or not hands.any():
+        return materials
+    distance, _ = cKDTree(vertices[hands]).query(vertices[doubtful])
+    labels = materials.labels.copy()
+    labels[doubtful[distance < settings.hand_reach]] = UNSEEN
+    return replace(materials, labels=labels)
+
+
+def _material_before(materials: Materials, view: ProjectedView, surface: Surface) -> NDArray[np.int32]:
+    """The material (V,) that is seen where each vertex projects, `UNSEEN` where that is of another part."""
+    visibility = view.visibility
+    camera = visibility.camera
+    fragments = visibility.scene.render_at(camera.project(visibility.vertices), camera)
+    nearest = surface.faces[np.maximum(fragments.face, 0), fragments.barycentric.argmax(1)]
+    same = fragments.mask & (surface.part[nearest] == surface.part)
+    return np.where(same, materials.labels[nearest], UNSEEN).astype(np.int32)

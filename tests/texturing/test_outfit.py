@@ -1,0 +1,112 @@
+"""What no photo shows: the pattern of a garment goes on behind, single things do not, borders are sharp."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.texturing.conftest import Paint, Studio
+from uvatar.body import BodyModel
+from uvatar.data.labels import Label
+from uvatar.data.texture import Texture
+from uvatar.texturing import texture_person
+from uvatar.texturing.atlas import Atlas
+
+SIZE = 256
+PITCH = 0.06  # metres, of stripes
+WAIST = -0.15  # metres, height of a hem on the rest body
+
+
+def stripes(rest: NDArray[Any]) -> NDArray[Any]:
+    """Stripes round the body."""
+    light = np.sin(2 * np.pi * rest[:, 1] / PITCH) > 0
+    return np.where(light[:, None], [200.0, 200, 190], [60.0, 70, 160])
+
+
+def two_garments(rest: NDArray[Any]) -> NDArray[Any]:
+    """A red top over green trousers."""
+    return np.where(rest[:, 1:2] > WAIST, [190.0, 50, 45], [60.0, 120, 60])
+
+
+def logo(rest: NDArray[Any]) -> NDArray[Any]:
+    """A grey top with a yellow square on the chest."""
+    square = (np.abs(rest[:, 0]) < 0.07) & (np.abs(rest[:, 1] - 0.1) < 0.06) & (rest[:, 2] > 0.1)
+    return np.where(square[:, None], [230.0, 200, 20], [120.0, 120, 125])
+
+
+@pytest.fixture(scope="module")
+def atlas(studio: Studio) -> Atlas:
+    return Atlas.of(studio.body, SIZE)
+
+
+def behind(texture: Texture, atlas: Atlas, region: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Rest positions (K, 3) and colours (K, 3), 0..255, of the unseen texels on the back of the trunk that lie in
+    ``region`` (V,)."""
+    surface = atlas.surface
+    normal_back = atlas.interpolate(surface.template[:, 2]) < 0.03
+    chosen = normal_back & (atlas.interpolate(region.astype(np.float32)) > 0.99)
+    chosen &= texture.source.ravel()[atlas.table.pixel] != Label.SEEN
+    places = atlas.interpolate(surface.template)[chosen]
+    return places, texture.image.reshape(-1, 3)[atlas.table.pixel[chosen]].astype(float)
+
+
+def back_of(body: BodyModel) -> NDArray[np.bool_]:
+    place = body.data.v_template
+    near: NDArray[np.bool_] = (np.abs(place[:, 0]) < 0.1) & (place[:, 1] > -0.1) & (place[:, 1] < 0.15)
+    return near
+
+
+def textured(studio: Studio, paint: Paint, atlas: Atlas, **more: Any) -> Texture:
+    return texture_person([studio.photograph(paint, side=800)], atlas, **more)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_stripes_go_on_behind_at_their_height(studio: Studio, atlas: Atlas, fast: bool) -> None:
+    texture = textured(studio, stripes, atlas, fast=fast)
+    places, colours = behind(texture, atlas, back_of(studio.body))
+    truth = stripes(places).mean(1)
+    assert len(places) > 500
+    assert np.corrcoef(truth, colours.mean(1))[0, 1] > 0.6
+    assert colours.mean(1).std() > 0.5 * truth.std()
+
+
+def test_a_logo_does_not_show_on_the_back(studio: Studio, atlas: Atlas) -> None:
+    texture = textured(studio, logo, atlas)
+    places, colours = behind(texture, atlas, back_of(studio.body))
+    yellow = colours[:, 0] - colours[:, 2]
+    assert len(places) > 500
+    assert yellow.max() < 60
+
+
+def test_a_hem_is_sharp_and_at_its_height_behind(studio: Studio, atlas: Atlas) -> None:
+    texture = textured(studio, two_garments, atlas)
+    place = studio.body.data.v_template
+    near = (np.abs(place[:, 0]) < 0.1) & (np.abs(place[:, 1] - WAIST) < 0.12)
+    places, colours = behind(texture, atlas, near)
+    red = colours[:, 0] > colours[:, 1]
+    away = np.abs(places[:, 1] - WAIST) > 0.03
+    assert away.sum() > 300
+    assert (red == (places[:, 1] > WAIST))[away].mean() > 0.97
+    between = np.abs(colours[:, 0] - colours[:, 1]) < 25
+    assert between.mean() < 0.08
+
+
+def test_background_between_the_limbs_is_not_part_of_the_person(studio: Studio, atlas: Atlas) -> None:
+    view = studio.photograph(two_garments, side=800, background=(245, 245, 250))
+    mask = cv2.morphologyEx(view.person.mask, cv2.MORPH_CLOSE, np.ones((61, 61), np.uint8))
+    texture = texture_person([replace(view, person=replace(view.person, mask=np.asarray(mask, np.uint8)))], atlas)
+    colours = texture.image.reshape(-1, 3)[atlas.table.pixel].astype(int)
+    unseen = texture.source.ravel()[atlas.table.pixel] != Label.SEEN
+    body = atlas.of_first_vertex(atlas.surface.eye) == 0
+    assert (colours[unseen & body].min(1) > 200).mean() < 0.01
+
+
+def test_plain_cloth_stays_plain(studio: Studio, atlas: Atlas) -> None:
+    texture = textured(studio, two_garments, atlas)
+    _, colours = behind(texture, atlas, back_of(studio.body))
+    assert colours.std(0).max() < 12
