@@ -51,7 +51,6 @@ def dressed_fill(
     mirrored: NDArray[np.bool_],
     seen: SeenColours,
     view: ProjectedView,
-    only_reflect: bool = False,
     settings: OutfitSettings = DEFAULT_SETTINGS,
 ) -> NDArray[np.float32]:
     """Replace the smooth completion by one with materials and structure.
@@ -61,7 +60,6 @@ def dressed_fill(
         mirrored: (T,) texels that show the other side of the body; kept where that is seen well.
         seen: what the photos show.
         view: the photo that structure is taken from.
-        only_reflect: take structure straight through the body only, which takes less time.
         settings: tuned numbers.
 
     Returns (T, 3).
@@ -86,10 +84,8 @@ def dressed_fill(
     face, barycentric = atlas.table.face[texels], atlas.table.barycentric[texels]
     texel_labels = labels_at(probability, surface, face, barycentric)
     base = colours_at(low, labels, texel_labels, surface, face, barycentric)
-    factor = unseen_structure(
-        view, Dressed(probability, labels, low), texels, texel_labels, seen.alpha, seen.certain, atlas, only_reflect,
-        settings.pattern,
-    )  # fmt: skip
+    dressed = Dressed(probability, labels, low)
+    factor = unseen_structure(view, dressed, texels, texel_labels, seen.alpha, seen.certain, atlas, settings.pattern)
     darkest = settings.pattern.darkest
     made = np.maximum((base + darkest) * factor - darkest, 0)
     result = smooth.copy()

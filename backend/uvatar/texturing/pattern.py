@@ -153,7 +153,6 @@ def unseen_structure(
     alpha: NDArray[np.float32],
     certain: NDArray[np.float32],
     atlas: Atlas,
-    only_reflect: bool = False,
     settings: PatternSettings = DEFAULT_SETTINGS,
 ) -> NDArray[np.float32]:
     """Find the structure of texels that no photo shows fully.
@@ -165,7 +164,6 @@ def unseen_structure(
         texel_labels: (M,) their materials.
         alpha, certain: (T,) of all texels, as in `SeenColours`.
         atlas: of the body.
-        only_reflect: leave holes empty, which takes less time.
         settings: tuned numbers.
 
     Returns (M, 3) factors of the smooth colour plus ``settings.darkest``.
@@ -191,10 +189,7 @@ def unseen_structure(
             box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
             values = picture.structure[box]
             clean, strength = _clean_sources(values, source[box], picture, box, settings)
-            if only_reflect:
-                whole = np.where(clean[..., None], values, 0).astype(np.float32)
-            else:
-                whole = filled(values, clean, wanted[box], picture.metre, settings.shift)
+            whole = filled(values, clean, wanted[box], picture.metre, settings.shift)
             at = place[own] - np.array([columns[0], rows[0]], np.float32)
             result[own] = np.exp(strength * bilinear(np.ascontiguousarray(whole), at))
     return result

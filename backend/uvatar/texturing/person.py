@@ -46,7 +46,7 @@ def texture_person(
             from the smoothly completed texture; or None for the smoothly completed texture itself.
         keep_photo: False gives the prediction as it is, also where the photos show something.
         face: lays the photo's face on the body's; None leaves it where the fit puts it.
-        fast: spend less time on the structure of what no photo shows.
+        fast: complete what no photo shows smoothly, without materials and patterns.
         settings: tuned numbers.
 
     Raises:
@@ -70,8 +70,9 @@ def texture_person(
     detail, detail_colour = unseen_detail(projected_views[0], alpha, atlas, settings.detail)
     seen = SeenColours(colours, alpha, certain, detail, detail_colour, skin, atlas)
     share = float(np.mean(alpha >= 0.5))
-    smooth, source = smooth_fill(seen, settings.completion)
-    fill = dressed_fill(smooth, source == Label.MIRRORED, seen, projected_views[0], fast, settings.outfit)
+    fill, source = smooth_fill(seen, settings.completion)
+    if not fast:
+        fill = dressed_fill(fill, source == Label.MIRRORED, seen, projected_views[0], settings.outfit)
     colours, source = shown_over(fill, source, seen)
     if callable(predicted):
         predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))
