@@ -1,5 +1,7 @@
 """Fit the tables of `uvatar.fitting.hand_correction`: render hands of known angles, solve them, print the tables.
 
+You need it after a change of the hand model, of the solver or of the body's hands.
+
     python tools/hand_correction.py --count 1500
 
 Hands are in the poses of `uvatar evaluate hands`, in mixtures of two of them, and mixed finger by finger; they are seen
@@ -54,8 +56,8 @@ class Sample:
 def main() -> None:
     """Render, find, solve, fit and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=1500, help="hands to render")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", type=int, default=1500, help="hands to render (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed: the same number gives the same hands")
     args = parser.parse_args()
     body = load_open_body()
     skeleton = hand_skeleton(body.data)
