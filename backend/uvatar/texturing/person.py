@@ -62,10 +62,8 @@ def texture_person(
     projections = [project(view, atlas, settings.projection, settings.foreground) for view in projected_views]
     colours, alpha, certain = merge(projections, len(table), settings.merging)
     skin = skin_colour(projected_views, colours, alpha, atlas, settings.skin)
-    projections = [
-        without_foreign(projection, view, skin, atlas, settings.contamination)
-        for projection, view in zip(projections, projected_views, strict=True)
-    ]
+    pairs = zip(projections, projected_views, strict=True)
+    projections = [without_foreign(seen_by, view, skin, atlas, settings.contamination) for seen_by, view in pairs]
     colours, alpha, certain = merge(projections, len(table), settings.merging)
     detail, detail_colour = unseen_detail(projected_views[0], alpha, atlas, settings.detail)
     seen = SeenColours(colours, alpha, certain, detail, detail_colour, skin, atlas)
