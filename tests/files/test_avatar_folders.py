@@ -216,7 +216,7 @@ def batch(photos: Path, out: Path, people: int = 1) -> list[str]:
             made.append(photo.key)
             yield photo, result(photo_lists.photo_name(photo.path.name), data, people)
 
-    run_batch(photos, out, engine, None, lambda *_: None)
+    run_batch(photos, engine, Exporter(out), lambda *_: None)
     return made
 
 
