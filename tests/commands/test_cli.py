@@ -77,7 +77,8 @@ def test_photos_to_folders_and_back_again(tmp_path: Path, data: Path) -> None:
     folder = out / "two_people_p1"
     summary = json.loads((folder / "result.json").read_text())
     assert set(summary["files"]) == {path.name for path in folder.iterdir()}
-    assert set(summary["files"]) == {"texture.png", "texture_source.png", "overlay.jpg", "turntable.png", "result.json"}
+    pictures = {"texture.png", "texture_source.png", "overlay.jpg", "turntable.png"}
+    assert set(summary["files"]) == {*pictures, "avatar.glb", "result.json"}
     assert summary["person"]["id"] == "p1" and summary["person"]["metrics"]["mask_iou"] == 0.9
 
     status = uvatar("status", "--data", data)

@@ -148,7 +148,7 @@ def report(console: Console, people: Sequence[PersonFiles], failures: Sequence[t
             facts = person.summary["person"]
             metrics = facts.get("metrics") or {}
             own = [note for note in person.summary["notes"] if note not in person.about_photo]
-            remarks = [*own, *([f"No .blend: {person.problem}"] if person.problem else [])]
+            remarks = [*own, *([f"Files are missing: {person.problem}"] if person.problem else [])]
             table.add_row(
                 person.folder.name,
                 _percent(facts.get("confidence")),

@@ -76,7 +76,7 @@ class PersonFiles:
         folder: the person's folder.
         summary: the content of result.json.
         about_photo: the notes that concern the photo as a whole, the same for all its people.
-        problem: why avatar.blend could not be written; None if it was, or was not requested.
+        problem: why avatar.blend or files for engines could not be written; None if all that were requested were.
     """
 
     folder: Path
@@ -173,12 +173,11 @@ class Exporter:
             if part.get("texture"):
                 files.append(_texture_name(part))
                 (person_folder / files[-1]).write_bytes(part["texture"])
-        for preset in self.glb:
-            from uvatar.gltf.avatar import glb  # takes half a second
-
-            (person_folder / preset.file).write_bytes(glb(person, preset, f"{stem}_p{number}"))
-            files.append(preset.file)
         problem = None
+        try:
+            files += self._write_glb(person, f"{stem}_p{number}", person_folder)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            problem = f"The result is damaged, perhaps because it comes from a newer Uvatar: {error!r}."
         if self.blender:
             try:
                 self._run_blender(stored, number, person_folder)
@@ -193,6 +192,15 @@ class Exporter:
         folder = self.out / f"{stem}_p{number}"
         put_in_place(person_folder, files, folder)
         return PersonFiles(folder, summary, problem, _about_photo(result))
+
+    def _write_glb(self, person: Mapping[str, Any], name: str, folder: Path) -> list[str]:
+        if not self.glb:
+            return []
+        from uvatar.gltf.avatar import glb  # takes half a second
+
+        for preset in self.glb:
+            (folder / preset.file).write_bytes(glb(person, preset, name))
+        return [preset.file for preset in self.glb]
 
     def _run_blender(self, stored: Path, number: int, folder: Path) -> None:
         blend = (folder / BLEND).resolve()

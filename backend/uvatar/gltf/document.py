@@ -5,6 +5,7 @@ Khronos Group, glTF 2.0 specification, 2021. Objects are those of `pygltflib`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pygltflib as gltf
 from numpy.typing import NDArray
 
 from uvatar.gltf.surface import Movement, Skeleton, Surface
+from uvatar.protocol.parts import MASK, OPAQUE, Part
 from uvatar.protocol.version import __version__
 
 _COMPONENTS = {"float32": gltf.FLOAT, "uint8": gltf.UNSIGNED_BYTE, "uint16": gltf.UNSIGNED_SHORT,
@@ -21,6 +23,32 @@ _ALIGNMENT = 4  # bytes
 # As the extension's material: between skin and cloth, and a weak highlight, because the photo's are in the texture.
 ROUGHNESS, SPECULAR = 0.6, 0.6
 SPECULAR_EXTENSION = "KHR_materials_specular"
+ALPHA_CUTOFF = 0.5
+_PNG = b"\x89PNG"
+
+
+@dataclass(frozen=True)
+class Look:
+    """A material.
+
+    Attributes:
+        texture: PNG or JPEG, sRGB; empty for one colour.
+        colour: sRGB, 0 to 1, where there is no texture.
+        roughness: 0 (polished) to 1.
+        alpha: what the texture's alpha channel does (`uvatar.protocol.parts.ALPHA_MODES`).
+        two_sided: whether the surface is seen from behind as well.
+    """
+
+    texture: bytes
+    colour: tuple[float, float, float] = (0.8, 0.8, 0.8)
+    roughness: float = ROUGHNESS
+    alpha: str = OPAQUE
+    two_sided: bool = False
+
+    @staticmethod
+    def of_part(part: Part) -> Look:
+        """The material of a part that does not wear the body's."""
+        return Look(part.texture, part.colour, part.roughness, part.alpha, part.two_sided)
 
 
 class Document:
@@ -62,23 +90,27 @@ class Document:
         self.content.skins.append(skin)
         return len(self.content.skins) - 1, joints
 
-    def add_material(self, name: str, texture_png: bytes) -> int:
-        """Add an opaque material with a texture; without one if ``texture_png`` is empty."""
-        surface = gltf.PbrMetallicRoughness(metallicFactor=0.0, roughnessFactor=ROUGHNESS)
-        if texture_png:
-            view = self._view(texture_png)
-            self.content.images.append(gltf.Image(name=name, mimeType="image/png", bufferView=view))
+    def add_material(self, name: str, look: Look) -> int:
+        """Add a material."""
+        surface = gltf.PbrMetallicRoughness(metallicFactor=0.0, roughnessFactor=look.roughness)
+        if look.texture:
+            kind = "image/png" if look.texture.startswith(_PNG) else "image/jpeg"
+            self.content.images.append(gltf.Image(name=name, mimeType=kind, bufferView=self._view(look.texture)))
             self.content.samplers.append(gltf.Sampler(magFilter=gltf.LINEAR, minFilter=gltf.LINEAR_MIPMAP_LINEAR))
             sampler, source = len(self.content.samplers) - 1, len(self.content.images) - 1
             self.content.textures.append(gltf.Texture(sampler=sampler, source=source))
             surface.baseColorTexture = gltf.TextureInfo(index=len(self.content.textures) - 1)
+        else:
+            surface.baseColorFactor = [*(_linear(channel) for channel in look.colour), 1.0]
         self.use_extension(SPECULAR_EXTENSION)
         self.content.materials.append(
             gltf.Material(
                 name=name,
                 pbrMetallicRoughness=surface,
                 extensions={SPECULAR_EXTENSION: {"specularFactor": SPECULAR}},
-                alphaCutoff=None,
+                alphaMode=look.alpha.upper(),
+                alphaCutoff=ALPHA_CUTOFF if look.alpha == MASK else None,
+                doubleSided=look.two_sided,
             )
         )
         return len(self.content.materials) - 1
@@ -92,7 +124,7 @@ class Document:
         attributes = gltf.Attributes(
             POSITION=self._array(surface.positions, gltf.ARRAY_BUFFER, bounds=True),
             NORMAL=self._array(surface.normals, gltf.ARRAY_BUFFER),
-            TEXCOORD_0=self._array(surface.uv, gltf.ARRAY_BUFFER),
+            TEXCOORD_0=None if surface.uv is None else self._array(surface.uv, gltf.ARRAY_BUFFER),
             JOINTS_0=self._array(surface.joints, gltf.ARRAY_BUFFER),
             WEIGHTS_0=self._array(surface.weights, gltf.ARRAY_BUFFER),
         )
@@ -165,6 +197,11 @@ class Document:
         return gltf.Accessor(
             componentType=_COMPONENTS[kind.name], type=_TYPES[components], count=count, byteOffset=None
         )
+
+
+def _linear(channel: float) -> float:
+    """An sRGB value, 0 to 1, as the linear one that glTF's factors are."""
+    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
 
 
 def _index_type(count: int) -> type[np.unsignedinteger[Any]]:

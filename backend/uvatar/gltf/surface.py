@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 from uvatar.geometry.mesh import vertex_normals
+from uvatar.protocol.parts import Part, triangles_of
 from uvatar.protocol.people import with_rig
 
 
@@ -34,7 +35,7 @@ class Surface:
     Attributes:
         positions: (N, 3).
         normals: (N, 3) unit length.
-        uv: (N, 2) texture coordinates, origin top-left, as glTF has them.
+        uv: (N, 2) texture coordinates, origin top-left, as glTF has them; None without a texture.
         triangles: (F, 3) counter-clockwise as seen from outside.
         joints: (N, 4) uint8, 0 where the weight is 0.
         weights: (N, 4) sums are 1.
@@ -43,7 +44,7 @@ class Surface:
 
     positions: NDArray[np.float32]
     normals: NDArray[np.float32]
-    uv: NDArray[np.float32]
+    uv: NDArray[np.float32] | None
     triangles: NDArray[np.uint32]
     joints: NDArray[np.uint8]
     weights: NDArray[np.float32]
@@ -57,10 +58,12 @@ class Skeleton:
     Attributes:
         heads: (J, 3) metres.
         parents: the parent of each joint, -1 for the root; parents come first.
+        ground: height of the body's lowest vertex in the body's own frame, metres: what was taken away from all y.
     """
 
     heads: NDArray[np.float64]
     parents: tuple[int, ...]
+    ground: float
 
 
 def body_at_rest(person: Mapping[str, Any], shape_sliders: bool) -> tuple[Surface, Skeleton]:
@@ -78,25 +81,62 @@ def body_at_rest(person: Mapping[str, Any], shape_sliders: bool) -> tuple[Surfac
     betas = np.asarray(whole["betas"], np.float64)
     rest = np.asarray(whole["template"], np.float64) + np.asarray(whole["shapedirs"]) @ betas + whole["offsets"]
     heads = np.asarray(whole["joint_template"], np.float64) + np.asarray(whole["joint_shapedirs"]) @ betas
-    ground = np.array([0.0, rest[:, 1].min(), 0.0])
-    triangles, uv_corners = np.asarray(whole["triangles"]), np.asarray(whole["triangle_uv"])
+    ground = float(rest[:, 1].min())
+    triangles, textured = np.asarray(whole["triangles"]), bool(whole["texture_png"])
+    surface = _surface(
+        rest - (0, ground, 0),
+        triangles,
+        np.asarray(whole["skin_joints"]),
+        np.asarray(whole["skin_weights"], np.float32),
+        np.asarray(whole["uv"], np.float32) if textured else None,
+        np.asarray(whole["triangle_uv"]) if textured else triangles,
+        _movements(whole, whole.get("face"), whole["beta_names"] if shape_sliders else ()),
+    )
+    return surface, Skeleton(heads - (0, ground, 0), tuple(whole["parents"]), ground)
+
+
+def part_at_rest(part: Part, ground: float, sliders: Sequence[str]) -> Surface:
+    """A part as a surface.
+
+    Args:
+        part: of a result.
+        ground: the `Skeleton`'s.
+        sliders: names of the shape coefficients that become morph targets.
+    """
+    triangles, textured = triangles_of(part.faces), part.uv is not None and part.face_uv is not None
+    keys = part.keys
+    face = None if keys is None else {name: getattr(keys, name) for name in ("names", "starts", "vertices", "deltas")}
+    return _surface(
+        part.vertices - (0, ground, 0),
+        triangles,
+        part.skin_joints,
+        part.skin_weights,
+        part.uv if textured else None,
+        triangles_of(part.face_uv) if textured and part.face_uv is not None else triangles,
+        _movements({"shapedirs": part.shapedirs}, face, () if part.shapedirs is None else sliders),
+    )
+
+
+def _surface(
+    rest: Floats,
+    triangles: NDArray[np.integer[Any]],
+    skin_joints: NDArray[np.integer[Any]],
+    skin_weights: NDArray[np.float32],
+    uv: NDArray[np.float32] | None,
+    uv_corners: NDArray[np.integer[Any]],
+    movements: Mapping[str, Movement],
+) -> Surface:
     vertices, texture, corners = split_at_seams(triangles, uv_corners)
-    joints, weights = _influences(np.asarray(whole["skin_joints"]), np.asarray(whole["skin_weights"], np.float32))
-    uv = np.asarray(whole["uv"], np.float32)[texture]
-    movements = {
-        name: split_movement(movement, vertices, len(rest))
-        for name, movement in _movements(whole, shape_sliders).items()
-    }
-    surface = Surface(
-        positions=(rest - ground)[vertices].astype(np.float32),
+    joints, weights = _influences(skin_joints, skin_weights)
+    return Surface(
+        positions=rest[vertices].astype(np.float32),
         normals=vertex_normals(rest, triangles)[vertices],
-        uv=np.stack([uv[:, 0], 1 - uv[:, 1]], 1),
+        uv=None if uv is None else uv[texture] * np.float32([1, -1]) + np.float32([0, 1]),
         triangles=corners.astype(np.uint32),
         joints=joints[vertices],
         weights=weights[vertices],
-        movements=movements,
+        movements={name: split_movement(movement, vertices, len(rest)) for name, movement in movements.items()},
     )
-    return surface, Skeleton(heads - ground, tuple(whole["parents"]))
 
 
 def split_at_seams(
@@ -125,15 +165,14 @@ def split_movement(movement: Movement, vertices: NDArray[np.int64], count: int) 
     return Movement(moved, movement.deltas[row[vertices[moved]]])
 
 
-def _movements(whole: Mapping[str, Any], shape_sliders: bool) -> dict[str, Movement]:
+def _movements(shape: Mapping[str, Any], face: Mapping[str, Any] | None, sliders: Sequence[str]) -> dict[str, Movement]:
+    """Morph targets of shape coefficients and expression keys, by name."""
     movements: dict[str, Movement] = {}
-    if shape_sliders:
-        directions = np.moveaxis(np.asarray(whole["shapedirs"], np.float32), -1, 0)
+    if sliders:
+        directions = np.moveaxis(np.asarray(shape["shapedirs"], np.float32), -1, 0)
         movements |= {
-            name: Movement(np.arange(len(deltas)), deltas)
-            for name, deltas in zip(whole["beta_names"], directions, strict=True)
+            name: Movement(np.arange(len(deltas)), deltas) for name, deltas in zip(sliders, directions, strict=True)
         }
-    face = whole.get("face")
     if face is not None:
         for key, name in enumerate(face["names"]):
             rows = slice(face["starts"][key], face["starts"][key + 1])

@@ -130,7 +130,7 @@ def _written(
     folders = tuple(person.folder.name for person in people)
     problems = [person.problem for person in people if person.problem]
     if problems:
-        return PhotoOutcome(key, stem, stamp, "blender", f"No .blend: {problems[0]}", folders)
+        return PhotoOutcome(key, stem, stamp, "blender", f"Files are missing: {problems[0]}", folders)
     return PhotoOutcome(key, stem, stamp, "", "", folders, figures(result), result.get("timings", {}))
 
 
