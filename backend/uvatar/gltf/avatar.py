@@ -56,7 +56,7 @@ def glb(person: Mapping[str, Any], preset: Preset, name: str, meta: VrmMeta | No
         meshes[document.add_surface(mesh, surface, skin, look)] = tuple(surface.movements)
     if preset.vrm:
         add_vrm(document, dict(zip(names, joints, strict=True)), meshes, meta or VrmMeta(name))
-    return document.bytes()
+    return document.to_bytes()
 
 
 def _with_visemes(surface: Surface) -> Surface:

@@ -62,7 +62,7 @@ class Document:
         )
         self._data = bytearray()
 
-    def bytes(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """The document as a binary file (.glb)."""
         self.content.buffers = [gltf.Buffer(byteLength=len(self._data))]
         self.content.set_binary_blob(bytes(self._data))

@@ -131,7 +131,7 @@ def _surface(
     return Surface(
         positions=rest[vertices].astype(np.float32),
         normals=vertex_normals(rest, triangles)[vertices],
-        uv=None if uv is None else uv[texture] * np.float32([1, -1]) + np.float32([0, 1]),
+        uv=None if uv is None else np.stack([uv[texture, 0], 1 - uv[texture, 1]], 1),
         triangles=corners.astype(np.uint32),
         joints=joints[vertices],
         weights=weights[vertices],
