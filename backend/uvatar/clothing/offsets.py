@@ -44,7 +44,7 @@ def clothing_offsets(
     """
     body, data, settings = model.body, model.body.data, model.settings
     rest = data.v_template + data.shapedirs @ fit.body.betas
-    posed, skinning = _pose_and_skinning(body, fit.body)
+    posed, skinning = pose_and_skinning(body, fit.body)
     if shoes is not None:
         rest, posed = rest + shoes, posed + np.einsum("vij,vj->vi", skinning, shoes)
     transposed = skinning.swapaxes(1, 2)
@@ -71,7 +71,7 @@ def clothing_offsets(
     return (offsets if shoes is None else offsets + shoes).astype(np.float32)
 
 
-def _pose_and_skinning(body: BodyModel, parameters: BodyParameters) -> tuple[Floats, Floats]:
+def pose_and_skinning(body: BodyModel, parameters: BodyParameters) -> tuple[Floats, Floats]:
     """Posed vertices (V, 3), and per vertex the matrix (V, 3, 3) that skinning applies to a rest-pose displacement."""
     posed, _ = body.posed(parameters)
     columns = []

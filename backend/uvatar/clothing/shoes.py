@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
 from uvatar.body.data import BodyData, BodyError
-from uvatar.data.arrays import Floats, Integers
+from uvatar.clothing.offsets import pose_and_skinning
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.face import BARE_SKIN, FACE_SCORE
-from uvatar.data.fit import BodyParameters
 from uvatar.data.person import Person
 from uvatar.data.view import View
 from uvatar.geometry.raster import Fragments, rasterize
-from uvatar.photos.colour import linear_from_srgb, perceptual
-from uvatar.photos.skin import skin_likeness
+from uvatar.photos.colour import colour_distance, linear_from_srgb, perceptual, smoothstep
+from uvatar.photos.skin import SkinLikenessSettings, skin_likeness
 from uvatar.runtime.weights import weights_folder
 
 SHOE_FILE = "open_shoes.npz"  # beside the body's file
@@ -42,22 +42,33 @@ class ShoeSettings:
         toes_from: share of the foot's length from heel to toe from which on skin tells a bare foot: trousers and socks
             cover the rest.
         least_pixels: of toes that must be seen to tell anything; else the feet stay bare.
-        bare: mean likeness to skin from which a foot is bare. Bare feet have .6 to 1, shoes 0 to .3.
-        skin: sRGB, 0 to 255, of skin where no face is seen: only its hue matters.
-        least_hue: chroma over luma of the face below which a photo is grey and colours do not tell skin.
+        bare: mean likeness to skin from which feet are bare.
+        hue: distances of hue (chroma over luma) from the face's up to which a colour is skin, and from which not, as
+            shares of the face's own hue: beside a pale face grey is near, and shoes are grey more often than not.
+        shade, light: luma over the face's from which a foot may be skin, and from which fully, and the same at the
+            bright end. Black and brown shoes have less than .6.
+        skin: sRGB, 0 to 255, of skin where no face is seen.
+        least_hue: chroma over luma of the face below which a photo is grey and colours do not tell skin: feet are shod.
         foot_height: up to which outlines are compared.
         reach: metres around feet in which outlines are compared.
         shaft, above_shaft: heights between which a boot has its shaft, and a bare leg would show above it.
         bare_leg: likeness to skin of that leg from which boots are thought of: below trousers they cannot be told from
             shoes, and need not be.
+        one_material: colour distance between foot and shaft below which it is a boot rather than a shoe and a sock.
+        lifts: shares of the sole's thickness by which the foot may be lifted: the fit, which knows no soles, puts the
+            bare sole anywhere between the ground and the height at which it really is.
+        lift_fading: heights over which the lift passes into the leg.
         unusual: share of the compared pixels by which a kind of shoe must be better than the usual ones.
     """
 
-    picture_side: int = 256
+    picture_side: int = 192
     border: int = 1
     toes_from: float = 0.55
     least_pixels: int = 12
     bare: float = 0.45
+    hue: tuple[float, float] = (0.4, 0.8)
+    shade: tuple[float, float] = (0.5, 0.7)
+    light: tuple[float, float] = (1.25, 1.5)
     skin: tuple[int, int, int] = (190, 150, 128)
     least_hue: float = 0.03
     foot_height: float = 0.09
@@ -65,6 +76,9 @@ class ShoeSettings:
     shaft: tuple[float, float] = (0.12, 0.20)
     above_shaft: tuple[float, float] = (0.27, 0.36)
     bare_leg: float = 0.5
+    one_material: float = 0.15
+    lifts: tuple[float, ...] = (0.0, 0.5, 1.0)
+    lift_fading: tuple[float, float] = (0.09, 0.36)
     unusual: tuple[tuple[str, float], ...] = (("heel", 0.03),)
 
 
@@ -148,7 +162,7 @@ def shoe_offsets(
     None and zeros for bare feet, and where the photo does not show the feet. ``body`` is the fitted one.
     """
     bare = np.zeros_like(body.data.v_template)
-    vertices = body.posed(view.fit.body)[0]
+    vertices, skinning = pose_and_skinning(body, view.fit.body)
     picture = _picture(view, vertices, shoes, settings)
     if picture is None:
         return None, bare
@@ -156,15 +170,14 @@ def shoe_offsets(
     fragments = rasterize(vertices, data.faces, picture.camera)
     skin = _skin(view, settings)
     toes = shoes.feet & (shoes.along > settings.toes_from)
-    like, seen = _likeness(_shown(fragments, data.faces, toes), picture, skin)
+    like, seen = _likeness(_shown(fragments, data.faces, toes), picture, skin, settings)
     if seen < settings.least_pixels or like >= settings.bare:
         return None, bare
     kinds = [name for name in shoes.names if name != BOOT]
     if BOOT in shoes.names and _is_boot(fragments, data.faces, picture, skin, shoes, settings):
         kinds = [BOOT]
     rest = data.v_template + data.shapedirs @ view.fit.body.betas
-    kind = _nearest(kinds, view.fit.body, body, rest, picture, shoes, settings)
-    return shoes.names[kind], shoes.scaled(kind, rest)
+    return _nearest(kinds, _Posed(body.data, rest, vertices, skinning), picture, shoes, settings)
 
 
 def _picture(view: View, vertices: Floats, shoes: Shoes, settings: ShoeSettings) -> _Picture | None:
@@ -221,7 +234,7 @@ def _shown(fragments: Fragments, faces: NDArray[np.int32], vertices: NDArray[np.
 
 
 def _likeness(
-    shown: NDArray[np.bool_], picture: _Picture, skin: NDArray[np.float32] | None
+    shown: NDArray[np.bool_], picture: _Picture, skin: NDArray[np.float32] | None, settings: ShoeSettings
 ) -> tuple[float, int]:
     """Mean likeness to skin of the shown pixels that are surely the person's, and how many they are; 0 if colours do
     not tell skin.
@@ -230,7 +243,10 @@ def _likeness(
     count = int(chosen.sum())
     if skin is None or not count:
         return 0.0, count
-    return float(skin_likeness(picture.colours[chosen], skin).mean()), count
+    luma, *chroma = perceptual(skin)
+    own = float(np.linalg.norm(chroma) / max(float(luma), 1e-3))
+    tolerance = SkinLikenessSettings((settings.hue[0] * own, settings.hue[1] * own), settings.shade, settings.light)
+    return float(skin_likeness(picture.colours[chosen], skin, tolerance).mean()), count
 
 
 def _is_boot(
@@ -245,38 +261,67 @@ def _is_boot(
     if skin is None:
         return False
     shaft, above = (
-        _likeness(_shown(fragments, faces, (shoes.height > low) & (shoes.height < high)), picture, skin)
+        _likeness(_shown(fragments, faces, (shoes.height > low) & (shoes.height < high)), picture, skin, settings)
         for low, high in (settings.shaft, settings.above_shaft)
     )
     enough = min(shaft[1], above[1]) >= settings.least_pixels
-    return enough and shaft[0] < settings.bare and above[0] >= settings.bare_leg
+    if not enough or shaft[0] >= settings.bare or above[0] < settings.bare_leg:
+        return False
+    low, high = settings.shaft
+    foot, leg = (
+        np.median(picture.colours[_shown(fragments, faces, part) & picture.inner & picture.known], 0)
+        for part in (shoes.feet & (shoes.along > settings.toes_from), (shoes.height > low) & (shoes.height < high))
+    )
+    return float(colour_distance(foot, leg)) < settings.one_material
+
+
+@dataclass(frozen=True)
+class _Posed:
+    """The bare body.
+
+    Attributes:
+        data: of the body.
+        rest, vertices: (V, 3) at rest and in the camera frame.
+        skinning: (V, 3, 3) takes a displacement at rest into the pose.
+    """
+
+    data: BodyData
+    rest: Floats
+    vertices: Floats
+    skinning: Floats
+
+    def with_offsets(self, offsets: Floats) -> Floats:
+        """The vertices (V, 3) in the camera frame with displacements (V, 3) at rest."""
+        moved = self.vertices.copy()
+        some = np.flatnonzero(offsets.any(1))
+        moved[some] += np.einsum("vij,vj->vi", self.skinning[some], offsets[some])
+        return moved
 
 
 def _nearest(
-    kinds: list[str],
-    parameters: BodyParameters,
-    body: BodyModel,
-    rest: Floats,
-    picture: _Picture,
-    shoes: Shoes,
-    settings: ShoeSettings,
-) -> int:
-    """Which of the kinds of shoes meets the mask's outline best around the feet."""
-    faces: Integers = body.data.faces[shoes.feet[body.data.faces].all(1)]
-    legs = body.data.faces[(shoes.height < settings.above_shaft[1])[body.data.faces].all(1)]
-    numbers = [shoes.names.index(name) for name in kinds]
-    if len(numbers) == 1:
-        return numbers[0]
-    shod = [body.posed(parameters, shoes.scaled(kind, rest))[0] for kind in numbers]
-    outlines = [rasterize(vertices, legs, picture.camera).mask for vertices in shod]
-    around = np.any([rasterize(vertices, faces, picture.camera).mask for vertices in shod], axis=0)
-    pixel = float(shod[0][:, 2].mean()) / picture.camera.focal
+    kinds: list[str], bare: _Posed, picture: _Picture, shoes: Shoes, settings: ShoeSettings
+) -> tuple[str, NDArray[np.float32]]:
+    """Which of the kinds of shoes, lifted by how much, meets the mask's outline best around the feet: its name and
+    displacements (V, 3).
+    """
+    faces, rest = bare.data.faces, bare.rest
+    feet, legs = (below[faces].all(1) for below in (shoes.feet, shoes.height < settings.above_shaft[1]))
+    shod = []
+    for name in kinds:
+        offsets = shoes.scaled(shoes.names.index(name), rest)
+        sole = -float((rest + offsets)[shoes.feet, 1].min() - rest[shoes.feet, 1].min())
+        up = np.array([0, sole, 0]) * (1 - smoothstep(shoes.height, *settings.lift_fading))[:, None]
+        shod += [(name, (offsets + share * up).astype(np.float32)) for share in settings.lifts]
+    posed = [bare.with_offsets(offsets) for _, offsets in shod]
+    outlines = [rasterize(vertices, faces[legs], picture.camera).mask for vertices in posed]
+    around = np.any([rasterize(vertices, faces[feet], picture.camera).mask for vertices in posed], axis=0)
+    pixel = float(posed[0][shoes.feet, 2].mean()) / picture.camera.focal
     side = 2 * max(1, round(settings.reach / pixel)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     compared = (cv2.dilate(around.astype(np.uint8), disc) > 0) & picture.known
     unusual = dict(settings.unusual)
     misses = [
         float((outline != picture.mask)[compared].mean()) + unusual.get(name, 0.0)
-        for outline, name in zip(outlines, kinds, strict=True)
+        for outline, (name, _) in zip(outlines, shod, strict=True)
     ]
-    return numbers[int(np.argmin(misses))]
+    return shod[int(np.argmin(misses))]
