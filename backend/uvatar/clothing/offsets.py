@@ -14,6 +14,8 @@ displacements of one silhouette in closed form.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -46,6 +48,7 @@ def clothing_offsets(
     rest = data.v_template + data.shapedirs @ fit.body.betas
     posed, skinning = pose_and_skinning(body, fit.body)
     if shoes is not None:
+        model = replace(model, size=model.size + model.shod)
         rest, posed = rest + shoes, posed + np.einsum("vij,vj->vi", skinning, shoes)
     transposed = skinning.swapaxes(1, 2)
     back = np.linalg.solve(transposed @ skinning + settings.damping * np.eye(3, dtype=skinning.dtype), transposed)

@@ -48,6 +48,7 @@ class ShoeSettings:
         shade, light: luma over the face's from which a foot may be skin, and from which fully, and the same at the
             bright end. Black and brown shoes have less than .6.
         skin: sRGB, 0 to 255, of skin where no face is seen.
+        least_points: of the face's bare skin that must lie inside the mask to tell the skin's colour.
         least_hue: chroma over luma of the face below which a photo is grey and colours do not tell skin: feet are shod.
         foot_height: up to which outlines are compared.
         reach: metres around feet in which outlines are compared.
@@ -70,6 +71,7 @@ class ShoeSettings:
     shade: tuple[float, float] = (0.5, 0.7)
     light: tuple[float, float] = (1.25, 1.5)
     skin: tuple[int, int, int] = (190, 150, 128)
+    least_points: int = 3
     least_hue: float = 0.03
     foot_height: float = 0.09
     reach: float = 0.03
@@ -209,21 +211,23 @@ def _picture(view: View, vertices: Floats, shoes: Shoes, settings: ShoeSettings)
 
 def _skin(view: View, settings: ShoeSettings) -> NDArray[np.float32] | None:
     """The face's colour (3,), linear light, a middling tone if none is seen, None if the photo is grey."""
-    person, photo = view.person, view.photo.pixels
-    if person.face is None or person.face_score <= FACE_SCORE:
+    colours = _face_colours(view.person, view.photo.pixels)
+    if len(colours) < settings.least_points:
         return linear_from_srgb(np.array(settings.skin, np.uint8))
-    colours = _face_colours(person, photo)
     skin = np.median(linear_from_srgb(colours), 0).astype(np.float32)
-    luma, *chroma = perceptual(skin[None])[0]
+    luma, *chroma = perceptual(skin)
     return skin if np.linalg.norm(chroma) >= settings.least_hue * max(float(luma), 1e-3) else None
 
 
 def _face_colours(person: Person, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(K, 3) sRGB at the face's bare points inside the photo."""
-    assert person.face is not None
-    height, width = photo.shape[:2]
+    """(K, 3) sRGB at those of the face's bare points that lie inside the person's mask."""
+    if person.face is None or person.face_score <= FACE_SCORE:
+        return np.zeros((0, 3), np.uint8)
+    x0, y0, x1, y1 = person.window
     columns, rows = np.floor(person.face[BARE_SKIN]).astype(int).T
-    return photo[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
+    inside = (columns >= x0) & (columns < x1) & (rows >= y0) & (rows < y1)
+    columns, rows = columns[inside], rows[inside]
+    return photo[rows, columns][person.mask[rows - y0, columns - x0] > 127]
 
 
 def _shown(fragments: Fragments, faces: NDArray[np.int32], vertices: NDArray[np.bool_]) -> NDArray[np.bool_]:
