@@ -38,7 +38,9 @@ CENTRE = (0.0, 0.042, 0.085)  # metres from the ankle in x, above the sole, and 
 SHARPNESS = 24.0  # of the soft maximum of the hulls' radii: a crease of about 5 mm
 ROUNDS = 100  # of changing the embedding's weights
 STIFFENING = 0.15  # power of an edge's length over the wanted one by which its weight grows in each of them
-LENGTHS = 0.3  # power of an edge's length on the bare foot that is wanted: at 1 toes stay folds, at 0 the sole is coarse
+LENGTHS = (
+    0.3  # power of an edge's length on the bare foot that is wanted: at 1 toes stay folds, at 0 the sole is coarse
+)
 SMOOTHING = 2  # rounds of smoothing at last
 LOOSE = (0.13, 0.175)  # z: the skin behind keeps to its own direction, the toes before it are free
 HEEL = 0.015  # metres from which a heel is a block of its own, not a wedge
@@ -126,7 +128,13 @@ def left_foot(data: BodyData) -> Foot:
     height = vertices[:, 1] - vertices[:, 1].min()
     ankle = vertices[(vertices[:, 0] > 0) & (height > 0.05) & (height < CUT + 0.06) & (vertices[:, 2] < 0.125)]
     return Foot(
-        index, vertices[index] - centre, triangles, rim, centre, ankle - centre, vertex_normals(vertices, data.faces)[index]
+        index,
+        vertices[index] - centre,
+        triangles,
+        rim,
+        centre,
+        ankle - centre,
+        vertex_normals(vertices, data.faces)[index],
     )
 
 
@@ -140,7 +148,9 @@ def radius(hull: ConvexHull, directions: Floats) -> Floats:
 
 def _swollen(points: Floats, amount: Floats | float) -> Floats:
     """Points (N, 3) with others around them, ``amount`` (3,) away."""
-    around = unit(np.array([[x, y, z] for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if x or y or z], float))
+    around = unit(
+        np.array([[x, y, z] for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if x or y or z], float)
+    )
     return (points[:, None] + around * amount).reshape(-1, 3)
 
 
@@ -293,7 +303,10 @@ def main() -> None:
         vertex_count=np.array(len(data.v_template)),
     )
     content = path.read_bytes()
-    print(f"wrote {path} ({len(content) / 1e3:.0f} kB), sha256 {hashlib.sha256(content).hexdigest()}: put it into its card")
+    print(
+        f"wrote {path} ({len(content) / 1e3:.0f} kB), sha256 {hashlib.sha256(content).hexdigest()}: "
+        "put it into its card"
+    )
 
 
 def report(offsets: Floats, data: BodyData) -> str:
@@ -303,10 +316,13 @@ def report(offsets: Floats, data: BodyData) -> str:
     moved = (np.abs(offsets[data.quads]) > 5e-5).any((1, 2))
     normals = unit(face_normals(shod, halves[moved]))
     folded = ((normals[:, 0] * normals[:, 1]).sum(-1) < 0.1).sum()
-    before, after = (np.linalg.norm(face_normals(v, data.faces), axis=1)[np.repeat(moved, 2)] for v in (data.v_template, shod))
+    before, after = (
+        np.linalg.norm(face_normals(v, data.faces), axis=1)[np.repeat(moved, 2)] for v in (data.v_template, shod)
+    )
     ratio = np.percentile(after / before, (1, 50, 99))
     return (
-        f"{folded} of {moved.sum()} quads folded, areas {ratio[0]:.2f} {ratio[1]:.2f} {ratio[2]:.2f} of the bare foot's, "
+        f"{folded} of {moved.sum()} quads folded, areas {ratio[0]:.2f} {ratio[1]:.2f} {ratio[2]:.2f} "
+        "of the bare foot's, "
         f"lowest point {1000 * (shod[:, 1].min() - data.v_template[:, 1].min()):.0f} mm"
     )
 

@@ -17,7 +17,6 @@ from uvatar.clothing.model import prepare_clothing
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.clothing.shoes import SHOE_FILE, Shoes, load_shoes, shoe_offsets
 from uvatar.data.camera import Camera
-from uvatar.data.fit import Fit
 from uvatar.data.joints import Joint
 from uvatar.data.photo import Photo
 from uvatar.data.view import View
@@ -94,9 +93,7 @@ def test_shoes_fold_no_quad(body: BodyModel, shoes: Shoes, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("angles", [(0.6, 0.0), (-0.6, 0.4), (0.3, -0.5)])
-def test_a_posed_shoe_does_not_tear(
-    body: BodyModel, shoes: Shoes, kind: str, angles: tuple[float, float]
-) -> None:
+def test_a_posed_shoe_does_not_tear(body: BodyModel, shoes: Shoes, kind: str, angles: tuple[float, float]) -> None:
     """Ankle and ball of the foot bend: no edge of the foot grows by much, and no quad folds."""
     pose = np.zeros((23, 3), np.float32)
     pose[Joint.LEFT_ANKLE - 1, 0], pose[Joint.LEFT_FOOT - 1, 0] = angles

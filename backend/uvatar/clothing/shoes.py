@@ -200,8 +200,7 @@ def _picture(view: View, vertices: Floats, shoes: Shoes, settings: ShoeSettings)
     photo = view.photo.pixels[top:bottom, left:right]
     own, others = (image[top - y0 : bottom - y0, left - x0 : right - x0] for image in (person.mask, person.others))
     colours, own, others = (
-        cv2.resize(image, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
-        for image in (photo, own, others)
+        cv2.resize(image, (camera.width, camera.height), interpolation=cv2.INTER_AREA) for image in (photo, own, others)
     )
     mask = own > 127
     side = 2 * settings.border + 1
