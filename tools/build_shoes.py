@@ -139,7 +139,7 @@ def left_foot(data: BodyData) -> Foot:
 
 
 def radius(hull: ConvexHull, directions: Floats) -> Floats:
-    """Distance (N,) of a convex hull around the origin in the directions (N, 3); 0 where it does not hold the origin."""
+    """Distance (N,) of a convex hull around the origin in the directions (N, 3); 0 if it does not hold it."""
     facing = directions @ hull.equations[:, :3].T
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = np.where(facing > 1e-9, -hull.equations[:, 3] / facing, np.inf).min(1)
