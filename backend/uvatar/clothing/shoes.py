@@ -109,7 +109,8 @@ class Shoes:
 
     def scaled(self, kind: int, rest: Floats) -> NDArray[np.float32]:
         """The displacements (V, 3) of one kind of shoes for a body with these vertices (V, 3) at rest."""
-        return self.offsets[kind] * np.float32(np.ptp(rest[self.feet, 2]) / self.length)
+        offsets: NDArray[np.float32] = self.offsets[kind] * np.float32(np.ptp(rest[self.feet, 2]) / self.length)
+        return offsets
 
 
 def load_shoes(data: BodyData, path: Path | None = None, settings: ShoeSettings = DEFAULT_SETTINGS) -> Shoes | None:
@@ -200,7 +201,8 @@ def _picture(view: View, vertices: Floats, shoes: Shoes, settings: ShoeSettings)
     photo = view.photo.pixels[top:bottom, left:right]
     own, others = (image[top - y0 : bottom - y0, left - x0 : right - x0] for image in (person.mask, person.others))
     colours, own, others = (
-        cv2.resize(image, (camera.width, camera.height), interpolation=cv2.INTER_AREA) for image in (photo, own, others)
+        np.asarray(cv2.resize(image, (camera.width, camera.height), interpolation=cv2.INTER_AREA), np.uint8)
+        for image in (photo, own, others)
     )
     mask = own > 127
     side = 2 * settings.border + 1
@@ -226,7 +228,8 @@ def _face_colours(person: Person, photo: NDArray[np.uint8]) -> NDArray[np.uint8]
     columns, rows = np.floor(person.face[BARE_SKIN]).astype(int).T
     inside = (columns >= x0) & (columns < x1) & (rows >= y0) & (rows < y1)
     columns, rows = columns[inside], rows[inside]
-    return photo[rows, columns][person.mask[rows - y0, columns - x0] > 127]
+    colours: NDArray[np.uint8] = photo[rows, columns][person.mask[rows - y0, columns - x0] > 127]
+    return colours
 
 
 def _shown(fragments: Fragments, faces: NDArray[np.int32], vertices: NDArray[np.bool_]) -> NDArray[np.bool_]:
