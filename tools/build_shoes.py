@@ -113,6 +113,7 @@ class Foot:
 
 def left_foot(data: BodyData) -> Foot:
     """The skin of the body's left foot."""
+    assert data.quads is not None
     vertices = data.v_template.astype(float)
     centre = np.array([data.joint_template[7, 0], vertices[:, 1].min(), 0.0]) + CENTRE
     own = (vertices[:, 0] > 0) & (vertices[:, 1] - vertices[:, 1].min() < CUT)
@@ -143,7 +144,8 @@ def radius(hull: ConvexHull, directions: Floats) -> Floats:
     facing = directions @ hull.equations[:, :3].T
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = np.where(facing > 1e-9, -hull.equations[:, 3] / facing, np.inf).min(1)
-    return np.maximum(reach, 0)
+    distance: Floats = np.maximum(reach, 0)
+    return distance
 
 
 def _swollen(points: Floats, amount: Floats | float) -> Floats:
@@ -200,7 +202,8 @@ def surface(hulls: list[ConvexHull], directions: Floats) -> Floats:
     most = reach.max(0)
     soft = most * ((reach / most) ** SHARPNESS).sum(0) ** (1 / SHARPNESS)
     # Where two hulls agree the soft maximum adds 3 %; that much is taken off where one hull alone is not enough.
-    return directions * np.minimum(soft, most * 1.03)[:, None]
+    places: Floats = directions * np.minimum(soft, most * 1.03)[:, None]
+    return places
 
 
 class Disc:
@@ -221,7 +224,8 @@ class Disc:
         """(N, 2) of the points (N, 3)."""
         polar, turn = self._angles(points)
         share = polar / np.interp(turn, self._turn, self._rim)
-        return share[:, None] * np.stack([np.cos(turn), np.sin(turn)], 1)
+        places: Floats = share[:, None] * np.stack([np.cos(turn), np.sin(turn)], 1)
+        return places
 
     def direction(self, places: Floats) -> Floats:
         """(N, 3) unit, of places (N, 2) in the disc."""

@@ -56,7 +56,7 @@ def toes_from_below(body: BodyModel, shoes: Shoes, vertices: NDArray[Any]) -> fl
     mask = mask[225:]  # 1 cm before the picture's middle
     points = np.argwhere(mask).astype(np.int32)
     hull = np.zeros(mask.shape, np.uint8)
-    cv2.fillConvexPoly(hull, cv2.convexHull(points[:, ::-1].copy()), 1)
+    cv2.fillConvexPoly(hull, cv2.convexHull(points[:, ::-1].copy()), (1,))
     return float(mask.sum() / hull.sum())
 
 
@@ -123,7 +123,7 @@ def photographed(
     offsets = None if kind is None else worn(shoes, kind)
     vertices = body.posed(fit.body, offsets)[0]
     fragments = rasterize(vertices, body.data.faces, camera)
-    paint = np.tile(np.float32(skin), (len(vertices), 1))
+    paint = np.tile(np.array(skin, np.float32), (len(vertices), 1))
     if kind is not None:
         paint[shoes.height < (0.22 if kind == "boot" else 0.09)] = colour
     normals = unit(face_normals(vertices, body.data.faces))
@@ -167,6 +167,21 @@ def test_brown_shoes_are_not_skin(body: BodyModel, shoes: Shoes) -> None:
 def test_the_kind_is_that_of_the_outline(body: BodyModel, shoes: Shoes, kind: str, turn: float) -> None:
     camera = Camera.for_photo(1000, 1400)
     assert shoe_offsets(photographed(body, shoes, PALE, kind, turn=turn, camera=camera), body, shoes)[0] == kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_chosen_kind_is_worn_whatever_the_photo_shows(body: BodyModel, shoes: Shoes, kind: str) -> None:
+    cut = Camera(CAMERA.focal, CAMERA.center, 500, 400)
+    for camera in (CAMERA, cut):
+        worn_kind, offsets = shoe_offsets(photographed(body, shoes, PALE, camera=camera), body, shoes, kind)
+        assert worn_kind == kind
+        assert toes_from_below(body, shoes, body.data.v_template + offsets) > 0.96
+
+
+def test_shoes_can_be_left_out(body: BodyModel, shoes: Shoes) -> None:
+    kind, offsets = shoe_offsets(photographed(body, shoes, PALE, "boot"), body, shoes, "none")
+    assert kind is None
+    assert not offsets.any()
 
 
 def test_feet_outside_the_photo_stay_as_they_are(body: BodyModel, shoes: Shoes) -> None:

@@ -65,7 +65,7 @@ class ClothingSettings:
         face_stiffness, hand_stiffness, foot_stiffness, hand_slide_stiffness: extra size weight where clothes do not
             reach: the face stays as it was fitted, hands and feet nearly so.
         shod_foot_stiffness: the same of feet in shoes, whose form is known, unlike their place. Of .1, 1 and
-            5 on five people in photos, 1 kept both the toe caps and the outline.
+            5 on four people in photos, 1 kept both the toe caps and the outline.
         damping: of taking displacements from the pose back to rest, as a vertex between two bones that are twisted half
             around each other has no inverse.
         outline, fields, unfolding, face: of the parts.

@@ -158,18 +158,26 @@ class _Picture:
 
 
 def shoe_offsets(
-    view: View, body: BodyModel, shoes: Shoes, settings: ShoeSettings = DEFAULT_SETTINGS
+    view: View, body: BodyModel, shoes: Shoes, chosen: str = "auto", settings: ShoeSettings = DEFAULT_SETTINGS
 ) -> tuple[str | None, NDArray[np.float32]]:
     """What the person wears on the feet, and the displacements (V, 3) at rest, metres, that it takes.
 
-    None and zeros for bare feet, and where the photo does not show the feet. ``body`` is the fitted one.
+    None and zeros for bare feet, and where the photo does not show the feet. ``body`` is the fitted one. ``chosen`` is
+    one of `uvatar.protocol.options.SHOES`: "none" or a kind of shoe is taken whatever the photo shows; the photo then
+    only tells how high the feet stand.
     """
-    bare = np.zeros_like(body.data.v_template)
+    data = body.data
+    bare = np.zeros_like(data.v_template)
+    if chosen == "none":
+        return None, bare
     vertices, skinning = pose_and_skinning(body, view.fit.body)
     picture = _picture(view, vertices, shoes, settings)
+    rest = data.v_template + data.shapedirs @ view.fit.body.betas
     if picture is None:
-        return None, bare
-    data = body.data
+        return (None, bare) if chosen == "auto" else (chosen, shoes.scaled(shoes.names.index(chosen), rest))
+    posed = _Posed(data, rest, vertices, skinning)
+    if chosen != "auto":
+        return _nearest([chosen], posed, picture, shoes, settings)
     fragments = rasterize(vertices, data.faces, picture.camera)
     skin = _skin(view, settings)
     toes = shoes.feet & (shoes.along > settings.toes_from)
@@ -179,8 +187,7 @@ def shoe_offsets(
     kinds = [name for name in shoes.names if name != BOOT]
     if BOOT in shoes.names and _is_boot(fragments, data.faces, picture, skin, shoes, settings):
         kinds = [BOOT]
-    rest = data.v_template + data.shapedirs @ view.fit.body.betas
-    return _nearest(kinds, _Posed(body.data, rest, vertices, skinning), picture, shoes, settings)
+    return _nearest(kinds, posed, picture, shoes, settings)
 
 
 def _picture(view: View, vertices: Floats, shoes: Shoes, settings: ShoeSettings) -> _Picture | None:

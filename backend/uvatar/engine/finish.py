@@ -97,8 +97,9 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
     person, camera, body = view.person, view.camera, engine.body
     fit = replace(view.fit, body=with_relaxed_hands(view.fit.body, body.data.rig))
     if not options.fast and options.clothing and options.refine:
-        _, shoes = shoe_offsets(view, body, engine.shoes) if engine.shoes else (None, None)
-        fit = replace(fit, offsets=clothing_offsets(fit, person, camera, engine.clothing, shoes))
+        kind, shoes = shoe_offsets(view, body, engine.shoes, options.shoes) if engine.shoes else (None, None)
+        offsets = clothing_offsets(fit, person, camera, engine.clothing, shoes)
+        fit = replace(fit, offsets=offsets, shoes=(kind, kind))
         fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, body, engine.face))
     if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():
         raise FloatingPointError("The body's vertices are not finite.")
