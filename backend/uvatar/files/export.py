@@ -58,6 +58,7 @@ _PERSON_KEYS = (
     "jaw_pose",
     "eye_pose",
     "expression",
+    "shoes",
     "transl",
     "measurements",
     "metrics",
