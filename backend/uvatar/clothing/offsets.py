@@ -27,7 +27,7 @@ from uvatar.clothing.outline import MaskPicture, mask_picture, outline_shifts
 from uvatar.clothing.unfolding import BareBody, unfolded
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
-from uvatar.data.fit import Fit
+from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
 from uvatar.geometry.raster import rasterize
 
@@ -36,13 +36,13 @@ def clothing_offsets(fit: Fit, person: Person, camera: Camera, model: ClothingMo
     """Displacements (V, 3), rest pose, metres, that bring the fitted body's outline to the person's mask.
 
     Zeros where the picture says nothing: parts outside the photo or behind other people keep the body's form. No
-    triangle is turned over, in the pose of the photo or in the rest pose. ``fit.offsets`` are the person's own form, as
-    of the face, on which clothes are worn; they are not part of what is returned. ``model`` is the fitted body,
-    prepared by `uvatar.clothing.model.prepare_clothing`.
+    triangle of the bare body is turned over, in the pose of the photo or in the rest pose. ``fit.offsets`` are the
+    person's own form, as of the face, on which clothes are worn; they are not part of what is returned. ``model`` is
+    the fitted body, prepared by `uvatar.clothing.model.prepare_clothing`.
     """
     body, data, settings = model.body, model.body.data, model.settings
-    rest = data.v_template + data.shapedirs @ fit.body.betas + fit.offsets
-    posed, skinning = _pose_and_skinning(body, fit)
+    rest = data.v_template + data.shapedirs @ fit.body.betas
+    posed, skinning = _pose_and_skinning(body, fit.body)
     transposed = skinning.swapaxes(1, 2)
     back = np.linalg.solve(transposed @ skinning + settings.damping * np.eye(3, dtype=skinning.dtype), transposed)
     height = float(np.ptp(rest[:, 1]))
@@ -53,7 +53,7 @@ def clothing_offsets(fit: Fit, person: Person, camera: Camera, model: ClothingMo
 
     swelling, offsets = np.zeros(len(rest)), np.zeros_like(rest)
     for stiffness, size in settings.rounds:
-        vertices = posed + np.einsum("vij,vj->vi", skinning, offsets)
+        vertices = posed + np.einsum("vij,vj->vi", skinning, fit.offsets + offsets)
         step = _solve(vertices, swell, picture, model, stiffness, size)
         if step is None:
             break
@@ -66,14 +66,14 @@ def clothing_offsets(fit: Fit, person: Person, camera: Camera, model: ClothingMo
     return _with_rigid_eyes(offsets, rest, data).astype(np.float32)
 
 
-def _pose_and_skinning(body: BodyModel, fit: Fit) -> tuple[Floats, Floats]:
+def _pose_and_skinning(body: BodyModel, parameters: BodyParameters) -> tuple[Floats, Floats]:
     """Posed vertices (V, 3), and per vertex the matrix (V, 3, 3) that skinning applies to a rest-pose displacement."""
-    posed, _ = body.posed(fit.body, fit.offsets)
+    posed, _ = body.posed(parameters)
     columns = []
     for axis in range(3):
-        step = fit.offsets.copy()
-        step[:, axis] += 1
-        columns.append(body.posed(fit.body, step)[0] - posed)
+        step = np.zeros_like(posed)
+        step[:, axis] = 1
+        columns.append(body.posed(parameters, step)[0] - posed)
     return posed, np.stack(columns, -1)
 
 

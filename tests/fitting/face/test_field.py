@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from uvatar.body import BODY, LEFT_EYE, RIGHT_EYE, BodyModel
 from uvatar.fitting.face.field import DEFAULT_SETTINGS, MIRRORED, FaceField
 
 
-def offsets_of(field: FaceField, body: BodyModel, moves: np.ndarray) -> np.ndarray:
+def offsets_of(field: FaceField, body: BodyModel, moves: NDArray[np.float64]) -> NDArray[np.float64]:
     offsets = np.zeros_like(body.data.v_template)
     offsets[field.vertices] = field.offsets(moves)
     return offsets
 
 
-def distances(field: FaceField, body: BodyModel) -> np.ndarray:
+def distances(field: FaceField, body: BodyModel) -> NDArray[np.float64]:
     return cKDTree(field.points.at(body.data.v_template)).query(body.data.v_template)[0]
 
 

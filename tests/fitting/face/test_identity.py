@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.fitting.face.faces import CAMERA, seen, standing
 from uvatar.body import LEFT_EYE, RIGHT_EYE, BodyModel
@@ -17,14 +18,14 @@ from uvatar.geometry import rotations
 from uvatar.geometry.mesh import vertex_normals
 
 
-def long_face(field: FaceField, body: BodyModel) -> np.ndarray:
+def long_face(field: FaceField, body: BodyModel) -> NDArray[np.float64]:
     """(K, 3) moves of the landmarks to a face that is longer, narrower and flatter; no rotation, size or shift."""
     points = field.points.at(body.data.v_template).astype(np.float64)
     moves = (points - points.mean(0)) * [-0.05, 0.06, -0.06]
     return moves
 
 
-def in_front(field: FaceField, body: BodyModel) -> np.ndarray:
+def in_front(field: FaceField, body: BodyModel) -> NDArray[np.float64]:
     """(K,) the landmarks that a camera before the face sees."""
     return field.points.at(vertex_normals(body.data.v_template, body.data.faces))[:, 2] > 0.6
 

@@ -28,11 +28,15 @@ class FaceFieldSettings:
             does not move: ears and neck keep their form.
         smoothing: metres; how far the field gives way to noise in single landmarks.
         socket: metres from an eyeball within which skin carries it.
+        neighbourhood: metres; standard deviation of how far landmarks speak for each other.
+        neighbours: how much a landmark says of another at the same place, beside that one itself.
     """
 
     fade: tuple[float, float] = (0.012, 0.055)
     smoothing: float = 1e-4
     socket: float = 0.004
+    neighbourhood: float = 0.01
+    neighbours: float = 0.1
 
 
 DEFAULT_SETTINGS = FaceFieldSettings()
@@ -47,12 +51,14 @@ class FaceField:
         partners: (K,) the landmark on the other side of the face; its own number in the middle.
         vertices: (H,) vertices that move with them.
         weights: (H, K); moves of the vertices (H, 3) = weights @ moves of the landmarks (K, 3).
+        neighbours: (K, K) how much each landmark says of each other's move; 1 of its own.
     """
 
     points: FaceCorrespondence
     partners: NDArray[np.int64]
     vertices: NDArray[np.int64]
     weights: NDArray[np.float32]
+    neighbours: NDArray[np.float64]
 
     @classmethod
     def load(cls, folder: Path, body: BodyModel) -> FaceField | None:
@@ -84,7 +90,10 @@ class FaceField:
         partners = _partners(knots)
         weights = _with_rigid_eyes(basis @ solution, vertices, body, settings.socket)
         weights = _symmetric(fade[:, None] * weights, vertices, partners, body)
-        return cls(points, partners, vertices, weights.astype(np.float32))
+        spread = settings.neighbours * np.exp(-0.5 * (_distances(knots, knots) / settings.neighbourhood) ** 2)
+        np.fill_diagonal(spread, 1)
+        spread = (spread + spread[partners][:, partners]) / 2
+        return cls(points, partners, vertices, weights.astype(np.float32), spread)
 
     def offsets(self, moves: Floats) -> NDArray[np.float32]:
         """Moves of the vertices (H, 3), metres of the rest pose, for moves (K, 3) of the landmarks."""

@@ -131,11 +131,14 @@ def face_form(
     evidence: Sequence[FaceEvidence], field: FaceField, settings: FaceFormSettings = DEFAULT_SETTINGS
 ) -> NDArray[np.float64]:
     """(K, 3) symmetric moves of the landmarks, metres of the rest pose, that agree best with all photos."""
-    information = sum(one.information for one in evidence)
-    moment = sum(one.moment for one in evidence)
+    information: Floats = np.sum([one.information for one in evidence], 0)
+    moment: Floats = np.sum([one.moment for one in evidence], 0)
     mirrored = MIRRORED[:, None] * MIRRORED
     information = information + information[field.partners] * mirrored
     moment = moment + moment[field.partners] * MIRRORED
+    # what is hardly seen follows what is seen beside it, and the face stays smooth
+    information = np.tensordot(field.neighbours, information, 1)
+    moment = field.neighbours @ moment
     form = np.linalg.solve(information + settings.doubt * np.eye(3), moment[..., None])[..., 0]
     length = np.linalg.norm(form, axis=1, keepdims=True)
     limited: NDArray[np.float64] = form * np.minimum(1, settings.largest_move / np.maximum(length, 1e-9))

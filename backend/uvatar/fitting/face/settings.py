@@ -33,9 +33,9 @@ class FaceFormSettings:
     """
 
     facing: float = 0.64
-    visible: tuple[float, float] = (0.1, 0.5)
+    visible: tuple[float, float] = (0.2, 0.7)
     hidden: float = 0.02
-    depth: float = 0.1
+    depth: float = 0.05
     doubt: float = 0.1
     pose_depth: float = 0.03
     steps: int = 2
