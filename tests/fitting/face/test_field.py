@@ -11,7 +11,7 @@ from uvatar.body import BODY, LEFT_EYE, RIGHT_EYE, BodyModel
 from uvatar.fitting.face.field import DEFAULT_SETTINGS, MIRRORED, FaceField
 
 
-def offsets_of(field: FaceField, body: BodyModel, moves: NDArray[np.float64]) -> NDArray[np.float64]:
+def offsets_of(field: FaceField, body: BodyModel, moves: NDArray[np.float64]) -> NDArray[np.float32]:
     offsets = np.zeros_like(body.data.v_template)
     offsets[field.vertices] = field.offsets(moves)
     return offsets
