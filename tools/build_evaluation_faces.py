@@ -80,7 +80,7 @@ def _direction(
     folder: str, more: str, less: str, base_vertices: NDArray[np.int64], body: BodyModel
 ) -> NDArray[np.float64]:
     """(V, 3) metres: half of what one target moves less what the other does; symmetric."""
-    amounts = {}
+    amounts: dict[str, float] = {}
     for target, amount in ((more, 0.5), (less, -0.5)):
         if target:
             scale = amount if less else 2 * amount
