@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from tests.atlases import atlas_of
 from tests.texturing.conftest import SIZE, Studio, plain
 from uvatar.body.data import LEFT_EYE
+from uvatar.body.face_points import load_correspondence
 from uvatar.data.face import FACE_LANDMARKS, FaceLandmark
 from uvatar.data.joints import Joint
 from uvatar.runtime.weights import weights_folder
 from uvatar.texturing import View
-from uvatar.texturing.face import FaceSpline, face_offsets, face_shift, load_correspondence
+from uvatar.texturing.face import FaceSpline, face_offsets, face_shift
 from uvatar.texturing.visibility import compute_visibility
 
 NOSE, CHIN = 4, 152  # the outermost points of the face mesh

@@ -36,8 +36,9 @@ def clothing_offsets(fit: Fit, person: Person, camera: Camera, model: ClothingMo
     """Displacements (V, 3), rest pose, metres, that bring the fitted body's outline to the person's mask.
 
     Zeros where the picture says nothing: parts outside the photo or behind other people keep the body's form. No
-    triangle is turned over, in the pose of the photo or in the rest pose. ``fit.offsets`` are ignored; ``model`` is the
-    fitted body, prepared by `uvatar.clothing.model.prepare_clothing`.
+    triangle of the bare body is turned over, in the pose of the photo or in the rest pose. ``fit.offsets`` are the
+    person's own form, as of the face, on which clothes are worn; they are not part of what is returned. ``model`` is
+    the fitted body, prepared by `uvatar.clothing.model.prepare_clothing`.
     """
     body, data, settings = model.body, model.body.data, model.settings
     rest = data.v_template + data.shapedirs @ fit.body.betas
@@ -52,7 +53,7 @@ def clothing_offsets(fit: Fit, person: Person, camera: Camera, model: ClothingMo
 
     swelling, offsets = np.zeros(len(rest)), np.zeros_like(rest)
     for stiffness, size in settings.rounds:
-        vertices = posed + np.einsum("vij,vj->vi", skinning, offsets)
+        vertices = posed + np.einsum("vij,vj->vi", skinning, fit.offsets + offsets)
         step = _solve(vertices, swell, picture, model, stiffness, size)
         if step is None:
             break

@@ -23,6 +23,7 @@ from uvatar.data.progress import Progress
 from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.engine.detect import DetectedPeople
+from uvatar.engine.faces import with_faces
 from uvatar.engine.timing import Stopwatch
 from uvatar.fitting.report import DEFAULT_SETTINGS as REPORT_SETTINGS
 from uvatar.fitting.report import finished
@@ -79,6 +80,7 @@ def finish_person(view: View, prediction: Prediction | None, engine: Engine, opt
     """One person of one photo, fitted already, with clothes and texture. Raises NotFitted."""
     clock = Stopwatch()
     with sound_numbers(view.person, view.photo):
+        [view] = with_faces([view], engine, options)
         fit = clothe(view, engine, options)
         clock.lap("clothing")
         texture, notes = texture_views([replace(view, fit=fit)], engine, options)
@@ -96,7 +98,7 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
     person, camera, body = view.person, view.camera, engine.body
     fit = replace(view.fit, body=with_relaxed_hands(view.fit.body, body.data.rig))
     if not options.fast and options.clothing and options.refine:
-        fit = replace(fit, offsets=clothing_offsets(fit, person, camera, engine.clothing))
+        fit = replace(fit, offsets=fit.offsets + clothing_offsets(fit, person, camera, engine.clothing))
         fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, body, engine.face))
     if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():
         raise FloatingPointError("The body's vertices are not finite.")

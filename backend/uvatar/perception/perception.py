@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.perception.claims import without_borrowed_arms
-from uvatar.perception.details import FaceModel, HandModel
+from uvatar.perception.details import FaceFound, FaceModel, HandModel
 from uvatar.perception.evidence import LIKELY, POSSIBLE, PersonEvidence, likelihood, likely_enough, upper_body_inside
 from uvatar.perception.geometry import Pyramid
 from uvatar.perception.heads import head_outside, with_head_at, with_head_upright
@@ -97,12 +97,12 @@ class Perception:
         size = pyramid.width, pyramid.height
         again = self._poses.look(pyramid, item.pose.roi.flipped(), kept_box(box))
         pose = averaged(item.pose, again)
-        face, face_score = self._faces.find(pyramid, pose.landmarks)
+        face = self._faces.find(pyramid, pose.landmarks)
         evidence = PersonEvidence.of(item.pose, again, size, box, rival)
-        head = head_outside(pose, size, face is not None)
+        head = head_outside(pose, size, face.points is not None)
         landmarks = pose.landmarks if head is None else with_head_at(pose.landmarks, head)
         likely = likelihood(evidence) if upper_body_inside(landmarks, size) else 0.0
-        return _Look(box, score, pose, face, face_score, evidence, likely, head)
+        return _Look(box, score, pose, face, evidence, likely, head)
 
     def _person(
         self,
@@ -117,8 +117,8 @@ class Perception:
         if look.head is not None:
             landmarks, world = with_head_at(landmarks, look.head), with_head_upright(world)
         return Person(
-            look.box, look.score, landmarks, world, window, mask, others, look.face, look.face_score,
-            left_hand=left, right_hand=right, likelihood=look.likelihood,
+            look.box, look.score, landmarks, world, window, mask, others, look.face.points, look.face.score,
+            left_hand=left, right_hand=right, likelihood=look.likelihood, face_depth=look.face.depth,
         )  # fmt: skip
 
 
@@ -148,8 +148,7 @@ class _Look:
     box: NDArray[np.float32]
     score: float
     pose: Pose
-    face: NDArray[np.float32] | None
-    face_score: float
+    face: FaceFound
     evidence: PersonEvidence
     likelihood: float
     head: NDArray[np.float64] | None
