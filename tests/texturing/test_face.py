@@ -108,3 +108,15 @@ def test_offsets_bring_the_mesh_onto_the_photo(studio: Studio) -> None:
 
 def test_no_face_no_offsets(studio: Studio, view: View) -> None:
     assert not face_offsets(view.fit, view.person, view.camera, studio.body, spline_of(studio)).any()
+
+
+def test_a_head_widened_by_hair_is_not_painted_with_the_skin_beside_it(studio: Studio, view: View) -> None:
+    spline = spline_of(studio)
+    assert spline is not None
+    face = projected_face(studio, view)
+    side = spline.correspondence.index[~spline.front]
+    middle = face[CONTOUR].mean(0)
+    narrow = face.copy()
+    narrow[side] = (narrow[side] - middle) * [0.8, 1.0] + middle
+    found = spline.correspondence.at(shift_of(studio, with_face(view, narrow.astype(np.float32))))
+    assert np.abs(found).max() < 0.05 * np.abs(narrow - face).max()

@@ -48,3 +48,5 @@ LEFT_IRIS = [473, 474, 475, 476, 477]
 RIGHT_IRIS = [468, 469, 470, 471, 472]
 # Points of the cheeks, the nose and the forehead, where neither hair nor beard is likely.
 BARE_SKIN = [50, 280, 205, 425, 101, 330, 4, 5, 151, 108, 337]
+# The ridge of the nose from between the eyes to the tip, and the septum below it.
+NOSE_RIDGE = [168, 6, 197, 195, 5, 4, 1, 19, 94, 2]

