@@ -14,6 +14,7 @@ from uvatar.data.photo import Photo
 from uvatar.perception.claims import without_borrowed_arms
 from uvatar.perception.details import FaceFound, FaceModel, HandModel
 from uvatar.perception.evidence import LIKELY, POSSIBLE, PersonEvidence, likelihood, likely_enough, upper_body_inside
+from uvatar.perception.expression import ExpressionModel
 from uvatar.perception.geometry import Pyramid
 from uvatar.perception.heads import head_outside, with_head_at, with_head_upright
 from uvatar.perception.masks import doubted, person_masks
@@ -36,6 +37,7 @@ class Perception:
     def __init__(self, weights: Path, threads: int = 1) -> None:
         self._detector = PeopleDetector(Model(weights, "person_detector.tflite", threads))
         self._faces = FaceModel(Model(weights, "face_landmarks.tflite", threads))
+        self._expressions = ExpressionModel(Model(weights, "face_blendshapes.tflite", threads))
         self._hands = HandModel(Model(weights, "hand_landmarks.tflite", threads))
         self._poses = PoseEstimator(
             Model(weights, "pose_detector.tflite", threads), Model(weights, "pose_landmarks.tflite", threads)
@@ -116,9 +118,11 @@ class Perception:
         landmarks, world = doubted(pose.landmarks, window, mask), pose.world
         if look.head is not None:
             landmarks, world = with_head_at(landmarks, look.head), with_head_upright(world)
+        points = look.face.points
         return Person(
-            look.box, look.score, landmarks, world, window, mask, others, look.face.points, look.face.score,
+            look.box, look.score, landmarks, world, window, mask, others, points, look.face.score,
             left_hand=left, right_hand=right, likelihood=look.likelihood, face_depth=look.face.depth,
+            face_expression=None if points is None else self._expressions.scores(points),
         )  # fmt: skip
 
 

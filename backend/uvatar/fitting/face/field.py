@@ -15,6 +15,7 @@ from uvatar.body.face_points import FILE, FaceCorrespondence, load_correspondenc
 from uvatar.body.model import BodyModel
 from uvatar.data.arrays import Floats, Integers
 from uvatar.data.face import NOSE_RIDGE
+from uvatar.fitting.face.expression import FaceKeys
 from uvatar.photos.colour import smoothstep
 
 MIRRORED = np.array([-1.0, 1.0, 1.0], np.float32)
@@ -56,6 +57,7 @@ class FaceField:
         weights: (H, K); moves of the vertices (H, 3) = weights @ moves of the landmarks (K, 3).
         neighbours: (K, K) how much each landmark says of each other's move; 1 of its own.
         nose: (K,) how far each landmark belongs to the nose, 0..1.
+        keys: how expressions move the landmarks; None for a body without them.
     """
 
     points: FaceCorrespondence
@@ -64,6 +66,7 @@ class FaceField:
     weights: NDArray[np.float32]
     neighbours: NDArray[np.float64]
     nose: NDArray[np.float64]
+    keys: FaceKeys | None = None
 
     @classmethod
     def load(cls, folder: Path, body: BodyModel) -> FaceField | None:
@@ -101,7 +104,8 @@ class FaceField:
         ridge = knots[np.isin(points.index, NOSE_RIDGE)]
         nose = np.exp(-0.5 * (_distances(knots, ridge).min(1) / settings.nose) ** 2)
         nose = (nose + nose[partners]) / 2
-        return cls(points, partners, vertices, weights.astype(np.float32), spread, nose)
+        keys = None if body.face is None else FaceKeys.of(body.face, points, len(template))
+        return cls(points, partners, vertices, weights.astype(np.float32), spread, nose, keys)
 
     def offsets(self, moves: Floats) -> NDArray[np.float32]:
         """Moves of the vertices (H, 3), metres of the rest pose, for moves (K, 3) of the landmarks."""

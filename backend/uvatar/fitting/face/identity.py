@@ -22,6 +22,7 @@ from uvatar.data.face import FACE_SCORE
 from uvatar.data.fit import Fit
 from uvatar.data.joints import Joint
 from uvatar.data.person import Person
+from uvatar.fitting.face.expression import find_expression
 from uvatar.fitting.face.field import MIRRORED, FaceField
 from uvatar.fitting.face.head import HeadPlace, with_head_at
 from uvatar.fitting.face.settings import DEFAULT_SETTINGS, FaceFormSettings
@@ -37,12 +38,14 @@ class FaceEvidence:
         head: where the head is in the photo.
         information: (K, 3, 3) how much is known of the displacement of each landmark in each direction of the rest
             pose; 1 for a place that is fully seen.
-        moment: (K, 3) information @ displacement, metres of the rest pose.
+        moment: (K, 3) information @ displacement, metres of the rest pose, without that by the expression.
+        expression: (52,) weights of the expression keys in this photo, or None if nothing is known of it.
     """
 
     head: HeadPlace
     information: NDArray[np.float64]
     moment: NDArray[np.float64]
+    expression: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,15 +72,15 @@ class _Seen:
         share: NDArray[np.float64] = np.clip((cosine - start) / (full - start), 0, 1) + settings.hidden
         return share
 
-    def evidence(self, form: Floats, near: HeadPlace, settings: FaceFormSettings) -> FaceEvidence:
-        """What is seen of a head of about this form (K, 3) that is about there."""
+    def evidence(self, form: Floats, moves: Floats, near: HeadPlace, settings: FaceFormSettings) -> FaceEvidence:
+        """What is seen of a head of about this form (K, 3) that is about there, without the expression's ``moves``."""
         along = self.rays[:, :, None] * self.rays[:, None]
         visible, head = self.visible(near.rotation, settings)[:, None, None], near
         information = visible * (np.eye(3) - (1 - settings.pose_depth) * along)
         for _ in range(settings.steps):
-            head = head.refined(self.landmarks + form, self.observed, information)
+            head = head.refined(self.landmarks + form + moves, self.observed, information)
         visible = self.visible(head.rotation, settings)
-        missing = self.observed - head.placed(self.landmarks)
+        missing = self.observed - head.placed(self.landmarks + moves)
         # what the depths say of the head's direction is left out: they nod by 6 degrees on heads that do not
         depth = (missing * self.rays).sum(1)
         plane = np.column_stack([np.ones(len(depth)), self.observed[:, :2] - self.observed[:, :2].mean(0)])
@@ -115,12 +118,25 @@ def face_evidence(
     head, form = HeadPlace.between(seen.landmarks, observed, seen.visible(fitted.rotation, settings)), 0 * landmarks
     if not _believed(head, fitted, settings):
         return None
+    moves = 0 * landmarks
     for _ in range(settings.rounds):
-        evidence = seen.evidence(form, head, settings)
+        evidence = seen.evidence(form, moves, head, settings)
+        if field.keys is not None and person.face_expression is not None:
+            moment = evidence.moment + _applied(evidence.information, moves)
+            expression = find_expression(evidence.information, moment, person.face_expression, field.keys)
+            moves = field.keys.movement(expression)
+            moment -= _applied(evidence.information, moves)
+            evidence = replace(evidence, moment=moment, expression=expression)
         head, form = evidence.head, face_form([evidence], field, settings)
     cosine = -((seen.normals @ head.rotation.T) * rays).sum(1)
     enough = float(np.sort(cosine)[-len(cosine) // 2 :].mean()) >= settings.facing
     return evidence if enough and _believed(head, fitted, settings) else None
+
+
+def _applied(information: Floats, moves: Floats) -> NDArray[np.float64]:
+    """(K, 3) information (K, 3, 3) @ moves (K, 3)."""
+    applied: NDArray[np.float64] = np.einsum("kij,kj->ki", information, moves)
+    return applied
 
 
 def _believed(head: HeadPlace, fitted: HeadPlace, settings: FaceFormSettings) -> bool:
@@ -143,6 +159,8 @@ def face_form(
     information = np.tensordot(field.neighbours, information, 1)
     moment = field.neighbours @ moment
     form = np.linalg.solve(information + settings.doubt * np.eye(3), moment[..., None])[..., 0]
+    if field.keys is not None and any(one.expression is not None for one in evidence):
+        form = field.keys.closed(form)
     length = np.linalg.norm(form, axis=1, keepdims=True)
     limited: NDArray[np.float64] = form * np.minimum(1, settings.largest_move / np.maximum(length, 1e-9))
     return limited
@@ -175,6 +193,8 @@ def with_face(
     parameters = fit.body
     if evidence is not None:
         parameters = with_head_at(parameters, evidence.head, body, settings.largest_lean)
+        if evidence.expression is not None:
+            parameters = replace(parameters, expression=evidence.expression.astype(np.float32))
         reached = body.posed(parameters)[1][Joint.HEAD]
         up = float((evidence.head.rotation.T @ (evidence.head.placed(head) - reached))[1])
         moves[:, 1] += np.clip(up, -settings.largest_stretch, settings.largest_stretch)

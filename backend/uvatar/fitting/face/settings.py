@@ -44,7 +44,7 @@ class FaceFormSettings:
     doubt: float = 0.1
     pose_depth: float = 0.03
     steps: int = 2
-    rounds: int = 3
+    rounds: int = 4
     largest_move: float = 0.02
     believed_scales: tuple[float, float] = (0.6, 1.6)
     scales: tuple[float, float] = (0.9, 1.12)
