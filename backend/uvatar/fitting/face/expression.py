@@ -25,32 +25,35 @@ class ExpressionSettings:
     """Tuned numbers of the expression.
 
     Attributes:
-        least_score: score up to which the blendshape model's opinion is taken for none: full lips score as a pucker,
-            and neutral mouths up to 0.3 as a smile.
+        least_score: score up to which the blendshape model's opinion is taken for none: neutral mouths score up to
+            0.3 as a smile.
         heard: standard deviation of the weight around the score, of keys to which the model responds.
         unheard: the same around 0 of keys to which it does not.
         form: metres; standard deviation of landmarks by the form of the face.
         together: how many landmarks the form moves as one.
         gap: metres; standard deviation of the gap between the lips that the expression does not explain.
+        closed: metres of gap between the landmarks of lips that touch: the face model leaves some.
         least: weight below which a key is left at rest.
     """
 
-    least_score: float = 0.2
+    least_score: float = 0.3
     heard: float = 0.2
     unheard: float = 0.3
     form: float = 0.003
     together: float = 20
     gap: float = 0.002
+    closed: float = 0.0015
     least: float = 0.02
 
 
 DEFAULT_SETTINGS = ExpressionSettings()
 
 _BOTH = ("Left", "Right")
-# Of rendered heads, the model responds to these; the jaw is heard too softly to be as sure of it.
-_HEARD = ("mouthPucker", *(f"mouthSmile{side}" for side in _BOTH))
+# Of rendered heads, the model responds to these; the jaw is heard too softly to be as sure of it, and full lips score
+# as a pucker.
+_HEARD = tuple(f"mouthSmile{side}" for side in _BOTH)
 _UNHEARD = (
-    "jawOpen", "mouthFunnel", "mouthRollLower", "mouthRollUpper",
+    "jawOpen", "mouthFunnel", "mouthPucker", "mouthRollLower", "mouthRollUpper",
     *(f"mouth{what}{side}" for what in ("Dimple", "Frown", "LowerDown", "Press", "Stretch", "UpperUp")
       for side in _BOTH),
 )  # fmt: skip
@@ -116,7 +119,7 @@ def find_expression(
     wanted = np.einsum("eki,ki->e", keys.moves, moment) * certainty
     displacement = np.linalg.solve(information + 1e-6 * np.eye(3), moment[..., None])[..., 0]
     upper, lower = keys.lips.T
-    gap = (displacement[upper] - displacement[lower])[:, 1]
+    gap = np.maximum((displacement[upper] - displacement[lower])[:, 1] - settings.closed, 0)
     opens = (keys.moves[:, upper] - keys.moves[:, lower])[..., 1]
     # neighbouring places of the lips say much the same
     sure = 3 / (settings.gap**2 * len(keys.lips))
