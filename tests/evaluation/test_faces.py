@@ -75,8 +75,9 @@ def test_size_and_place_are_judged_in_the_picture_alone(sitter: FaceSitter, body
 
 def test_an_error_in_depth_shows_from_beside(sitter: FaceSitter, body: BodyModel, field: FaceField) -> None:
     nose = field.points.at(body.data.v_template)[1]
-    bump = np.exp(-(((body.data.v_template - nose) / 0.02) ** 2).sum(1))
-    wrong = replace(fit_of(sitter), offsets=sitter.offsets + np.float32(0.01) * bump[:, None] * np.float32([0, 0, 1]))
+    bump = np.zeros_like(sitter.offsets)
+    bump[:, 2] = 0.01 * np.exp(-(((body.data.v_template - nose) / 0.02) ** 2).sum(1))
+    wrong = replace(fit_of(sitter), offsets=sitter.offsets + bump)
     front, third, half = face_errors(sitter, wrong, sitter.camera, body, field).beside
     assert BESIDE == (0, 30, 55)
     assert front < third < half

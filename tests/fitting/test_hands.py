@@ -19,7 +19,7 @@ from uvatar.data.landmarks import Landmark
 from uvatar.data.person import Hand, Person
 from uvatar.fitting.fitter import fit_people
 from uvatar.fitting.hand_solver import HandPose, HandSettings, solve_hands
-from uvatar.fitting.hands import DEFAULT_GATE, angle_between, chosen_candidate, seen_hands, with_twist_shared
+from uvatar.fitting.hands import DEFAULT_GATE, chosen_candidate, seen_hands, with_twist_shared
 from uvatar.fitting.observations import image_landmarks, with_seen_hands
 from uvatar.geometry import rotations
 from uvatar.protocol.rig import FINGER_POSES, finger_angles
@@ -51,7 +51,7 @@ def wrist_of(parameters: BodyParameters, side: int) -> NDArray[np.float64]:
 def test_known_poses_are_found_again(name: str, left: bool) -> None:
     angles = np.clip(finger_angles(name), skeleton().low, skeleton().high)
     pose = solved(hand_of_angles(angles, ASIDE, left), left)
-    assert np.degrees(angle_between(pose.palm, ASIDE)) < 0.5
+    assert np.degrees(rotations.angle(pose.palm, ASIDE)) < 0.5
     assert np.degrees(np.abs(pose.angles - angles)).max() < 2
     assert np.abs(pose.pose - skeleton().pose(angles, left)).max() < 0.05
     assert pose.picture_error < 1e-3
@@ -148,7 +148,7 @@ def test_fit_takes_palm_and_fingers_from_the_hand_and_relaxes_the_other(body: Bo
     found, without = (fit_people([one], LARGE, fitting_model())[0] for one in (person, person_of(body, truth, LARGE)))
 
     def astray(parameters: BodyParameters) -> float:
-        return float(np.degrees(angle_between(wrist_of(parameters, 0), wrist_of(truth, 0))))
+        return float(np.degrees(rotations.angle(wrist_of(parameters, 0), wrist_of(truth, 0))))
 
     assert astray(found.body) < 5
     assert found.body.hand_pose is not None and without.body.hand_pose is not None
@@ -165,7 +165,7 @@ def test_back_of_a_hanging_hand_taken_for_its_palm_is_caught(body: BodyModel) ->
     seen = hand_of_body(body, truth, True, LARGE)
     edge = replace(seen, world=seen.world * np.array([1, 1, -1], np.float32))
     fit = fit_people([person_with(body, truth, edge)], LARGE, fitting_model())[0]
-    assert np.degrees(angle_between(wrist_of(fit.body, 0), wrist_of(truth, 0))) < 40
+    assert np.degrees(rotations.angle(wrist_of(fit.body, 0), wrist_of(truth, 0))) < 40
 
 
 def test_wrists_are_judged_where_the_hand_model_sees_them(body: BodyModel) -> None:

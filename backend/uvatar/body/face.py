@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
-from uvatar.protocol.expressions import EXPRESSIONS
+from uvatar.protocol.expressions import EXPRESSIONS, movement
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,7 @@ class Face:
         Returns:
             (V, 3) metres, body frame.
         """
-        moved = np.zeros((count, 3), np.float32)
-        for k in np.flatnonzero(weights):
-            rows = slice(self.starts[k], self.starts[k + 1])
-            moved[self.vertices[rows]] += np.float32(weights[k]) * self.deltas[rows]
-        return moved
+        return movement(weights, self.starts, self.vertices, self.deltas, count)
 
 
 def save_face(face: Face, path: Path) -> None:

@@ -14,15 +14,14 @@ from uvatar.data.fit import BodyParameters
 from uvatar.data.joints import JOINT_NAMES
 from uvatar.protocol.rig import (
     BODY_JOINTS,
+    FINE_POSES,
     FINGERS,
-    JAW,
-    LEFT_EYE,
-    LEFT_HAND,
     RIG_NAMES,
     RIG_PARENTS,
     SMPL_JOINT_OF,
     SMPLH_JOINTS,
     posed_hands,
+    whole_pose,
 )  # fmt: skip
 
 JOINTS = len(RIG_NAMES)
@@ -140,16 +139,10 @@ def pose_of(parameters: BodyParameters, body_pose: Floats) -> NDArray[np.float64
         parameters: of one person.
         body_pose: (1, 24, 3) of SMPL's joints.
     """
-    parts = {JAW: parameters.jaw_pose, LEFT_EYE: parameters.eye_pose, LEFT_HAND.start: parameters.hand_pose}
+    parts = {key: getattr(parameters, key) for key in FINE_POSES}
     if all(part is None for part in parts.values()):
         return None
-    pose = np.zeros((1, JOINTS, 3))
-    pose[:, :BODY_JOINTS] = body_pose[:, :BODY_JOINTS]
-    for first, part in parts.items():
-        if part is not None:
-            rows = np.reshape(part, (-1, 3))
-            pose[0, first : first + len(rows)] = rows
-    return pose
+    return whole_pose(body_pose[0].astype(np.float64), parts)[None]
 
 
 def with_relaxed_hands(parameters: BodyParameters, rig: Rig | None) -> BodyParameters:

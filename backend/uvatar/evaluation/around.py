@@ -22,11 +22,20 @@ from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.view import View
 from uvatar.evaluation.metrics import masked_ssim, psnr
-from uvatar.evaluation.poses import load_poses
-from uvatar.evaluation.rendering import Light, Paint, photograph, random_background, random_outfit, read_paint
+from uvatar.evaluation.poses import drawn_poses, load_poses
+from uvatar.evaluation.rendering import (
+    Light,
+    Paint,
+    photograph,
+    random_background,
+    random_outfit,
+    read_paint,
+    texture_files,
+)
 from uvatar.evaluation.sitters import HEIGHT, WIDTH, Sitter, random_sitter
 from uvatar.evaluation.structure_metrics import detail, detail_ratio, patch_distance
 from uvatar.evaluation.tables import Row, print_table, write_csv
+from uvatar.geometry import rotations
 from uvatar.results.preview import render_textured
 from uvatar.runtime.terminal import terminal
 from uvatar.texturing import Texture, texture_person
@@ -93,20 +102,18 @@ def evaluate_around(
     body = body or load_open_body()
     atlas = Atlas.of(body, size)
     texture = texture or (lambda view: texture_person([view], atlas))
-    files = sorted(path for path in textures.iterdir() if path.suffix in (".png", ".jpg")) if textures else []
+    files = texture_files(textures) if textures else []
     bank = load_poses(None)
-    order = np.random.default_rng(seed).permutation(len(bank))
     out.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
-    for number in range(count):
-        rng = np.random.default_rng([seed, number])
+    for number, (name, pose, rng) in enumerate(drawn_poses(bank, count, seed)):
         paint = read_paint(files[number % len(files)]) if files else random_outfit(body.data, rng)
-        person = rendered_person(f"{number:03d}", bank[order[number % len(bank)]], paint, body, rng)
+        person = rendered_person(name, pose, paint, body, rng)
         made = texture(person.view)
         drawn = [_seen(person, index, made, body) for index in range(VIEWS)]
         rows += scores(person, drawn)
         sheet = np.concatenate([np.concatenate(list(person.truth), 1), np.concatenate(drawn, 1)])
-        cv2.imwrite(str(out / f"{number:03d}.jpg"), sheet[..., ::-1])
+        cv2.imwrite(str(out / f"{name}.jpg"), sheet[..., ::-1])
     write_csv(rows, out / "table.csv")
     print_table(summary(rows), f"{count} people from {VIEWS} sides", terminal())
     return rows
@@ -160,9 +167,7 @@ def _person(mask: NDArray[np.bool_], body: BodyModel, sitter: Sitter) -> Person:
 
 def _turned(vertices: Floats, about: Floats, angle: float) -> NDArray[np.float32]:
     """Vertices (V, 3) turned about the vertical through ``about`` (3,), radians."""
-    c, s = np.cos(angle), np.sin(angle)
-    turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-    turned: NDArray[np.float32] = ((vertices - about) @ turn.T + about).astype(np.float32)
+    turned: NDArray[np.float32] = ((vertices - about) @ rotations.about_y(angle).T + about).astype(np.float32)
     return turned
 
 

@@ -17,13 +17,14 @@ from uvatar.data.fit import BodyParameters
 from uvatar.data.joints import PARENTS, WRIST_JOINTS
 from uvatar.data.person import Person
 from uvatar.engine.engine import Engine
-from uvatar.evaluation.poses import load_poses
+from uvatar.evaluation.poses import drawn_poses, load_poses
 from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit
 from uvatar.evaluation.sitters import Sitter, random_sitter
 from uvatar.evaluation.tables import Row, print_table, write_csv
 from uvatar.fitting.fitter import fit_people
 from uvatar.geometry import rotations
 from uvatar.photos.decoding import decode_photo
+from uvatar.photos.encoding import encode_jpeg
 from uvatar.protocol.rig import ANGLE_LIMITS, FINGERS, LEFT_HAND, RIGHT_HAND, finger_angles, hand_pose
 from uvatar.results.preview import overlay
 from uvatar.runtime.terminal import terminal
@@ -82,12 +83,10 @@ def evaluate_hands(out_dir: Path, count: int = 30, seed: int = 0, engine: Engine
     engine = engine or Engine.load()
     out_dir.mkdir(parents=True, exist_ok=True)
     bank = load_poses()
-    order = np.random.default_rng(seed).permutation(len(bank))
     scores: list[HandScore] = []
     cells: list[NDArray[np.uint8]] = []
-    for number in range(count):
-        rng = np.random.default_rng([seed, number])
-        sitter, name = _sitter(f"{number:03d}", bank[order[number % len(bank)]], engine.body, rng)
+    for person, pose, rng in drawn_poses(bank, count, seed):
+        sitter, name = _sitter(person, pose, engine.body, rng)
         found, pictures = _evaluate_one(sitter, name, engine, rng)
         scores += found
         cells += pictures
@@ -148,8 +147,7 @@ def _evaluate_one(
     picture, _ = photograph(
         vertices, body.data, random_outfit(body.data, rng), camera, random_light(rng), background, rng
     )
-    encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    photo = decode_photo(encoded[1].tobytes(), f"{sitter.name}.jpg")
+    photo = decode_photo(encode_jpeg(picture, JPEG_QUALITY), f"{sitter.name}.jpg")
     people = engine.perception.people(photo)[:1]
     seen_by = Camera.for_photo(camera.width, camera.height)
     fits = fit_people(people, seen_by, engine.fitting)
@@ -201,7 +199,7 @@ def compared(score: HandScore, side: int, truth: BodyParameters, fitted: BodyPar
 
 def _degrees_between(one: Floats, other: Floats) -> float:
     """Mean angle between rotations (N, 3, 3)."""
-    return float(np.degrees(np.linalg.norm(rotations.log(one.swapaxes(-1, -2) @ other), axis=-1)).mean())
+    return float(np.degrees(rotations.angle(one, other)).mean())
 
 
 def wrist_rotation(parameters: BodyParameters, side: int) -> NDArray[np.float64]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.runtime.weights import weights_folder
 
 # A pose bank is ordered by clip, so neighbouring poses are nearly the same. Therefore whole blocks are held out, spread
@@ -39,3 +41,18 @@ def load_poses(path: Path | None = None) -> NDArray[np.float32]:
         poses = file["aa"].astype(np.float32)
     chosen: NDArray[np.float32] = poses[evaluation_indices(len(poses))] if len(poses) >= _PERIOD else poses
     return chosen
+
+
+def drawn_poses(bank: Floats, count: int, seed: int) -> Iterator[tuple[str, Floats, np.random.Generator]]:
+    """Draw the poses of an evaluation's people, each as often as the others.
+
+    Args:
+        bank: (N, 24, 3) poses.
+        count: number of people.
+        seed: of everything random.
+
+    Yields each person's name, pose (24, 3), and source of all further random numbers.
+    """
+    order = np.random.default_rng(seed).permutation(len(bank))
+    for number in range(count):
+        yield f"{number:03d}", bank[order[number % len(bank)]], np.random.default_rng([seed, number])

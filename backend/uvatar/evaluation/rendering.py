@@ -146,6 +146,11 @@ def texture_paint(image: NDArray[np.uint8]) -> Paint:
     return paint
 
 
+def texture_files(folder: Path) -> list[Path]:
+    """The UV textures (png, jpg) in a folder, by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
+
+
 def read_paint(path: Path) -> Paint:
     """Paint from a file of a UV texture.
 

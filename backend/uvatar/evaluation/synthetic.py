@@ -33,12 +33,21 @@ from uvatar.evaluation.pose_metrics import (
     pa_mpjpe,
     torso_direction_error,
 )
-from uvatar.evaluation.poses import load_poses
-from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, read_paint
+from uvatar.evaluation.poses import drawn_poses, load_poses
+from uvatar.evaluation.rendering import (
+    Paint,
+    photograph,
+    random_background,
+    random_light,
+    random_outfit,
+    read_paint,
+    texture_files,
+)
 from uvatar.evaluation.sitters import HEIGHT, WIDTH, Sitter, random_sitter
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.photos.decoding import PhotoError
+from uvatar.photos.encoding import encode_jpeg
 from uvatar.protocol.options import Options
 from uvatar.results.preview import overlay, render_textured
 from uvatar.results.result import PersonResult, PhotoResult
@@ -119,18 +128,12 @@ def evaluate_synthetic(
     if reconstruct is None or body is None:
         engine = Engine.load()
         body, reconstruct = engine.body, reconstruct or _small_texture(engine)
-    images = (
-        sorted(path for path in textures.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
-        if textures
-        else []
-    )
+    images = texture_files(textures) if textures else []
     (out_dir / "pictures").mkdir(parents=True, exist_ok=True)
     bank = load_poses(poses)
-    order = np.random.default_rng(seed).permutation(len(bank))
     scores, rows = [], []
-    for number in range(count):
-        rng = np.random.default_rng([seed, number])
-        sitter = random_sitter(f"{number:03d}", bank[order[number % len(bank)]], body, rng)
+    for name, pose, rng in drawn_poses(bank, count, seed):
+        sitter = random_sitter(name, pose, body, rng)
         paint = read_paint(images[rng.integers(len(images))]) if images else random_outfit(body.data, rng)
         score, row = _evaluate_one(sitter, paint, body, reconstruct, out_dir / "pictures", rng)
         scores.append(score)
@@ -139,7 +142,7 @@ def evaluate_synthetic(
     _write_csv(scores, out_dir / "table.csv")
     for start in range(0, len(rows), SHEET_ROWS):
         sheet = np.concatenate(rows[start : start + SHEET_ROWS])
-        (out_dir / f"sheet_{start // SHEET_ROWS}.jpg").write_bytes(_jpeg(sheet))
+        (out_dir / f"sheet_{start // SHEET_ROWS}.jpg").write_bytes(encode_jpeg(sheet, JPEG_QUALITY))
     terminal().print(as_table(evaluation))
     return evaluation
 
@@ -151,7 +154,7 @@ def _evaluate_one(
     vertices, joints = body.posed(sitter.body)
     background = random_background(WIDTH, HEIGHT, rng)
     picture, mask = photograph(vertices, body.data, paint, sitter.camera, random_light(rng), background, rng)
-    data = _jpeg(picture)
+    data = encode_jpeg(picture, JPEG_QUALITY)
     name = f"{sitter.name}.jpg"
     (pictures / name).write_bytes(data)
     try:
@@ -277,12 +280,6 @@ def standing_joints(body: BodyModel) -> NDArray[np.float32]:
     return body.posed(
         BodyParameters(np.zeros(10, np.float32), np.array([np.pi, 0, 0], np.float32), pose, np.zeros(3, np.float32))
     )[1]
-
-
-def _jpeg(image: NDArray[np.uint8]) -> bytes:
-    return cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[
-        1
-    ].tobytes()
 
 
 def _write_csv(scores: Sequence[Score], path: Path) -> None:

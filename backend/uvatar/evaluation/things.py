@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 from uvatar.evaluation.rendering import Light, random_background, random_light, sensed
+from uvatar.geometry import rotations
 from uvatar.photos.colour import linear_from_srgb
 
 SIDE = 320  # pixels
@@ -297,7 +298,7 @@ def render_solid(parts: Sequence[SolidPart], rng: np.random.Generator) -> NDArra
     white = np.full((SIDE, SIDE, 3), rng.integers(215, 256), np.uint8)
     background = white if rng.random() < 0.5 else random_background(SIDE, SIDE, rng)
     yaw, pitch, reach = rng.normal(0, 0.45), rng.uniform(0.0, 0.35), rng.uniform(2.5, 3.6)
-    turn = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
+    turn = rotations.about_y(yaw)
     tip = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
     to_world = turn @ tip.T
     grid = (np.arange(SIDE) + 0.5) / SIDE - 0.5

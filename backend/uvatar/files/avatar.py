@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from uvatar.files.export import Exporter, PersonFiles, blender_command
-from uvatar.protocol.expressions import EXPRESSIONS
+from uvatar.protocol.expressions import EXPRESSIONS, movement
 from uvatar.protocol.people import people_of, with_rig
 
 Pose = Literal["rest", "photo"]
@@ -148,7 +148,8 @@ class Avatar:
             vertices: NDArray[np.float32] = rest.astype(np.float32)
             return vertices
         if person.get("face") is not None:
-            rest = rest + _movement(person["face"], person["expression"], len(rest))
+            face = person["face"]
+            rest = rest + movement(person["expression"], face["starts"], face["vertices"], face["deltas"], len(rest))
         if person["posedirs"] is not None:
             rotations = _rotations(self.pose.astype(float))
             rest = rest + person["posedirs"].astype(float) @ (rotations[1:] - np.eye(3)).reshape(-1)
@@ -202,14 +203,6 @@ def _picture(data: bytes, mode: str) -> NDArray[np.uint8] | None:
         return None
     with Image.open(io.BytesIO(data)) as picture:
         return np.asarray(picture.convert(mode), np.uint8)
-
-
-def _movement(face: Mapping[str, Any], weights: NDArray[np.float32], count: int) -> NDArray[np.float64]:
-    """What an expression (52,) adds to the ``count`` rest vertices, metres."""
-    moved = np.zeros((count, 3))
-    for weight, first, last in zip(weights, face["starts"][:-1], face["starts"][1:], strict=True):
-        moved[face["vertices"][first:last]] += weight * face["deltas"][first:last].astype(float)
-    return moved
 
 
 def _rotations(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

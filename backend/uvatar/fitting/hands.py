@@ -128,16 +128,10 @@ def chosen_candidate(palms: Floats, reversible: bool, wrist: Floats, gate: GateS
 
     That of the landmarks unless it is turned the wrong way round, then that of reversed depth; None if neither can be.
     """
-    near = [angle_between(palm, wrist) <= np.radians(gate.turned) for palm in palms]
+    near = rotations.angle(palms, wrist) <= np.radians(gate.turned)
     if near[0]:
         return 0
     return 1 if near[1] and reversible else None
-
-
-def angle_between(one: Floats, other: Floats) -> float:
-    """The angle between two rotations (3, 3), radians."""
-    cosine = (np.trace(one.T @ other) - 1) / 2
-    return float(np.arccos(np.clip(cosine, -1, 1)))
 
 
 def with_twist_shared(pose: Floats, skeleton: BodySkeleton, sides: Collection[int]) -> NDArray[np.float64]:

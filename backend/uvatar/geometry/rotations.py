@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from uvatar.data.arrays import Floats
@@ -47,6 +48,17 @@ def twist(matrix: Floats, axis: Floats) -> float:
     x, y, z, w = Rotation.from_matrix(matrix).as_quat()
     angle = 2 * float(np.arctan2(axis @ np.array([x, y, z]), w))
     return (angle + np.pi) % (2 * np.pi) - np.pi
+
+
+def angle(one: Floats, other: Floats) -> NDArray[np.float64]:
+    """The angles (...) between rotations (..., 3, 3), radians, 0..pi."""
+    return np.asarray(np.linalg.norm(log(np.swapaxes(one, -1, -2) @ other), axis=-1), np.float64)
+
+
+def about_y(turned: float) -> NDArray[np.float64]:
+    """The rotation (3, 3) about the y axis by ``turned`` radians, from z to x."""
+    c, s = np.cos(turned), np.sin(turned)
+    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
 
 
 def between(source: Floats, target: Floats) -> Floats:

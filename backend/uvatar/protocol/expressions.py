@@ -6,6 +6,10 @@ Backend and extension share this table. Left and right are the person's own.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 # A key that the body has once on each side ends in L or R here; see EXPRESSIONS for the full names.
 _SIDED = (
@@ -72,3 +76,29 @@ MOODS: Mapping[str, Mapping[str, float]] = {
     },
     "tired": _both(eyeBlink=0.45, browInnerUp=0.25, mouthFrown=0.2, jawOpen=0.04),
 }  # fmt: skip
+
+
+def movement(
+    weights: NDArray[np.floating[Any]],
+    starts: NDArray[np.integer[Any]],
+    vertices: NDArray[np.integer[Any]],
+    deltas: NDArray[np.floating[Any]],
+    count: int,
+) -> NDArray[np.float32]:
+    """What an expression adds to a body at rest.
+
+    Args:
+        weights: (52,) of the keys, usually 0 to 1.
+        starts: (53,) key k has the movements starts[k] to starts[k + 1].
+        vertices: (N,) the vertex that moves.
+        deltas: (N, 3) metres at weight 1, body frame.
+        count: V, of the body's vertices.
+
+    Returns:
+        (V, 3) metres, body frame.
+    """
+    moved = np.zeros((count, 3), np.float32)
+    for key in np.flatnonzero(weights):
+        rows = slice(starts[key], starts[key + 1])
+        moved[vertices[rows]] += np.float32(weights[key]) * deltas[rows].astype(np.float32)
+    return moved

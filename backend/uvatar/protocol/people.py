@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .rig import BODY_JOINTS, JAW, LEFT_EYE, LEFT_HAND, RIG_NAMES
+from .rig import whole_pose
 
 
 def people_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -29,9 +29,4 @@ def with_rig(person: Mapping[str, Any]) -> dict[str, Any]:
     rig = person.get("rig")
     if rig is None:
         return dict(person)
-    pose = np.zeros((len(RIG_NAMES), 3), np.float32)
-    pose[:BODY_JOINTS] = np.asarray(person["pose"])[:BODY_JOINTS]
-    for key, first, count in (("jaw_pose", JAW, 1), ("eye_pose", LEFT_EYE, 2), ("hand_pose", LEFT_HAND.start, 30)):
-        if person.get(key) is not None:
-            pose[first : first + count] = np.reshape(person[key], (count, 3))
-    return {**person, **rig, "pose": pose}
+    return {**person, **rig, "pose": whole_pose(np.asarray(person["pose"], np.float32), person)}

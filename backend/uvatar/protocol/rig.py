@@ -35,6 +35,14 @@ LEFT_HAND, RIGHT_HAND = slice(25, 40), slice(40, 55)
 _HEAD, _LEFT_WRIST, _RIGHT_WRIST = 15, 20, 21
 
 
+# The parts of a pose that SMPL's 24 joints lack, and the joints of each.
+FINE_POSES = {
+    "jaw_pose": slice(JAW, LEFT_EYE),
+    "eye_pose": slice(LEFT_EYE, LEFT_HAND.start),
+    "hand_pose": slice(LEFT_HAND.start, RIGHT_HAND.stop),
+}
+
+
 def _finger_parents(wrist: int, first: int) -> tuple[int, ...]:
     return tuple(wrist if joint % 3 == 0 else first + joint - 1 for joint in range(3 * len(FINGERS)))
 
@@ -67,6 +75,25 @@ _POSES: Mapping[str, tuple[tuple[float, ...], ...]] = {
     "flat": ((0, 0, 0, 0, 0),) * 5,
 }
 FINGER_POSES = tuple(_POSES)
+
+
+def whole_pose(body_pose: Floats, parts: Mapping[str, Any]) -> NDArray[np.floating[Any]]:
+    """The pose (55, 3) of all joints, axis-angle.
+
+    Args:
+        body_pose: (24, 3) of SMPL's joints.
+        parts: by `FINE_POSES`, (1, 3), (2, 3) and (30, 3); what is missing or None is at rest.
+
+    Raises:
+        ValueError: an array has another size.
+    """
+    body_pose = np.asarray(body_pose)
+    pose = np.zeros((len(RIG_NAMES), 3), body_pose.dtype)
+    pose[:BODY_JOINTS] = body_pose[:BODY_JOINTS]
+    for key, joints in FINE_POSES.items():
+        if parts.get(key) is not None:
+            pose[joints] = np.reshape(parts[key], (-1, 3))
+    return pose
 
 
 def finger_angles(name: str) -> NDArray[np.float64]:

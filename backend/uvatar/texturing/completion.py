@@ -22,7 +22,7 @@ from uvatar.photos.colour import blended, colour_distance, perceptual, smoothste
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.lowband import Anchor, diffuse, vertex_colours
-from uvatar.texturing.surface import HANDS, Part, Surface
+from uvatar.texturing.surface import Part, Surface, unseen_hands
 
 
 @dataclass(frozen=True)
@@ -197,9 +197,7 @@ def _mirror_in(
     mirrored = np.zeros(len(atlas.table), np.float32)
     allowed = atlas.interpolate(mirrorable)
     texels = np.flatnonzero((allowed > 0) & (seen.alpha < 1))
-    places = atlas.table.interpolate_corners(atlas.surface.mirror_uv, texels)
-    places[:, 1] = 1 - places[:, 1]
-    places *= np.float32(atlas.table.size)
+    places = mirrored_places(texels, atlas)
     alpha = bilinear(atlas.table.picture(seen.alpha), places)
     found = np.flatnonzero(alpha > 0.01)
     texels, alpha, places = texels[found], alpha[found], np.take(places, found, axis=0)
@@ -210,6 +208,14 @@ def _mirror_in(
     for channel in range(3):
         fill[texels, channel] = blend[:, channel]
     return mirrored
+
+
+def mirrored_places(texels: NDArray[np.int64], atlas: Atlas) -> NDArray[np.float32]:
+    """The pixels (M, 2) of the texture at which the mirror images of texels (M,) lie."""
+    places = atlas.table.interpolate_corners(atlas.surface.mirror_uv, texels)
+    places[:, 1] = 1 - places[:, 1]
+    places *= np.float32(atlas.table.size)
+    return places
 
 
 def _ring_anchor(colour: Floats, share: Floats, surface: Surface, settings: CompletionSettings) -> Anchor:
@@ -247,10 +253,8 @@ def _priors(
         hair = np.median(strands[shaded], axis=0)
         priors.append((np.broadcast_to(hair, colour.shape), settings.hair_pull * unseen * surface.scalp))
     bare = surface.face_front.copy()
-    for hand in HANDS:
-        own = surface.part == hand
-        other = share[surface.mirror[own]]
-        bare |= own & (share[own].mean() < settings.hidden_hand) & (other.mean() < settings.hidden_hand)
+    for hand in unseen_hands(share, surface, settings.hidden_hand):
+        bare |= hand
     priors.append((np.broadcast_to(skin, colour.shape), settings.skin_pull * unseen * bare))
     return priors
 

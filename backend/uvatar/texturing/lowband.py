@@ -73,6 +73,11 @@ def diffuse(surface: Surface, anchors: Sequence[Anchor], graph: sparse.csr_matri
         pull += strength
         right += strength[:, None] * colour
     system = sparse.diags(np.asarray(graph.sum(1)).ravel() + degree * pull) - graph
+    return solved(system, degree[:, None] * right)
+
+
+def solved(system: sparse.spmatrix, right: Floats) -> NDArray[np.float32]:
+    """The solution (V, C) of a symmetric, positive definite system (V, V). Raises RuntimeError if it is singular."""
     factors = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}, diag_pivot_thresh=0.0)
-    diffused: NDArray[np.float32] = factors.solve(degree[:, None] * right).astype(np.float32)
-    return diffused
+    solution: NDArray[np.float32] = factors.solve(right).astype(np.float32)
+    return solution

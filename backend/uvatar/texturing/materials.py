@@ -194,7 +194,7 @@ def _joined(
     while labels.max() > 0:
         count = labels.max() + 1
         size = np.bincount(labels, minlength=count)
-        centre = np.stack([np.bincount(labels, feature[:, k], count) for k in range(3)], 1) / size[:, None]
+        centre = _centres(labels, feature, count)
         a, b = labels[graph.row], labels[graph.col]
         edges = np.bincount(a * count + b, minlength=count * count).reshape(count, count)
         distance = _apart(centre, settings)
@@ -218,6 +218,13 @@ def _joined(
         labels[labels == pair[0]] = pair[1]
         labels = np.unique(labels, return_inverse=True)[1].astype(np.int32)
     return labels
+
+
+def _centres(labels: NDArray[np.int32], feature: Floats, count: int) -> NDArray[np.float64]:
+    """Mean features (count, 3) of the clusters."""
+    sums = np.stack([np.bincount(labels, feature[:, k], count) for k in range(3)], 1)
+    centres: NDArray[np.float64] = sums / np.bincount(labels, minlength=count)[:, None]
+    return centres
 
 
 def _apart(centre: Floats, settings: MaterialSettings) -> NDArray[np.float64]:
@@ -247,8 +254,7 @@ def _tidied(
 ) -> NDArray[np.int32]:
     """Mean-field rounds of a Potts model: neighbours prefer the same label."""
     count = labels.max() + 1
-    size = np.bincount(labels, minlength=count)
-    centre = np.stack([np.bincount(labels, feature[:, k], count) for k in range(3)], 1) / size[:, None]
+    centre = _centres(labels, feature, count)
     unary = -((feature[:, None] - centre) ** 2).sum(-1) / settings.spread**2
     # A material of many colours, such as a check, is at home at all of them, not at their mean.
     unary = np.maximum(unary, np.where(labels[:, None] == np.arange(count), -1.0, -np.inf))

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import smoothstep
 from uvatar.photos.sampling import bilinear
-from uvatar.texturing.completion import SeenColours
+from uvatar.texturing.completion import SeenColours, mirrored_places
 from uvatar.texturing.materials import SKIN, UNSEEN, Materials, MaterialSettings, segment
 from uvatar.texturing.pattern import Dressed, PatternSettings, unseen_structure
 from uvatar.texturing.projection import ProjectedView
@@ -68,8 +67,7 @@ def dressed_fill(
     colour, share = seen.at_vertices
     if (share > settings.materials.seen_share).mean() < settings.least_seen:
         return smooth
-    normals = vertex_normals(view.visibility.vertices, surface.faces)
-    shading = log_shading(colour, share, normals, surface, settings.shading)
+    shading = log_shading(colour, share, view.visibility.normals, surface, settings.shading)
     materials = segment(colour, share, shading, seen.skin, surface, settings.materials)
     materials = _without_hands(materials, view.visibility.vertices, surface, settings)
     before = _material_before(materials, view, surface)
@@ -99,9 +97,8 @@ def _well_mirrored(mirrored: NDArray[np.bool_], seen: SeenColours, settings: Out
     """
     atlas, result = seen.atlas, np.zeros(len(mirrored), np.float32)
     texels = np.flatnonzero(mirrored)
-    places = atlas.table.interpolate_corners(atlas.surface.mirror_uv, texels)
-    places = np.column_stack([places[:, 0], 1 - places[:, 1]]) * np.float32(atlas.table.size)
-    result[texels] = smoothstep(bilinear(atlas.table.picture(seen.certain), places), *settings.sure_mirror)
+    certain = bilinear(atlas.table.picture(seen.certain), mirrored_places(texels, atlas))
+    result[texels] = smoothstep(certain, *settings.sure_mirror)
     return result
 
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
-from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import colour_distance, smoothstep
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.atlas import Atlas
@@ -25,7 +24,6 @@ from uvatar.texturing.propagation import colours_at, labels_at
 from uvatar.texturing.shift_map import ShiftSettings, filled
 from uvatar.texturing.surface import ARMS, HANDS, Part, Surface
 
-_STATURE = 1.7  # metres: of the body that lengths of `PatternSettings` are measured on
 _NO_GROUP = 255  # head, hands and eyes: no cloth
 _TRUNK_AND_LEGS, _ARMS = 0, 1
 
@@ -175,8 +173,9 @@ def unseen_structure(
     place = _places(view, texels, picture, atlas, settings)
     result = np.ones((len(texels), 3), np.float32)
     height, width = picture.label.shape
-    for cloth in np.unique(texel_group[texel_group != _NO_GROUP]):
-        for material in np.unique(texel_labels[texel_group == cloth]):
+    for material in np.unique(texel_labels[texel_group != _NO_GROUP]):
+        of_others = _of_others(picture, material, settings)
+        for cloth in np.unique(texel_group[(texel_group != _NO_GROUP) & (texel_labels == material)]):
             source = picture.source & (picture.label == material) & (picture.group == cloth)
             if source.sum() < settings.least_area * picture.metre**2:
                 continue
@@ -184,7 +183,7 @@ def unseen_structure(
             column, row = np.clip(place[own].astype(np.int32), 0, (width - 1, height - 1)).T
             wanted = np.bincount(row * width + column, minlength=height * width).reshape(height, width) > 0
             wanted = cv2.dilate(wanted.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-            source &= ~_of_others(picture, material, settings)
+            source &= ~of_others
             rows, columns = (np.flatnonzero((wanted | source).any(axis)) for axis in (1, 0))
             box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
             values = picture.structure[box]
@@ -214,7 +213,7 @@ def _picture(
 ) -> _Picture:
     surface, visibility = atlas.surface, view.visibility
     small, photo = visibility.camera, view.source.camera
-    metre = visibility.pixels_per_metre * _size(visibility.vertices, surface)  # photo pixels per metre of a 1.7 m body
+    metre = visibility.pixels_per_metre * visibility.size  # photo pixels per metre of a 1.7 m body
     wanted = 1 / (settings.pixel * np.sqrt(1024 / atlas.size))
     scale = small.focal / photo.focal
     factor = min(wanted / (metre * scale), settings.largest_side / max(small.width, small.height))
@@ -280,19 +279,12 @@ def _of_others(picture: _Picture, material: int, settings: PatternSettings) -> N
     return result
 
 
-def _size(vertices: Floats, surface: Surface) -> float:
-    """The posed body's size relative to one of 1.7 m."""
-    a, b, c = (vertices[surface.faces[:, k]] for k in range(3))
-    area = np.linalg.norm(np.cross(b - a, c - a), axis=1).sum()
-    return float(surface.stature * np.sqrt(area / surface.double_area)) / _STATURE
-
-
 def _places(
     view: ProjectedView, texels: NDArray[np.int64], picture: _Picture, atlas: Atlas, settings: PatternSettings
 ) -> NDArray[np.float32]:
     """The pixels (M, 2) of the picture that texels take their structure from."""
     surface, vertices = atlas.surface, view.visibility.vertices
-    normals = vertex_normals(vertices, surface.faces)
+    normals = view.visibility.normals
     sight = vertices / np.linalg.norm(vertices, axis=1, keepdims=True)
     outwards = normals - (normals * sight).sum(1, keepdims=True) * sight
     outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)

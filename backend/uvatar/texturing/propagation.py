@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
 from uvatar.data.arrays import Floats, Integers
-from uvatar.texturing.lowband import diffuse
+from uvatar.texturing.lowband import diffuse, solved
 from uvatar.texturing.materials import HAIR, SKIN, UNSEEN, Materials
-from uvatar.texturing.surface import ARMS, AXIS_OF_PART, HANDS, Part, Surface
+from uvatar.texturing.surface import Part, Surface, unseen_hands
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,6 @@ class PropagationSettings:
     """Tuned numbers of propagation, set while looking at 17 people. Pulls are relative to that of all neighbours.
 
     Attributes:
-        stretch: factor by which trunk and limbs seem longer to the walker than they are round.
-        steepest: cotangent at which the weight of a needle-shaped triangle is clipped.
         seed_pull: of seen vertices.
         before_pull: of what the photo shows before an unseen vertex, if its sides show the same.
         side_share: share of a slice's outermost seen vertices that show what its sides show.
@@ -39,8 +36,6 @@ class PropagationSettings:
         hidden_hand: as `CompletionSettings`.
     """
 
-    stretch: float = 4.0
-    steepest: float = 20.0
     seed_pull: float = 100.0
     before_pull: float = 0.02
     side_share: float = 0.3
@@ -74,7 +69,7 @@ def propagate(
     Raises RuntimeError if the system is singular.
     """
     count = materials.count
-    laplacian = _stretched_laplacian(surface, settings)
+    laplacian = surface.stretched_laplacian
     degree = np.full(len(share), float(np.median(laplacian.diagonal())))
     seeds = materials.labels != UNSEEN
     pull = np.where(seeds, settings.seed_pull, 1e-6)
@@ -83,11 +78,7 @@ def propagate(
     priors = [(SKIN, surface.face_front)]
     if (materials.labels == HAIR).any():
         priors.append((HAIR, surface.scalp))
-    for hand in HANDS:
-        own = surface.part == hand
-        other = own[surface.mirror]
-        if max(share[own].mean(), share[other].mean()) < settings.hidden_hand:
-            priors.append((SKIN, own))
+    priors += [(SKIN, hand) for hand in unseen_hands(share, surface, settings.hidden_hand)]
     for material, region in priors:
         bare = region & ~seeds
         pull[bare] += settings.prior_pull
@@ -95,9 +86,7 @@ def propagate(
     bare = np.flatnonzero(~seeds & (before != UNSEEN) & _at_the_sides(before, materials.labels, surface, settings))
     pull[bare] += settings.before_pull
     right[bare, before[bare]] += settings.before_pull
-    system = (laplacian + sparse.diags(degree * pull)).tocsc()
-    factors = splu(system, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}, diag_pivot_thresh=0.0)
-    found: NDArray[np.float32] = factors.solve(degree[:, None] * right).astype(np.float32)
+    found = solved(laplacian + sparse.diags(degree * pull), degree[:, None] * right)
     found[seeds] = np.eye(count, dtype=np.float32)[materials.labels[seeds]]
     return found
 
@@ -174,33 +163,3 @@ def colours_at(
     spread = sparse.csr_matrix((weight.ravel(), corners.ravel(), starts), (len(face), len(colour)))
     colours: NDArray[np.float32] = (spread @ colour).astype(np.float32)
     return colours
-
-
-def _stretched_laplacian(surface: Surface, settings: PropagationSettings) -> sparse.csr_matrix:
-    """The Laplacian (V, V) of the rest body, whose trunk and limbs are stretched along their axes.
-
-    The cotangent weights of a stretched mesh (Pinkall and Polthier 1993) make diffusion slow along the axis whatever
-    way the mesh's edges run; weights of edges by their direction follow the edges, which tilt on the back.
-    """
-    chin = surface.template[surface.face_front, 1].min() if surface.face_front.any() else -np.inf
-    first = surface.faces[:, 0]
-    part = surface.part[first]
-    tube = np.isin(part, (Part.TRUNK, Part.LEFT_LEG, Part.RIGHT_LEG, *ARMS))
-    tube |= (part == Part.HEAD) & (surface.template[first, 1] < chin)
-    corners = surface.template[surface.faces].astype(np.float64)
-    stretch = np.ones((len(part), 1, 3))
-    stretch[np.arange(len(part)), 0, AXIS_OF_PART[part]] = np.where(tube, settings.stretch, 1.0)
-    corners = corners * stretch
-    rows, columns, weights = [], [], []
-    for k in range(3):
-        a, b, c = (corners[:, (k + offset) % 3] for offset in range(3))
-        one, other = a - c, b - c
-        area = np.maximum(np.linalg.norm(np.cross(one, other), axis=1), 1e-10)
-        rows.append(surface.faces[:, k])
-        columns.append(surface.faces[:, (k + 1) % 3])
-        weights.append(np.clip(0.5 * (one * other).sum(1) / area, -settings.steepest, settings.steepest))
-    row, column, weight = np.concatenate(rows), np.concatenate(columns), np.concatenate(weights)
-    count = len(surface.template)
-    upper = sparse.csr_matrix((weight, (row, column)), (count, count))
-    both = upper + upper.T
-    return (sparse.diags(np.asarray(both.sum(1)).ravel()) - both).tocsr()

@@ -18,7 +18,6 @@ class ShadingSettings:
 
     Attributes:
         seen_share: share of a vertex's texels that must be seen.
-        hops: edges of the mesh between two vertices that are compared: neighbours differ too little in direction.
         chroma_step: difference in chroma over luma at which two neighbours hardly count as the same material.
         luma_step: of natural log, the same for what the light does not explain.
         rounds: of reweighting.
@@ -28,7 +27,6 @@ class ShadingSettings:
     """
 
     seen_share: float = 0.3
-    hops: int = 3
     chroma_step: float = 0.06
     luma_step: float = 0.12
     rounds: int = 6
@@ -60,17 +58,9 @@ def log_shading(
     Returns (V,), zeros where too little is seen to tell.
     """
     seen = share > settings.seen_share
-    reach = surface.graph
-    for _ in range(settings.hops - 1):
-        reach = reach @ surface.graph
-    pairs = reach.tocoo()
-    chosen = (
-        seen[pairs.row]
-        & seen[pairs.col]
-        & (pairs.row < pairs.col)
-        & (surface.part[pairs.row] == surface.part[pairs.col])
-    )
-    a, b = pairs.row[chosen], pairs.col[chosen]
+    a, b = surface.near_pairs
+    chosen = seen[a] & seen[b]
+    a, b = a[chosen], b[chosen]
     if len(a) < settings.least_pairs:
         return np.zeros(len(share), np.float32)
     coded = perceptual(colour)

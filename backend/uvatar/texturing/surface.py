@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -69,6 +70,10 @@ class SurfaceSettings:
         nape_depth: of the hairline behind the ears.
         chin: height above which the face's skin begins.
         cheek_depth: in front of which the face's skin begins.
+        stretch: factor by which `Surface.stretched_laplacian` makes trunk and limbs longer. Set, like the two numbers
+            below, while looking at 17 people.
+        steepest: cotangent at which its weight of a needle-shaped triangle is clipped.
+        hops: edges of the mesh between the vertices of `Surface.near_pairs`, at most.
     """
 
     slice_height: float = 0.025
@@ -79,6 +84,9 @@ class SurfaceSettings:
     nape_depth: float = -0.2
     chin: float = -0.9
     cheek_depth: float = 0.25
+    stretch: float = 4.0
+    steepest: float = 20.0
+    hops: int = 3
 
 
 DEFAULT_SETTINGS = SurfaceSettings()
@@ -104,6 +112,7 @@ class Surface:
         face_front: (V,) bool, from the chin to the hairline and from cheek to cheek.
         stature: height of the template, metres.
         double_area: twice its area, square metres.
+        settings: tuned numbers.
     """
 
     faces: NDArray[np.int32]
@@ -121,6 +130,22 @@ class Surface:
     face_front: NDArray[np.bool_]
     stature: float
     double_area: float
+    settings: SurfaceSettings
+
+    @cached_property
+    def stretched_laplacian(self) -> sparse.csr_matrix:
+        """The Laplacian (V, V) of the rest body whose trunk and limbs are stretched along their axes."""
+        return _stretched_laplacian(self)
+
+    @cached_property
+    def near_pairs(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The two vertices of every pair that lies a few edges apart in one part of the body, each pair once."""
+        reach = self.graph
+        for _ in range(self.settings.hops - 1):
+            reach = reach @ self.graph
+        pairs = reach.tocoo()
+        chosen = (pairs.row < pairs.col) & (self.part[pairs.row] == self.part[pairs.col])
+        return pairs.row[chosen], pairs.col[chosen]
 
 
 def build_surface(data: BodyData, settings: SurfaceSettings = DEFAULT_SETTINGS) -> Surface:
@@ -136,6 +161,7 @@ def build_surface(data: BodyData, settings: SurfaceSettings = DEFAULT_SETTINGS) 
         mirror_uv=_mirror_uv(faces, data.uv, data.face_uv, data.mirror), ring=ring, ring_part=ring_part, graph=graph,
         scalp=scalp, face_front=face_front,
         stature=float(np.ptp(template[:, 1])), double_area=float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum()),
+        settings=settings,
     )  # fmt: skip
 
 
@@ -197,3 +223,46 @@ def _mirror_uv(faces: Integers, uv: Floats, face_uv: Integers, mirror: Integers)
 
 def _perimeter(triangle: Floats) -> float:
     return float(np.linalg.norm(triangle - np.roll(triangle, 1, axis=0), axis=1).sum())
+
+
+def unseen_hands(share: Floats, surface: Surface, least: float) -> list[NDArray[np.bool_]]:
+    """The vertices (V,) of each hand, if of neither hand the photos show a share of ``least``.
+
+    Args:
+        share: (V,) 0..1, how much of each vertex is seen.
+        surface: of the body.
+        least: mean share.
+    """
+    hands = [surface.part == hand for hand in HANDS]
+    return hands if max(share[hand].mean() for hand in hands) < least else []
+
+
+def _stretched_laplacian(surface: Surface) -> sparse.csr_matrix:
+    """See `Surface.stretched_laplacian`.
+
+    The cotangent weights of a stretched mesh (Pinkall and Polthier 1993) make diffusion slow along the axis whatever
+    way the mesh's edges run; weights of edges by their direction follow the edges, which tilt on the back.
+    """
+    steepest = surface.settings.steepest
+    chin = surface.template[surface.face_front, 1].min() if surface.face_front.any() else -np.inf
+    first = surface.faces[:, 0]
+    part = surface.part[first]
+    tube = np.isin(part, (Part.TRUNK, Part.LEFT_LEG, Part.RIGHT_LEG, *ARMS))
+    tube |= (part == Part.HEAD) & (surface.template[first, 1] < chin)
+    corners = surface.template[surface.faces].astype(np.float64)
+    stretch = np.ones((len(part), 1, 3))
+    stretch[np.arange(len(part)), 0, AXIS_OF_PART[part]] = np.where(tube, surface.settings.stretch, 1.0)
+    corners = corners * stretch
+    rows, columns, weights = [], [], []
+    for k in range(3):
+        a, b, c = (corners[:, (k + offset) % 3] for offset in range(3))
+        one, other = a - c, b - c
+        area = np.maximum(np.linalg.norm(np.cross(one, other), axis=1), 1e-10)
+        rows.append(surface.faces[:, k])
+        columns.append(surface.faces[:, (k + 1) % 3])
+        weights.append(np.clip(0.5 * (one * other).sum(1) / area, -steepest, steepest))
+    row, column, weight = np.concatenate(rows), np.concatenate(columns), np.concatenate(weights)
+    count = len(surface.template)
+    upper = sparse.csr_matrix((weight, (row, column)), (count, count))
+    both = upper + upper.T
+    return (sparse.diags(np.asarray(both.sum(1)).ravel()) - both).tocsr()

@@ -81,9 +81,11 @@ class Visibility:
     Attributes:
         vertices: (V, 3) camera frame, metres, none nearer than `VisibilitySettings.nearest`.
         pixels: (V, 2) where they project in the photo.
+        normals: (V, 3) unit vectors, camera frame.
         cosine: (V,) between the normal and the direction to the camera, negative on the far side.
         facing: (F,) bool, triangles whose front the camera is on.
         pixels_per_metre: at the person's distance, pixels of the photo.
+        size: of the posed body, relative to one of 1.7 m.
         scene: the mesh for visibility rays.
         camera: of the small picture below.
         part: (h, w) uint8 `Part` that each pixel of the small picture shows, 255 where none.
@@ -94,9 +96,11 @@ class Visibility:
 
     vertices: NDArray[np.float32]
     pixels: NDArray[np.float32]
+    normals: NDArray[np.float32]
     cosine: NDArray[np.float32]
     facing: NDArray[np.bool_]
     pixels_per_metre: float
+    size: float
     scene: RayScene
     camera: Camera
     part: NDArray[np.uint8]
@@ -149,11 +153,13 @@ def compute_visibility(
     vertices = vertices.copy()
     vertices[:, 2] = np.maximum(vertices[:, 2], settings.nearest)
     faces = surface.faces
-    cosine = -(vertex_normals(vertices, faces) * vertices).sum(1) / np.linalg.norm(vertices, axis=1)
+    normals = vertex_normals(vertices, faces)
+    cosine = -(normals * vertices).sum(1) / np.linalg.norm(vertices, axis=1)
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     face_normals = np.cross(b - a, c - a)
     facing = ((face_normals * a).sum(1) < 0) & before[faces].all(1)
-    stature = surface.stature * np.sqrt(np.linalg.norm(face_normals, axis=1).sum() / surface.double_area)
+    area = np.linalg.norm(face_normals, axis=1).sum()
+    size = float(surface.stature * np.sqrt(area / surface.double_area)) / _STATURE
     pixels = camera.project(vertices).astype(np.float32)
     reach = np.array([camera.width, camera.height])
     shown = np.clip(pixels[before], -reach, 2 * reach)
@@ -165,16 +171,14 @@ def compute_visibility(
     fragments = scene.render(small)
     part = np.where(fragments.mask, surface.part[faces[fragments.face, 0]], _NO_PART).astype(np.uint8)
     scale = small.focal / camera.focal
-    to_small = _PhotoToPicture(
-        np.array([low[0], low[1]], float), scale, pixels_per_metre * scale * float(stature) / _STATURE
-    )
+    to_small = _PhotoToPicture(np.array([low[0], low[1]], float), scale, pixels_per_metre * scale * size)
     wrong = _behind_edges(fragments, to_small, settings) | _wrong_limbs(part, person, to_small, settings)
     trust = cv2.GaussianBlur(
         1 - wrong.astype(np.float32), (0, 0), max(settings.least_blur, settings.blur * to_small.metre)
     )
     nearest = cv2.erode(np.where(fragments.mask, fragments.depth, _FAR), np.ones((3, 3), np.uint8))
     return Visibility(
-        vertices, pixels, cosine.astype(np.float32), facing, pixels_per_metre, scene, small, part,
+        vertices, pixels, normals, cosine.astype(np.float32), facing, pixels_per_metre, size, scene, small, part,
         np.asarray(nearest, np.float32), np.asarray(trust, np.float32), settings,
     )  # fmt: skip
 

@@ -7,15 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 
-from ..protocol.rig import RIG_NAMES
+from ..protocol.rig import BODY_JOINTS, RIG_NAMES
 
-SMPL_NAMES = (
-    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
-    "spine3", "left_foot",
-    "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder", "right_shoulder", "left_elbow",
-    "right_elbow",
-    "left_wrist", "right_wrist", "left_hand", "right_hand",
-)  # fmt: skip
+SMPL_NAMES = (*RIG_NAMES[:BODY_JOINTS], "left_hand", "right_hand")
 _UNSIDED = tuple(dict.fromkeys(name.removeprefix("left_").removeprefix("right_") for name in SMPL_NAMES))
 
 

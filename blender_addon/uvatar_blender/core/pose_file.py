@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..protocol.rig import BODY_JOINTS, RIG_PARENTS
 from .array_file import ArrayFileError, load_arrays
 from .arrays import Floats
 from .motion import LONGEST, Motion, MotionError
@@ -20,7 +21,6 @@ from .rotations import Notation, matrices_of
 from .skeleton import ARMATURE_FROM_BODY, JOINTS, RIG_JOINTS
 from .upright import WORLDS, UpAxis, seen_axis, thinned, told_axis
 
-_BODY_JOINTS = 22  # that SMPL, SMPL-H and SMPL-X have in common: all but the hands
 _WHOLE = (24, 22, 52, 55)  # joints of a complete pose, the root first: SMPL, its body alone, SMPL-H, SMPL-X
 _BODIES = tuple(count - 1 for count in _WHOLE)
 _RATES = ("mocap_framerate", "mocap_frame_rate", "fps", "frame_rate", "framerate")
@@ -102,7 +102,7 @@ _TYPICAL = np.array([
     (-0.44, 0.39, 0.05),
     (0.67, 0.39, 0.05), (-0.67, 0.39, 0.05), (0.77, 0.39, 0.05), (-0.77, 0.39, 0.05),
 ])  # fmt: skip
-SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)  # SMPL's tree
+SMPL_PARENTS = (*RIG_PARENTS[:BODY_JOINTS], 20, 21)  # SMPL's tree: the hands hang on the wrists
 
 
 def load_smpl_motion(path: Path, up: UpAxis = UpAxis.AUTOMATIC) -> Motion:
@@ -168,7 +168,7 @@ def _rotations(family: _Family, content: Mapping[str, Any]) -> tuple[NDArray[np.
             _refuse_positions(numbers)
         matrices = matrices_of(_without_fingers(numbers), notation)
         if numbers.shape[1] in _FINGERS_FROM:
-            fingers = matrices_of(numbers[:, _BODY_JOINTS:], notation, _BODY_JOINTS)
+            fingers = matrices_of(numbers[:, BODY_JOINTS:], notation, BODY_JOINTS)
     else:
         body, notation = _by_joint(whole[1], _BODIES, family.pose[1])
         if whole[0].size % len(body) or whole[0].size // len(body) not in {one.value for one in Notation}:
@@ -188,7 +188,7 @@ def _rotations(family: _Family, content: Mapping[str, Any]) -> tuple[NDArray[np.
         fingers = _own_fingers(content, len(rotations))
     if fingers is None:
         return rotations, None
-    fine = np.tile(np.eye(3), (len(rotations), RIG_JOINTS - _BODY_JOINTS, 1, 1))
+    fine = np.tile(np.eye(3), (len(rotations), RIG_JOINTS - BODY_JOINTS, 1, 1))
     fine[:, -fingers.shape[1] :] = fingers  # SMPL-H's fingers are the last 30 of SMPL-X's joints
     return rotations, fine
 
@@ -203,7 +203,7 @@ def _own_fingers(content: Mapping[str, Any], frames: int) -> NDArray[np.float64]
         size = frames * _FINGER_JOINTS * 3 // len(keys)
         if len(parts) == len(keys) and all(part.dtype.kind == "f" and part.size == size for part in parts):
             vectors = np.concatenate([part.reshape(frames, -1, 3) for part in parts], 1).astype(np.float64)
-            return matrices_of(vectors, Notation.AXIS_ANGLE, _BODY_JOINTS)
+            return matrices_of(vectors, Notation.AXIS_ANGLE, BODY_JOINTS)
     return None
 
 
@@ -245,7 +245,7 @@ def _by_joint(array: Floats, counts: tuple[int, ...], key: str) -> tuple[NDArray
 
 
 def _without_fingers(numbers: Floats, first: int = 0) -> Floats:
-    joints = JOINTS if first + numbers.shape[1] == JOINTS else _BODY_JOINTS
+    joints = JOINTS if first + numbers.shape[1] == JOINTS else BODY_JOINTS
     return numbers[:, : joints - first]
 
 

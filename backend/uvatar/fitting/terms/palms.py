@@ -40,6 +40,9 @@ class PalmSettings:
     pixel_width: float = 0.06
 
 
+DEFAULT_SETTINGS = PalmSettings()
+
+
 @dataclass(frozen=True)
 class PalmTerm(Term):
     """Differences of the wrists' rotations from the palms', and of wrists and knuckles in the picture.
@@ -72,10 +75,9 @@ class PalmTerm(Term):
 
     @classmethod
     def of(
-        cls, observed: Observations, settings: PalmSettings | None = None, gate: GateSettings = DEFAULT_GATE
+        cls, observed: Observations, settings: PalmSettings = DEFAULT_SETTINGS, gate: GateSettings = DEFAULT_GATE
     ) -> PalmTerm | None:
         """A row for each person; None where the body has no fingers."""
-        settings = settings or PalmSettings()
         points = observed.model.palms
         if points is None:
             return None

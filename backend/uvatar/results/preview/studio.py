@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from uvatar.body import BodyData
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
+from uvatar.geometry import rotations
 from uvatar.geometry.mesh import unit, vertex_normals
 from uvatar.geometry.raster import Fragments, RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
@@ -43,7 +44,7 @@ def turntable(
     camera, distance = _studio_camera(tall, reach, height)
     panels = []
     for index in range(views):
-        turned = centred @ _about_vertical(2 * np.pi * index / views - sight).T
+        turned = centred @ rotations.about_y(2 * np.pi * index / views - sight).astype(np.float32).T
         panels.append(_studio_view(turned, tall / 2, distance, body, texture, camera, supersample))
     blank = np.broadcast_to(np.array(BACKDROP, np.uint8), panels[0].shape)
     panels += [blank] * (-len(panels) % columns)
@@ -52,14 +53,6 @@ def turntable(
 
 def _centre(values: Floats) -> float:
     return float(values.max() + values.min()) / 2
-
-
-def _about_vertical(angle: float) -> NDArray[np.float32]:
-    """Turns about the camera's y axis; a positive angle brings the side that was on the picture's right to the
-    front.
-    """
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32)
 
 
 def _studio_camera(tall: float, reach: float, height: int) -> tuple[Camera, float]:
