@@ -23,6 +23,7 @@ from uvatar.data.fit import Fit
 from uvatar.data.person import Person
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import smoothstep
+from uvatar.texturing.mouth import Mouth
 from uvatar.texturing.visibility import Visibility
 
 
@@ -78,6 +79,7 @@ class FaceSpline:
         vertices: (H,) vertices of the head that move with them.
         weights: (H, K).
         front: (K,) bool, landmarks that lie on the front of the face.
+        mouth: where the inside of the mouth begins.
         settings: tuned numbers, also of the alignment that the spline is used for.
     """
 
@@ -85,6 +87,7 @@ class FaceSpline:
     vertices: NDArray[np.int32]
     weights: NDArray[np.float32]
     front: NDArray[np.bool_]
+    mouth: Mouth
     settings: FaceSettings = DEFAULT_SETTINGS
 
     @classmethod
@@ -115,7 +118,8 @@ class FaceSpline:
         fade = 1 - smoothstep(distance[vertices], *settings.fade)
         weights = (fade[:, None] * (basis @ solution)).astype(np.float32)
         front = points.at(vertex_normals(template, body.data.faces))[:, 2] >= settings.front
-        return cls(points, vertices.astype(np.int32), weights, front, settings)
+        mouth = Mouth.of(points, body.data)
+        return cls(points, vertices.astype(np.int32), weights, front, mouth, settings)
 
 
 def face_shift(person: Person, visibility: Visibility, spline: FaceSpline | None) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ from uvatar.texturing.detail import unseen_detail
 from uvatar.texturing.eyes import paint_eyes
 from uvatar.texturing.face import FaceSpline, face_shift
 from uvatar.texturing.merging import merge
+from uvatar.texturing.mouth import with_open_mouth
 from uvatar.texturing.outfit import dressed_fill
 from uvatar.texturing.predicted import Predict, fill_in
 from uvatar.texturing.projection import ProjectedView, project, projected_view
@@ -60,6 +61,10 @@ def texture_person(
     table, size = atlas.table, atlas.size
     projected_views = [_projected_view(view, atlas, face, settings) for view in views]
     projections = [project(view, atlas, settings.projection, settings.foreground) for view in projected_views]
+    pairs = zip(projections, projected_views, strict=True)
+    projections = [
+        with_open_mouth(seen_by, view, face and face.mouth, atlas, settings.mouth) for seen_by, view in pairs
+    ]
     colours, alpha, certain = merge(projections, len(table), settings.merging)
     skin = skin_colour(projected_views, colours, alpha, atlas, settings.skin)
     pairs = zip(projections, projected_views, strict=True)
