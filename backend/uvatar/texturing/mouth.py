@@ -31,14 +31,14 @@ class MouthSettings:
     Attributes:
         open: gap between the lips, face widths, from which the mouth counts as open: landmarks of closed lips lie up to
             0.02 apart.
-        margin: pixels, and face widths, around the photo's mouth in which lips are not shown: blur, and how far
-            landmarks are off.
+        margin: pixels, and face widths, around the photo's mouth within which lips begin to be hidden, and are half
+            that near: blur, and how far landmarks are off.
         picture_side: pixels of the picture in which the mouth's rim is drawn.
         least_weight: of a texel that is kept, as `ProjectionSettings.least_weight`.
     """
 
     open: float = 0.03
-    margin: tuple[float, float] = (0.7, 0.008)
+    margin: tuple[float, float] = (1.0, 0.01)
     picture_side: int = 192
     least_weight: float = 0.01
 
@@ -104,7 +104,8 @@ def with_open_mouth(
         return projection
     rim, margin = face[INNER_LIPS], settings.margin[0] + settings.margin[1] * width
     _, pixels = _placed(projection.texels, view, atlas)
-    between = smoothstep(_depth_inside(pixels, rim, margin, settings), -margin, 0.0)
+    blur = np.minimum(projection.width / 2, margin)  # a texel shows what is around it
+    between = smoothstep(_depth_inside(pixels, rim, 2 * margin, settings) + blur, -margin, -margin / 2)
     lips = mouth.outside[atlas.surface.faces].any(1)[atlas.table.face[projection.texels]]
     weights = projection.weights * (1 - lips * between)
     hollow = _between_lips(rim, margin, view, mouth, atlas, settings)
