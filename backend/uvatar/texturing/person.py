@@ -18,6 +18,7 @@ from uvatar.texturing.detail import unseen_detail
 from uvatar.texturing.eyes import paint_eyes
 from uvatar.texturing.face import FaceSpline, face_shift
 from uvatar.texturing.merging import merge
+from uvatar.texturing.mouth import paint_mouth
 from uvatar.texturing.outfit import dressed_fill
 from uvatar.texturing.predicted import Predict, fill_in
 from uvatar.texturing.projection import ProjectedView, project, projected_view
@@ -84,6 +85,7 @@ def texture_person(
             )
         colours, source = fill_in(predicted, seen, settings.prediction)
     paint_eyes(colours, source, projected_views[0], skin, atlas, settings.eyes)
+    paint_mouth(colours, source, skin, atlas, settings.mouth)
     if not np.isfinite(colours).all():
         raise FloatingPointError("The texture's colours are not finite.")
     return Texture(table.picture(srgb_from_linear(colours)), table.scatter(source), share)

@@ -10,6 +10,7 @@ from uvatar.texturing.detail import DetailSettings
 from uvatar.texturing.eyes import EyeSettings
 from uvatar.texturing.foreground import ForegroundSettings
 from uvatar.texturing.merging import MergingSettings
+from uvatar.texturing.mouth import MouthSettings
 from uvatar.texturing.outfit import OutfitSettings
 from uvatar.texturing.predicted import PredictionSettings
 from uvatar.texturing.projection import ProjectionSettings
@@ -36,3 +37,4 @@ class TexturingSettings:
     outfit: OutfitSettings = field(default_factory=OutfitSettings)
     prediction: PredictionSettings = field(default_factory=PredictionSettings)
     eyes: EyeSettings = field(default_factory=EyeSettings)
+    mouth: MouthSettings = field(default_factory=MouthSettings)

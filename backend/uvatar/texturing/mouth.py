@@ -1,0 +1,67 @@
+"""The inside of the mouth, which no photo shows rightly: painted as flesh that darkens towards the throat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.data.labels import Label
+from uvatar.photos.colour import LUMA, smoothstep
+from uvatar.texturing.atlas import Atlas
+
+
+@dataclass(frozen=True)
+class MouthSettings:
+    """Tuned numbers of the mouth's inside, chosen by the look of open mouths in Blender.
+
+    Attributes:
+        flesh: linear light behind the lips, on skin of luminance ``skin``.
+        throat: the same at the throat.
+        lips: depths behind the lips' seam, metres, between which the photo's lips give way to the flesh.
+        deep: depths behind the seam, metres, between which it darkens.
+        skin: luminance of the skin to which the light belongs.
+        light: limits of the factor by which other skin changes it.
+    """
+
+    flesh: tuple[float, float, float] = (0.26, 0.075, 0.065)
+    throat: tuple[float, float, float] = (0.035, 0.007, 0.007)
+    lips: tuple[float, float] = (0.002, 0.007)
+    deep: tuple[float, float] = (0.008, 0.065)
+    skin: float = 0.4
+    light: tuple[float, float] = (0.5, 1.15)
+
+
+DEFAULT_SETTINGS = MouthSettings()
+
+
+def mouth_depth(atlas: Atlas) -> NDArray[np.float32]:
+    """(T,) how far the texels lie behind the lips' seam, metres; 0 outside the mouth and on a body without one."""
+    mouth = atlas.body.data.mouth
+    depth = np.zeros(len(atlas.surface.template), np.float32)
+    if mouth is not None:
+        depth[mouth.flesh] = mouth.depth
+    inside: NDArray[np.float32] = atlas.interpolate(depth).astype(np.float32)
+    return inside
+
+
+def paint_mouth(
+    colours: NDArray[np.float32],
+    source: NDArray[np.uint8],
+    skin: NDArray[np.float32],
+    atlas: Atlas,
+    settings: MouthSettings = DEFAULT_SETTINGS,
+) -> None:
+    """Write the texels inside the mouth into ``colours`` (T, 3), linear light, and ``source`` (T,), labels.
+
+    ``skin`` (3,): linear light, by whose luminance the flesh is lit.
+    """
+    depth = mouth_depth(atlas)
+    texels = np.flatnonzero(depth > settings.lips[0])
+    light = np.clip(float(skin @ LUMA) / settings.skin, *settings.light)
+    dark = smoothstep(depth[texels, None], *settings.deep)
+    flesh = light * (np.array(settings.flesh) + (np.array(settings.throat) - settings.flesh) * dark)
+    share = smoothstep(depth[texels, None], *settings.lips)
+    colours[texels] += (share * (flesh - colours[texels])).astype(np.float32)
+    source[texels[share[:, 0] > 0.5]] = Label.COMPLETED
