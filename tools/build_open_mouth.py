@@ -48,7 +48,7 @@ LOWER = Arch(front=0.2012, half_width=0.0288, depth=0.0420, edge=0.3084, up=1)
 # Keys that press or roll the lips against the teeth: how far the teeth give way, metres.
 GIVE_WAY: Mapping[str, tuple[float, float]] = {}  # key -> (upper, lower)
 # At rest MakeHuman's tongue touches the palate, and would fill an open mouth: it is flattened into the lower arch.
-_TONGUE_SCALE, _TONGUE_FLAT = np.array([0.86, 1.0, 0.94]), 0.62
+_TONGUE_SCALE, _TONGUE_FLAT = np.array([0.86, 1.0, 0.94]), 0.7
 _LASH_LENGTH = 1.3  # of MakeHuman's, which hardly reach beyond the lids in profile
 _ROWS = 5  # vertices of a lash strip from the lid to the tips
 
@@ -245,6 +245,7 @@ def build_lashes(source: MakeHuman, data: BodyData) -> PartTemplate:
         upper = group.endswith("2")
         roots[grid] = grid[:1]
         uv[grid] = np.stack([0.01 + 0.98 * across, (0.5 if upper else 0.0) + 0.01 + 0.48 * along], -1)
+
     def longer(field: Array) -> Array:
         grown: Array = (field[roots] + _LASH_LENGTH * (field - field[roots]))[ids]
         return grown

@@ -69,7 +69,9 @@ def lip_seam(data: BodyData) -> Seam:
     dropped = np.zeros(len(data.v_template))
     dropped[vertices] = -deltas[:, 1]
     x, y, z = data.v_template.T
-    near = np.flatnonzero((np.abs(x) < _SEAM_WIDTH) & (np.abs(y - _SEAM_Y) < 2 * _SEAM_REACH) & (z > 0.196) & (z < 0.218))
+    around = (np.abs(x) < _SEAM_WIDTH) & (np.abs(y - _SEAM_Y) < 2 * _SEAM_REACH)
+    near = np.flatnonzero(around & (z > 0.196) & (z < 0.218))
+
     # Towards the corners the jaw moves both lips nearly alike, and the seam is level.
     lower = np.where(np.abs(x[near]) > 0.0195, y[near] < 0.3105, dropped[near] > 0.015)
     away = np.abs(y[near] - _SEAM_Y)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from uvatar.data.labels import Label
 from uvatar.photos.colour import LUMA, smoothstep
 from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.eyes import greyed
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,16 @@ class MouthSettings:
         deep: depths behind the seam, metres, between which it darkens.
         skin: luminance of the skin to which the light belongs.
         light: limits of the factor by which other skin changes it.
+        grey: relative range of the skin's channels below which the photo is grey.
     """
 
-    flesh: tuple[float, float, float] = (0.26, 0.075, 0.065)
-    throat: tuple[float, float, float] = (0.035, 0.007, 0.007)
+    flesh: tuple[float, float, float] = (0.30, 0.09, 0.08)
+    throat: tuple[float, float, float] = (0.10, 0.018, 0.016)
     lips: tuple[float, float] = (0.002, 0.007)
-    deep: tuple[float, float] = (0.008, 0.065)
+    deep: tuple[float, float] = (0.010, 0.080)
     skin: float = 0.4
     light: tuple[float, float] = (0.5, 1.15)
+    grey: float = 0.06
 
 
 DEFAULT_SETTINGS = MouthSettings()
@@ -61,7 +64,10 @@ def paint_mouth(
     texels = np.flatnonzero(depth > settings.lips[0])
     light = np.clip(float(skin @ LUMA) / settings.skin, *settings.light)
     dark = smoothstep(depth[texels, None], *settings.deep)
-    flesh = light * (np.array(settings.flesh) + (np.array(settings.throat) - settings.flesh) * dark)
+    near, far = (
+        greyed(np.array(colour, np.float32), skin, settings.grey) for colour in (settings.flesh, settings.throat)
+    )
+    flesh = light * (near + (far - near) * dark)
     share = smoothstep(depth[texels, None], *settings.lips)
     colours[texels] += (share * (flesh - colours[texels])).astype(np.float32)
     source[texels[share[:, 0] > 0.5]] = Label.COMPLETED
