@@ -53,6 +53,7 @@ class Fit:
         group: of people whose shapes the body was drawn towards ("adult", "female", "child"), or "all".
         cost: what the fit leaves unexplained, nats; comparable between fits to the same evidence alone. NaN where
             nothing was fitted.
+        shoes: the kind of shoe on the left and the right foot, None for a bare one; the shoes are in ``offsets``.
     """
 
     body: BodyParameters
@@ -64,3 +65,4 @@ class Fit:
     notes: tuple[str, ...] = field(default=())
     group: str = "all"
     cost: float = float("nan")
+    shoes: tuple[str | None, str | None] = (None, None)

@@ -13,6 +13,7 @@ import cv2
 
 from uvatar.body import BodyError, BodyModel, load_open_body
 from uvatar.clothing.model import ClothingModel, prepare_clothing
+from uvatar.clothing.shoes import Shoes, load_shoes
 from uvatar.data.progress import Progress, ignore_progress
 from uvatar.engine.avatars import PhotoFailed, reconstruct_avatars
 from uvatar.engine.placement import placement_of
@@ -135,6 +136,11 @@ class Engine:
     def clothing(self) -> ClothingModel:
         """The open body prepared for clothing: work that a fast job does without, so done when needed."""
         return prepare_clothing(self.body)
+
+    @cached_property
+    def shoes(self) -> Shoes | None:
+        """The open body's shoes; needed and read as `clothing` is."""
+        return load_shoes(self.body.data)
 
     def reconstruct(
         self,

@@ -215,6 +215,7 @@ def person_entry(
         "confidence": float(fit.confidence),
         "start": fit.start,
         "notes": list(fit.notes),
+        "shoes": dict(zip(("left", "right"), fit.shoes, strict=True)),
         "licence": {"body_model": body.data.licence},
         "measurements": {name: round(float(value), 1) for name, value in measure(body, parameters.betas).items()},
         "metrics": {name: float(value) if np.isfinite(value) else None for name, value in metrics.items()},

@@ -69,7 +69,8 @@ class AvatarData:
         source_png: per texel 0 empty 1 seen 2 mirrored 3 completed 4 predicted; may be empty.
         regressor: the joints of a sculpted body; empty in results of older backends.
         posedirs: (V, 3, 207) pose blend shapes for the entries of (R - I) of joints 1 to 23, or None.
-        facts: what else the backend says about this person: confidence, notes, measurements, metrics, licence.
+        facts: what else the backend says about this person: confidence, notes, measurements, metrics, licence,
+            shoes.
         finger_axes: (5, 2, 3) flexion and abduction axes of the left fingers (`protocol.rig`); None without fingers.
         face: the expression keys, or None.
         parts: further meshes on the same skeleton.
@@ -302,7 +303,7 @@ def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
         else _floats(person, "posedirs", (vertices, 3, 9 * (JOINTS - 1))),
         facts={
             key: person[key]
-            for key in ("confidence", "notes", "measurements", "metrics", "licence", "box")
+            for key in ("confidence", "notes", "measurements", "metrics", "licence", "box", "shoes")
             if key in person
         },
         overlay_jpeg=bytes(person.get("overlay_jpeg") or b""),
