@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from PIL import Image
 from uvatar.body import BodyError, BodyModel, load_open_body
 from uvatar.body.mouth import Mouth
 from uvatar.data.arrays import Floats
+from uvatar.data.fit import BodyParameters
 from uvatar.geometry.raster import RayScene
 from uvatar.protocol.expressions import EXPRESSIONS, VISEMES
-from uvatar.protocol.parts import Part, part_entry, parts_of, triangles_of
+from uvatar.protocol.parts import Part, PartKeys, part_entry, parts_of, triangles_of
 from uvatar.runtime.weights import weights_folder
 
 AROUND = [(0, 0.32, 1.2), (0.5, 0.32, 1.1), (-0.5, 0.32, 1.1), (0, 0.6, 1.1), (0, 0.05, 1.1), (1.0, 0.32, 0.7)]
@@ -169,6 +171,32 @@ def test_lips_close_a_little_and_open_mouths_stay_open(body: BodyModel) -> None:
     wide = data.face.movement(np.eye(52)[EXPRESSIONS.index("jawOpen")] * 0.5, len(closed))
     middle = np.abs(data.v_template[:, 0]) < 0.012
     np.testing.assert_array_equal(body.with_closed_lips(np.zeros(10), wide)[middle], wide[middle])
+
+
+def test_parts_are_posed_as_the_body_is(body: BodyModel) -> None:
+    random = np.random.default_rng(2)
+    data, betas = body.data, random.normal(0, 1, 10)
+    assert data.rig is not None and data.face is not None
+    rows = mouth_of(body).lips
+    joints = np.argsort(-data.rig.weights[rows], axis=1)[:, :4]
+    vertices, deltas = data.face.key("jawOpen")
+    own = np.flatnonzero(np.isin(vertices, rows))
+    skin = Part(
+        name="Lips",
+        vertices=(data.v_template + data.shapedirs @ betas)[rows].astype(np.float32),
+        faces=np.array([[0, 1, 2, -1]], np.int32),
+        skin_joints=joints.astype(np.uint8),
+        skin_weights=np.take_along_axis(data.rig.weights[rows], joints, 1),
+        keys=PartKeys(("jawOpen",), np.array([0, len(own)]), np.searchsorted(rows, vertices[own]), deltas[own]),
+    )
+    parameters = BodyParameters(
+        *(random.normal(0, 0.4, shape).astype(np.float32) for shape in ((10,), (3,), (23, 3), (3,))),
+        jaw_pose=np.array([0.2, 0, 0], np.float32),
+        expression=0.6 * np.eye(52, dtype=np.float32)[EXPRESSIONS.index("jawOpen")],
+    )
+    for known in (replace(parameters, betas=betas), replace(parameters, betas=betas, jaw_pose=None, expression=None)):
+        expected = body.posed(known)[0][rows]
+        np.testing.assert_allclose(body.posed_part(known, skin), expected, atol=2e-5)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

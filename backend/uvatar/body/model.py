@@ -23,8 +23,9 @@ from uvatar.data.arrays import Floats
 from uvatar.data.fit import BodyParameters
 from uvatar.data.joints import HAND_JOINTS, WRIST_JOINTS
 from uvatar.geometry.rotations import exp
+from uvatar.protocol.expressions import EXPRESSIONS
 from uvatar.protocol.parts import Part
-from uvatar.protocol.rig import BODY_JOINTS, LEFT_HAND, RIG_PARENTS, RIGHT_HAND
+from uvatar.protocol.rig import BODY_JOINTS, LEFT_HAND, RIG_PARENTS, RIGHT_HAND, whole_pose
 from uvatar.runtime.weights import weights_folder
 
 FACE_FILE = "open_face.npz"  # beside the body's file
@@ -140,6 +141,20 @@ class BodyModel:
         """Teeth, tongue and lashes of a person at rest, of betas (10,) and ``offsets`` (V, 3); none on other bodies."""
         mouth = self.data.mouth
         return () if mouth is None else mouth.fitted(self.data, betas, offsets)
+
+    def posed_part(self, parameters: BodyParameters, part: Part) -> NDArray[np.float32]:
+        """A part's vertices (V, 3), camera frame, where `posed` has the person's; by the body's 55 joints."""
+        assert self._rig_skin is not None
+        betas, pose, transl = _of_one(parameters)
+        whole = pose_of(parameters, pose)
+        whole = whole_pose(pose[0], {})[None] if whole is None else whole
+        transforms, _ = self._rig_skin.transforms(betas, _matrices(whole), transl)
+        rest = part.vertices
+        if parameters.expression is not None:
+            rest = rest + part.moved(dict(zip(EXPRESSIONS, map(float, parameters.expression), strict=True)))
+        mixed = np.einsum("vk,vkia->via", part.skin_weights, transforms[0, part.skin_joints])
+        placed: NDArray[np.float32] = np.einsum("via,va->vi", mixed[..., :3], rest) + mixed[..., 3]
+        return placed.astype(np.float32)
 
     def with_closed_lips(self, betas: Floats, offsets: NDArray[np.float32]) -> NDArray[np.float32]:
         """The ``offsets`` (V, 3) with which no teeth are seen between the resting lips of a person of betas (10,)."""
