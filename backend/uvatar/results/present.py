@@ -130,7 +130,8 @@ def _present_person(
         encoding["source_png"] = encoder.submit(encode_png, shown.texture.source)
     vertices = body.posed(shown.fit.body, shown.fit.offsets)[0]
     if turntable and shown.texture:
-        sheet = preview.turntable(vertices, body.data, shown.texture.image)
+        parts = [(part, body.posed_part(shown.fit.body, part)) for part in shown.parts]
+        sheet = preview.turntable(vertices, body.data, shown.texture.image, parts=parts)
         encoding["turntable_png"] = encoder.submit(encode_png, sheet)
     overlay = preview.overlay(result.photo.pixels, result.camera, [vertices], body.data.faces, max_side=OVERLAY_SIDE)
     encoding["overlay_jpeg"] = encoder.submit(encode_jpeg, overlay)
