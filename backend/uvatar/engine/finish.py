@@ -24,6 +24,7 @@ from uvatar.data.progress import Progress
 from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.engine.detect import DetectedPeople
+from uvatar.engine.faces import with_faces
 from uvatar.engine.timing import Stopwatch
 from uvatar.fitting.report import DEFAULT_SETTINGS as REPORT_SETTINGS
 from uvatar.fitting.report import finished
@@ -80,6 +81,7 @@ def finish_person(view: View, prediction: Prediction | None, engine: Engine, opt
     """One person of one photo, fitted already, with clothes and texture. Raises NotFitted."""
     clock = Stopwatch()
     with sound_numbers(view.person, view.photo):
+        [view] = with_faces([view], engine, options)
         fit = clothe(view, engine, options)
         clock.lap("clothing")
         texture, notes = texture_views([replace(view, fit=fit)], engine, options)
@@ -98,8 +100,8 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
     fit = replace(view.fit, body=with_relaxed_hands(view.fit.body, body.data.rig))
     if not options.fast and options.clothing and options.refine:
         kind, shoes = shoe_offsets(view, body, engine.shoes, options.shoes) if engine.shoes else (None, None)
-        offsets = clothing_offsets(fit, person, camera, engine.clothing, shoes)
-        fit = replace(fit, offsets=offsets, shoes=(kind, kind))
+        clothes = clothing_offsets(fit, person, camera, engine.clothing, shoes)
+        fit = replace(fit, offsets=fit.offsets + clothes, shoes=(kind, kind))
         fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, body, engine.face))
     if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():
         raise FloatingPointError("The body's vertices are not finite.")

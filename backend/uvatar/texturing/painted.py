@@ -11,9 +11,9 @@ from uvatar.data.texture import Texture
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing.atlas import LARGEST, SMALLEST, Atlas, TexturingError
 from uvatar.texturing.completion import SeenColours, complete
+from uvatar.texturing.flesh import DEFAULT_SETTINGS as FLESH_SETTINGS
+from uvatar.texturing.flesh import mouth_depth
 from uvatar.texturing.lowband import vertex_colours
-from uvatar.texturing.mouth import DEFAULT_SETTINGS as MOUTH_SETTINGS
-from uvatar.texturing.mouth import mouth_depth
 from uvatar.texturing.predicted import fill_in
 from uvatar.texturing.skin import DEFAULT_SETTINGS as SKIN_SETTINGS
 
@@ -71,7 +71,7 @@ def complete_painted(painted: Texture, atlas: Atlas, predicted: NDArray[np.uint8
         raise TexturingError(
             "No part of the texture is marked to be kept: paint something, or keep what the photo shows."
         )
-    drawn = (atlas.of_first_vertex(surface.eye) > 0) | (mouth_depth(atlas) > MOUTH_SETTINGS.lips[1])
+    drawn = (atlas.of_first_vertex(surface.eye) > 0) | (mouth_depth(atlas) > FLESH_SETTINGS.lips[1])
     alpha = marked.astype(np.float32)
     nothing = np.zeros(len(table), np.float32)
     known = np.flatnonzero(marked)
