@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.service.faulty_server import POINTS
+from tests.service.faulty_server import MODEL_POINTS, POINTS
 from tests.service.servers import PATIENCE, Server, photo, wait_until
 from tests.service.test_server import gone, run, states
 from uvatar.protocol.errors import UvatarError
@@ -52,7 +52,7 @@ def kill(pid: int) -> None:
 
 
 @pytest.mark.parametrize("victim", VICTIMS)
-@pytest.mark.parametrize("point", [*POINTS, LOADING, *STAGES])
+@pytest.mark.parametrize("point", [*POINTS, *MODEL_POINTS, LOADING, *STAGES])
 def test_nothing_is_lost(start_server: StartServer, tmp_path: Path, point: str, victim: str) -> None:
     """Kill -9 at the point; start again what died; then every photo has its result, and what was on disk is not
     computed twice.
@@ -132,7 +132,7 @@ def photos_of(point: str, folder: Path, log: Path) -> list[tuple[str, bytes]]:
 
 
 def at_point(point: str, reached: Path, folder: Path, front: psutil.Process) -> bool:
-    if point in POINTS:
+    if point in POINTS or point in MODEL_POINTS:
         return reached.exists()
     if point == LOADING:
         return (folder / "acknowledged").exists() and bool(front.children())

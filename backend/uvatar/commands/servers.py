@@ -295,7 +295,7 @@ def _token(path: Path) -> str:
         OSError: the file cannot be read or created.
     """
     from uvatar.protocol import atomic_files
-    from uvatar.service.private import private_file
+    from uvatar.protocol.private_files import private_file
     from uvatar.service.server import new_token
 
     if not path.exists():

@@ -102,10 +102,15 @@ class QueueLoad:
     bytes: int
 
 
+def is_id(name: Any) -> bool:
+    """Whether this is the text of a UUID, as a job's id is."""
+    with suppress(ValueError, AttributeError, TypeError):
+        return name in (str(parsed := uuid.UUID(name)), parsed.hex)
+    return False
+
+
 def checked_id(identifier: Any) -> str:
-    """The id, if it is the text of a UUID; since it names a folder, anything else raises UvatarError."""
-    if isinstance(identifier, str):
-        with suppress(ValueError):
-            if identifier in (str(parsed := uuid.UUID(identifier)), parsed.hex):
-                return identifier
-    raise UvatarError("A job's id must be a UUID, such as 6b1f7c52-6f0e-4a0e-9a55-0d6b6f1c8a11.")
+    """The id; since it names a folder, anything but the text of a UUID raises UvatarError."""
+    if not is_id(identifier):
+        raise UvatarError("A job's id must be a UUID, such as 6b1f7c52-6f0e-4a0e-9a55-0d6b6f1c8a11.")
+    return str(identifier)
