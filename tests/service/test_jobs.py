@@ -18,9 +18,10 @@ import pytest
 from uvatar.protocol import atomic_files, framing
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import LIMITS
+from uvatar.protocol.jobs import checked_id
 from uvatar.protocol.options import checked_options
 from uvatar.service.job_files import Manifest
-from uvatar.service.job_records import JobRecord, PhotoState, checked_id
+from uvatar.service.job_records import JobRecord, PhotoState
 from uvatar.service.journal import Journal
 from uvatar.service.journal_database import AlreadyServed, is_open
 from uvatar.service.remaining_time import Pace, seconds_left

@@ -10,9 +10,12 @@ import logging
 import os
 import re
 import stat
+import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import Code, UvatarError
+from .photo_lists import shown
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _WRITE_OF_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -59,6 +62,27 @@ def private_data_folder(folder: Path) -> None:
     except OSError:
         foreign = False
     private_folder(folder, _WRITE_OF_OTHERS if foreign else _OTHERS)
+
+
+def usable_data_folder(folder: Path) -> None:
+    """Create a data folder for this user alone, and check that files can be written into it.
+
+    Raises UvatarError ("data-folder") if it cannot be used.
+    """
+    try:
+        private_data_folder(folder)
+        with tempfile.TemporaryDirectory(prefix=".", dir=folder) as trial:
+            Path(trial, "trial").write_bytes(bytes(4096))
+    except OSError as error:
+        message = f"Uvatar's data folder {shown(str(folder))} cannot be used: {error.strerror or error}."
+        fix = "Choose a folder that you can write to with --data, or permanently with UVATAR_DATA."
+        raise UvatarError(message, Code.DATA_FOLDER, fix) from error
+
+
+def private_output(path: Path) -> BinaryIO:
+    """Open a file to be written anew, which only its owner can read. Raises OSError."""
+    close_to_others(path)
+    return open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 def private_file(path: Path, what: str) -> None:

@@ -10,10 +10,8 @@ with Client.connect() as client:
 from __future__ import annotations
 
 import hashlib
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections import deque
@@ -32,7 +30,8 @@ from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.messages import JobRequest, SentPhoto, finished_event, photo_event
 from uvatar.protocol.options import DEFAULT_OPTIONS, Options
-from uvatar.protocol.private_files import private_data_folder
+from uvatar.protocol.private_files import private_output, usable_data_folder
+from uvatar.runtime.loopback import check_loopback, listens
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service import network
 from uvatar.service.journal_database import is_open
@@ -288,44 +287,6 @@ class Client:
         return message
 
 
-def listens(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether anything listens on this port (of this computer by default)."""
-    try:
-        with socket.create_connection((host, port), timeout=2):
-            return True
-    except OSError:
-        return False
-
-
-def check_loopback() -> None:
-    """Raise UvatarError ("no-loopback") if programs on this computer cannot reach each other at 127.0.0.1."""
-    try:
-        with (
-            socket.create_server(("127.0.0.1", 0)) as server,
-            socket.create_connection(server.getsockname(), timeout=5),
-        ):
-            pass
-    except OSError as error:
-        message = f"Programs on this computer cannot reach each other at 127.0.0.1: {error.strerror or error}."
-        fix = "Uvatar's processes communicate only at this address. Check the firewall or the container's network."
-        raise UvatarError(message, Code.NO_LOOPBACK, fix) from error
-
-
-def make_usable(folder: Path) -> None:
-    """Create a data folder for this user alone, and check that files can be written into it.
-
-    Raises UvatarError ("data-folder") if it cannot be used.
-    """
-    try:
-        private_data_folder(folder)
-        with tempfile.TemporaryDirectory(prefix=".", dir=folder) as trial:
-            Path(trial, "trial").write_bytes(bytes(4096))
-    except OSError as error:
-        message = f"Uvatar's data folder {photo_lists.shown(str(folder))} cannot be used: {error.strerror or error}."
-        fix = "Choose a folder that you can write to with --data, or permanently with UVATAR_DATA."
-        raise UvatarError(message, Code.DATA_FOLDER, fix) from error
-
-
 def find(folder: Path | None = None) -> Client | None:
     """Connect to the server that uses this data folder (the usual one by default); None if none runs.
 
@@ -396,7 +357,7 @@ def attach(folder: Path | None = None, serve_arguments: Sequence[str] = (), seco
     if client:
         return client
     check_loopback()
-    make_usable(folder)
+    usable_data_folder(folder)
     output = logs_folder(folder) / "start.log"
     process = _start(folder, output, serve_arguments)
     deadline = time.monotonic() + seconds
@@ -416,7 +377,7 @@ def _start(folder: Path, output: Path, arguments: Sequence[str]) -> subprocess.P
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         apart = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
-    with open(output, "wb") as log:
+    with private_output(output) as log:
         return subprocess.Popen(
             module_command("uvatar", "serve", "--data", str(folder), *arguments),
             env=environment(),

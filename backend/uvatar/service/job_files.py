@@ -24,8 +24,8 @@ from typing import Any
 
 from uvatar.protocol import atomic_files, message_files
 from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.jobs import is_id
 from uvatar.protocol.private_files import private_folder
-from uvatar.service.job_records import is_id
 
 _MANIFEST = "job"
 

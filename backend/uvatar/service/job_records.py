@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.messages import JobStatus, JobSummary, PhotoStatus
 
 ACTIVE = ("queued", "running")  # states of unfinished jobs
@@ -100,17 +97,3 @@ class QueueLoad:
     jobs: int
     photos: int
     bytes: int
-
-
-def is_id(name: Any) -> bool:
-    """Whether this is the text of a UUID, as a job's id is."""
-    with suppress(ValueError, AttributeError, TypeError):
-        return name in (str(parsed := uuid.UUID(name)), parsed.hex)
-    return False
-
-
-def checked_id(identifier: Any) -> str:
-    """The id; since it names a folder, anything but the text of a UUID raises UvatarError."""
-    if not is_id(identifier):
-        raise UvatarError("A job's id must be a UUID, such as 6b1f7c52-6f0e-4a0e-9a55-0d6b6f1c8a11.")
-    return str(identifier)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from uvatar.protocol.errors import Code, UvatarError
-from uvatar.service import journal_queries, scheduler
+from uvatar.service import journal_queries
 from uvatar.service.job_files import JobFiles, Manifest, disk_error
 from uvatar.service.job_records import ACTIVE, JobRecord, QueueLoad, WorkUnit
 from uvatar.service.journal_database import open_database, transaction
@@ -136,8 +136,8 @@ class Journal:
     # -- work ---------------------------------------------------------------------------------------------------------
 
     def next_unit(self, in_flight: Collection[tuple[str, int]]) -> WorkUnit | None:
-        """The next photos to work on; None if there is nothing to do. See `scheduler.next_unit`."""
-        return scheduler.next_unit(self._database, in_flight, self.clock())
+        """The next photos to work on; None if there is nothing to do. See `journal_queries.next_unit`."""
+        return journal_queries.next_unit(self._database, in_flight, self.clock())
 
     def finish_photo(self, job: str, index: int, merged: Iterable[int] = ()) -> bool:
         """Record that a photo's result is stored. False if it is no longer wanted (the job was cancelled).

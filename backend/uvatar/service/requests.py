@@ -15,13 +15,14 @@ from uvatar.protocol.devices import AUTO
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import PROTOCOL_VERSION, RESULT_SCHEMA
+from uvatar.protocol.jobs import checked_id
 from uvatar.protocol.messages import Hello, finished_event
 from uvatar.protocol.options import checked_options
 from uvatar.protocol.photo_lists import JOB_PHOTOS
 from uvatar.runtime import versions
 from uvatar.runtime.weights import bodies, models_folder
 from uvatar.service.ingest import Ingest
-from uvatar.service.job_records import JobRecord, checked_id
+from uvatar.service.job_records import JobRecord
 from uvatar.service.journal import Journal
 from uvatar.service.listener import Peer, error_reply
 from uvatar.service.pool import Pool

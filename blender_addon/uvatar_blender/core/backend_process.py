@@ -17,6 +17,7 @@ from typing import Any
 
 from ..protocol import discovery, framing, handshake
 from ..protocol.framing import MAGIC
+from ..protocol.private_files import private_output
 from .problem import NOT_INSTALLED, Problem, Remedy, outdated
 from .zmtp import Dealer
 
@@ -145,7 +146,7 @@ class BackendProcess:
                 command = find_command(self._location)
                 chosen = ["--device", self._device] if self._device else []
                 discovery.private_subfolder("logs")
-                with open(log_file(), "wb") as output:
+                with private_output(log_file()) as output:
                     self._process = subprocess.Popen(
                         [*command, "serve", "--exit-with-parent", *chosen],
                         stdin=subprocess.PIPE,
