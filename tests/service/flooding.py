@@ -105,7 +105,8 @@ def main() -> None:
         server = start(Path(folder) / "data")
         front = psutil.Process(server.process.pid)
         try:
-            done, answers = multiprocessing.Event(), multiprocessing.Queue()
+            done = multiprocessing.Event()
+            answers: Any = multiprocessing.Queue()
             probing = multiprocessing.Process(target=probe, args=(server.port, server.token, done, answers))
             probing.start()
             begun = time.monotonic()

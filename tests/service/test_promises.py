@@ -6,6 +6,7 @@ Each test stands for a fault that somebody found by trying, or for a change of t
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
 import shutil
@@ -108,8 +109,8 @@ def test_without_the_token_nothing_of_a_message_is_read(tmp_path: Path, monkeypa
 
 def test_the_token_is_compared_in_constant_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[Any] = []
-    original = handshake.hmac.compare_digest
-    monkeypatch.setattr(handshake.hmac, "compare_digest", lambda *two: compared.append(two) or original(*two))
+    original = hmac.compare_digest
+    monkeypatch.setattr(hmac, "compare_digest", lambda *two: compared.append(two) or original(*two))
     token = b"a token of sixteen letters"
     assert handshake.has_token([token], token.decode()) and not handshake.has_token([b"x"], token.decode())
     assert compared == [(token, token), (b"x", token)]
