@@ -87,7 +87,13 @@ def run(folder: Path, kills: int, seed: int, real: bool) -> Counter[str]:
             if "front" in victim:
                 server = start(folder, pipeline=REAL if real else FAKE)
             if number % EVERY == 0 or number == kills:
-                counts += outcomes(server, jobs)
+                for attempts_left in reversed(range(5)):
+                    try:
+                        counts += outcomes(server, jobs)
+                        break
+                    except ServerGone:  # it may be slow on a busy computer
+                        if not attempts_left or server.process.poll() is not None:
+                            raise
                 jobs.clear()
                 print(f"{number} kills, {time.monotonic() - begun:.0f} s: {dict(sorted(counts.items()))}", flush=True)
     finally:

@@ -203,7 +203,7 @@ def test_on_a_full_disk_jobs_wait_and_can_be_ended(start_server: StartServer, sm
     with server.client() as client:
         run(client, photo())
         first = client.submit([("a.jpg", photo(pad=400_000, wait_for=str(go), log=str(log)))])
-        cancelled, forgotten = (client.submit([("b.jpg", photo(text="x" * 20_000))]) for _ in range(2))
+        cancelled, forgotten = (client.submit([("b.jpg", photo(text="x" * 300_000))]) for _ in range(2))
         wait_until(Path(f"{go}.waiting").exists, "the first photo is worked on")
         fill(small_disk, 0)
         go.touch()
