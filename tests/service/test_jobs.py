@@ -116,7 +116,7 @@ def test_a_journal_that_was_not_closed_goes_on(tmp_path: Path) -> None:
     finish_photo(journal, job, 0, {"photo": 0})
     journal.close()
     (tmp_path / "jobs" / job / ".result-001.abc.part").write_bytes(b"half a result")
-    (tmp_path / "jobs" / "never-journalled").mkdir()
+    (tmp_path / "jobs" / str(uuid.uuid4())).mkdir()  # never journalled
     again = Journal(tmp_path)
     assert again.job(job).state == "queued" and again.job(job).waiting() == [1]
     assert again.result(job, 0) == {"photo": 0}
