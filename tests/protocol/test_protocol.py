@@ -154,12 +154,14 @@ def test_another_version_is_told_apart(version: Any) -> None:
         (Limits(header_bytes=100), "x" * 100),
         (Limits(frame_bytes=100), bytes(101)),
         (Limits(total_bytes=200), [bytes(100), bytes(100)]),
-        (Limits(values=100), [1] * 100),
+        (Limits(values=100), [[1] * 100, b"x"]),
     ],
 )
 def test_limits_hold_on_both_sides(limits: Limits, message: Any) -> None:
     with pytest.raises(UvatarError) as sending:
         pack(message, limits)
+    if limits.frames == 2:
+        assert sending.value.message == "The message has 3 frames; at most 2 are accepted."
     with pytest.raises(UvatarError) as receiving:
         unpack(pack(message), limits)
     assert sending.value.code == receiving.value.code == "too-large"

@@ -355,6 +355,12 @@ def test_two_deaths_with_a_gpu_are_blamed_on_it(world: World, when: str) -> None
     world.pass_time(1.1)
     assert world.kept_off[:2] == ["", ""] and "died twice" in world.kept_off[2] and "CPU" in world.kept_off[2]
     assert ("worked on a photo" in world.kept_off[2]) == (when == "at work")
+    world.die(CRASHED)  # on the CPU, as it loads: the first such death, or the third
+    assert (world.pool.error is not None) == (when == "loading")
+    world.pass_time(1.1 if when == "at work" else 1.9)
+    assert len(world.started) == (4 if when == "at work" else 3)
+    world.pass_time(0.2)
+    assert len(world.started) == 4
     assert world.states(job) == ["waiting"] and world.journal.job(job).photos[0].crashes == 0
 
 
@@ -397,6 +403,7 @@ def test_a_journal_without_room_pauses_the_work(world: World, monkeypatch: pytes
         patched.setattr(world.journal, "finish_photo", full)
         world.say(process, "photo_done", unit=1, index=0, merged=[], timings={})
     world.say(process, "unit_done", unit=1, facts={})
+    assert DISK_PAUSE == 5
     world.pass_time(DISK_PAUSE - 0.01)
     assert world.states(job) == ["waiting", "waiting"] and len(process.sent) == 1
     world.pass_time(0.02)
