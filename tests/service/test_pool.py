@@ -299,6 +299,11 @@ def test_photos_wait_for_models_longer_and_longer(world: World) -> None:
         assert len(world.started) == death
         world.pass_time(0.02)
         assert len(world.started) == death + 1
+    world.pool._failed_starts = 10_000  # after a week of that
+    world.die(CRASHED)
+    world.pass_time(LONGEST_PAUSE)
+    assert len(world.started) == death + 2 and world.pool.error
+    world.events.clear()
     assert pause == LONGEST_PAUSE and world.states(job) == ["waiting", "waiting"]
     world.ready()
     assert world.pool.status() == {"state": "ready"} and world.started[-1].sent

@@ -373,9 +373,7 @@ def test_a_killed_client_loses_nothing(server: Server) -> None:
 
 @pytest.mark.slow
 def test_whatever_is_killed_whenever_nothing_is_lost(start_server: StartServer, tmp_path: Path) -> None:
-    """Fronts and model processes die at random moments; in the end every photo has its result, or was given up for its
-    crashes.
-    """
+    """Fronts and model processes die at random moments; in the end every photo has its result."""
     random = Random(7)
     log = tmp_path / "log"
     photos = [(f"{index}.jpg", photo(log=str(log), stages=3, seconds=0.05)) for index in range(20)]
@@ -394,13 +392,9 @@ def test_whatever_is_killed_whenever_nothing_is_lost(start_server: StartServer, 
                     psutil.Process(worker["pid"]).kill()
     with server.client() as client:
         end = list(client.events(job))[-1]
-        assert end["state"] == "finished"
+        assert end["state"] == "finished" and states(end) == ["done"] * 20
         for entry in end["photos"]:
-            if entry["state"] == "done":
-                assert client.result(job, entry["index"])["photo"]["name"] == entry["name"]
-            else:
-                assert entry["error"]["code"] == "model-crashed"
-    assert states(end).count("done") >= 16
+            assert client.result(job, entry["index"])["photo"]["name"] == entry["name"]
     assert len(log.read_text().split()) <= 20 + 8  # each death costs no more than the photo that was worked on
 
 

@@ -208,7 +208,7 @@ class Pool:
             return
         if not process.ready:
             verb = "hangs" if hung else "ends"
-            fix = f"See {worker_log(self.journal.folder)}, or install Uvatar again."
+            fix = "See the model process's log (`uvatar logs`), or install Uvatar again."
             error = UvatarError(f"The model process {verb} while loading the models.", Code.MODELS_NOT_LOADED, fix)
             self._wait_for_models(_for_memory(error, starved))
         elif process.unit and process.cancelled is None:
@@ -217,7 +217,7 @@ class Pool:
     def _wait_for_models(self, error: UvatarError) -> None:
         """Load the models again after a pause, while photos keep waiting; tell clients why, from the second time on."""
         self._failed_starts += 1
-        pause = min(FIRST_PAUSE * 2 ** (self._failed_starts - 1), LONGEST_PAUSE)
+        pause = min(FIRST_PAUSE * 2.0 ** min(self._failed_starts - 1, 100), LONGEST_PAUSE)
         self._next_start = time.monotonic() + pause
         if self._failed_starts >= MAX_FAILED_STARTS:
             self.error = error
@@ -250,7 +250,7 @@ class Pool:
         if waiting and self.journal.count_crash(unit.job, waiting[0], weight) >= MAX_CRASHES:
             fix = "Choose another photo or make this one smaller. See the model process's log for details."
             code, verb = (Code.MODEL_HUNG, "hung") if hung else (Code.MODEL_CRASHED, "crashed")
-            error = UvatarError(f"The model process {verb} on this photo, again and again.", code, fix)
+            error = UvatarError(f"The model process {verb} on this photo more than once.", code, fix)
             self._fail(unit.job, waiting[0], _for_memory(error, starved))
 
     def _fail_all_waiting(self, error: UvatarError) -> None:
