@@ -17,6 +17,7 @@ from uvatar.engine.bodies import fit_bodies
 from uvatar.engine.choice import DEFAULT_SETTINGS, Candidate, Choice, choose_views, facing
 from uvatar.engine.detect import DetectedPeople, detect, left_out_notes
 from uvatar.engine.finish import clothe, counted, finish_people, judge, sound_numbers, texture_views
+from uvatar.engine.gravity import photo_gravity
 from uvatar.engine.likeness import appearance
 from uvatar.engine.timing import Stopwatch
 from uvatar.fitting.shape import AGE_NOTES
@@ -176,7 +177,8 @@ def _merged(detected: Sequence[DetectedPeople], fits: Sequence[Fit], context: _C
     clock.lap("texturing")
     person = PersonResult(main.person, replace(main.fit, notes=main.fit.notes + age + notes), texture)
     person = judge(person, main.photo, main.camera, engine)
-    return best, PhotoResult(main.photo, main.camera, [person], clock.laps, detected[best].everybody)
+    gravity = photo_gravity([main.person], [main.fit], main.camera, detected[best].gravity, engine.fitting)
+    return best, PhotoResult(main.photo, main.camera, [person], clock.laps, detected[best].everybody, gravity=gravity)
 
 
 def _worth(view: View) -> float:

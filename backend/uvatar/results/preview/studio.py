@@ -30,7 +30,7 @@ def turntable(
 ) -> NDArray[np.uint8]:
     """A sheet of ``views`` pictures all around the body, posed as in the photo, softly lit, on a neutral floor.
 
-    ``vertices`` (V, 3) in the photo's camera frame, whose y axis is taken for the vertical. The first view is the
+    ``vertices`` (V, 3) in the photo's camera frame, levelled, so that y is down. The first view is the
     photo's; every next one is turned by the same angle, so that the person's own left comes round first.
     Returns the sheet, its panels ``height`` pixels high.
     """
