@@ -77,7 +77,7 @@ def test_the_ground_is_under_the_feet_of_those_who_stand(body: BodyModel) -> Non
     level = standing(global_orient=[np.pi, 0, 0])
     soles = float(body.posed(level)[0][:, 1].max())
     jumping = standing(global_orient=[np.pi, 0, 0], transl=[-0.6, -0.65, 3.2])
-    others = [replace(level, transl=level.transl + np.float32([0.4 * i, 0, 0])) for i in (1, 2)]
+    others = [replace(level, transl=level.transl + np.array([0.4 * i, 0, 0], np.float32)) for i in (1, 2)]
     gravity = estimated(seen_by([level, jumping, *others], up, body), body, GravityEvidence(up=tuple(up)))
     assert gravity.ground is not None and abs(gravity.ground - soles) < 0.03
 

@@ -43,7 +43,7 @@ def phone_vector(up: Floats, orientation: int) -> Floats:
     from its front; held upright, its photos have the orientation 6.
     """
     unit = up / np.linalg.norm(up)
-    right, down = (unit[:2] @ np.array(DIRECTIONS[name]) for name in AXES[orientation])
+    right, down = (unit[:2] @ np.array(DIRECTIONS[name], float) for name in AXES[orientation])
     # The sensor's right is the phone's bottom, its bottom the phone's left side, seen from the front.
     return np.array([down, right, unit[2]])
 
@@ -69,7 +69,7 @@ def test_a_phone_held_upright_says_that_up_is_up() -> None:
         notes(LEANING, tag=9),
         notes(LEANING, kind=5),
         notes(LEANING * 1.5),
-        notes(LEANING * 0),
+        notes(np.zeros(3)),
         notes(np.array([0.0, 1.0, 0.0])),
         notes(np.array([0.0, -0.1, -1.0])),
         notes(LEANING, header=b"Nikon iOS\0\0\1MM"),

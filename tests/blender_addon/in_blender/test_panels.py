@@ -708,6 +708,7 @@ def test_options_reach_the_backend_and_the_import(addon: Any) -> None:
         "rest_pose",
         "naming",
         "placement",
+        "level",
         "camera",
         "use_camera",
         "unlit",
