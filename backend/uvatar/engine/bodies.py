@@ -37,7 +37,7 @@ def fit_bodies(
         return _as_predicted(detected, engine, options, betas)
     starts = [[] if prediction is None else prediction.starts() for prediction in detected.predictions]
     how = FitOptions(fast=options.fast, betas=betas)
-    return fit_people(detected.people, detected.camera, engine.fitting, how, starts, report)
+    return fit_people(detected.people, detected.camera, engine.fitting, how, starts, report, gravity=detected.gravity)
 
 
 def _as_predicted(

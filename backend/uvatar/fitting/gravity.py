@@ -108,8 +108,8 @@ def stances_of(people: Sequence[Person], bodies: State, camera: Camera, model: F
     stances = []
     for i, person in enumerate(people):
         landmarks = image_landmarks(person)
-        seen = standing(landmarks) * (1 - float(unseen_legs(landmarks, camera).max()))
-        stances.append(stance(posed.joints[i], posed.rotations[i], soles[i], seen))
+        legs_seen = 1 - float(unseen_legs(landmarks, camera).max())
+        stances.append(stance(posed.joints[i], posed.rotations[i], soles[i], standing(landmarks), legs_seen))
     return stances
 
 

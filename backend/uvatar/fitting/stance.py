@@ -55,7 +55,8 @@ class Stance:
         directions: (C, 3) unit vectors that are upright.
         cues: how reliable each of them is.
         soles: (12, 3) points under the feet, metres, camera frame.
-        weight: 0..1, how sure it is that the person stands.
+        weight: 0..1, how sure it is that the person stands still on both feet.
+        upright: 0..1, how sure it is that the person stands or walks.
     """
 
     left: NDArray[np.float64]
@@ -63,6 +64,7 @@ class Stance:
     cues: Sequence[Cue]
     soles: NDArray[np.float64]
     weight: float
+    upright: float
 
     def ground(self, up: Floats) -> float:
         """Metres from the camera straight down to the lowest point under the feet, if ``up`` (3,) is up."""
@@ -96,6 +98,7 @@ def stance(
     turned: Floats,
     soles: Floats,
     seen: float = 1.0,
+    legs_seen: float = 1.0,
     settings: StanceSettings = DEFAULT_SETTINGS,
 ) -> Stance:
     """What a posed body says about the vertical.
@@ -105,6 +108,7 @@ def stance(
         turned: (24, 3, 3) rotation of each joint from the rest pose, camera frame.
         soles: (12, 3) points under the feet, metres, camera frame.
         seen: 0..1, whether the photo shows that the person stands.
+        legs_seen: 0..1, whether it shows the legs.
         settings: tuned numbers.
     """
     feet, neck = joints[ANKLE_JOINTS].mean(0), joints[Joint.NECK]
@@ -112,7 +116,9 @@ def stance(
     facing = unit(turned[ANKLE_JOINTS][..., 1].sum(0))
     left = unit(joints[HIP_JOINTS[0]] - joints[HIP_JOINTS[1]])
     directions = np.stack([axis, facing])
-    return Stance(left, directions, (settings.axis, settings.soles), soles, seen * _stands(joints, settings))
+    stands = _stands(joints, settings)
+    weight, upright = seen * legs_seen * stands, legs_seen * stands
+    return Stance(left, directions, (settings.axis, settings.soles), soles, weight, upright)
 
 
 def _stands(joints: Floats, settings: StanceSettings) -> float:

@@ -680,6 +680,8 @@ def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon: Any, result: d
         assert page.properties == [
             *(sliders.identifier(name) for name in result["people"][0]["beta_names"]),
             "Clothes and hair",
+            "pitch",
+            "roll",
         ]
         assert {"uvatar.refresh_joints", "uvatar.apply_shape", "uvatar.show_sources", "uvatar.complete_texture"} <= set(
             page.buttons
