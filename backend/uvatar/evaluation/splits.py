@@ -21,6 +21,7 @@ SPLITS = ("all", "tuning", "final")
 # A third of the people are children, and cameras are tilted.
 _POPULATION = Population(shares=(0.35, 0.32, 0.33), spread=POPULATION.spread)
 _VIEWPOINTS = replace(VIEWPOINTS, roll=2.0)
+_ALIKE = 0.05  # radians: poses that differ by less are one
 _SEEDS = {"tuning": 1_000_000, "final": 2_000_000}
 
 
@@ -53,7 +54,16 @@ def drawn_people(split: str, bank: Floats, count: int, seed: int, body: BodyMode
         for name, pose, rng in drawn_poses(bank, count, seed):
             yield Drawn(random_sitter(name, pose, body, rng), rng)
         return
-    poses = bank[SPLITS.index(split) - 1 :: 2]
+    poses = _poses_of(split, bank)
     for name, pose, rng in drawn_poses(poses, count, _SEEDS[split] + seed):
         sitter = random_sitter(name, pose, body, rng, _POPULATION, _VIEWPOINTS)
         yield Drawn(sitter, rng, bool(rng.random() < 0.5))
+
+
+def _poses_of(split: str, bank: Floats) -> Floats:
+    """The poses of a split: every other one; of the second split, none that a pose of the first has, turned or not."""
+    first, second = bank[0::2], bank[1::2]
+    if split == "tuning":
+        return first
+    alike = np.abs(second[:, None, 1:] - first[None, :, 1:]).max((2, 3)).min(1) < _ALIKE
+    return second[~alike]
