@@ -9,15 +9,15 @@ import pytest
 
 from tests.fitting.people import CAMERA, fitting_model, person_of, standing
 from tests.fitting.test_gravity import odd_poses
-from uvatar.body import BodyModel
+from uvatar.body import BodyModel, measure
 from uvatar.data.arrays import Floats
 from uvatar.data.fit import BodyParameters
 from uvatar.data.gravity import Gravity, GravityEvidence
 from uvatar.data.joints import ELBOW_JOINTS, SHOULDER_JOINTS, Joint
 from uvatar.fitting.chain import State
-from uvatar.fitting.fitter import fit_people
+from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.fitting.gravity import stances_of
-from uvatar.fitting.upright import straightened
+from uvatar.fitting.upright import on_one_ground, straightened
 from uvatar.geometry import rotations
 
 LEVEL = Gravity(error=np.radians(3))
@@ -88,3 +88,47 @@ def test_the_photos_own_view_is_kept(body: BodyModel) -> None:
         (fit,) = fit_people([person], CAMERA, fitting_model(), gravity=evidence)
         assert fit.landmark_error_median < 0.01
     assert replace(fit, notes=()).confidence > 0.5
+
+
+def ground_under(bodies: State) -> list[float]:
+    soles = fitting_model().skeleton.pose(bodies).place(fitting_model().soles).positions
+    return [float(one[:, 1].max()) for one in soles]
+
+
+@pytest.mark.parametrize("known", [None, 1])
+def test_people_of_one_photo_stand_on_one_ground_and_look_the_same(known: int | None, body: BodyModel) -> None:
+    """Three people, one of whom was taken for 5 % too tall, and so for too far away; and somebody who jumps."""
+    model, upright = fitting_model(), [leaning(0), leaning(0), leaning(0), leaning(0)]
+    places = [[-0.6, -0.4, 4.0], [0, -0.4, 4.0], [0.6, -0.4, 4.0], [1.0, -0.75, 4.0]]
+    true = State.of([replace(one, transl=np.array(at, np.float32)) for one, at in zip(upright, places, strict=True)])
+    factor = np.array([1, 1.05, 1, 1])
+    seen = replace(
+        true, betas=model.stature.changed(true.betas, factor * model.stature.of(true.betas)), transl=true.transl
+    )
+    pelvis = model.skeleton.pose(seen).joints[:, 0] - seen.transl
+    seen = replace(seen, transl=(model.skeleton.pose(true).joints[:, 0]) * factor[:, None] - pelvis)
+    people = [person_of(body, replace(upright[i], transl=true.transl[i].astype(np.float32))) for i in range(4)]
+    stances = stances_of(people, seen, CAMERA, model)
+    gravity = replace(LEVEL, ground=ground_under(true)[0])
+    heights = np.full(4, np.nan)
+    if known is not None:
+        heights[known] = model.stature.of(seen.betas)[known]
+    after = on_one_ground(seen, stances, gravity, model, heights)
+    grounds = ground_under(after)
+    assert np.ptp(grounds[:3]) < 0.01
+    assert grounds[0] == pytest.approx(ground_under(seen)[known or 0], abs=0.02)
+    assert np.allclose(after.betas[3], seen.betas[3])  # who jumps is not made taller
+    before, now = (CAMERA.project(model.skeleton.pose(one).joints) for one in (seen, after))
+    assert np.abs(before - now).max() < 4  # of 640 pixels: proportions change a little with size
+
+
+def test_a_typed_height_is_the_bodys(body: BodyModel) -> None:
+    one = standing(global_orient=[np.pi, 0, 0])
+    person, model = person_of(body, one), fitting_model()
+    for height in (1.62, 1.88):
+        (fit,) = fit_people([person], CAMERA, model, FitOptions(heights=[height]))
+        assert measure(body, fit.body.betas)["stature"] == pytest.approx(100 * height, abs=1)
+        assert fit.landmark_error_median < 0.01
+    (unknown,) = fit_people([person], CAMERA, model, FitOptions(heights=[None]))
+    (plain,) = fit_people([person], CAMERA, model)
+    assert np.allclose(unknown.body.betas, plain.body.betas)

@@ -38,7 +38,7 @@ from uvatar.fitting.solver import SolverSettings, minimise, only
 from uvatar.fitting.starts import StartSettings, landmark_start
 from uvatar.fitting.terms import TERMS, LandmarkTerm, Term
 from uvatar.fitting.terms.base import Stage, project
-from uvatar.fitting.upright import straightened
+from uvatar.fitting.upright import on_one_ground, straightened
 from uvatar.geometry import rotations
 
 
@@ -88,12 +88,14 @@ class FitOptions:
         fast: fewer steps, for a first look.
         silhouette: also fit the outline to the mask.
         betas: (10,) the shape where it is known already (another photo of the person), else None.
+        heights: metres of each person, None or left out where they are not known; without effect where the shape is.
         only: names of the starts that are tried, None for all there are.
     """
 
     fast: bool = False
     silhouette: bool = True
     betas: NDArray[np.float32] | None = None
+    heights: Sequence[float | None] = ()
     only: frozenset[str] | None = None
 
 
@@ -123,7 +125,8 @@ def fit_people(
         starts: further starts per person beside the landmarks' own.
         report: called with the fraction done (0..1) and a message after every step.
         settings: tuned numbers.
-        gravity: what the photo says about the vertical besides its people.
+        gravity: what the photo says about the vertical besides its people. None fits everybody alone; otherwise
+            whoever stands is made upright about the vertical that all of them share, on one ground.
 
     Returns:
         One `Fit` per person, in order, its ``offsets`` zero (clothing is another stage).
@@ -141,7 +144,8 @@ def fit_people(
             problem, hypotheses, _stage_report(report, _LANDMARKS_DONE, _OUTLINE_DONE, "Fitting the outline")
         )
     hypotheses, open_age = hypotheses.decided(settings.shapes)
-    hypotheses = _upright(problem, hypotheses, gravity)
+    if gravity is not None:
+        hypotheses = _upright(problem, hypotheses, gravity)
     hypotheses = _fit_closely(problem, hypotheses, _stage_report(report, _OUTLINE_DONE, 1.0, "Fitting the details"))
     return _results(problem, hypotheses, open_age)
 
@@ -181,7 +185,7 @@ class _Problem:
         options: FitOptions,
         settings: FittingSettings,
     ) -> _Problem:
-        observed = Observations.of(people, camera, model, options.silhouette)
+        observed = Observations.of(people, camera, model, options.silhouette, options.heights)
         known = options.betas
         groups = model.groups if known is None else [ShapeGroup("all", known.astype(float), np.eye(len(known)))]
         terms = [term for make in settings.terms if (term := make(observed)) is not None]
@@ -270,14 +274,16 @@ def _fit_outline(problem: _Problem, hypotheses: Hypotheses, report: Report) -> H
     return _with_costs(problem, objective, hypotheses, state)
 
 
-def _upright(problem: _Problem, hypotheses: Hypotheses, evidence: GravityEvidence | None) -> Hypotheses:
+def _upright(problem: _Problem, hypotheses: Hypotheses, evidence: GravityEvidence) -> Hypotheses:
     """One body for each person, made upright where the photo does not tell, and put where the photo shows it."""
     observed = problem.observed
     stances = stances_of(observed.people, hypotheses.state, observed.camera, observed.model)
     if not any(stance.upright for stance in stances):
         return hypotheses
-    gravity = estimate(candidates(evidence or GravityEvidence(), observed.camera), stances)
+    gravity = estimate(candidates(evidence, observed.camera), stances)
     state = straightened(hypotheses.state, stances, gravity, observed.model.skeleton)
+    if problem.options.betas is None:
+        state = on_one_ground(state, stances, gravity, observed.model, observed.heights)
     objective = problem.objective(hypotheses).at(Stage.LANDMARKS)
     state, _ = problem.minimised(objective, state, problem.settings.upright_steps, free=only(TRANSL))
     return replace(hypotheses, state=state)

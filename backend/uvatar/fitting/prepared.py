@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uvatar.body import BODY, BodyData, BodyModel
 from uvatar.data.arrays import Floats
@@ -24,6 +25,30 @@ OUTLINE_POINTS = 1000  # vertices that are compared with the mask: half as far a
 
 
 @dataclass(frozen=True)
+class Stature:
+    """How tall a body is: linear in its shape.
+
+    Attributes:
+        mean: metres, of the mean body.
+        by_beta: (10,) metres per beta.
+    """
+
+    mean: float
+    by_beta: NDArray[np.float64]
+
+    def of(self, betas: Floats) -> NDArray[np.float64]:
+        """(B,) metres, of bodies with these betas (B, 10)."""
+        stature: NDArray[np.float64] = self.mean + betas @ self.by_beta
+        return stature
+
+    def changed(self, betas: Floats, stature: Floats) -> NDArray[np.float64]:
+        """The betas (B, 10) with the first, which changes nothing but size, such that bodies are so tall (B,)."""
+        changed = np.array(betas, float)
+        changed[:, 0] += (stature - self.of(betas)) / self.by_beta[0]
+        return changed
+
+
+@dataclass(frozen=True)
 class FittingModel:
     """A body ready to be fitted.
 
@@ -36,6 +61,7 @@ class FittingModel:
         prior: which poses people take.
         lifter: a first pose from the landmarks; None where its weights are not installed.
         hand: a left hand; None where the body has no fingers.
+        stature: how tall it is.
         soles: six points under the left foot, then six under the right one.
         palms: wrist and knuckles of index and little finger, left then right; None where the body has no fingers.
     """
@@ -46,6 +72,7 @@ class FittingModel:
     vertices: int
     groups: tuple[ShapeGroup, ...]
     prior: PosePrior
+    stature: Stature
     soles: BodyPoints
     lifter: Lifter | None = None
     hand: HandSkeleton | None = None
@@ -70,6 +97,7 @@ def prepare_fitting(body: BodyModel, models: PoseModels, shapes: ShapeSettings =
         len(data.v_template),
         groups,
         models.prior,
+        _stature(data),
         _sole_points(data),
         models.lifter,
         hand_skeleton(data),
@@ -86,6 +114,14 @@ def _palms(data: BodyData) -> BodyPoints | None:
     weights = np.zeros((len(joints), len(JOINT_NAMES)))
     weights[np.arange(len(joints)), np.repeat(WRIST_JOINTS, len(joints) // 2)] = 1
     return BodyPoints(rig.joint_template[joints].astype(float), rig.joint_shapedirs[joints].astype(float), weights)
+
+
+def _stature(data: BodyData) -> Stature:
+    """From the lowest to the highest vertex of the mean body, which are so of all bodies to a few millimetres."""
+    body = np.flatnonzero(data.part == BODY)
+    bottom, top = (int(body[pick(data.v_template[body, 1])]) for pick in (np.argmin, np.argmax))
+    height = data.v_template[top, 1] - data.v_template[bottom, 1]
+    return Stature(float(height), (data.shapedirs[top, 1] - data.shapedirs[bottom, 1]).astype(float))
 
 
 def _sole_points(data: BodyData) -> BodyPoints:

@@ -1,4 +1,4 @@
-"""Bodies that stand, made as upright as people are where the photo does not tell.
+"""Bodies that stand, made as upright as people are where the photo does not tell, and on one ground.
 
 From the front and from behind, a photo hardly shows how far legs and trunk lean forward, and fits err by as much as
 they lean. People who stand lean little. Each lean about the vertical is drawn towards what is usual, by what is known
@@ -18,6 +18,7 @@ from uvatar.data.arrays import Floats
 from uvatar.data.gravity import Gravity
 from uvatar.data.joints import ANKLE_JOINTS, COLLAR_JOINTS, HIP_JOINTS, KNEE_JOINTS, Joint
 from uvatar.fitting.chain import POSED, BodySkeleton, State
+from uvatar.fitting.prepared import FittingModel
 from uvatar.fitting.stance import Stance, leans, unit
 from uvatar.geometry import rotations
 
@@ -41,6 +42,8 @@ class UprightSettings:
         back: the same of the upper trunk against the lower one.
         most: lean from which somebody is taken to lean on purpose.
         sole: angle of a sole from the ground from which the foot is taken to be raised; below, half of it is undone.
+        resized: share by which somebody who stands is at most made larger or smaller to stand on the others' ground;
+            more is an error of the tilt or a step, and at twice as much nothing is changed.
         side: cosine between the direction in which a lean shows and the line of sight (nothing is changed below, all
             of it above).
     """
@@ -52,6 +55,7 @@ class UprightSettings:
     back: tuple[float, float] = (0.7, 0.3)
     most: float = 30.0
     sole: float = 20.0
+    resized: float = 0.06
     side: tuple[float, float] = (0.5, 0.8)
 
 
@@ -81,6 +85,43 @@ def straightened(
         if stance.upright > 0:
             turned[i] = _turned(posed.joints[i], turned[i], stance, up, np.degrees(gravity.error), settings)
     return _state_of(turned, bodies, skeleton)
+
+
+def on_one_ground(
+    bodies: State,
+    stances: Sequence[Stance],
+    gravity: Gravity,
+    model: FittingModel,
+    heights: Floats,
+    settings: UprightSettings = DEFAULT_SETTINGS,
+) -> State:
+    """The bodies of those who stand at such sizes, and so distances, that their feet are on one plane.
+
+    A body that is larger by a factor, and farther away by it, looks the same. Where heights are known, the ground is
+    under those people, and they stay as they are.
+
+    Args:
+        bodies: a row for each person.
+        stances: likewise, how each stands.
+        gravity: of the photo.
+        model: the body that is fitted.
+        heights: (N,) metres; NaN where they are not known.
+        settings: tuned numbers.
+    """
+    up, known = np.array(gravity.up), np.isfinite(heights)
+    below = np.array([stance.ground(up) for stance in stances])
+    weights = np.array([stance.weight for stance in stances])
+    told = [height for height, is_known, weight in zip(below, known, weights, strict=True) if is_known and weight > 0.5]
+    ground = float(np.median(told)) if told else gravity.ground
+    if ground is None or (weights > 0.5).sum() < 2:
+        return bodies
+    change = np.log(ground / np.maximum(below, 1e-3))
+    share = np.clip(2 - np.abs(change) / settings.resized, 0, 1) * np.where(known | (below < 0.1), 0.0, weights)
+    factor = np.exp(share * change)
+    pelvis = model.skeleton.pose(bodies).joints[:, 0]
+    resized = replace(bodies, betas=model.stature.changed(bodies.betas, factor * model.stature.of(bodies.betas)))
+    moved = factor[:, None] * pelvis - model.skeleton.pose(resized).joints[:, 0]
+    return replace(resized, transl=bodies.transl + moved)
 
 
 def _turned(
