@@ -66,4 +66,5 @@ def _poses_of(split: str, bank: Floats) -> Floats:
     if split == "tuning":
         return first
     alike = np.abs(second[:, None, 1:] - first[None, :, 1:]).max((2, 3)).min(1) < _ALIKE
-    return second[~alike]
+    kept: Floats = second[~alike]
+    return kept

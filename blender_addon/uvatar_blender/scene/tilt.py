@@ -66,7 +66,13 @@ def _movable(rig: bpy.types.Object) -> bool:
     with suppress(RigError, KeyError):
         root = rig.pose.bones[joint_names(rig)[0]]
         upright = (rig.matrix_world.to_quaternion().angle % (2 * np.pi)) < 1e-3
-        return upright and LED_BY not in rig and not has_motion(rig) and not root.constraints and len(photo_pose(rig))
+        return (
+            upright
+            and LED_BY not in rig
+            and not has_motion(rig)
+            and not root.constraints
+            and bool(len(photo_pose(rig)))
+        )
     return False
 
 
