@@ -113,7 +113,7 @@ def test_people_of_one_photo_stand_on_one_ground_and_look_the_same(known: int | 
     heights = np.full(4, np.nan)
     if known is not None:
         heights[known] = model.stature.of(seen.betas)[known]
-    after = on_one_ground(seen, stances, gravity, model, heights)
+    after = on_one_ground(seen, stances, gravity, model, heights, np.zeros(4, bool))
     grounds = ground_under(after)
     assert np.ptp(grounds[:3]) < 0.01
     assert grounds[0] == pytest.approx(ground_under(seen)[known or 0], abs=0.02)

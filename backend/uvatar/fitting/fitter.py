@@ -283,7 +283,8 @@ def _upright(problem: _Problem, hypotheses: Hypotheses, evidence: GravityEvidenc
     gravity = estimate(candidates(evidence, observed.camera), stances)
     state = straightened(hypotheses.state, stances, gravity, observed.model.skeleton)
     if problem.options.betas is None:
-        state = on_one_ground(state, stances, gravity, observed.model, observed.heights)
+        children = hypotheses.of_children
+        state = on_one_ground(state, stances, gravity, observed.model, observed.heights, children)
     objective = problem.objective(hypotheses).at(Stage.LANDMARKS)
     state, _ = problem.minimised(objective, state, problem.settings.upright_steps, free=only(TRANSL))
     return replace(hypotheses, state=state)

@@ -25,6 +25,7 @@ from uvatar.geometry import rotations
 # Joints that turn as one, from the ground up; all others keep their directions.
 _LEGS = [*HIP_JOINTS, *KNEE_JOINTS]
 _LOW = [Joint.PELVIS, Joint.SPINE1]
+_NEAREST = 0.1  # metres below the camera: whoever stands no lower is seen from the ground, which says nothing of size
 _HIGH = [Joint.SPINE2, Joint.SPINE3, *COLLAR_JOINTS]
 
 
@@ -42,8 +43,9 @@ class UprightSettings:
         back: the same of the upper trunk against the lower one.
         most: lean from which somebody is taken to lean on purpose.
         sole: angle of a sole from the ground from which the foot is taken to be raised; below, half of it is undone.
-        resized: share by which somebody who stands is at most made larger or smaller to stand on the others' ground;
-            more is an error of the tilt or a step, and at twice as much nothing is changed.
+        stands: weight of a stance from which somebody surely stands.
+        size_error: of the sizes of grown-ups and of children that the fit finds, as a share.
+        ground_error: metres by which a sole may be off the ground for other reasons than the tilt.
         side: cosine between the direction in which a lean shows and the line of sight (nothing is changed below, all
             of it above).
     """
@@ -55,7 +57,9 @@ class UprightSettings:
     back: tuple[float, float] = (0.7, 0.3)
     most: float = 30.0
     sole: float = 20.0
-    resized: float = 0.06
+    stands: float = 0.7
+    size_error: tuple[float, float] = (0.05, 0.2)
+    ground_error: float = 0.015
     side: tuple[float, float] = (0.5, 0.8)
 
 
@@ -93,12 +97,14 @@ def on_one_ground(
     gravity: Gravity,
     model: FittingModel,
     heights: Floats,
+    children: NDArray[np.bool_],
     settings: UprightSettings = DEFAULT_SETTINGS,
 ) -> State:
     """The bodies of those who stand at such sizes, and so distances, that their feet are on one plane.
 
-    A body that is larger by a factor, and farther away by it, looks the same. Where heights are known, the ground is
-    under those people, and they stay as they are.
+    A body that is larger by a factor, and farther away by it, looks the same. How much of a difference is undone
+    depends on what is less certain: the size, or the ground where the person stands. Where heights are known, the
+    ground is under those people, and they stay as they are.
 
     Args:
         bodies: a row for each person.
@@ -106,6 +112,7 @@ def on_one_ground(
         gravity: of the photo.
         model: the body that is fitted.
         heights: (N,) metres; NaN where they are not known.
+        children: (N,) who is taken for a child.
         settings: tuned numbers.
     """
     up, known = np.array(gravity.up), np.isfinite(heights)
@@ -115,8 +122,18 @@ def on_one_ground(
     ground = float(np.median(told)) if told else gravity.ground
     if ground is None or (weights > 0.5).sum() < 2:
         return bodies
+    feet = np.stack([stance.soles.mean(0) for stance in stances])
+    away = np.linalg.norm(feet - (feet @ up)[:, None] * up, axis=1)
+    uncertain = np.hypot(settings.ground_error, gravity.error * np.abs(away - np.median(away[weights > 0.5]))) / ground
+    size = np.where(children, *settings.size_error[::-1])
     change = np.log(ground / np.maximum(below, 1e-3))
-    share = np.clip(2 - np.abs(change) / settings.resized, 0, 1) * np.where(known | (below < 0.1), 0.0, weights)
+    believed = np.clip(3 - np.abs(change) / np.hypot(size, uncertain), 0, 1)
+    share = (
+        believed
+        * size**2
+        / (size**2 + uncertain**2)
+        * np.where(known | (below < _NEAREST), 0.0, np.clip(weights / settings.stands, 0, 1))
+    )
     factor = np.exp(share * change)
     pelvis = model.skeleton.pose(bodies).joints[:, 0]
     resized = replace(bodies, betas=model.stature.changed(bodies.betas, factor * model.stature.of(bodies.betas)))
