@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from uvatar.data.arrays import Floats
 from uvatar.photos.colour import DISTANCE_WEIGHTS, colour_distance, linear_from_srgb, perceptual, smoothstep
 from uvatar.photos.sampling import bilinear
+from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.lowband import diffuse, vertex_colours
 from uvatar.texturing.projection import ProjectedView, Projection
@@ -28,9 +29,6 @@ class ContaminationSettings:
     person, colours `perceptual` units or `colour_distance`.
 
     Attributes:
-        skin_hue: distances of hue (chroma over luma) from the skin's up to which a texel is skin, and from which not.
-        skin_shade: luma over the skin's from which a texel may be skin, and from which fully: nails and shadows.
-        skin_light: the same at the bright end: what is brighter than lit skin is not skin.
         glove: mean likeness to skin below which a hand is gloved, or not seen at all.
         hand_seen: share of a hand's texels that must be seen to tell.
         pocket: colour distance between the hand's texels and the clothes around it below which it is in a pocket.
@@ -61,9 +59,6 @@ class ContaminationSettings:
         least_weight: of a texel that is kept, as `ProjectionSettings.least_weight`.
     """
 
-    skin_hue: tuple[float, float] = (0.15, 0.25)
-    skin_shade: tuple[float, float] = (0.15, 0.3)
-    skin_light: tuple[float, float] = (1.5, 1.8)
     glove: float = 0.15
     hand_seen: float = 0.25
     pocket: float = 0.2
@@ -142,18 +137,6 @@ def without_foreign(
     )  # fmt: skip
 
 
-def skin_likeness(
-    colours: Floats, skin: Floats, settings: ContaminationSettings = DEFAULT_SETTINGS
-) -> NDArray[np.float32]:
-    """Whether (K,), 0..1, colours (K, 3) may be the skin (3,) in another light, all linear light."""
-    own, reference = perceptual(colours), perceptual(skin)
-    luma = np.maximum(own[:, 0], 1e-3)
-    hue = np.linalg.norm(own[:, 1:] / luma[:, None] - reference[1:] / max(float(reference[0]), 1e-3), axis=1)
-    light = luma / max(float(reference[0]), 1e-3)
-    like = (1 - smoothstep(hue, *settings.skin_hue)) * smoothstep(light, *settings.skin_shade)
-    return (like * (1 - smoothstep(light, *settings.skin_light))).astype(np.float32)
-
-
 def _feature(colours: Floats) -> Floats:
     """Colours (K, 3) whose Euclidean distances are `colour_distance`."""
     return perceptual(colours) * DISTANCE_WEIGHTS
@@ -165,7 +148,7 @@ def _on_hands(
     """Texels of the hands that show clothes."""
     foreign, hidden = np.zeros(len(part), np.float32), np.zeros(len(part), np.float32)
     cloth = np.flatnonzero(~np.isin(part, (Part.HEAD, *HANDS, *ARMS)) & (projection.weights > 0.5))
-    cloth = cloth[skin_likeness(projection.colours[cloth], skin, settings) < 0.5]
+    cloth = cloth[skin_likeness(projection.colours[cloth], skin) < 0.5]
     if not len(cloth):
         return Doubt(foreign, hidden)
     chosen = np.random.default_rng(0).choice(cloth, min(settings.cloth_samples, len(cloth)), replace=False)
@@ -174,7 +157,7 @@ def _on_hands(
         own = np.flatnonzero(part == hand)
         if not len(own):
             continue
-        like = skin_likeness(projection.colours[own], skin, settings)
+        like = skin_likeness(projection.colours[own], skin)
         if like.mean() < settings.glove:
             low, high = (bound(pixels[own], 0) for bound in (np.min, np.max))
             near = pixels[cloth]

@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from uvatar.data.arrays import Floats
 from uvatar.photos.colour import perceptual, smoothstep
-from uvatar.texturing.contamination import skin_likeness
+from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.surface import HANDS, Part, Surface
 
 UNSEEN = -1
