@@ -25,6 +25,7 @@ from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.engine.detect import DetectedPeople
 from uvatar.engine.faces import with_faces
+from uvatar.engine.gravity import photo_gravity
 from uvatar.engine.timing import Stopwatch
 from uvatar.fitting.report import DEFAULT_SETTINGS as REPORT_SETTINGS
 from uvatar.fitting.report import finished
@@ -74,7 +75,11 @@ def finish_people(
     clock.lap("clothing and texturing")
     if not results:
         raise failures[0]
-    return PhotoResult(detected.photo, detected.camera, results, clock.laps, detected.everybody, notes, tuple(failures))
+    gravity = photo_gravity(detected.people, fits, detected.camera, detected.gravity, engine.fitting)
+    clock.lap("gravity")
+    return PhotoResult(
+        detected.photo, detected.camera, results, clock.laps, detected.everybody, notes, tuple(failures), gravity
+    )
 
 
 def finish_person(view: View, prediction: Prediction | None, engine: Engine, options: Options) -> PersonResult:

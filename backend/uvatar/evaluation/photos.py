@@ -38,6 +38,7 @@ from uvatar.evaluation.metrics import (
 from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
 from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.fitting.observations import with_seen_hands
+from uvatar.geometry.levelling import levelling
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.perception.annotated import Annotation, keypoint_errors, match, read_annotations
@@ -242,7 +243,8 @@ def _write_pictures(out: Path, stem: str, result: PhotoResult, body: BodyModel) 
         mesh = preview.overlay(photo, view, [vertices], body.data.faces)
         _write(out / f"{stem}_p{number}_compare.jpg", np.concatenate([photo, avatar.image, mesh], 1))
         skins = person.texture.image, preview.label_colours(person.texture.source, fill_gutters=True)
-        sheets = [preview.turntable(vertices, body.data, skin, columns=8) for skin in skins]
+        level = vertices @ levelling(np.array(result.gravity.up)).T.astype(np.float32)
+        sheets = [preview.turntable(level, body.data, skin, columns=8) for skin in skins]
         _write(out / f"{stem}_p{number}_turntable.jpg", np.concatenate(sheets))
 
 
