@@ -166,6 +166,10 @@ class Exporter:
         if person.get("source_png"):
             colour_labels(person["source_png"]).save(person_folder / "texture_source.png")
             files.append("texture_source.png")
+        for part in person.get("parts", ()):
+            if part.get("texture"):
+                files.append(_texture_name(part))
+                (person_folder / files[-1]).write_bytes(part["texture"])
         problem = None
         if self.blender:
             try:
@@ -241,7 +245,8 @@ def summarise(
         "version": result.get("version"),
         "photo": {key: photo[key] for key in ("name", "digest", "width", "height")},
         "camera": _plain(result["camera"]),
-        "person": {key: _plain(person.get(key)) for key in _PERSON_KEYS},
+        "person": {key: _plain(person.get(key)) for key in _PERSON_KEYS}
+        | {"parts": [_summarised_part(part) for part in person.get("parts", ())]},
         "notes": notes,
         "timings": _plain(result.get("timings", {})),
         "devices": _plain(result.get("devices", {})),
@@ -250,6 +255,17 @@ def summarise(
         **({"beside": list(beside)} if beside else {}),
         **({"made_of": list(made_of)} if made_of else {}),
     }
+
+
+def _summarised_part(part: Mapping[str, Any]) -> dict[str, Any]:
+    counts = {key: len(part[key]) for key in ("vertices", "faces")}
+    return {"name": part["name"], **counts, "texture": _texture_name(part) if part.get("texture") else None}
+
+
+def _texture_name(part: Mapping[str, Any]) -> str:
+    """The name of the file with a part's texture; names of parts differ in more than case."""
+    suffix = ".png" if bytes(part["texture"]).startswith(b"\x89PNG") else ".jpg"
+    return f"part_{re.sub(r'[^a-z0-9-]', '_', part['name'][:16].lower())}{suffix}"
 
 
 def _about_photo(result: Mapping[str, Any]) -> tuple[str, ...]:

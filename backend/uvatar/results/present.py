@@ -30,6 +30,7 @@ from uvatar.photos.encoding import encode_jpeg, encode_png
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.expressions import EXPRESSIONS
 from uvatar.protocol.framing import RESULT_SCHEMA
+from uvatar.protocol.parts import part_entry
 from uvatar.protocol.version import __version__
 from uvatar.results import preview
 from uvatar.results.result import PersonOnBody, PersonResult, PhotoResult
@@ -149,6 +150,8 @@ def _present_person(
         "texture_predictor": predicted,
     }
     entry["licence"].update({name: licence for name, licence in more.items() if licence is not None})
+    if shown.parts:
+        entry["parts"] = [part_entry(part) for part in shown.parts]
     return entry
 
 

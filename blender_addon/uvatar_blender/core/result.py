@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocol.expressions import EXPRESSIONS
+from ..protocol.parts import Part
 from ..protocol.people import people_of, with_rig
 from ..protocol.rig import FINGERS
 from .face_keys import FaceKeys
+from .parts import read_parts
 from .pictures import picture_size
 from .rest_pose import RestPose
 from .skeleton import ARMATURE_FROM_BODY, JOINTS, RIG_JOINTS
@@ -71,6 +73,7 @@ class AvatarData:
             shoes.
         finger_axes: (5, 2, 3) flexion and abduction axes of the left fingers (`protocol.rig`); None without fingers.
         face: the expression keys, or None.
+        parts: further meshes on the same skeleton.
         overlay_jpeg: the body over the photo, for the panel; may be empty.
         rest: the rest pose of the body's arrays; ``pose`` is relative to the T pose whatever it is.
     """
@@ -102,6 +105,7 @@ class AvatarData:
     overlay_jpeg: bytes = b""
     finger_axes: NDArray[np.float32] | None = None
     face: FaceKeys | None = None
+    parts: tuple[Part, ...] = ()
 
     def rest_vertices(self) -> NDArray[np.float32]:
         """Return the vertices (V, 3) of the shaped, clothed body at rest."""
@@ -305,6 +309,7 @@ def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
         overlay_jpeg=bytes(person.get("overlay_jpeg") or b""),
         finger_axes=_floats(person, "finger_axes", (len(FINGERS), 2, 3)) if joints == RIG_JOINTS else None,
         face=_face(person, vertices),
+        parts=_parts(person, joints, shapes),
     )
 
 
@@ -346,6 +351,13 @@ def _regressor(person: Mapping[str, Any], vertices: int, joints: int) -> Regress
         _indices(person, "regressor_vertices", rows.shape, vertices),
         _floats(person, "regressor_weights", rows.shape),
     )
+
+
+def _parts(person: Mapping[str, Any], joints: int, shapes: int) -> tuple[Part, ...]:
+    try:
+        return read_parts(person, joints, shapes)
+    except ValueError as error:
+        raise ResultError(f"The backend's result is damaged: {error}.") from error
 
 
 def _face(person: Mapping[str, Any], vertices: int) -> FaceKeys | None:
