@@ -115,6 +115,20 @@ class BodyModel:
         hands = self._resting_hands(betas, rotations[0], output.joints[0])
         return output.vertices[0], np.concatenate([output.joints[0, :BODY_JOINTS], hands])
 
+    def transforms_of(self, parameters: BodyParameters) -> NDArray[np.float64]:
+        """(J, 3, 4) what takes a point at rest into one person's pose, camera frame, by the joint that it moves with.
+
+        The joints are the 55 of the body's rig, or SMPL's 24 on a body without one.
+        """
+        betas, pose, transl = _of_one(parameters)
+        whole = pose_of(parameters, pose) if self._rig_skin else None
+        if whole is None or self._rig_skin is None:
+            transforms = self._joint_transforms(betas, _matrices(pose), transl)[0]
+        else:
+            transforms = self._rig_skin.transforms(betas, _matrices(whole), transl)[0]
+        of_one: NDArray[np.float64] = transforms[0]
+        return of_one
+
     def _resting_hands(self, betas: Floats, rotations: Floats, joints: NDArray[np.float32]) -> NDArray[np.float32]:
         """The two hand joints of SMPL (2, 3), which move with the wrists.
 

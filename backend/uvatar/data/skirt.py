@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 
+SKIRT = "Skirt"  # name of the part of an avatar
+
 
 @dataclass(frozen=True)
 class Skirt:
@@ -23,6 +25,8 @@ class Skirt:
         weights: (R * C, 24) of SMPL's joints; rows sum to 1.
         columns: C.
         outer: rows of the outside; the others are the hem's inner side.
+        pixels: uint8 of the person's window in the photo, 255 where the skirt is, with a margin and without arms: the
+            body there is not seen.
     """
 
     vertices: NDArray[np.float32]
@@ -32,6 +36,7 @@ class Skirt:
     weights: NDArray[np.float32]
     columns: int
     outer: int
+    pixels: NDArray[np.uint8]
 
     @property
     def triangles(self) -> NDArray[np.int32]:

@@ -18,6 +18,7 @@ from uvatar.engine.choice import DEFAULT_SETTINGS, Candidate, Choice, choose_vie
 from uvatar.engine.detect import DetectedPeople, detect, left_out_notes
 from uvatar.engine.finish import clothe, counted, finish_people, judge, sound_numbers, texture_views
 from uvatar.engine.likeness import appearance
+from uvatar.engine.skirts import skirt_parts
 from uvatar.engine.timing import Stopwatch
 from uvatar.fitting.shape import AGE_NOTES
 from uvatar.mesh_predictor.result_file import ResultFileError
@@ -174,7 +175,9 @@ def _merged(detected: Sequence[DetectedPeople], fits: Sequence[Fit], context: _C
     with sound_numbers(main.person, main.photo):
         texture, notes = texture_views([views[i] for i in order], engine, options)
     clock.lap("texturing")
-    person = PersonResult(main.person, replace(main.fit, notes=main.fit.notes + age + notes), texture)
+    parts = skirt_parts(main, options.texture_size, engine)
+    fit = replace(main.fit, notes=main.fit.notes + age + notes)
+    person = PersonResult(main.person, fit, texture, parts=parts)
     person = judge(person, main.photo, main.camera, engine)
     return best, PhotoResult(main.photo, main.camera, [person], clock.laps, detected[best].everybody)
 

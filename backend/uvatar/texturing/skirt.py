@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from uvatar.data.arrays import Floats
 from uvatar.data.skirt import Skirt
@@ -73,15 +74,11 @@ def skirt_texture(
     foreground = cut_out(view.photo, view.person, float(np.percentile(footprint[cosine > settings.grazing], 25)))
     colours = foreground.sample(pixels, footprint.ravel()).reshape(size, size, 3)
     scale = view.camera.focal / float(points[..., 2].mean())
-    seen = (cosine > settings.grazing) & (
-        foreground.depth_inside(pixels).reshape(size, size) > settings.rim * scale
-    )
+    seen = (cosine > settings.grazing) & (foreground.depth_inside(pixels).reshape(size, size) > settings.rim * scale)
     x0, y0, x1, y1 = view.person.window
     column, row = (np.floor(pixels[:, axis] - low).astype(int) for axis, low in ((0, x0), (1, y0)))
     column, row = np.clip(column, 0, x1 - x0 - 1), np.clip(row, 0, y1 - y0 - 1)
-    near, around = (
-        arms[row, column].reshape(size, size) for arms in _arms(view, body, surface, scale, settings)
-    )
+    near, around = (arms[row, column].reshape(size, size) for arms in _arms(view, body, surface, scale, settings))
     seen &= ~near & (view.person.others[row, column] < 64).reshape(size, size)
     if skin is not None:
         like = skin_likeness(colours.reshape(-1, 3), skin).reshape(size, size)
@@ -97,14 +94,11 @@ def _texels(skirt: Skirt, size: int) -> tuple[NDArray[np.float32], NDArray[np.fl
     # The inverse of the mesh's layout: a margin all round, rows from the top.
     place = ((np.arange(size, dtype=np.float32) + 0.5) / size - 0.005) / 0.99
     across, down = np.meshgrid(place * skirt.columns, place * (skirt.outer - 1))
-    points = np.asarray(
-        cv2.remap(grid, across.astype(np.float32), down.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    )
+    at, edge = (across.astype(np.float32), down.astype(np.float32)), cv2.BORDER_REPLICATE
+    points = np.asarray(cv2.remap(grid, *at, cv2.INTER_LINEAR, borderMode=edge), np.float32)
     along, below = np.gradient(grid, axis=1), np.gradient(grid, axis=0)
     normal = unit(np.cross(below, along)).astype(np.float32)
-    normal = np.asarray(
-        cv2.remap(normal, across.astype(np.float32), down.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    )
+    normal = np.asarray(cv2.remap(normal, *at, cv2.INTER_LINEAR, borderMode=edge), np.float32)
     cosine = -(unit(normal) * unit(points)).sum(-1)
     return points, cosine.astype(np.float32)
 
@@ -144,7 +138,7 @@ def _completed(colours: NDArray[np.float32], seen: NDArray[np.bool_]) -> NDArray
         return filled
     first = np.interp(np.arange(size), some, seen[some].argmax(1)).astype(np.float32)
     last = np.interp(np.arange(size), some, size - 1 - seen[some, ::-1].argmax(1)).astype(np.float32)
-    first, last = (cv2.GaussianBlur(side[:, None], (0, 0), 0.03 * size, borderType=cv2.BORDER_REPLICATE)[:, 0] for side in (first, last))
+    first, last = (gaussian_filter1d(side, 0.03 * size, mode="nearest") for side in (first, last))
     first = np.clip(first, quarter - size / 8, middle - size / 16)[:, None]
     last = np.clip(last, middle + size / 16, size - quarter + size / 8)[:, None]
     column = np.broadcast_to(np.arange(size, dtype=np.float32), seen.shape)

@@ -154,8 +154,8 @@ def _holds_the_gap(picture: RowPicture, crotch: int, hem: int, settings: Detecti
 def _runs(
     picture: RowPicture, arms: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Floats, NDArray[np.bool_]]:
-    """Per row: ends of the mask's run that holds most of the body, arms taken off; how much was taken off; width of all runs that hold some of
-    it, metres; whether the run holds both legs.
+    """Per row: ends of the mask's run that holds most of the body, arms taken off; how much was taken off; width of all
+    runs that hold some of it, metres; whether the run holds both legs.
     """
     count = len(picture.s)
     low, high = np.full(count, -1), np.full(count, -1)

@@ -16,8 +16,6 @@ from uvatar.clothing.skirt.mesh import skirt_mesh
 from uvatar.clothing.skirt.plane import LegPlane, RowPicture, limbs, row_picture
 from uvatar.clothing.skirt.rings import Rings, skirt_rings
 from uvatar.data.arrays import Floats
-from uvatar.data.camera import Camera
-from uvatar.data.fit import Fit
 from uvatar.data.joints import ANKLE_JOINTS, HIP_JOINTS, KNEE_JOINTS
 from uvatar.data.person import Person
 from uvatar.data.skirt import Skirt
@@ -31,7 +29,7 @@ HIDDEN = (
     "The skirt, dress or coat became part of the body's surface, because the photo does not show enough of its hem."
 )
 BENT = "The skirt, dress or coat became part of the body's surface, because the legs are bent."
-UNLIKE = "The skirt, dress or coat became part of the body's surface, because its form could not be read from the photo."
+UNLIKE = "The skirt, dress or coat became part of the body's surface, because the photo does not show its form."
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class DressingSettings:
     straight: float = 50
     waist: float = 0.04
     margin: float = 0.02
-    inside: float = 0.01
+    inside: float = 0.015
     inside_from: tuple[float, float] = (0.03, 0.1)
     least_iou: float = 0.8
     picture_side: int = 400
@@ -102,7 +100,7 @@ def find_skirt(
     return FoundSkirt(picture, rows, _pixels(view, picture, rows, vertices, body.data, settings)), ()
 
 
-def without_skirt(person: Person, skirt: FoundSkirt | None) -> Person:
+def without_skirt(person: Person, skirt: FoundSkirt | Skirt | None) -> Person:
     """The person with the skirt's pixels as somebody else's: the body there is not seen."""
     return person if skirt is None else replace(person, others=np.maximum(person.others, skirt.pixels))
 
@@ -129,7 +127,7 @@ def build_skirt(
     if rings is None:
         return None, offsets, (HIDDEN,)
     moved = _inside(rings, dressed_at, trunk, plane, settings)
-    skirt = skirt_mesh(rings, plane, data, view.fit.body, bare, joints)
+    skirt = skirt_mesh(rings, plane, data, view.fit.body, bare, joints, found.pixels)
     if not _is_alike(found, skirt, dressed + moved @ plane.axes, data, view, settings):
         return None, offsets, (UNLIKE,)
     some = np.flatnonzero(moved.any(1))

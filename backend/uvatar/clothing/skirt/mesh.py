@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from uvatar.body.data import BodyData
-from uvatar.clothing.skirt.plane import LegPlane
+from uvatar.clothing.skirt.plane import ARM_JOINTS, LegPlane, limbs
 from uvatar.clothing.skirt.rings import Rings
 from uvatar.data.arrays import Floats
 from uvatar.data.fit import BodyParameters
@@ -39,8 +39,8 @@ class MeshSettings:
     thickness: float = 0.004
     fold: float = 0.03
     tucked: float = 0.012
-    sides: float = 3.2
-    leg: float = 0.85
+    sides: float = 2.4
+    leg: float = 0.97
     knee: float = 0.35
     leg_from: tuple[float, float] = (-0.1, 0.3)
     knee_from: tuple[float, float] = (-0.1, 0.2)
@@ -60,9 +60,13 @@ def skirt_mesh(
     parameters: BodyParameters,
     vertices: Floats,
     joints: Floats,
+    pixels: NDArray[np.uint8],
     settings: MeshSettings = DEFAULT_SETTINGS,
 ) -> Skirt:
-    """The mesh of a skirt in the photo's pose. ``vertices`` (V, 3) and ``joints`` (24, 3): the posed body's."""
+    """The mesh of a skirt in the photo's pose.
+
+    ``vertices`` (V, 3) and ``joints`` (24, 3): the posed body's; ``pixels`` as in `Skirt`.
+    """
     size = plane.size
     top = float(rings.s[0])
     rows = max(3, 1 + int(np.ceil((np.median(rings.hem) - top) / (settings.row * size))))
@@ -77,7 +81,7 @@ def skirt_mesh(
     posed = plane.points(points).reshape(-1, 3)
     quads, uv, quad_uv = _layout(len(points), rows, points.shape[1])
     weights = _weights(posed, points.reshape(-1, 3)[:, 2] - top, plane, data, parameters, vertices, joints, settings)
-    return Skirt(posed.astype(np.float32), quads, uv, quad_uv, weights, points.shape[1], rows)
+    return Skirt(posed.astype(np.float32), quads, uv, quad_uv, weights, points.shape[1], rows, pixels)
 
 
 def _drawn_in(rings: Rings, ring: Floats, distance: float) -> Floats:
@@ -90,9 +94,7 @@ def _drawn_in(rings: Rings, ring: Floats, distance: float) -> Floats:
     return drawn
 
 
-def _layout(
-    rows: int, outer: int, columns: int
-) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]:
+def _layout(rows: int, outer: int, columns: int) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]:
     """Quads of the grid, closed around, and a rectangle of texture coordinates.
 
     The seam is behind, seen from the camera; the hem's inner side wears the outer side's texture.
@@ -145,18 +147,22 @@ def _weights(
         weights[:, KNEE_JOINTS[part]] = leg * knee * chosen
     own = smoothstep(below_top / size, 0, settings.waist)
     high = np.flatnonzero(own < 1)
-    distance, nearest = cKDTree(vertices).query(posed[high], settings.neighbours)
+    # A hand beside the hip does not move the waist.
+    trunk = np.flatnonzero(~limbs(data)[0])
+    distance, nearest = cKDTree(vertices[trunk]).query(posed[high], settings.neighbours)
     near = np.exp(-0.5 * (distance / (settings.spread * size)) ** 2) + 1e-9
-    body = np.einsum("nk,nkj->nj", near / near.sum(1, keepdims=True), data.weights[nearest])
+    weights_of = data.weights[trunk]
+    weights_of[:, ARM_JOINTS] = 0
+    body = np.einsum("nk,nkj->nj", near, weights_of[nearest])
+    body /= np.maximum(body.sum(1, keepdims=True), 1e-9)
     weights[high] = own[high, None] * weights[high] + (1 - own[high, None]) * body
     least = np.sort(weights, 1)[:, -settings.influences, None]
     weights[weights < least] = 0
-    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    normalized: NDArray[np.float32] = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    return normalized
 
 
-def at_rest(
-    skirt: Skirt, transforms: Floats
-) -> NDArray[np.float32]:
+def at_rest(skirt: Skirt, transforms: Floats) -> NDArray[np.float32]:
     """The skirt's vertices (N, 3) in the rest pose of the body whose joints moved by ``transforms`` (24, 3, 4)."""
     mixed = np.einsum("nj,jab->nab", skirt.weights.astype(np.float64), transforms)
     rest: NDArray[np.float32] = np.linalg.solve(mixed[:, :, :3], (skirt.vertices - mixed[:, :, 3])[..., None])[..., 0]

@@ -157,16 +157,14 @@ def row_picture(
     grid = np.stack(np.broadcast_arrays(u[None], depth[:, None], s[:, None]), -1)
     pixels = camera.project(plane.points(grid).astype(np.float32))
     x0, y0, x1, y1 = person.window
-    mask, others = (
-        _on_plane(image, pixels - np.array([x0, y0], np.float32)) for image in (person.mask, person.others)
-    )
+    mask, others = (_on_plane(image, pixels - np.array([x0, y0], np.float32)) for image in (person.mask, person.others))
     outside = (pixels < 0).any(-1) | (pixels >= (camera.width, camera.height)).any(-1)
     scale = min(1.0, settings.body_side / max(x1 - x0, y1 - y0))
     own = camera.cropped(person.window, scale)
     moved = (pixels - np.array([x0, y0], np.float32)) * np.float32(scale)
     of_arms = arms[data.faces].any(1)
     body, bare_arms = (
-        _on_plane(rasterize(vertices, data.faces[chosen], own).mask.astype(np.uint8) * 255, moved) > 127
+        _on_plane(rasterize(vertices, data.faces[chosen], own).mask.astype(np.uint8) * np.uint8(255), moved) > 127
         for chosen in (~of_arms, of_arms)
     )
     known = (others < 64) & ~outside
@@ -198,7 +196,8 @@ def _extreme(points: Floats, s: Floats, slab: float, sign: int) -> Floats:
     padded = np.pad(most, width // 2, constant_values=-np.inf)
     most = np.lib.stride_tricks.sliding_window_view(padded, width).max(1)
     found = np.isfinite(most)
-    return sign * np.interp(s, s[found], most[found])
+    extreme: Floats = np.interp(s, s[found], most[found]) * float(sign)
+    return extreme
 
 
 def _middle(points: Floats, s: Floats, slab: float) -> Floats:

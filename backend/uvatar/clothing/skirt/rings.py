@@ -16,7 +16,7 @@ from scipy.spatial import ConvexHull, QhullError
 
 from uvatar.clothing.skirt.detection import SkirtRows
 from uvatar.clothing.skirt.plane import RowPicture
-from uvatar.data.arrays import Floats
+from uvatar.data.arrays import Floats, Integers
 from uvatar.geometry.adjacency import triangle_edges
 from uvatar.photos.colour import smoothstep
 
@@ -220,7 +220,7 @@ def _outline(picture: RowPicture, rows: SkirtRows, hem_line: Floats, settings: R
     return Outline(s, found[0], found[1], np.interp(s, picture.s, picture.depth))
 
 
-def _section(points: Floats, edges: NDArray[np.int64], height: float) -> Floats:
+def _section(points: Floats, edges: Integers, height: float) -> Floats:
     """(N, 2) u and w of the points where edges (E, 2) between points (V, 3) pass the height s."""
     above = points[:, 2] < height
     crossing = edges[above[edges[:, 0]] != above[edges[:, 1]]]
@@ -289,7 +289,7 @@ def _centres(
 
 
 def _reach(points: Floats, way: Floats) -> Floats:
-    """(C,) distance from the origin, which lies inside, to the convex hull of points (N, 2) in the directions (C, 2)."""
+    """(C,) distance in directions (C, 2) from the origin, which lies inside, to the convex hull of points (N, 2)."""
     try:
         hull = ConvexHull(points).equations
     except QhullError:  # all in a line
@@ -324,7 +324,8 @@ def _hem(
     middle = centre[at, 1] - camera[1]
     near = middle - radius[at] * np.abs(np.sin(turn))
     hem: Floats = camera[2] + (line - camera[2]) * near / middle
-    return gaussian_filter1d(hem, settings.smooth_turn, mode="wrap")
+    hem = gaussian_filter1d(hem, settings.smooth_turn, mode="wrap")
+    return hem
 
 
 def _seen_ends(rings: Rings, outline: Outline, picture: RowPicture) -> tuple[Floats, Floats]:

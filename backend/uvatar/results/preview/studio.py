@@ -14,14 +14,14 @@ from uvatar.geometry.mesh import unit, vertex_normals
 from uvatar.geometry.raster import Fragments, RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.results.preview.casting import cast
-from uvatar.results.preview.drawing import BACKDROP, KEY_LIGHT, composed, texture_paint
+from uvatar.results.preview.drawing import BACKDROP, KEY_LIGHT, TexturedMesh, composed, texture_paint
 
 FLOOR_SHADOW = 0.55
 
 
 def turntable(
     vertices: Floats,
-    body: BodyData,
+    body: BodyData | TexturedMesh,
     texture: NDArray[np.uint8],
     views: int = 8,
     columns: int = 4,
@@ -69,7 +69,7 @@ def _studio_view(
     centred: Floats,
     floor: float,
     distance: float,
-    body: BodyData,
+    body: BodyData | TexturedMesh,
     texture: NDArray[np.uint8],
     camera: Camera,
     supersample: int,
