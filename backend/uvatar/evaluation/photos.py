@@ -49,7 +49,8 @@ from uvatar.runtime.terminal import terminal
 
 if TYPE_CHECKING:
     from uvatar.data.arrays import Floats
-    from uvatar.results.result import PersonResult, PhotoResult
+    from uvatar.results.present import drawn_person
+from uvatar.results.result import PersonResult, PhotoResult
 
 Reconstruct = Callable[[bytes, str], "PhotoResult"]
 
@@ -173,10 +174,10 @@ def measure_person(
 
     view, photo, mask, others = _close_up(seen, result)
     bare, _ = body.posed(fit.body)
-    clothed, _ = body.posed(fit.body, fit.offsets)
+    clothed, mesh, image = drawn_person(fit, person.texture.image, person.parts, body)
     bare_mask = rasterize(bare, body.data.faces, view).mask
     grey = np.full_like(photo, 128)
-    avatar = preview.render_textured(clothed, body.data, person.texture.image, view, grey)
+    avatar = preview.render_textured(clothed, mesh, image, view, grey)
     overlap = (avatar.coverage > 0.99) & mask
     spoilt = spoilt_shares(avatar.image, photo, overlap, ~mask & ~others)
     hidden = np.count_nonzero(bare_mask & others) / max(np.count_nonzero(bare_mask), 1)
@@ -233,16 +234,22 @@ def _close_up(
 
 
 def _write_pictures(out: Path, stem: str, result: PhotoResult, body: BodyModel) -> None:
-    """Write the photo with all meshes over it and, per person, photo, avatar and mesh side by side, and eight views."""
+    """Write the photo with all meshes over it, without skirts, and, per person, photo, avatar and mesh side by side, and
+    eight views.
+    """
     clothed = [body.posed(person.fit.body, person.fit.offsets)[0] for person in result.people]
     _write(out / f"{stem}_overlay.jpg", preview.overlay(result.photo.pixels, result.camera, clothed, body.data.faces))
-    for number, (person, vertices) in enumerate(zip(result.people, clothed, strict=True)):
+    for number, person in enumerate(result.people):
         view, photo, _, _ = _close_up(person.person, result)
-        avatar = preview.render_textured(vertices, body.data, person.texture.image, view)
-        mesh = preview.overlay(photo, view, [vertices], body.data.faces)
-        _write(out / f"{stem}_p{number}_compare.jpg", np.concatenate([photo, avatar.image, mesh], 1))
-        skins = person.texture.image, preview.label_colours(person.texture.source, fill_gutters=True)
-        sheets = [preview.turntable(vertices, body.data, skin, columns=8) for skin in skins]
+        vertices, mesh, skin = drawn_person(person.fit, person.texture.image, person.parts, body)
+        avatar = preview.render_textured(vertices, mesh, skin, view)
+        clay = preview.overlay(photo, view, [vertices], mesh.faces)
+        _write(out / f"{stem}_p{number}_compare.jpg", np.concatenate([photo, avatar.image, clay], 1))
+        labels = preview.label_colours(person.texture.source, fill_gutters=True)
+        sheets = [
+            preview.turntable(vertices, mesh, skin, columns=8),
+            preview.turntable(clothed[number], body.data, labels, columns=8),
+        ]
         _write(out / f"{stem}_p{number}_turntable.jpg", np.concatenate(sheets))
 
 

@@ -31,7 +31,7 @@ from uvatar.photos.encoding import decoded_png, encode_jpeg, encode_png
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.expressions import EXPRESSIONS
 from uvatar.protocol.framing import RESULT_SCHEMA
-from uvatar.protocol.parts import part_entry, triangles_of
+from uvatar.protocol.parts import Part, part_entry, triangles_of
 from uvatar.protocol.version import __version__
 from uvatar.results import preview
 from uvatar.results.result import PersonOnBody, PersonResult, PhotoResult
@@ -129,7 +129,8 @@ def _present_person(
     if shown.texture:
         encoding["texture_png"] = encoder.submit(encode_png, shown.texture.image)
         encoding["source_png"] = encoder.submit(encode_png, shown.texture.source)
-    vertices, mesh, image = _drawn(shown, body)
+    image = shown.texture.image if shown.texture else np.zeros((1, 1, 3), np.uint8)
+    vertices, mesh, image = drawn_person(shown.fit, image, shown.parts, body)
     if turntable and shown.texture:
         encoding["turntable_png"] = encoder.submit(encode_png, preview.turntable(vertices, mesh, image))
     overlay = preview.overlay(result.photo.pixels, result.camera, [vertices], mesh.faces, max_side=OVERLAY_SIDE)
@@ -155,13 +156,15 @@ def _present_person(
     return entry
 
 
-def _drawn(
-    shown: PersonOnBody, body: BodyModel
+def drawn_person(
+    fit: Fit, image: NDArray[np.uint8], parts: Sequence[Part], body: BodyModel
 ) -> tuple[NDArray[np.float32], BodyData | preview.TexturedMesh, NDArray[np.uint8]]:
-    """What pictures show of a person: vertices in the camera frame, the mesh, and its texture."""
-    vertices, skirt = body.posed(shown.fit.body, shown.fit.offsets)[0], shown.fit.skirt
-    image = shown.texture.image if shown.texture else np.zeros((1, 1, 3), np.uint8)
-    pictures = [part.texture for part in shown.parts if part.name == SKIRT]
+    """What pictures show of a dressed person: vertices in the camera frame, the mesh, and its texture.
+
+    ``image`` (N, N, 3) is the body's texture; ``parts`` are the person's, of which the skirt is drawn.
+    """
+    vertices, skirt = body.posed(fit.body, fit.offsets)[0], fit.skirt
+    pictures = [part.texture for part in parts if part.name == SKIRT]
     if skirt is None or not pictures:
         return vertices, body.data, image
     worn = preview.TexturedMesh(skirt.triangles, skirt.uv, triangles_of(skirt.quad_uv))

@@ -31,6 +31,7 @@ class SkirtTextureSettings:
         grazing: cosine between normal and line of sight from which the photo is sampled: at the outline it shows
             streaks and the background.
         rim: metres inside the mask's outline that are not sampled.
+        hem: share of the skirt's length above the hem that is not sampled: the photo may show legs there.
         arm_margin: metres around the arms in which the photo may show sleeves and hands.
         skin_margin: metres around the arms in which what looks like skin is not the skirt.
         like_skin: likeness to skin from which that is so.
@@ -39,6 +40,7 @@ class SkirtTextureSettings:
 
     grazing: float = 0.4
     rim: float = 0.006
+    hem: float = 0.025
     arm_margin: float = 0.015
     skin_margin: float = 0.06
     like_skin: float = 0.3
@@ -75,6 +77,7 @@ def skirt_texture(
     colours = foreground.sample(pixels, footprint.ravel()).reshape(size, size, 3)
     scale = view.camera.focal / float(points[..., 2].mean())
     seen = (cosine > settings.grazing) & (foreground.depth_inside(pixels).reshape(size, size) > settings.rim * scale)
+    seen[round((1 - settings.hem) * size) :] = False
     x0, y0, x1, y1 = view.person.window
     column, row = (np.floor(pixels[:, axis] - low).astype(int) for axis, low in ((0, x0), (1, y0)))
     column, row = np.clip(column, 0, x1 - x0 - 1), np.clip(row, 0, y1 - y0 - 1)

@@ -111,9 +111,13 @@ def skirt_rows(
     rows = picture.step
     above, (start, end) = round(settings.above * size / rows), (round(v * size / rows) for v in settings.below)
     first = crotch + round(settings.first_hem * (ankle - crotch))
-    best, hem = -np.inf, first
+    best, hem, unseen = -np.inf, first, crotch
     for row in range(first, min(ankle, len(width) - end - 1)):
         if cover[crotch : row + 1].mean() <= settings.cover:
+            continue
+        under = picture.known[row + start : row + end, low[row] : high[row] + 1]
+        if low[row] < 0 or under.mean() < 1 - settings.hidden:
+            unseen = row  # a hem may be here
             continue
         drop = (width[row - above : row].mean() - width[row + start : row + end].mean()) / size
         if drop > best:
@@ -125,7 +129,9 @@ def skirt_rows(
         not late and best > settings.gap_drop and _holds_the_gap(picture, crotch, hem, settings)
     )
     covered = hidden[crotch : min(hem + end, len(hidden))].mean() > 1 - settings.known
-    found_here, hidden_here = found and not covered, found and covered
+    # Wide all the way down to where the photo ends, or somebody else begins.
+    cut = not found and unseen > first and float(excess[crotch:unseen].mean()) > settings.wide_excess
+    found_here, hidden_here = found and not covered, (found and covered) or cut
     return SkirtRows(crotch, hem, ankle, low, high, behind, float(best), mean, found_here, hidden_here)
 
 
