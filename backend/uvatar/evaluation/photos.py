@@ -45,11 +45,11 @@ from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.photo_lists import shown
 from uvatar.results import preview
+from uvatar.results.present import drawn_person
 from uvatar.runtime.terminal import terminal
 
 if TYPE_CHECKING:
     from uvatar.data.arrays import Floats
-    from uvatar.results.present import drawn_person
 from uvatar.results.result import PersonResult, PhotoResult
 
 Reconstruct = Callable[[bytes, str], "PhotoResult"]
@@ -234,9 +234,7 @@ def _close_up(
 
 
 def _write_pictures(out: Path, stem: str, result: PhotoResult, body: BodyModel) -> None:
-    """Write the photo with all meshes over it, without skirts, and, per person, photo, avatar and mesh side by side, and
-    eight views.
-    """
+    """Write the photo with all bodies over it and, per person, photo, avatar and mesh side by side, and eight views."""
     clothed = [body.posed(person.fit.body, person.fit.offsets)[0] for person in result.people]
     _write(out / f"{stem}_overlay.jpg", preview.overlay(result.photo.pixels, result.camera, clothed, body.data.faces))
     for number, person in enumerate(result.people):
