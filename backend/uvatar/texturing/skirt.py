@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
+from scipy.spatial import cKDTree
 
 from uvatar.data.arrays import Floats
 from uvatar.data.skirt import Skirt
 from uvatar.data.view import View
 from uvatar.geometry.mesh import unit
 from uvatar.geometry.raster import rasterize
-from uvatar.photos.colour import srgb_from_linear
-from uvatar.photos.skin import skin_likeness
+from uvatar.photos.colour import DISTANCE_WEIGHTS, perceptual, srgb_from_linear
 from uvatar.texturing.foreground import cut_out, push_pull
 from uvatar.texturing.surface import ARMS, HANDS, Surface
 
@@ -33,8 +33,10 @@ class SkirtTextureSettings:
         rim: metres inside the mask's outline that are not sampled.
         hem: share of the skirt's length above the hem that is not sampled: the photo may show legs there.
         arm_margin: metres around the arms in which the photo may show sleeves and hands.
-        skin_margin: metres around the arms in which what looks like skin is not the skirt.
-        like_skin: likeness to skin from which that is so.
+        sure: cosine from which the photo surely shows the skirt.
+        foreign: colour distance to everything surely seen from which a texel at the sides shows something else.
+        samples: texels surely seen that others are compared with; so many of them may be wrong.
+        grown: texels around foreign ones that are left out as well, as a share of the texture's side.
         picture_side: pixels of the longer side of the picture in which arms are drawn.
     """
 
@@ -42,8 +44,10 @@ class SkirtTextureSettings:
     rim: float = 0.006
     hem: float = 0.025
     arm_margin: float = 0.015
-    skin_margin: float = 0.06
-    like_skin: float = 0.3
+    sure: float = 0.85
+    foreign: float = 0.12
+    samples: tuple[int, int] = (1500, 4)
+    grown: float = 0.008
     picture_side: int = 480
 
 
@@ -56,7 +60,6 @@ def skirt_texture(
     body: Floats,
     surface: Surface,
     size: int,
-    skin: NDArray[np.float32] | None = None,
     settings: SkirtTextureSettings = DEFAULT_SETTINGS,
 ) -> NDArray[np.uint8]:
     """The skirt's texture (size, size, 3), sRGB, row 0 at v = 1.
@@ -67,25 +70,23 @@ def skirt_texture(
         body: (V, 3) the dressed body's vertices, camera frame.
         surface: the body's.
         size: pixels on a side.
-        skin: (3,) linear light, the person's; None if it is not known.
         settings: tuned numbers.
     """
     points, cosine = _texels(skirt, size)
     pixels = view.camera.project(points.reshape(-1, 3))
     footprint = _footprint(pixels.reshape(size, size, 2))
-    foreground = cut_out(view.photo, view.person, float(np.percentile(footprint[cosine > settings.grazing], 25)))
+    front = cosine > min(settings.grazing, 0.9 * float(cosine.max()))
+    foreground = cut_out(view.photo, view.person, float(np.percentile(footprint[front], 25)))
     colours = foreground.sample(pixels, footprint.ravel()).reshape(size, size, 3)
     scale = view.camera.focal / float(points[..., 2].mean())
-    seen = (cosine > settings.grazing) & (foreground.depth_inside(pixels).reshape(size, size) > settings.rim * scale)
+    seen = front & (foreground.depth_inside(pixels).reshape(size, size) > settings.rim * scale)
     seen[round((1 - settings.hem) * size) :] = False
     x0, y0, x1, y1 = view.person.window
     column, row = (np.floor(pixels[:, axis] - low).astype(int) for axis, low in ((0, x0), (1, y0)))
     column, row = np.clip(column, 0, x1 - x0 - 1), np.clip(row, 0, y1 - y0 - 1)
-    near, around = (arms[row, column].reshape(size, size) for arms in _arms(view, body, surface, scale, settings))
-    seen &= ~near & (view.person.others[row, column] < 64).reshape(size, size)
-    if skin is not None:
-        like = skin_likeness(colours.reshape(-1, 3), skin).reshape(size, size)
-        seen &= ~(around & (like > settings.like_skin))
+    seen &= (view.person.others[row, column] < 64).reshape(size, size)
+    seen &= ~_arms(view, body, surface, scale, settings)[row, column].reshape(size, size)
+    seen &= ~_foreign(colours, seen, cosine, settings)
     return srgb_from_linear(_completed(colours, seen))
 
 
@@ -115,19 +116,37 @@ def _footprint(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _arms(
     view: View, body: Floats, surface: Surface, scale: float, settings: SkirtTextureSettings
-) -> list[NDArray[np.bool_]]:
-    """Pixels (h, w) of the person's window near the arms: within both margins."""
+) -> NDArray[np.bool_]:
+    """Pixels (h, w) of the person's window near the arms."""
     x0, y0, x1, y1 = view.person.window
     reduced = min(1.0, settings.picture_side / max(x1 - x0, y1 - y0))
     of_arms = np.isin(surface.part, [*ARMS, *HANDS])[surface.faces].any(1)
     arms = rasterize(body, surface.faces[of_arms], view.camera.cropped(view.person.window, reduced))
-    pictures = []
-    for margin in (settings.arm_margin, settings.skin_margin):
-        side = 2 * max(1, round(margin * scale * reduced)) + 1
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-        grown = cv2.resize(cv2.dilate(arms.mask.astype(np.uint8), disc), (x1 - x0, y1 - y0))
-        pictures.append(np.asarray(grown) > 0)
-    return pictures
+    side = 2 * max(1, round(settings.arm_margin * scale * reduced)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    grown = cv2.resize(cv2.dilate(arms.mask.astype(np.uint8), disc), (x1 - x0, y1 - y0))
+    return np.asarray(grown) > 0
+
+
+def _foreign(
+    colours: NDArray[np.float32], seen: NDArray[np.bool_], cosine: NDArray[np.float32], settings: SkirtTextureSettings
+) -> NDArray[np.bool_]:
+    """(N, N) texels at the sides that look like nothing in the front: background, neighbours, hands."""
+    sure = np.flatnonzero(seen & (cosine > settings.sure))
+    most, wrong = settings.samples
+    foreign = np.zeros_like(seen)
+    if len(sure) <= wrong:
+        return foreign
+    known = colours.reshape(-1, 3)[sure[:: max(1, len(sure) // most)]]
+    doubtful = np.flatnonzero(seen & (cosine <= settings.sure))
+    distance, _ = cKDTree(perceptual(known) * DISTANCE_WEIGHTS).query(
+        perceptual(colours.reshape(-1, 3)[doubtful]) * DISTANCE_WEIGHTS, [wrong]
+    )
+    foreign.ravel()[doubtful] = distance[:, 0] > settings.foreign
+    side = 2 * max(1, round(settings.grown * len(seen))) + 1
+    opened = cv2.morphologyEx(foreign.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    grown = cv2.dilate(opened, np.ones((side, side), np.uint8))
+    return np.asarray(grown) > 0
 
 
 def _completed(colours: NDArray[np.float32], seen: NDArray[np.bool_]) -> NDArray[np.float32]:
