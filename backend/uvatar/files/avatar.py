@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from uvatar.files.export import Exporter, PersonFiles, blender_command
+from uvatar.gltf.presets import PRESETS
 from uvatar.protocol.expressions import EXPRESSIONS, movement
 from uvatar.protocol.parts import Part, parts_of
 from uvatar.protocol.people import people_of, with_rig
@@ -186,23 +187,26 @@ class Avatar:
         skinned: NDArray[np.float32] = (mixed + self.transl).astype(np.float32)
         return skinned
 
-    def save(self, folder: Path | str, blender: bool = True) -> PersonFiles:
+    def save(self, folder: Path | str, blender: bool = True, glb: Sequence[str] = ("gltf",)) -> PersonFiles:
         """Write the avatar's files into a folder of its own below ``folder``, as the command line does.
 
-        Texture, overlay and result.json are always written (docs/result-schema.md); avatar.blend and avatar.glb if
-        Blender or bpy is found.
+        Texture, overlay and result.json are always written (docs/result-schema.md); avatar.blend if Blender or bpy is
+        found.
 
         Args:
             folder: where the avatar's folder is made.
-            blender: False leaves out avatar.blend and avatar.glb, which take some seconds.
+            blender: False leaves out avatar.blend, which takes some seconds.
+            glb: the .glb files to write, by the names of `uvatar.gltf.presets.PRESETS`.
 
         Returns:
-            what was written; ``problem`` says why avatar.blend and avatar.glb are missing.
+            what was written; ``problem`` says why avatar.blend is missing.
 
         Raises:
+            KeyError: there is no preset of a name.
             OSError: a file cannot be written.
         """
-        exporter = Exporter(Path(folder), blender_command() if blender else None)
+        presets = [PRESETS[name] for name in glb]
+        exporter = Exporter(Path(folder), blender_command() if blender else None, presets)
         (written,) = exporter.write(self.result, only=self.number)
         return written
 

@@ -13,9 +13,9 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from ..core.naming import Naming, joint_names
 from ..core.rest_pose import RestPose, in_rest_pose
 from ..core.result import AvatarData, AvatarsResult, ResultError, file_name, short_id
+from ..protocol.bone_names import Naming, joint_names
 from .camera import build_camera, look_through, render_aspect
 from .correctives import add_correctives
 from .expressions import PHOTO_EXPRESSION

@@ -14,7 +14,7 @@ from mathutils import Matrix, Vector
 
 from ..core.export_presets import Preset, Target
 from ..core.fbx import hide_folders
-from ..core.naming import Naming, joint_names
+from ..protocol.bone_names import Naming, joint_names
 from . import compat
 from .export_copy import GameCopy, game_copy, strip
 from .rig import RigError, edit_mode, parents, rename_joints

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from ..core import skeleton
 from ..core.arrays import Floats
-from ..core.naming import Naming
-from ..core.naming import joint_names as names_in
 from ..core.rest_pose import RestPose, chained, local_rotations, swung_joints
 from ..core.result import AvatarData
+from ..protocol.bone_names import Naming
+from ..protocol.bone_names import joint_names as names_in
 from ..protocol.rig import BODY_JOINTS, LEFT_HAND, RIGHT_HAND
 
 # Custom properties of the armature's data: what is needed to move the joints with the shape.

@@ -9,7 +9,7 @@ from contextlib import suppress
 import bpy
 
 from ..core.export_presets import Target
-from ..core.naming import naming_of
+from ..protocol.bone_names import naming_of
 from ..scene.avatar import PHOTO_NOTES
 from ..scene.camera import photo_camera
 from ..scene.correctives import correctives

@@ -24,12 +24,12 @@ from uvatar_blender.core.backend_process import environment_folder, environment_
 from uvatar_blender.core.environment_stamp import write_stamp
 from uvatar_blender.core.events import JobEnded, PhotoDone, PhotoFailed, Progress
 from uvatar_blender.core.jobs import Job, JobGroup
-from uvatar_blender.core.naming import Naming
 from uvatar_blender.core.packages import PackageSet
 from uvatar_blender.core.problem import LOST, NOT_INSTALLED, NOT_SENT, OFFLINE, Problem, Remedy
 from uvatar_blender.core.rest_pose import RestPose
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.core.session import Link
+from uvatar_blender.protocol.bone_names import Naming
 from uvatar_blender.protocol.version import __version__
 from uvatar_blender.scene.avatar import import_people
 from uvatar_blender.ui import (
