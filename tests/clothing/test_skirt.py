@@ -144,7 +144,7 @@ def test_the_rest_pose_returns_to_the_photos(body: BodyModel) -> None:
     assert 0.3 < np.ptp(rest[:, 1]) < 0.7
 
 
-def outside_the_skirt(body: BodyModel, view: View, skirt: Skirt, inside: NDArray[Any], pose: dict[int, Any]) -> float:
+def outside_the_skirt(body: BodyModel, view: View, skirt: Skirt, inside: NDArray[Any], pose: dict[Joint, Any]) -> float:
     """Share of the legs' vertices within the skirt's heights that are more than 1 cm outside it, in another pose."""
     transforms = body.transforms_of(view.fit.body)
     rest = at_rest(skirt, transforms[:24])
