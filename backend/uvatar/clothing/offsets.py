@@ -40,9 +40,10 @@ def clothing_offsets(
     """Displacements (V, 3), rest pose, metres, that bring the fitted body's outline to the person's mask.
 
     Zeros where the picture says nothing: parts outside the photo or behind other people keep the body's form. No
-    triangle is turned over, in the pose of the photo or in the rest pose. ``fit.offsets`` are ignored; ``model`` is the
-    fitted body, prepared by `uvatar.clothing.model.prepare_clothing`. ``shoes`` (V, 3), rest pose, are displacements to
-    begin from, as if they were the body's own form; they are part of what is returned.
+    triangle of the bare body is turned over, in the pose of the photo or in the rest pose. ``fit.offsets`` are the
+    person's own form, as of the face, on which clothes are worn; they are not part of what is returned. ``model`` is
+    the fitted body, prepared by `uvatar.clothing.model.prepare_clothing`. ``shoes`` (V, 3), rest pose, are
+    displacements to begin from, as if they were the body's own form; they are part of what is returned.
     """
     body, data, settings = model.body, model.body.data, model.settings
     rest = data.v_template + data.shapedirs @ fit.body.betas
@@ -60,7 +61,7 @@ def clothing_offsets(
 
     swelling, offsets = np.zeros(len(rest)), np.zeros_like(rest)
     for stiffness, size in settings.rounds:
-        vertices = posed + np.einsum("vij,vj->vi", skinning, offsets)
+        vertices = posed + np.einsum("vij,vj->vi", skinning, fit.offsets + offsets)
         step = _solve(vertices, swell, picture, model, stiffness, size)
         if step is None:
             break

@@ -44,8 +44,8 @@ class Fit:
 
     Attributes:
         body: the parameters.
-        offsets: (V, 3) clothing and hair displacement of every vertex in the rest pose (added after the shape blend
-            shapes, before skinning), metres; zeros where there is none.
+        offsets: (V, 3) displacement of every vertex in the rest pose (added after the shape blend shapes, before
+            skinning) by the form of the face, clothes and hair, metres; zeros where there is none.
         landmark_error_median, landmark_error_p95: distance of the projected body landmarks from the seen ones
             (visibility > 0.5), as fractions of the person's box side (the longer side).
         confidence: 0..1, for the user: how likely there is a person, how much of them is seen, and how well the body

@@ -43,6 +43,12 @@ class Skirt:
         """(2Q, 3) the halves of the quads."""
         return self.quads[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
 
+    def joined_to(
+        self, vertices: NDArray[np.float32], faces: NDArray[np.int32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Vertices (V, 3), camera frame, and triangles (F, 3) of a body and the skirt."""
+        return np.concatenate([vertices, self.vertices]), np.concatenate([faces, self.triangles + len(vertices)])
+
     def grid(self) -> Floats:
         """(outer, C, 3) the outside's vertices."""
         rings: Floats = self.vertices.reshape(-1, self.columns, 3)[: self.outer]

@@ -25,6 +25,7 @@ from uvatar.data.progress import Progress
 from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.engine.detect import DetectedPeople
+from uvatar.engine.faces import with_faces
 from uvatar.engine.skirts import dressed_mesh, skirt_parts
 from uvatar.engine.timing import Stopwatch
 from uvatar.fitting.report import DEFAULT_SETTINGS as REPORT_SETTINGS
@@ -82,6 +83,7 @@ def finish_person(view: View, prediction: Prediction | None, engine: Engine, opt
     """One person of one photo, fitted already, with clothes and texture. Raises NotFitted."""
     clock = Stopwatch()
     with sound_numbers(view.person, view.photo):
+        [view] = with_faces([view], engine, options)
         fit = clothe(view, engine, options)
         clock.lap("clothing")
         texture, notes = texture_views([replace(view, fit=fit)], engine, options)
@@ -108,7 +110,7 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
             skirt, offsets, notes = build_skirt(found, view, body, offsets)
             if skirt is None:
                 offsets = clothing_offsets(fit, person, camera, engine.clothing, shoes)
-        fit = replace(fit, offsets=offsets, shoes=(kind, kind), skirt=skirt, notes=fit.notes + notes)
+        fit = replace(fit, offsets=fit.offsets + offsets, shoes=(kind, kind), skirt=skirt, notes=fit.notes + notes)
         fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, body, engine.face))
     if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():
         raise FloatingPointError("The body's vertices are not finite.")

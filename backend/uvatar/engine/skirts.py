@@ -48,10 +48,7 @@ def parts_on(fit: Fit, parts: tuple[Part, ...], body: BodyModel) -> tuple[Part, 
 def dressed_mesh(fit: Fit, body: BodyModel) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Vertices, camera frame, and triangles of the body with its clothes and the skirt."""
     vertices, faces = body.posed(fit.body, fit.offsets)[0], body.data.faces
-    if fit.skirt is None:
-        return vertices, faces
-    more = fit.skirt.triangles + len(vertices)
-    return np.concatenate([vertices, fit.skirt.vertices]), np.concatenate([faces, more])
+    return (vertices, faces) if fit.skirt is None else fit.skirt.joined_to(vertices, faces)
 
 
 def _part(skirt: Skirt, parameters: BodyParameters, body: BodyModel, texture: bytes) -> Part:

@@ -45,7 +45,7 @@ from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.photo_lists import shown
 from uvatar.results import preview
-from uvatar.results.present import drawn_person
+from uvatar.results.preview.joined import TexturedFaces, joined
 from uvatar.runtime.terminal import terminal
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def measure_person(
 
     view, photo, mask, others = _close_up(seen, result)
     bare, _ = body.posed(fit.body)
-    clothed, mesh, image = drawn_person(fit, person.texture.image, person.parts, body)
+    clothed, mesh, image = _dressed(person, body)
     bare_mask = rasterize(bare, body.data.faces, view).mask
     grey = np.full_like(photo, 128)
     avatar = preview.render_textured(clothed, mesh, image, view, grey)
@@ -198,6 +198,13 @@ def measure_person(
         background=spoilt.background,
         seconds=seconds,
     )
+
+
+def _dressed(person: PersonResult, body: BodyModel) -> tuple[Floats, TexturedFaces, NDArray[np.uint8]]:
+    """Vertices, camera frame, of body and parts, their faces, and the texture of all."""
+    vertices, _ = body.posed(person.fit.body, person.fit.offsets)
+    parts = [(part, body.posed_part(person.fit.body, part)) for part in person.parts]
+    return joined(vertices, body.data, person.texture.image, parts)
 
 
 def _is_full(person: Person, camera: Camera, hidden: float) -> bool:
@@ -239,7 +246,7 @@ def _write_pictures(out: Path, stem: str, result: PhotoResult, body: BodyModel) 
     _write(out / f"{stem}_overlay.jpg", preview.overlay(result.photo.pixels, result.camera, clothed, body.data.faces))
     for number, person in enumerate(result.people):
         view, photo, _, _ = _close_up(person.person, result)
-        vertices, mesh, skin = drawn_person(person.fit, person.texture.image, person.parts, body)
+        vertices, mesh, skin = _dressed(person, body)
         avatar = preview.render_textured(vertices, mesh, skin, view)
         clay = preview.overlay(photo, view, [vertices], mesh.faces)
         _write(out / f"{stem}_p{number}_compare.jpg", np.concatenate([photo, avatar.image, clay], 1))

@@ -16,14 +16,6 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
     return _encode(".png", image, [*level, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE])
 
 
-def decoded_png(data: bytes) -> NDArray[np.uint8]:
-    """What `encode_png` made of an (H, W, 3) picture."""
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ValueError("The picture is not a PNG.")
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
-
-
 def encode_jpeg(image: NDArray[np.uint8], quality: int = 90) -> bytes:
     """(H, W, 3) sRGB uint8 -> JPEG bytes."""
     return _encode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])

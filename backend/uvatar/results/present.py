@@ -24,14 +24,13 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.labels import Label
 from uvatar.data.photo import Photo
-from uvatar.data.skirt import SKIRT
 from uvatar.data.texture import Texture
 from uvatar.mesh_predictor.result_file import ResultFileError
-from uvatar.photos.encoding import decoded_png, encode_jpeg, encode_png
+from uvatar.photos.encoding import encode_jpeg, encode_png
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.expressions import EXPRESSIONS
 from uvatar.protocol.framing import RESULT_SCHEMA
-from uvatar.protocol.parts import Part, part_entry, triangles_of
+from uvatar.protocol.parts import part_entry
 from uvatar.protocol.version import __version__
 from uvatar.results import preview
 from uvatar.results.result import PersonOnBody, PersonResult, PhotoResult
@@ -129,11 +128,14 @@ def _present_person(
     if shown.texture:
         encoding["texture_png"] = encoder.submit(encode_png, shown.texture.image)
         encoding["source_png"] = encoder.submit(encode_png, shown.texture.source)
-    image = shown.texture.image if shown.texture else np.zeros((1, 1, 3), np.uint8)
-    vertices, mesh, image = drawn_person(shown.fit, image, shown.parts, body)
+    vertices, faces = body.posed(shown.fit.body, shown.fit.offsets)[0], body.data.faces
     if turntable and shown.texture:
-        encoding["turntable_png"] = encoder.submit(encode_png, preview.turntable(vertices, mesh, image))
-    overlay = preview.overlay(result.photo.pixels, result.camera, [vertices], mesh.faces, max_side=OVERLAY_SIDE)
+        parts = [(part, body.posed_part(shown.fit.body, part)) for part in shown.parts]
+        sheet = preview.turntable(vertices, body.data, shown.texture.image, parts=parts)
+        encoding["turntable_png"] = encoder.submit(encode_png, sheet)
+    if shown.fit.skirt is not None:
+        vertices, faces = shown.fit.skirt.joined_to(vertices, faces)
+    overlay = preview.overlay(result.photo.pixels, result.camera, [vertices], faces, max_side=OVERLAY_SIDE)
     encoding["overlay_jpeg"] = encoder.submit(encode_jpeg, overlay)
     metrics = {
         "landmark_error_median": person.fit.landmark_error_median,
@@ -154,22 +156,6 @@ def _present_person(
     if shown.parts:
         entry["parts"] = [part_entry(part) for part in shown.parts]
     return entry
-
-
-def drawn_person(
-    fit: Fit, image: NDArray[np.uint8], parts: Sequence[Part], body: BodyModel
-) -> tuple[NDArray[np.float32], BodyData | preview.TexturedMesh, NDArray[np.uint8]]:
-    """What pictures show of a dressed person: vertices in the camera frame, the mesh, and its texture.
-
-    ``image`` (N, N, 3) is the body's texture; ``parts`` are the person's, of which the skirt is drawn.
-    """
-    vertices, skirt = body.posed(fit.body, fit.offsets)[0], fit.skirt
-    pictures = [part.texture for part in parts if part.name == SKIRT]
-    if skirt is None or not pictures:
-        return vertices, body.data, image
-    worn = preview.TexturedMesh(skirt.triangles, skirt.uv, triangles_of(skirt.quad_uv))
-    mesh, both = preview.joined(body.data, image, worn, decoded_png(pictures[0]), len(vertices))
-    return np.concatenate([vertices, skirt.vertices]), mesh, both
 
 
 def source_shares(source: NDArray[np.uint8]) -> dict[str, float]:

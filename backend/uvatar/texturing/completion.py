@@ -55,6 +55,8 @@ class CompletionSettings:
         middle_weight, trunk_width: a vertex of the trunk counts for its slice's colour as ``middle_weight`` plus its
             distance from the middle in units of ``trunk_width``, metres.
         hidden_hand: mean share seen of both hands below which they are taken for bare.
+        hidden_face: mean share seen of the face up to which the rest of it leans on the skin's colour, and from which
+            it does not: below the chin, between a lit face and a neck in its shade, that would be a pale band.
     """
 
     seen_pull: float = 10.0
@@ -78,6 +80,7 @@ class CompletionSettings:
     middle_weight: float = 0.1
     trunk_width: float = 0.15
     hidden_hand: float = 0.1
+    hidden_face: tuple[float, float] = (0.1, 0.3)
 
 
 DEFAULT_SETTINGS = CompletionSettings()
@@ -252,9 +255,12 @@ def _priors(
         shaded = (luma >= darkest) & (luma <= brightest)
         hair = np.median(strands[shaded], axis=0)
         priors.append((np.broadcast_to(hair, colour.shape), settings.hair_pull * unseen * surface.scalp))
-    bare = surface.face_front.copy()
+    face = surface.face_front
+    bare = np.zeros(len(share), np.float32)
+    if face.any():
+        bare[face] = 1 - smoothstep(share[face].mean(), *settings.hidden_face)
     for hand in unseen_hands(share, surface, settings.hidden_hand):
-        bare |= hand
+        bare[hand] = 1
     priors.append((np.broadcast_to(skin, colour.shape), settings.skin_pull * unseen * bare))
     return priors
 

@@ -2,8 +2,8 @@
 around it.
 """
 
-from uvatar.results.preview.drawing import Picture, TexturedMesh, joined, overlay, render_textured
+from uvatar.results.preview.drawing import Picture, overlay, render_textured
 from uvatar.results.preview.labels import label_colours
 from uvatar.results.preview.studio import turntable
 
-__all__ = ["Picture", "TexturedMesh", "joined", "label_colours", "overlay", "render_textured", "turntable"]
+__all__ = ["Picture", "label_colours", "overlay", "render_textured", "turntable"]

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.body import BodyData
 from uvatar.data.arrays import Floats, Integers
 from uvatar.data.camera import Camera
 from uvatar.geometry.mesh import unit, vertex_normals
@@ -20,6 +19,7 @@ from uvatar.geometry.raster import Fragments, RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.photos.sampling import bilinear
 from uvatar.results.preview.casting import Paint, cast
+from uvatar.results.preview.joined import TexturedFaces
 
 BACKDROP = (214, 216, 219)
 
@@ -36,44 +36,6 @@ TINTS = (
 
 # Towards the main light, camera axes (y down).
 KEY_LIGHT = np.array([-0.45, -0.65, -0.61], np.float32)
-
-
-@dataclass(frozen=True)
-class TexturedMesh:
-    """What pictures need of a mesh besides its vertices; a body's data have it, too.
-
-    Attributes:
-        faces: (F, 3) triangles.
-        uv: (T, 2) texture coordinates, v up.
-        face_uv: (F, 3) into ``uv``.
-    """
-
-    faces: NDArray[np.int32]
-    uv: NDArray[np.float32]
-    face_uv: NDArray[np.int32]
-
-
-def joined(
-    body: BodyData | TexturedMesh,
-    texture: NDArray[np.uint8],
-    other: TexturedMesh,
-    picture: NDArray[np.uint8],
-    count: int,
-) -> tuple[TexturedMesh, NDArray[np.uint8]]:
-    """Two meshes as one, their textures (N, N, 3) and (M, M, 3) side by side; ``count``: vertices of the first."""
-    (tall, wide), (height, width) = texture.shape[:2], picture.shape[:2]
-    both = np.zeros((max(tall, height), wide + width, 3), np.uint8)
-    both[:tall, :wide], both[:height, wide:] = texture, picture
-    size = np.array(both.shape[1::-1], np.float32)
-    # v is up, and both pictures begin at the top.
-    first = (body.uv * (wide, tall) + (0, both.shape[0] - tall)) / size
-    second = (other.uv * (width, height) + (wide, both.shape[0] - height)) / size
-    mesh = TexturedMesh(
-        np.concatenate([body.faces, other.faces + count]).astype(np.int32),
-        np.concatenate([first, second]).astype(np.float32),
-        np.concatenate([body.face_uv, other.face_uv + len(body.uv)]).astype(np.int32),
-    )
-    return mesh, both
 
 
 @dataclass(frozen=True)
@@ -96,7 +58,7 @@ class Picture:
 
 def render_textured(
     vertices: Floats,
-    body: BodyData | TexturedMesh,
+    body: TexturedFaces,
     texture: NDArray[np.uint8],
     camera: Camera,
     background: NDArray[np.uint8] | None = None,
@@ -157,15 +119,15 @@ def sample_texture(texture: NDArray[np.float32], uv: Floats) -> NDArray[np.float
 
 
 def texture_paint(
-    vertices: Floats, body: BodyData | TexturedMesh, texture: NDArray[np.uint8], camera: Camera, supersample: int
+    vertices: Floats, body: TexturedFaces, texture: NDArray[np.uint8], camera: Camera, supersample: int
 ) -> Paint:
-    """What colours N fragments by the texture (T, T, 3) sRGB: linear light (N, 3)."""
+    """What colours N fragments by the texture (H, W, 3) sRGB: linear light (N, 3)."""
     linear = linear_from_srgb(_shrunk_to_samples(vertices, body, texture, camera, supersample))
     return lambda fragments: sample_texture(linear, fragments.interpolate(body.uv, body.face_uv))
 
 
 def _shrunk_to_samples(
-    vertices: Floats, body: BodyData | TexturedMesh, texture: NDArray[np.uint8], camera: Camera, supersample: int
+    vertices: Floats, body: TexturedFaces, texture: NDArray[np.uint8], camera: Camera, supersample: int
 ) -> NDArray[np.uint8]:
     """The texture halved until its texels are about as large as the samples: bilinear sampling of more would
     flicker.
