@@ -271,6 +271,14 @@ class Options:
             active_if={"refine": True, "fast": False, "clothing": True},
         ),
     )
+    skirts: bool = option(
+        True,
+        "Make skirts, dresses and long coats meshes of their own.",
+        panel=Panel(
+            tooltip="Make skirts, dresses and long coats meshes of their own, rather than part of the body's surface",
+            active_if={"refine": True, "fast": False, "clothing": True},
+        ),
+    )
     same_person: bool = option(
         False,
         "All photos, or all views in one photo, show the same person: make one avatar from them.",

@@ -130,13 +130,15 @@ def _present_person(
     if shown.texture:
         encoding["texture_png"] = encoder.submit(encode_png, shown.texture.image)
         encoding["source_png"] = encoder.submit(encode_png, shown.texture.source)
-    vertices = body.posed(shown.fit.body, shown.fit.offsets)[0]
+    vertices, faces = body.posed(shown.fit.body, shown.fit.offsets)[0], body.data.faces
     if turntable and shown.texture:
         level = levelling(np.array(result.gravity.up)).T.astype(np.float32)
         parts = [(part, body.posed_part(shown.fit.body, part) @ level) for part in shown.parts]
         sheet = preview.turntable(vertices @ level, body.data, shown.texture.image, parts=parts)
         encoding["turntable_png"] = encoder.submit(encode_png, sheet)
-    overlay = preview.overlay(result.photo.pixels, result.camera, [vertices], body.data.faces, max_side=OVERLAY_SIDE)
+    if shown.fit.skirt is not None:
+        vertices, faces = shown.fit.skirt.joined_to(vertices, faces)
+    overlay = preview.overlay(result.photo.pixels, result.camera, [vertices], faces, max_side=OVERLAY_SIDE)
     encoding["overlay_jpeg"] = encoder.submit(encode_jpeg, overlay)
     metrics = {
         "landmark_error_median": person.fit.landmark_error_median,
