@@ -12,10 +12,12 @@ from uvatar.photos.colour import smoothstep
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.completion import SeenColours, mirrored_places
 from uvatar.texturing.materials import SKIN, UNSEEN, Materials, MaterialSettings, segment
-from uvatar.texturing.pattern import Dressed, PatternSettings, unseen_structure
+from uvatar.texturing.pattern import unseen_structure
+from uvatar.texturing.pattern_settings import PatternSettings
 from uvatar.texturing.projection import ProjectedView
 from uvatar.texturing.propagation import PropagationSettings, colours_at, labels_at, material_colours, propagate
 from uvatar.texturing.shading import ShadingSettings, log_shading
+from uvatar.texturing.structure_picture import Dressed
 from uvatar.texturing.surface import HANDS, Part, Surface
 
 
