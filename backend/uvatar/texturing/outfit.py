@@ -11,7 +11,8 @@ from scipy.spatial import cKDTree
 from uvatar.photos.colour import smoothstep
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.completion import SeenColours, mirrored_places
-from uvatar.texturing.materials import SKIN, UNSEEN, Materials, MaterialSettings, segment
+from uvatar.texturing.material_settings import MaterialSettings
+from uvatar.texturing.materials import SKIN, UNSEEN, Materials, segment
 from uvatar.texturing.pattern import unseen_structure
 from uvatar.texturing.pattern_settings import PatternSettings
 from uvatar.texturing.projection import ProjectedView
@@ -84,7 +85,7 @@ def dressed_fill(
     face, barycentric = atlas.table.face[texels], atlas.table.barycentric[texels]
     texel_labels = labels_at(probability, surface, face, barycentric)
     base = colours_at(low, labels, texel_labels, surface, face, barycentric)
-    dressed = Dressed(probability, labels, low)
+    dressed = Dressed(probability, labels, low, materials.things)
     factor = unseen_structure(view, dressed, texels, texel_labels, seen.alpha, seen.certain, atlas, settings.pattern)
     darkest = settings.pattern.darkest
     made = np.maximum((base + darkest) * factor - darkest, 0)

@@ -83,8 +83,15 @@ def _places(
     sight = vertices / np.linalg.norm(vertices, axis=1, keepdims=True)
     outwards = normals - (normals * sight).sum(1, keepdims=True) * sight
     outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)
+    # Folds of the fitted surface would make straight stripes wavy.
+    degree = np.asarray(surface.graph.sum(1)).ravel()[:, None] + 1
+    smooth = np.column_stack([outwards, view.visibility.cosine])
+    for _ in range(settings.mapping_rounds):
+        smooth = (smooth + surface.graph @ smooth) / degree
+    outwards, bend = smooth[:, :3], smooth[:, 3]
+    outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)
     radius = settings.ring_share * _radii(vertices, surface)
-    values = np.column_stack([vertices, outwards, view.visibility.cosine, radius]).astype(np.float32)
+    values = np.column_stack([vertices, outwards, bend, radius]).astype(np.float32)
     at = atlas.interpolate(values, texels)
     points, outwards, cosine, radius = at[:, :3], at[:, 3:6], at[:, 6], at[:, 7]
     angle, limit = np.arcsin(np.clip(np.abs(cosine), 0, 1)), np.arcsin(settings.cosine)

@@ -22,6 +22,7 @@ class PatternSettings:
         cosine: to the line of sight from which structure is taken; beyond it the picture is mirrored.
         depth: distance from the mask's edge from which it is taken.
         ring_share: of the mean radius of a body slice, by which the picture is mirrored at the sides.
+        mapping_rounds: of smoothing the directions in which it is mirrored.
         border_reach: distance from another material up to which a pixel may be of that material.
         more_alike: share of its distance from its own material's colour below which it is.
         foreign_colour: least distance from its own material's colour.
@@ -29,8 +30,11 @@ class PatternSettings:
         middle: half width of the trunk's middle, where plackets, ties and logos are.
         middle_gradient: gradient energy there over that beside it, from which the middle is something of its own,
         middle_share: and share of it that is this material, below which it is.
-        hue_outlier, light_outlier: least deviation of log ratio from the material's own that is a single thing;
-        hue_spread, light_spread: and in units of the median deviation.
+        hue_outlier, light_outlier: least deviation of hue (`colour_distance`) and of log ratio from the material's own
+            that is a single thing;
+        hue_spread, light_spread: and in units of the usual deviation: for hue ``usual_factor`` times the quantile
+            ``usual``, for light the median.
+        usual, usual_factor: see there.
         row_share: of a row that is off: belts and stripes are no single things.
         pitch: half the distance at which the pieces of a pattern lie from each other at most.
         pattern_share: share of the material's area that a group of odd pixels, grown by ``pitch``, has from which it is
@@ -55,6 +59,7 @@ class PatternSettings:
     cosine: float = 0.50
     depth: float = 0.01
     ring_share: float = 0.9
+    mapping_rounds: int = 6
     border_reach: float = 0.05
     more_alike: float = 0.7
     foreign_colour: float = 0.12
@@ -62,10 +67,12 @@ class PatternSettings:
     middle: float = 0.05
     middle_gradient: float = 1.25
     middle_share: float = 0.6
-    hue_outlier: float = 0.05
+    hue_outlier: float = 0.10
     hue_spread: float = 4.0
     light_outlier: float = 0.5
     light_spread: float = 5.0
+    usual: float = 0.3
+    usual_factor: float = 1.5
     row_share: float = 0.85
     pitch: float = 0.03
     pattern_share: float = 0.4
@@ -75,7 +82,7 @@ class PatternSettings:
     least_run: float = 0.02
     least_area: float = 0.004
     plain_strength: float = 0.6
-    patterned: tuple[float, float] = (0.010, 0.025)
+    patterned: tuple[float, float] = (0.008, 0.020)
     shift: ShiftSettings = field(default_factory=ShiftSettings)
 
 

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.photos.colour import colour_distance, smoothstep
+from uvatar.data.arrays import Floats
+from uvatar.photos.colour import DISTANCE_WEIGHTS, colour_distance, perceptual, smoothstep
 from uvatar.texturing.pattern_settings import PatternSettings
 from uvatar.texturing.structure_picture import StructurePicture
 
@@ -43,13 +44,14 @@ def clean_sources(
     side = 2 * max(1, round(settings.margin * picture.metre)) + 1
     own = values[source]
     light = own.mean(1)
-    hue = np.linalg.norm(own - light[:, None] - np.median(own - light[:, None], axis=0), axis=1)
+    hue = _hue_step(picture.shown[box][source], picture.low[box][source])
     spread = float(np.median(hue))
+    usual = settings.usual_factor * float(np.quantile(hue, settings.usual))  # single things may be half of it
     strength = settings.plain_strength + (1 - settings.plain_strength) * float(
         smoothstep(np.array(spread), *settings.patterned)
     )
     off = np.zeros(source.shape, bool)
-    off[source] = (hue > max(settings.hue_outlier, settings.hue_spread * spread)) | (
+    off[source] = (hue > max(settings.hue_outlier, settings.hue_spread * usual)) | (
         np.abs(light) > max(settings.light_outlier, settings.light_spread * float(np.median(np.abs(light))))
     )
     row_share = off.sum(1) / np.maximum(source.sum(1), 1)
@@ -61,6 +63,18 @@ def clean_sources(
     run = max(1, round(settings.least_run * picture.metre))
     clean = cv2.morphologyEx(clean.astype(np.uint8), cv2.MORPH_OPEN, np.ones((1, run), np.uint8)) > 0
     return (clean if clean.any() else source), strength
+
+
+def _hue_step(shown: Floats, smooth: Floats) -> NDArray[np.float32]:
+    """How far (K,) colours are from the hue of the smooth ones, whatever their brightness, as `colour_distance`.
+
+    Ratios channel by channel would tell of noise alone where a saturated colour has hardly any light.
+    """
+    own, around = perceptual(shown), perceptual(smooth)
+    gain = own[:, :1] / np.maximum(around[:, :1], 0.02)
+    step = own[:, 1:] - gain * around[:, 1:]
+    step = (step - np.median(step, axis=0)) * DISTANCE_WEIGHTS[1:]
+    return np.asarray(np.linalg.norm(step, axis=1), np.float32)
 
 
 def _single(

@@ -28,11 +28,13 @@ class Dressed:
         probability: (V, K) of each material at each vertex.
         labels: (V,) the likeliest.
         colour: (V, 3) linear light, smooth inside each material.
+        things: (V,) bool, single things on garments, which are copied nowhere.
     """
 
     probability: NDArray[np.float32]
     labels: NDArray[np.int64]
     colour: NDArray[np.float32]
+    things: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def structure_picture(
     atlas: Atlas,
     settings: PatternSettings,
 ) -> StructurePicture:
+    """Draw the body from the photo's camera with what the photo shows; arguments as in `unseen_structure`."""
     surface, visibility = atlas.surface, view.visibility
     small, photo = visibility.camera, view.source.camera
     metre = visibility.pixels_per_metre * visibility.size  # photo pixels per metre of a 1.7 m body
@@ -117,6 +120,10 @@ def structure_picture(
         deep & (cosine > settings.cosine) & (alpha[texel] > settings.shown) & (certain[texel] > settings.sure * usual)
     )
     source = cv2.medianBlur(source.astype(np.uint8), 5) > 0
+    things = np.zeros(inside.shape, np.uint8)
+    things[inside] = dressed.things[corners].any(1)
+    side = 2 * max(1, round(settings.margin * metre)) + 1
+    source &= ~(cv2.dilate(things, np.ones((side, side), np.uint8)) > 0)
     across = np.full(inside.shape, np.inf, np.float32)
     trunk = surface.part[first] == Part.TRUNK
     place = np.einsum("mk,mk->m", barycentric, surface.template[corners, 0])
