@@ -11,7 +11,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from uvatar.data.arrays import Floats
-from uvatar.photos.colour import smoothstep
+from uvatar.photos.colour import linear_from_srgb, perceptual, smoothstep
 from uvatar.texturing.material_settings import MaterialSettings
 
 
@@ -75,8 +75,9 @@ def joined(
                     + np.average(between.min(0), weights=size[member[j]])
                 )
                 border = step[(a == i) & (b == j)] if edges[i, j] >= settings.least_border else None
-                score = _join_score(float(distance), border, edges[[i, j]][:, [i, j]], min(mass[i], mass[j]), settings)
-                score += settings.skin_apart * abs(float(skin_share[i] - skin_share[j]))
+                skin_step = abs(float(skin_share[i] - skin_share[j]))
+                between_both = edges[[i, j]][:, [i, j]]
+                score = _join_score(float(distance), skin_step, border, between_both, min(mass[i], mass[j]), settings)
                 if score < best:
                     best, pair = score, (i, j)
         if pair is None:
@@ -89,12 +90,18 @@ def joined(
 
 
 def _join_score(
-    distance: float, border: Floats | None, edges: NDArray[np.int64], smaller: float, settings: MaterialSettings
+    distance: float,
+    skin_step: float,
+    border: Floats | None,
+    edges: NDArray[np.int64],
+    smaller: float,
+    settings: MaterialSettings,
 ) -> float:
     """How different two materials are: their distance, less what speaks for one material.
 
     Args:
         distance: of their colours.
+        skin_step: by how much more one of them has the skin's hue.
         border: steps of colour along the edges between them, None if there are too few.
         edges: (2, 2) number of edges inside either and between them.
         smaller: vertices of the smaller one.
@@ -106,17 +113,27 @@ def _join_score(
         between = edges[0, 1]
         least = min(edges[0, 0], edges[1, 1])
         if between / (least + between) > settings.interleaved and smaller > settings.least_interleaved:
-            score -= settings.interleaved_bonus
+            # checks and stripes may have the skin's colour
+            return score - settings.interleaved_bonus
     small = 1 - smoothstep(np.array(smaller), settings.smallest, settings.small)
-    return score - settings.smallest_bonus * float(small)
+    return score - settings.smallest_bonus * float(small) + settings.skin_apart * skin_step
 
 
 def _skin_hue(centre: Floats, skin: Floats, settings: MaterialSettings) -> NDArray[np.float64]:
-    """Whether (K,), 0..1, colours have the skin's hue, and are not far brighter; both as features."""
+    """Whether (K,), 0..1, colours have the skin's hue, and are not far brighter; both as features. Nothing has, where
+    what was taken for the skin (a visor before the face) cannot be skin.
+    """
     luma, own = np.maximum(centre[:, 0], 0.02), max(float(skin[0]), 0.02)
     hue = np.linalg.norm(centre[:, 1:] / luma[:, None] - skin[1:] / own, axis=1)
     like = (1 - smoothstep(hue, *settings.skin_hue)) * (1 - smoothstep(luma / own, *settings.skin_light))
-    return np.asarray(like, np.float64)
+    return np.asarray(like * plausible_skin(skin, settings), np.float64)
+
+
+def plausible_skin(skin: Floats, settings: MaterialSettings) -> bool:
+    """Whether a colour (3,), as a feature, has the hue of any skin, or none, as in black and white."""
+    tone = perceptual(linear_from_srgb(np.array([settings.tone], np.uint8)))[0] * np.array(settings.colour_weights)
+    hue, usual = (colour[1:] / max(float(colour[0]), 0.02) for colour in (skin, tone))
+    return bool(np.linalg.norm(hue - usual) < settings.any_skin or np.linalg.norm(hue) < settings.no_hue)
 
 
 def _centres(labels: NDArray[np.int32], feature: Floats, count: int) -> NDArray[np.float64]:

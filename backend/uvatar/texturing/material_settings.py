@@ -32,6 +32,9 @@ class MaterialSettings:
         smallest_bonus: what that takes off the score.
         skin_apart: what the score of a material with the skin's hue and one without has more.
         skin_hue: distances of chroma over luma, both weighted, up to which a hue is the skin's, and from which not.
+        tone: sRGB of a middling skin; any_skin: distance of chroma over luma from its own within which a colour may be
+            anybody's skin; no_hue: chroma over luma of black and white photos.
+        any_skin, no_hue: see there.
         skin_light: luma over the skin's up to which it may be skin, and from which not.
         spread, coupling, potts_rounds: of the Potts model that tidies up: deviation of colours inside a material, and
             how much all neighbours count.
@@ -54,7 +57,7 @@ class MaterialSettings:
     rounds: int = 8
     clusters: int = 16
     cluster_rounds: int = 12
-    alike: float = 0.13
+    alike: float = 0.15
     gradual: float = 2.5
     gradual_least: float = 0.35
     least_border: int = 8
@@ -69,6 +72,9 @@ class MaterialSettings:
     smallest_bonus: float = 0.3
     skin_apart: float = 0.4
     skin_hue: tuple[float, float] = (0.35, 0.8)
+    tone: tuple[int, int, int] = (190, 150, 128)
+    any_skin: float = 0.75
+    no_hue: float = 0.05
     skin_light: tuple[float, float] = (1.3, 1.7)
     spread: float = 0.15
     coupling: float = 4.0

@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from uvatar.data.arrays import Floats
 from uvatar.photos.colour import perceptual
-from uvatar.texturing.clustering import clustered, joined, smoothed, tidied, without_islands
+from uvatar.texturing.clustering import clustered, joined, plausible_skin, smoothed, tidied, without_islands
 from uvatar.texturing.contamination import skin_likeness
 from uvatar.texturing.material_settings import DEFAULT_SETTINGS, MaterialSettings
 from uvatar.texturing.surface import HANDS, Part, Surface
@@ -155,7 +155,8 @@ def _split_shoes(labels: NDArray[np.int32], surface: Surface, settings: Material
     seen = piece >= 0
     area = np.bincount(piece[seen], surface.vertex_area[seen], count)
     on_feet = np.bincount(piece[seen], surface.vertex_area[seen] * feet[seen], count)
-    shoes = seen & (on_feet >= settings.shoe_share * area)[piece] & (labels > HAIR)
+    shoe = (on_feet >= settings.shoe_share * area) & (area > settings.least_area)
+    shoes = seen & shoe[piece] & (labels > HAIR)
     following = max(int(labels.max()), HAIR) + 1
     for label in np.unique(labels[shoes]):
         own = shoes & (labels == label)
@@ -176,10 +177,10 @@ def _numbered(
     labels: NDArray[np.int32], feature: Floats, skin: Floats, settings: MaterialSettings
 ) -> NDArray[np.int32]:
     """Labels from 2 on, but `SKIN` for what has the skin's colour."""
-    result, following = np.empty_like(labels), HAIR + 1
+    result, following, plausible = np.empty_like(labels), HAIR + 1, plausible_skin(skin, settings)
     for label in np.unique(labels):
         own = labels == label
-        bare = np.linalg.norm(np.median(feature[own], 0) - skin) < settings.same_skin
+        bare = plausible and np.linalg.norm(np.median(feature[own], 0) - skin) < settings.same_skin
         result[own] = SKIN if bare else following
         following += not bare
     return result

@@ -142,8 +142,7 @@ class Surface:
         """(V,) square metres of the rest body around each vertex."""
         a, b, c = (self.template[self.faces[:, k]] for k in range(3))
         third = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 6
-        area: NDArray[np.float64] = np.bincount(self.faces.ravel(), np.repeat(third, 3), len(self.template))
-        return area
+        return np.asarray(np.bincount(self.faces.ravel(), np.repeat(third, 3), len(self.template)), np.float64)
 
     @cached_property
     def near_pairs(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
