@@ -35,7 +35,7 @@ demo: $(DEMO_DEPENDENCIES)/complete
 	PYTHONPATH=$(CURDIR)/backend:$(CURDIR)/blender_addon \
 	  $(DEMO_DEPENDENCIES)/bin/python -m uvatar reconstruct $(foreach photo,$(subst $(comma), ,$(PHOTO)),"$(photo)") --out "$(OUT)" --open
 
-test: .venv/ready
+test: .venv/ready tests/gltf/node_modules/.package-lock.json
 	$(TEST_THREADS) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 # CUDA beside the CPU, with times: needs an NVIDIA GPU, and onnxruntime-gpu in place of onnxruntime. Takes under 5 minutes.
@@ -112,3 +112,8 @@ $(DEPENDENCIES)/complete $(DEMO_DEPENDENCIES)/complete:
 	$(BIN)/python -c "import pathlib,sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'dependencies.pth').write_text('import site; site.addsitedir(r\"%s\")' % '$(shell $(DEPENDENCIES)/bin/python -c "import sysconfig;print(sysconfig.get_path('purelib'))" 2>/dev/null)')"
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(PROJECTS:%=--editable %)
 	touch $@
+
+# Khronos' validator, three.js and its VRM loader, with which the tests read the glTF files that Uvatar writes.
+tests/gltf/node_modules/.package-lock.json: tests/gltf/package-lock.json
+	if command -v npm > /dev/null; then npm ci --prefix tests/gltf --no-audit --no-fund --loglevel=error; \
+	else echo "npm was not found: no glTF file is validated."; fi

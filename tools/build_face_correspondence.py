@@ -24,6 +24,7 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.body.data import LEFT_EYE, RIGHT_EYE
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
+from uvatar.data.face import LIPS
 from uvatar.geometry.raster import RayScene
 from uvatar.perception.models import Model
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
@@ -36,6 +37,7 @@ _NODS = (-8.0, 4.0)
 _SIDE = 256  # pixels of the face model's input
 _POINTS = 468  # the ten of the irises move with the gaze
 _LOOK_DISTANCE = 1.2
+_JAW_OPEN = 0.014  # metres that the lower lip moves down when the jaw opens wide
 
 
 def main() -> None:
@@ -55,6 +57,7 @@ def main() -> None:
         parser.error(f"no *.jpg in {options.skins}")
     points = symmetric(mean_points(skins, body, model), body)
     vertices, barycentric = on_surface(points, body)
+    vertices, barycentric = lips_apart(vertices, barycentric, body)
     np.savez_compressed(
         options.weights / "face_correspondence.npz",
         index=np.arange(_POINTS, dtype=np.int32), vertices=vertices, barycentric=barycentric,
@@ -65,6 +68,30 @@ def main() -> None:
             str(options.sheet),
             sheet(skins[0], body, np.einsum("kc,kcd->kd", barycentric, body.data.v_template[vertices])),
         )
+
+
+def lips_apart(
+    vertices: NDArray[np.int32], barycentric: NDArray[np.float32], body: BodyModel
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The points with those of the lower lip on the lower lip.
+
+    Where closed lips touch, the pictures do not say which of the two a point lies on; an open jaw does.
+    """
+    if body.data.face is None:
+        return vertices, barycentric
+    template = body.data.v_template
+    moved, deltas = body.data.face.key("jawOpen")
+    opens = np.zeros(len(template))
+    opens[moved] = -deltas[:, 1]
+    lower = np.flatnonzero(opens > _JAW_OPEN)
+    vertices, barycentric = vertices.copy(), barycentric.copy()
+    for _, point in LIPS:
+        place = barycentric[point] @ template[vertices[point]]
+        middle = np.where(place[0] <= 0, lower, body.data.mirror[lower])  # right and left alike
+        nearest = middle[np.linalg.norm(template[middle] - place, axis=1).argmin()]
+        triangle = body.data.faces[(body.data.faces == nearest).any(1)][0]
+        vertices[point], barycentric[point] = triangle, triangle == nearest
+    return vertices, barycentric
 
 
 def painted_skin(path: Path, body: BodyModel, size: int = 1024) -> NDArray[np.float32]:

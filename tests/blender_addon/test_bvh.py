@@ -29,6 +29,7 @@ from uvatar_blender.core.rest_pose import chained, swung_joints
 from uvatar_blender.core.retarget import retarget
 from uvatar_blender.core.skeleton import ARMATURE_FROM_BODY
 from uvatar_blender.core.upright import UpAxis
+from uvatar_blender.protocol.bone_names import Naming, joint_names
 
 FRAMES = 30
 REST = 100 * (JOINTS @ ARMATURE_FROM_BODY)  # y up, centimetres: BVH's usual axes
@@ -58,7 +59,7 @@ def write_skeleton(
     turned = np.array(
         [(axes[p].T if p >= 0 else world) @ local[:, j] @ axes[j] for j, p in enumerate(PARENTS)]
     ).swapaxes(0, 1)
-    write_bvh(path, names or naming.joint_names(naming.Naming.MIXAMO), offsets, turned, where @ world.T)
+    write_bvh(path, names or joint_names(Naming.MIXAMO), offsets, turned, where @ world.T)
 
 
 def along(direction: tuple[float, float, float]) -> NDArray[Any]:
@@ -179,7 +180,7 @@ def plain(tmp_path: Path) -> tuple[str, Motion]:
     path = tmp_path / "plain.bvh"
     local = Rotation.from_rotvec(a_walk(6).reshape(-1, 3)).as_matrix().reshape(-1, 24, 3, 3)
     offsets = np.array([REST[j] - (REST[p] if p >= 0 else 0) for j, p in enumerate(PARENTS)])
-    write_bvh(path, naming.joint_names(naming.Naming.MIXAMO), offsets, local, walking_places(6))
+    write_bvh(path, joint_names(Naming.MIXAMO), offsets, local, walking_places(6))
     return path.read_text(), retarget(load_bvh(path), JOINTS, PARENTS)
 
 
@@ -356,7 +357,7 @@ PROGRAMS = {
     },
     "SMPL, short": sided("{side}_{part}", "Hip Knee Ankle Foot Collar Shoulder Elbow Wrist", "L", "R")
     | {0: "Pelvis", 3: "Spine1", 6: "Spine2", 9: "Spine3", 12: "Neck", 15: "Head"},
-    "Unreal": {joint: name for joint, name in enumerate(naming.joint_names(naming.Naming.UNREAL)) if joint < 22},
+    "Unreal": {joint: name for joint, name in enumerate(joint_names(Naming.UNREAL)) if joint < 22},
 }
 
 

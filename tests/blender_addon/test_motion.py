@@ -20,6 +20,7 @@ from uvatar_blender.core.motion import MotionError
 from uvatar_blender.core.rest_pose import chained, swung_joints
 from uvatar_blender.core.retarget import retarget
 from uvatar_blender.core.skeleton import ARMATURE_FROM_BODY
+from uvatar_blender.protocol.bone_names import Naming, joint_names, naming_of
 
 BODY = body_arrays()
 JOINTS = BODY["joint_template"].astype(float) @ ARMATURE_FROM_BODY.T
@@ -72,10 +73,10 @@ def write_bvh(
     path.write_text(head + "\n" + "\n".join(rows) + "\n")
 
 
-@pytest.mark.parametrize("preset", list(naming.Naming))
-def test_every_presets_names_are_understood(preset: naming.Naming) -> None:
-    names = naming.joint_names(preset)
-    assert len(set(names)) == 24 and naming.naming_of(names) is preset
+@pytest.mark.parametrize("preset", list(Naming))
+def test_every_presets_names_are_understood(preset: Naming) -> None:
+    names = joint_names(preset)
+    assert len(set(names)) == 24 and naming_of(names) is preset
     found = naming.match_joints(
         names, {name: names[p] if p >= 0 else None for name, p in zip(names, PARENTS, strict=True)}
     )
@@ -165,12 +166,12 @@ def test_limbs_point_as_in_a_capture_that_rests_in_another_pose_and_size(tmp_pat
     offsets = 2 * np.array([rest[j] - (rest[p] if p >= 0 else 0) for j, p in enumerate(PARENTS)]) @ to_file.T
     local = Rotation.from_rotvec(known_poses().reshape(-1, 3)).as_matrix().reshape(-1, 24, 3, 3)
     turned = to_file @ local @ to_file.T
-    write_bvh(tmp_path / "b.bvh", naming.joint_names(naming.Naming.MIXAMO), offsets, turned, np.zeros((5, 3)))
+    write_bvh(tmp_path / "b.bvh", joint_names(Naming.MIXAMO), offsets, turned, np.zeros((5, 3)))
     capture = load_bvh(tmp_path / "b.bvh")
     made = retarget(capture, JOINTS, PARENTS)
     placed = swung_joints(JOINTS, chained(made.rotations, PARENTS), PARENTS)
     theirs = capture.places @ to_file @ ARMATURE_FROM_BODY.T
-    index = [capture.names.index(name) for name in naming.joint_names(naming.Naming.MIXAMO)]
+    index = [capture.names.index(name) for name in joint_names(Naming.MIXAMO)]
     for start, end in LIMBS:
         own = placed[:, end] - placed[:, start]
         other = theirs[:, index[end]] - theirs[:, index[start]]

@@ -11,4 +11,4 @@ for avatar in engine.reconstruct(photo, uvatar.Options(fast=True, texture_size=5
     print(f"{avatar.photo_name}, person {avatar.number}: {avatar.confidence:.0%} sure")
     print(f"  {avatar.measurements['stature']:.0f} cm tall, texture of {avatar.texture.shape[0]} pixels")
     print(f"  {len(avatar.vertices('rest'))} vertices; pelvis {avatar.joints[0][2]:.2f} m from the camera")
-    avatar.save(folder, blender=False)  # without avatar.blend and avatar.glb
+    avatar.save(folder, blender=False)  # without avatar.blend

@@ -19,6 +19,7 @@ from uvatar.commands.forgetting import forget_avatars
 from uvatar.files import avatar_folders
 from uvatar.files.avatar_folders import FolderNames, prepare, read_avatar, stem_of
 from uvatar.files.export import Exporter
+from uvatar.gltf.presets import PRESETS
 from uvatar.protocol import message_files, photo_lists
 from uvatar.protocol.errors import UvatarError
 from uvatar.service.batch.photos import BatchPhoto
@@ -216,7 +217,7 @@ def batch(photos: Path, out: Path, people: int = 1) -> list[str]:
             made.append(photo.key)
             yield photo, result(photo_lists.photo_name(photo.path.name), data, people)
 
-    run_batch(photos, out, engine, None, lambda *_: None)
+    run_batch(photos, engine, Exporter(out), lambda *_: None)
     return made
 
 
@@ -445,3 +446,20 @@ def test_stems_of_many_folders_are_looked_up_once(tmp_path: Path) -> None:
     stems = FolderNames(tmp_path)
     assert stems.give("a", "0" * 64)[0] == "a"
     assert [stems.give("a", "0" * 64)[0] for _ in range(2)] == ["a-2", "a-3"]
+
+
+def test_the_files_for_engines_that_are_asked_for_are_written(tmp_path: Path) -> None:
+    presets = [PRESETS["gltf"], PRESETS["ready-player-me"]]
+    [person] = Exporter(tmp_path, glb=presets).write(result("me.jpg", b"1"))
+    assert {"avatar.glb", "avatar_rpm.glb"} <= set(person.summary["files"]) and person.problem is None
+    assert (person.folder / "avatar_rpm.glb").read_bytes()[:4] == b"glTF"
+    [person] = Exporter(tmp_path).write(result("me.jpg", b"1"))
+    assert not list(person.folder.glob("*.glb"))  # another run without them takes them away
+
+
+def test_a_damaged_result_costs_only_the_files_for_engines(tmp_path: Path) -> None:
+    damaged = result("me.jpg", b"1")
+    damaged["body"]["triangles"] = damaged["body"]["triangles"] + 1000
+    [person] = Exporter(tmp_path, glb=[PRESETS["gltf"]]).write(damaged)
+    assert person.problem and "damaged" in person.problem
+    assert "texture.png" in person.summary["files"] and not list(person.folder.glob("*.glb"))

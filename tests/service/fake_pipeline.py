@@ -29,6 +29,8 @@ from PIL import Image
 
 from uvatar.photos.decoding import NoMemoryForPhoto, PhotoError
 
+TETRAHEDRON = np.array([[0, 1, 2], [0, 3, 1], [1, 3, 2], [2, 3, 0]], np.int32)
+
 
 def picture(size: int = 8, format: str = "PNG", value: int = 1) -> bytes:
     data = io.BytesIO()
@@ -42,11 +44,21 @@ def result(name: str, data: bytes, people: int = 1, **metrics: Any) -> dict[str,
         "body_model": "open_body",
         "beta_names": [f"b{i}" for i in range(10)],
         "template": np.eye(4, 3, dtype=np.float32),
+        "shapedirs": np.zeros((4, 3, 10), np.float32),
+        "joint_template": np.zeros((24, 3), np.float32),
+        "joint_shapedirs": np.zeros((24, 3, 10), np.float32),
+        "triangles": TETRAHEDRON,
+        "triangle_uv": TETRAHEDRON,
+        "uv": np.eye(4, 2, dtype=np.float32),
+        "skin_joints": np.zeros((4, 4), np.uint8),
+        "skin_weights": np.eye(1, 4, dtype=np.float32).repeat(4, 0),
         "joint_names": [f"j{i}" for i in range(24)],
+        "parents": [-1, *range(23)],
     }
     person = {
         "betas": np.zeros(10, np.float32),
         "pose": np.zeros((24, 3), np.float32),
+        "offsets": np.zeros((4, 3), np.float32),
         "transl": np.array([0, 0, 3], np.float32),
         "texture_png": picture(),
         "source_png": picture(value=2),

@@ -15,6 +15,7 @@ from tests.commands.test_cli import data, uvatar  # noqa: F401  (a fixture)
 from tests.service.fake_pipeline import picture, result
 from tests.service.servers import FAKE, PATIENCE, photo, wait_until
 from uvatar.files.avatar_folders import RECORD
+from uvatar.files.export import Exporter
 from uvatar.protocol import discovery
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.runtime.spawn import environment, module_command
@@ -107,14 +108,14 @@ def test_only_what_is_left_to_do_is_done(tmp_path: Path) -> None:
         keys[3]: UvatarError("Crashed.", Code.MODEL_CRASHED, ""),
     }
     asked: list[str] = []
-    totals = run_batch(photos, out, engine_of(failures, asked), None, lambda *_: None)
+    totals = run_batch(photos, engine_of(failures, asked), Exporter(out), lambda *_: None)
     assert asked == keys and (totals.done, totals.failed) == (4, 2)
     assert len({outcome.stem for outcome in outcomes(out).values()}) == 6
     (photos / keys[0]).write_bytes(photo(other=1))
     for leftover in (out / outcomes(out)[keys[1]].folders[0]).iterdir():
         leftover.unlink()
     asked.clear()
-    totals = run_batch(photos, out, engine_of({}, asked), None, lambda *_: None)
+    totals = run_batch(photos, engine_of({}, asked), Exporter(out), lambda *_: None)
     assert asked == [keys[0], keys[1], keys[3]] and (totals.done, totals.failed, totals.skipped) == (5, 1, 3)
 
 
@@ -138,7 +139,7 @@ def test_a_list_names_photos(tmp_path: Path) -> None:
     found = find_photos(tmp_path / "list.txt")
     assert [one.key for one in found] == ["photos/day 0/000.jpg", "photos/missing.jpg"]
     asked: list[str] = []
-    totals = run_batch(tmp_path / "list.txt", tmp_path / "out", engine_of({}, asked), None, lambda *_: None)
+    totals = run_batch(tmp_path / "list.txt", engine_of({}, asked), Exporter(tmp_path / "out"), lambda *_: None)
     assert (totals.done, totals.failed) == (1, 1)
     assert outcomes(tmp_path / "out")["photos/missing.jpg"].code == "unreadable"
 

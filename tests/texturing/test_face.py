@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from tests.atlases import atlas_of
 from tests.texturing.conftest import SIZE, Studio, plain
 from uvatar.body.data import LEFT_EYE
+from uvatar.body.face_points import load_correspondence
 from uvatar.data.face import FACE_LANDMARKS, FaceLandmark
 from uvatar.data.joints import Joint
 from uvatar.runtime.weights import weights_folder
 from uvatar.texturing import View
-from uvatar.texturing.face import FaceSpline, face_offsets, face_shift, load_correspondence
+from uvatar.texturing.face import FaceSpline, face_offsets, face_shift
 from uvatar.texturing.visibility import compute_visibility
 
 NOSE, CHIN = 4, 152  # the outermost points of the face mesh
@@ -107,3 +108,15 @@ def test_offsets_bring_the_mesh_onto_the_photo(studio: Studio) -> None:
 
 def test_no_face_no_offsets(studio: Studio, view: View) -> None:
     assert not face_offsets(view.fit, view.person, view.camera, studio.body, spline_of(studio)).any()
+
+
+def test_a_head_widened_by_hair_is_not_painted_with_the_skin_beside_it(studio: Studio, view: View) -> None:
+    spline = spline_of(studio)
+    assert spline is not None
+    face = projected_face(studio, view)
+    side = spline.correspondence.index[~spline.front]
+    middle = face[CONTOUR].mean(0)
+    narrow = face.copy()
+    narrow[side] = (narrow[side] - middle) * [0.8, 1.0] + middle
+    found = spline.correspondence.at(shift_of(studio, with_face(view, narrow.astype(np.float32))))
+    assert np.abs(found).max() < 0.05 * np.abs(narrow - face).max()

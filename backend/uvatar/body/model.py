@@ -15,13 +15,17 @@ from numpy.typing import NDArray
 
 from uvatar.body.data import BodyData, BodyError, load_body
 from uvatar.body.face import load_face
+from uvatar.body.mouth import FILE as MOUTH_FILE
+from uvatar.body.mouth import load_mouth
 from uvatar.body.rig import Rig, pose_of
 from uvatar.body.tree import JointTree
 from uvatar.data.arrays import Floats
 from uvatar.data.fit import BodyParameters
 from uvatar.data.joints import HAND_JOINTS, WRIST_JOINTS
 from uvatar.geometry.rotations import exp
-from uvatar.protocol.rig import BODY_JOINTS, LEFT_HAND, RIG_PARENTS, RIGHT_HAND
+from uvatar.protocol.expressions import EXPRESSIONS
+from uvatar.protocol.parts import Part
+from uvatar.protocol.rig import BODY_JOINTS, LEFT_HAND, RIG_PARENTS, RIGHT_HAND, whole_pose
 from uvatar.runtime.weights import weights_folder
 
 FACE_FILE = "open_face.npz"  # beside the body's file
@@ -133,6 +137,30 @@ class BodyModel:
             hands.append(joints[wrist] + turned)
         return np.array(hands, np.float32)
 
+    def parts(self, betas: Floats, offsets: NDArray[np.float32]) -> tuple[Part, ...]:
+        """Teeth, tongue and lashes of a person at rest, of betas (10,) and ``offsets`` (V, 3); none on other bodies."""
+        mouth = self.data.mouth
+        return () if mouth is None else mouth.fitted(self.data, betas, offsets)
+
+    def posed_part(self, parameters: BodyParameters, part: Part) -> NDArray[np.float32]:
+        """A part's vertices (V, 3), camera frame, where `posed` has the person's; by the body's 55 joints."""
+        assert self._rig_skin is not None
+        betas, pose, transl = _of_one(parameters)
+        whole = pose_of(parameters, pose)
+        whole = whole_pose(pose[0], {})[None] if whole is None else whole
+        transforms, _ = self._rig_skin.transforms(betas, _matrices(whole), transl)
+        rest = part.vertices
+        if parameters.expression is not None:
+            rest = rest + part.moved(dict(zip(EXPRESSIONS, map(float, parameters.expression), strict=True)))
+        mixed = np.einsum("vk,vkia->via", part.skin_weights, transforms[0, part.skin_joints])
+        placed: NDArray[np.float32] = np.einsum("via,va->vi", mixed[..., :3], rest) + mixed[..., 3]
+        return placed.astype(np.float32)
+
+    def with_closed_lips(self, betas: Floats, offsets: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The ``offsets`` (V, 3) with which no teeth are seen between the resting lips of a person of betas (10,)."""
+        mouth = self.data.mouth
+        return offsets if mouth is None else mouth.closed_lips(self.data, betas, offsets)
+
     def landmarks_of(self, parameters: BodyParameters) -> NDArray[np.float32]:
         """One person's landmarks (33, 3), camera frame; see `landmarks`."""
         landmarks: NDArray[np.float32] = self.landmarks(*_of_one(parameters))[0]
@@ -236,20 +264,23 @@ def _rest_joints(template: NDArray[np.float32], directions: NDArray[np.float32],
 
 
 def load_open_body(path: Path | str | None = None) -> BodyModel:
-    """The open body that ships with the program, or the one at ``path``, with the expression keys beside it.
+    """The open body that ships with the program, or the one at ``path``, with expression keys, teeth, tongue and lashes
+    beside it.
 
     Raises:
         WeightsError: the program's weights are not installed.
         BodyError: the file is missing or broken.
     """
     path = Path(path) if path is not None else weights_folder() / "open_body.npz"
-    data, keys = load_body(path), path.with_name(FACE_FILE)
-    if keys.is_file():
-        try:
-            data = replace(data, face=load_face(keys))
-        except Exception as error:  # a damaged archive can raise almost anything
-            raise BodyError(f"The file {keys} is damaged ({error}). Install the program again.") from error
-    return BodyModel(data)
+    data, more = load_body(path), {}
+    for key, name, load in (("face", FACE_FILE, load_face), ("mouth", MOUTH_FILE, load_mouth)):
+        beside = path.with_name(name)
+        if beside.is_file():
+            try:
+                more[key] = load(beside)
+            except Exception as error:  # a damaged archive can raise almost anything
+                raise BodyError(f"The file {beside} is damaged ({error}). Install the program again.") from error
+    return BodyModel(replace(data, **more))
 
 
 def _matrices(pose: Floats) -> NDArray[np.float64]:

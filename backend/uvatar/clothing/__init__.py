@@ -1,1 +1,1 @@
-"""Clothing: the outline of clothes and hair on the body."""
+"""Clothing: shoes, and the outline of clothes and hair on the body."""

@@ -14,6 +14,8 @@ displacements of one silhouette in closed form.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -32,16 +34,23 @@ from uvatar.data.person import Person
 from uvatar.geometry.raster import rasterize
 
 
-def clothing_offsets(fit: Fit, person: Person, camera: Camera, model: ClothingModel) -> NDArray[np.float32]:
+def clothing_offsets(
+    fit: Fit, person: Person, camera: Camera, model: ClothingModel, shoes: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """Displacements (V, 3), rest pose, metres, that bring the fitted body's outline to the person's mask.
 
     Zeros where the picture says nothing: parts outside the photo or behind other people keep the body's form. No
-    triangle is turned over, in the pose of the photo or in the rest pose. ``fit.offsets`` are ignored; ``model`` is the
-    fitted body, prepared by `uvatar.clothing.model.prepare_clothing`.
+    triangle of the bare body is turned over, in the pose of the photo or in the rest pose. ``fit.offsets`` are the
+    person's own form, as of the face, on which clothes are worn; they are not part of what is returned. ``model`` is
+    the fitted body, prepared by `uvatar.clothing.model.prepare_clothing`. ``shoes`` (V, 3), rest pose, are
+    displacements to begin from, as if they were the body's own form; they are part of what is returned.
     """
     body, data, settings = model.body, model.body.data, model.settings
     rest = data.v_template + data.shapedirs @ fit.body.betas
-    posed, skinning = _pose_and_skinning(body, fit.body)
+    posed, skinning = pose_and_skinning(body, fit.body)
+    if shoes is not None:
+        model = replace(model, size=model.size + model.shod)
+        rest, posed = rest + shoes, posed + np.einsum("vij,vj->vi", skinning, shoes)
     transposed = skinning.swapaxes(1, 2)
     back = np.linalg.solve(transposed @ skinning + settings.damping * np.eye(3, dtype=skinning.dtype), transposed)
     height = float(np.ptp(rest[:, 1]))
@@ -52,7 +61,7 @@ def clothing_offsets(fit: Fit, person: Person, camera: Camera, model: ClothingMo
 
     swelling, offsets = np.zeros(len(rest)), np.zeros_like(rest)
     for stiffness, size in settings.rounds:
-        vertices = posed + np.einsum("vij,vj->vi", skinning, offsets)
+        vertices = posed + np.einsum("vij,vj->vi", skinning, fit.offsets + offsets)
         step = _solve(vertices, swell, picture, model, stiffness, size)
         if step is None:
             break
@@ -62,10 +71,11 @@ def clothing_offsets(fit: Fit, person: Person, camera: Camera, model: ClothingMo
         swelling = swollen
         # Before the next round, not only at the end: what smoothing takes from the outline, the next round gives back.
         offsets = unfolded(offsets, bare, model.mesh, settings.unfolding)
-    return _with_rigid_eyes(offsets, rest, data).astype(np.float32)
+    offsets = _with_rigid_eyes(offsets, rest, data)
+    return (offsets if shoes is None else offsets + shoes).astype(np.float32)
 
 
-def _pose_and_skinning(body: BodyModel, parameters: BodyParameters) -> tuple[Floats, Floats]:
+def pose_and_skinning(body: BodyModel, parameters: BodyParameters) -> tuple[Floats, Floats]:
     """Posed vertices (V, 3), and per vertex the matrix (V, 3, 3) that skinning applies to a rest-pose displacement."""
     posed, _ = body.posed(parameters)
     columns = []

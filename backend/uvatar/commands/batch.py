@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uvatar.commands.common import (
+    DEFAULT_GLB,
     DEFAULT_PIPELINE,
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     BlendOption,
     DataOption,
     DeviceOption,
+    GlbOption,
     PipelineOption,
     ServerOption,
     attached,
     blender_of,
     console_of,
     fatal,
+    presets_of,
 )
 from uvatar.commands.interrupts import remembered_interrupts
 
@@ -44,6 +47,7 @@ def batch(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the avatars, the record and the report.")],
     options: dict[str, Any],
     blend: BlendOption = True,
+    glb: GlbOption = DEFAULT_GLB,
     workers: Annotated[int, typer.Option(min=1, help="Number of model processes, if a server has to be started.")] = 1,
     ray: Annotated[
         str | None,
@@ -63,6 +67,7 @@ def batch(
     The next run retries failed photos, except those that show nobody.
     Exit code 0: all photos worked. 1: some did not. 130: interrupted.
     """
+    from uvatar.files.export import Exporter
     from uvatar.protocol.errors import UvatarError
     from uvatar.service.batch.on_ray import runner_on_ray
     from uvatar.service.batch.on_server import runner_on_server
@@ -70,7 +75,7 @@ def batch(
     from uvatar.service.batch.run import run_batch
 
     console = console_of()
-    blender = blender_of(console) if blend else None
+    exporter = Exporter(out, blender_of(console) if blend else None, presets_of(glb))
 
     try:
         if ray:
@@ -79,7 +84,7 @@ def batch(
             attach = partial(attached, console, data, server, pipeline, device, "--workers", str(workers))
             runner = runner_on_server(attach, options, AHEAD * workers)
         with remembered_interrupts() as end_if_interrupted:
-            totals = run_batch(source, out, runner, blender, partial(_tell, console, end_if_interrupted))
+            totals = run_batch(source, runner, exporter, partial(_tell, console, end_if_interrupted))
     except KeyboardInterrupt:
         console.print(f"Interrupted. Run the same command to continue. Report so far: {out / REPORT}", soft_wrap=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uvatar.gltf.presets import PRESETS, Preset
 from uvatar.protocol.devices import AUTO, DEVICE_VARIABLE, DEVICES
 
 if TYPE_CHECKING:
@@ -20,10 +22,29 @@ EXIT_ALREADY_SERVED = 3
 EXIT_INTERRUPTED = 130
 
 IDLE_SECONDS = 300  # how long a server started by a command keeps its models loaded for the next command
+NO_GLB = "none"
+DEFAULT_GLB = ["gltf"]
 DEFAULT_PIPELINE = "uvatar.engine.pipeline:Pipeline"
 
-BlendOption = Annotated[
-    bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")
+BlendOption = Annotated[bool, typer.Option("--blend/--no-blend", help="Write avatar.blend (needs Blender).")]
+
+
+def _known_presets(names: list[str]) -> list[str]:
+    unknown = [name for name in names if name not in (*PRESETS, NO_GLB)]
+    if unknown:
+        raise typer.BadParameter(f"There is no {unknown[0]!r}. Choose from {', '.join((*PRESETS, NO_GLB))}.")
+    return names
+
+
+GlbOption = Annotated[
+    list[str],
+    typer.Option(
+        "--glb",
+        metavar="|".join((*PRESETS, NO_GLB)),
+        callback=_known_presets,
+        help="Files for engines; give it several times for several. "
+        + " ".join(f"{preset.name}: {preset.file}, {preset.about}." for preset in PRESETS.values()),
+    ),
 ]
 DataOption = Annotated[
     Path | None,
@@ -71,14 +92,19 @@ def console_of(stderr: bool = False) -> Console:
     return terminal(stderr)
 
 
+def presets_of(names: Sequence[str]) -> list[Preset]:
+    """The presets with these names; none for `NO_GLB`."""
+    return [PRESETS[name] for name in dict.fromkeys(names) if name != NO_GLB]
+
+
 def blender_of(console: Console) -> list[str] | None:
-    """The command that writes .blend and .glb files, or None after telling the user why and what to do."""
+    """The command that writes .blend files, or None after telling the user why and what to do."""
     from uvatar.files.export import blender_advice, blender_command
 
     command = blender_command()
     if command is None:
         missing, fix = blender_advice()
-        console.print(f"{missing} avatar.blend and avatar.glb will not be written. {fix}", soft_wrap=True)
+        console.print(f"{missing} avatar.blend will not be written. {fix}", soft_wrap=True)
     return command
 
 

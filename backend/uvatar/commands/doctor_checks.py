@@ -299,7 +299,7 @@ def _blender() -> Iterator[Finding]:
     command = export.blender_command()
     if command is None:
         missing, fix = export.blender_advice()
-        yield Finding("Blender", WARNING, f"{missing} The command line writes no .blend and .glb files.", fix)
+        yield Finding("Blender", WARNING, f"{missing} The command line writes no .blend files.", fix)
         return
     if command[0] == sys.executable:
         yield Finding("Blender", GOOD, "the bpy package in this Python")

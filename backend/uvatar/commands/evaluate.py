@@ -97,7 +97,25 @@ def around(
     evaluate_around(out, textures=textures, count=count, seed=seed, size=size)
 
 
-COMMANDS = (photos, synthetic, starts, hands, around)
+def faces(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the pictures.")] = Path(
+        "evaluation-faces"
+    ),
+    count: Annotated[int, typer.Option(min=1, help="Number of people to render in each of the two groups.")] = 8,
+    seed: Annotated[int, typer.Option(help="Random seed: the same number gives the same people.")] = 0,
+    textures: Annotated[
+        Path | None,
+        typer.Option(help="Folder of textures for the open body. [default: generated people]", exists=True),
+    ] = None,
+) -> None:
+    """Render heads whose form is known, reconstruct them, and compare them from other sides than the photo's."""
+    _prepare(out)
+    from uvatar.evaluation.faces import evaluate_faces
+
+    evaluate_faces(out, count=count, seed=seed, textures=textures)
+
+
+COMMANDS = (photos, synthetic, faces, starts, hands, around)
 
 
 def _prepare(out: Path) -> None:

@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uvatar.commands.common import (
+    DEFAULT_GLB,
     DEFAULT_PIPELINE,
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     BlendOption,
     DataOption,
     DeviceOption,
+    GlbOption,
     PipelineOption,
     ServerOption,
     attached,
     blender_of,
     console_of,
     fatal,
+    presets_of,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ def reconstruct(
         ),
     ] = None,
     blend: BlendOption = True,
+    glb: GlbOption = DEFAULT_GLB,
     show: Annotated[bool, typer.Option("--open", help="Open the folder when done, if there is a desktop.")] = False,
     device: DeviceOption = None,
     data: DataOption = None,
@@ -65,7 +69,11 @@ def reconstruct(
     found, failures = gathered(photos)
     pending, unknown = pending_photos(found, from_npz)
     blender = blender_of(console) if blend else None
-    run = Run(console, partial(attached, console, data, server, pipeline, device), export.Exporter(out, blender))
+    run = Run(
+        console,
+        partial(attached, console, data, server, pipeline, device),
+        export.Exporter(out, blender, presets_of(glb)),
+    )
     ended = _follow(run, pending, options) if pending else None
     failures = [*failures, *unknown, *run.failures]
     report(console, run.people, failures)
@@ -140,7 +148,7 @@ def report(console: Console, people: Sequence[PersonFiles], failures: Sequence[t
             facts = person.summary["person"]
             metrics = facts.get("metrics") or {}
             own = [note for note in person.summary["notes"] if note not in person.about_photo]
-            remarks = [*own, *([f"No .blend and .glb: {person.problem}"] if person.problem else [])]
+            remarks = [*own, *([f"Files are missing: {person.problem}"] if person.problem else [])]
             table.add_row(
                 person.folder.name,
                 _percent(facts.get("confidence")),

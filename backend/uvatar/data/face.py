@@ -48,3 +48,9 @@ LEFT_IRIS = [473, 474, 475, 476, 477]
 RIGHT_IRIS = [468, 469, 470, 471, 472]
 # Points of the cheeks, the nose and the forehead, where neither hair nor beard is likely.
 BARE_SKIN = [50, 280, 205, 425, 101, 330, 4, 5, 151, 108, 337]
+# The rim of the open mouth, once round.
+INNER_LIPS = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95]
+# Where the lips touch: points of the upper and of the lower one, from the person's right to left.
+LIPS = [(80, 88), (81, 178), (82, 87), (13, 14), (312, 317), (311, 402), (310, 318)]
+# The ridge of the nose from between the eyes to the tip, and the septum below it.
+NOSE_RIDGE = [168, 6, 197, 195, 5, 4, 1, 19, 94, 2]

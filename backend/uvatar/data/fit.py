@@ -42,8 +42,8 @@ class Fit:
 
     Attributes:
         body: the parameters.
-        offsets: (V, 3) clothing and hair displacement of every vertex in the rest pose (added after the shape blend
-            shapes, before skinning), metres; zeros where there is none.
+        offsets: (V, 3) displacement of every vertex in the rest pose (added after the shape blend shapes, before
+            skinning) by the form of the face, clothes and hair, metres; zeros where there is none.
         landmark_error_median, landmark_error_p95: distance of the projected body landmarks from the seen ones
             (visibility > 0.5), as fractions of the person's box side (the longer side).
         confidence: 0..1, for the user: how likely there is a person, how much of them is seen, and how well the body
@@ -53,6 +53,7 @@ class Fit:
         group: of people whose shapes the body was drawn towards ("adult", "female", "child"), or "all".
         cost: what the fit leaves unexplained, nats; comparable between fits to the same evidence alone. NaN where
             nothing was fitted.
+        shoes: the kind of shoe on the left and the right foot, None for a bare one; the shoes are in ``offsets``.
     """
 
     body: BodyParameters
@@ -64,3 +65,4 @@ class Fit:
     notes: tuple[str, ...] = field(default=())
     group: str = "all"
     cost: float = float("nan")
+    shoes: tuple[str | None, str | None] = (None, None)

@@ -41,6 +41,10 @@ class Person:
         left_hand, right_hand: the person's own left and right hand, or None if not seen.
         likelihood: 0..1, how likely this is a person whose landmarks lie where the photo shows them
             (`uvatar.perception.evidence`).
+        face_expression: (52,) 0..1, how strongly the face makes each of `uvatar.protocol.expressions.EXPRESSIONS`, as
+            the blendshape model sees it; None where ``face`` is None or nothing is known of it.
+        face_depth: (478,) how much farther each point of ``face`` lies from the camera than the face's middle does, in
+            pixels of the photo as large as at the face's distance; None where ``face`` is None or its depth is unknown.
     """
 
     box: NDArray[np.float32]
@@ -55,6 +59,8 @@ class Person:
     left_hand: Hand | None = None
     right_hand: Hand | None = None
     likelihood: float = 1.0
+    face_depth: NDArray[np.float32] | None = None
+    face_expression: NDArray[np.float32] | None = None
 
     @property
     def side(self) -> float:

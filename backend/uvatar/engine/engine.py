@@ -13,11 +13,13 @@ import cv2
 
 from uvatar.body import BodyError, BodyModel, load_open_body
 from uvatar.clothing.model import ClothingModel, prepare_clothing
+from uvatar.clothing.shoes import Shoes, load_shoes
 from uvatar.data.progress import Progress, ignore_progress
 from uvatar.engine.avatars import PhotoFailed, reconstruct_avatars
 from uvatar.engine.placement import placement_of
 from uvatar.files.avatar import Avatar
 from uvatar.files.given_photos import GivenPhoto
+from uvatar.fitting.face.field import FaceField
 from uvatar.fitting.models import PoseModels
 from uvatar.fitting.prepared import FittingModel, prepare_fitting
 from uvatar.mesh_predictor.prediction import OPEN_BODY
@@ -46,7 +48,8 @@ class Engine:
         body: the open body, on which all people are fitted and textured.
         perception: finds people, landmarks and masks.
         fitting: the open body prepared for fitting, with the pose prior and, where it is installed, the lifter.
-        face: lays a photo's face on the body's; None where its file belongs to another body.
+        face_field: moves the body's head with the landmarks of its face; None where their file belongs to another body.
+        face: lays a photo's face on the body's; None likewise.
         atlases: the open body's surface and texels, by the texture's size.
         smpl: the SMPL files that the user brings.
         models: folder of the user's model files.
@@ -59,6 +62,7 @@ class Engine:
     body: BodyModel
     perception: Perception
     fitting: FittingModel
+    face_field: FaceField | None
     face: FaceSpline | None
     atlases: Atlases
     smpl: UserSmpl
@@ -119,6 +123,7 @@ class Engine:
             body=body,
             perception=Perception(assets / "perception", threads=threads),
             fitting=prepare_fitting(body, PoseModels.load(assets)),
+            face_field=FaceField.load(assets, body),
             face=FaceSpline.load(assets, body),
             atlases=Atlases(body),
             smpl=UserSmpl(body, models),
@@ -135,6 +140,11 @@ class Engine:
     def clothing(self) -> ClothingModel:
         """The open body prepared for clothing: work that a fast job does without, so done when needed."""
         return prepare_clothing(self.body)
+
+    @cached_property
+    def shoes(self) -> Shoes | None:
+        """The open body's shoes; needed and read as `clothing` is."""
+        return load_shoes(self.body.data)
 
     def reconstruct(
         self,

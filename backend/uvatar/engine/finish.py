@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from uvatar.body.rig import with_relaxed_hands
 from uvatar.clothing.offsets import clothing_offsets
+from uvatar.clothing.shoes import shoe_offsets
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.person import Person
@@ -23,6 +24,7 @@ from uvatar.data.progress import Progress
 from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.engine.detect import DetectedPeople
+from uvatar.engine.faces import with_faces
 from uvatar.engine.timing import Stopwatch
 from uvatar.fitting.report import DEFAULT_SETTINGS as REPORT_SETTINGS
 from uvatar.fitting.report import finished
@@ -79,6 +81,7 @@ def finish_person(view: View, prediction: Prediction | None, engine: Engine, opt
     """One person of one photo, fitted already, with clothes and texture. Raises NotFitted."""
     clock = Stopwatch()
     with sound_numbers(view.person, view.photo):
+        [view] = with_faces([view], engine, options)
         fit = clothe(view, engine, options)
         clock.lap("clothing")
         texture, notes = texture_views([replace(view, fit=fit)], engine, options)
@@ -89,14 +92,16 @@ def finish_person(view: View, prediction: Prediction | None, engine: Engine, opt
 
 
 def clothe(view: View, engine: Engine, options: Options) -> Fit:
-    """The view's fit with clothes and hair added, and fingers where nothing is known of them.
+    """The view's fit with clothes, shoes and hair added, and fingers where nothing is known of them.
 
     Raises FloatingPointError if its vertices are not finite.
     """
     person, camera, body = view.person, view.camera, engine.body
     fit = replace(view.fit, body=with_relaxed_hands(view.fit.body, body.data.rig))
     if not options.fast and options.clothing and options.refine:
-        fit = replace(fit, offsets=clothing_offsets(fit, person, camera, engine.clothing))
+        kind, shoes = shoe_offsets(view, body, engine.shoes, options.shoes) if engine.shoes else (None, None)
+        clothes = clothing_offsets(fit, person, camera, engine.clothing, shoes)
+        fit = replace(fit, offsets=fit.offsets + clothes, shoes=(kind, kind))
         fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, body, engine.face))
     if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():
         raise FloatingPointError("The body's vertices are not finite.")

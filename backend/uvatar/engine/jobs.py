@@ -115,7 +115,9 @@ def present(result: PhotoResult, engine: Engine, options: Options) -> dict[str, 
 def on_body(person: PersonResult, registration: Registration | None, camera: Camera, engine: Engine) -> PersonOnBody:
     """A person as the job wants it: as it was fitted, or transferred to the other body."""
     if registration is None:
-        return PersonOnBody(person.fit, person.texture, person.outline)
+        offsets = engine.body.with_closed_lips(person.fit.body.betas, person.fit.offsets)
+        parts = (*engine.body.parts(person.fit.body.betas, offsets), *person.parts)
+        return PersonOnBody(replace(person.fit, offsets=offsets), person.texture, person.outline, parts=parts)
     transferred = transfer_fit(person.fit, registration)
     fit = transferred.fit
     metrics = {"carried_over_mean": transferred.distance_mean, "carried_over_p95": transferred.distance_p95}

@@ -16,6 +16,7 @@ from uvatar.data.view import View
 from uvatar.engine.bodies import fit_bodies
 from uvatar.engine.choice import DEFAULT_SETTINGS, Candidate, Choice, choose_views, facing
 from uvatar.engine.detect import DetectedPeople, detect, left_out_notes
+from uvatar.engine.faces import with_faces
 from uvatar.engine.finish import clothe, counted, finish_people, judge, sound_numbers, texture_views
 from uvatar.engine.likeness import appearance
 from uvatar.engine.timing import Stopwatch
@@ -159,11 +160,13 @@ def _merged(detected: Sequence[DetectedPeople], fits: Sequence[Fit], context: _C
         for i, one in enumerate(detected)
     ]
     clock.lap("fitting")
+    bare = [View(one.photo, one.people[0], one.camera, fit) for one, fit in zip(detected, fits, strict=True)]
+    with sound_numbers(bare[0].person, bare[0].photo):
+        bare = with_faces(bare, engine, options)
     views: list[View] = []
-    for one, fit in zip(detected, fits, strict=True):
-        report("texturing", 0.6 + 0.2 * len(views) / len(detected), f"Fitting clothes in {one.photo.name}")
-        with sound_numbers(one.people[0], one.photo):
-            view = View(one.photo, one.people[0], one.camera, fit)
+    for view in bare:
+        report("texturing", 0.6 + 0.2 * len(views) / len(bare), f"Fitting clothes in {view.photo.name}")
+        with sound_numbers(view.person, view.photo):
             views.append(replace(view, fit=clothe(view, engine, options)))
     clock.lap("clothing")
     report("texturing", 0.8, "Merging the views into one texture")

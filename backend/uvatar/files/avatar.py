@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from uvatar.files.export import Exporter, PersonFiles, blender_command
+from uvatar.gltf.presets import PRESETS
 from uvatar.protocol.expressions import EXPRESSIONS, movement
+from uvatar.protocol.parts import Part, parts_of
 from uvatar.protocol.people import people_of, with_rig
 
 Pose = Literal["rest", "photo"]
@@ -166,31 +168,57 @@ class Avatar:
             rotations = _rotations(self.pose.astype(float))
             rest = rest + person["posedirs"].astype(float) @ (rotations[1:] - np.eye(3)).reshape(-1)
         person = with_rig(person)
+        return self._skinned(rest, person["skin_joints"], person["skin_weights"])
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """Further meshes on the avatar's skeleton, such as teeth (`uvatar.protocol.parts.Part`); at rest.
+
+        Raises ValueError if the result's parts are damaged.
+        """
+        skeleton = with_rig(self.person)
+        return parts_of(self.person, len(skeleton["parents"]), len(self.betas))
+
+    def part_vertices(self, part: Part, pose: Pose = "rest") -> NDArray[np.float32]:
+        """(V, 3) vertices of one of `parts`, metres, where `vertices` has the body."""
+        _check(pose)
+        if pose == "rest":
+            return part.vertices
+        return self._skinned(part.vertices + part.moved(self.expression), part.skin_joints, part.skin_weights)
+
+    def _skinned(
+        self, rest: NDArray[np.floating[Any]], joints: NDArray[np.integer[Any]], weights: NDArray[np.floating[Any]]
+    ) -> NDArray[np.float32]:
+        """Vertices (V, 3) at rest in the photo's pose, camera frame; ``joints`` and ``weights`` (V, 4)."""
+        person = with_rig(self.person)
         heads = person["joint_template"] + person["joint_shapedirs"] @ self.betas.astype(float)
         world, placed = _chain(person["pose"].astype(float), heads, person["parents"])
         shift = placed - np.einsum("jab,jb->ja", world, heads)
-        weights, joints = person["skin_weights"].astype(float), person["skin_joints"]
-        turned = np.einsum("vkab,vb->vka", world[joints], rest) + shift[joints]
-        skinned: NDArray[np.float32] = (np.einsum("vk,vka->va", weights, turned) + self.transl).astype(np.float32)
+        turned = np.einsum("vkab,vb->vka", world[joints], rest.astype(float)) + shift[joints]
+        mixed = np.einsum("vk,vka->va", weights.astype(float), turned)
+        skinned: NDArray[np.float32] = (mixed + self.transl).astype(np.float32)
         return skinned
 
-    def save(self, folder: Path | str, blender: bool = True) -> PersonFiles:
+    def save(self, folder: Path | str, blender: bool = True, glb: Sequence[str] = ("gltf",)) -> PersonFiles:
         """Write the avatar's files into a folder of its own below ``folder``, as the command line does.
 
-        Texture, overlay and result.json are always written (docs/result-schema.md); avatar.blend and avatar.glb if
-        Blender or bpy is found.
+        Texture, overlay and result.json are always written (docs/result-schema.md); avatar.blend if Blender or bpy is
+        found.
 
         Args:
             folder: where the avatar's folder is made.
-            blender: False leaves out avatar.blend and avatar.glb, which take some seconds.
+            blender: False leaves out avatar.blend, which takes some seconds.
+            glb: the .glb files to write, by the names of `uvatar.gltf.presets.PRESETS`.
 
         Returns:
-            what was written; ``problem`` says why avatar.blend and avatar.glb are missing.
+            what was written; ``problem`` says why avatar.blend is missing.
 
         Raises:
+            KeyError: there is no preset of a name.
             OSError: a file cannot be written.
         """
-        exporter = Exporter(Path(folder), blender_command() if blender else None)
+        presets = [PRESETS[name] for name in glb]
+        exporter = Exporter(Path(folder), blender_command() if blender else None, presets)
         (written,) = exporter.write(self.result, only=self.number)
         return written
 

@@ -34,11 +34,13 @@ from uvatar.files.avatar_folders import (
     read_avatar,
     stem_of,
 )
+from uvatar.gltf.presets import Preset
 from uvatar.protocol import message_files
 from uvatar.protocol.people import people_of
 from uvatar.runtime.spawn import environment, module_command
 
 SUMMARY_SCHEMA = 1  # of result.json
+BLEND = "avatar.blend"
 MAX_BLENDERS = 4  # at once; each takes a core and some 400 MB
 BLENDER_SECONDS = 300.0  # for one person; much longer than it takes
 
@@ -56,6 +58,7 @@ _PERSON_KEYS = (
     "jaw_pose",
     "eye_pose",
     "expression",
+    "shoes",
     "transl",
     "measurements",
     "metrics",
@@ -74,7 +77,7 @@ class PersonFiles:
         folder: the person's folder.
         summary: the content of result.json.
         about_photo: the notes that concern the photo as a whole, the same for all its people.
-        problem: why avatar.blend and avatar.glb could not be written; None if they were, or were not requested.
+        problem: why avatar.blend or files for engines could not be written; None if all that were requested were.
     """
 
     folder: Path
@@ -92,11 +95,13 @@ class Exporter:
 
     Attributes:
         out: the output folder.
-        blender: command that runs the add-on's headless exporter (see `blender_command`); None leaves out its files.
+        blender: command that runs the add-on's headless exporter (see `blender_command`); None leaves out its file.
+        glb: the .glb files to write.
     """
 
     out: Path
     blender: list[str] | None = None
+    glb: Sequence[Preset] = ()
     _folder_names: FolderNames | None = None
 
     def write(
@@ -165,11 +170,19 @@ class Exporter:
         if person.get("source_png"):
             colour_labels(person["source_png"]).save(person_folder / "texture_source.png")
             files.append("texture_source.png")
+        for part in person.get("parts", ()):
+            if part.get("texture"):
+                files.append(_texture_name(part))
+                (person_folder / files[-1]).write_bytes(part["texture"])
         problem = None
+        try:
+            files += self._write_glb(person, f"{stem}_p{number}", person_folder)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            problem = f"The result is damaged, perhaps because it comes from a newer Uvatar: {error!r}."
         if self.blender:
             try:
                 self._run_blender(stored, number, person_folder)
-                files += ["avatar.blend", "avatar.glb"]
+                files.append(BLEND)
             except BlenderError as error:
                 problem = str(error)
         for name in set(os.listdir(person_folder)).difference(files):  # incomplete files of Blender's
@@ -181,12 +194,20 @@ class Exporter:
         put_in_place(person_folder, files, folder)
         return PersonFiles(folder, summary, problem, _about_photo(result))
 
+    def _write_glb(self, person: Mapping[str, Any], name: str, folder: Path) -> list[str]:
+        if not self.glb:
+            return []
+        from uvatar.gltf.avatar import glb  # takes half a second
+
+        for preset in self.glb:
+            (folder / preset.file).write_bytes(glb(person, preset, name))
+        return [preset.file for preset in self.glb]
+
     def _run_blender(self, stored: Path, number: int, folder: Path) -> None:
-        targets = {"--blend": (folder / "avatar.blend").resolve(), "--glb": (folder / "avatar.glb").resolve()}
-        arguments = [text for option, path in targets.items() for text in (option, str(path))]
+        blend = (folder / BLEND).resolve()
         try:
             done = subprocess.run(
-                [*(self.blender or []), str(stored), "--person", str(number), *arguments],
+                [*(self.blender or []), str(stored), "--person", str(number), "--blend", str(blend)],
                 env=_blender_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -198,8 +219,7 @@ class Exporter:
             raise BlenderError(f"Blender did not finish within {BLENDER_SECONDS:.0f} seconds.") from error
         except OSError as error:
             raise BlenderError(f"Blender cannot be started: {error.strerror or error}.") from error
-        missing = [path.name for path in targets.values() if not path.is_file()]
-        if done.returncode or missing:
+        if done.returncode or not blend.is_file():
             raise BlenderError(
                 f"Blender exited with code {done.returncode}: {done.stdout.decode(errors='replace')[-600:].strip()}"
             )
@@ -240,7 +260,8 @@ def summarise(
         "version": result.get("version"),
         "photo": {key: photo[key] for key in ("name", "digest", "width", "height")},
         "camera": _plain(result["camera"]),
-        "person": {key: _plain(person.get(key)) for key in _PERSON_KEYS},
+        "person": {key: _plain(person.get(key)) for key in _PERSON_KEYS}
+        | {"parts": [_summarised_part(part) for part in person.get("parts", ())]},
         "notes": notes,
         "timings": _plain(result.get("timings", {})),
         "devices": _plain(result.get("devices", {})),
@@ -249,6 +270,17 @@ def summarise(
         **({"beside": list(beside)} if beside else {}),
         **({"made_of": list(made_of)} if made_of else {}),
     }
+
+
+def _summarised_part(part: Mapping[str, Any]) -> dict[str, Any]:
+    counts = {key: len(part[key]) for key in ("vertices", "faces")}
+    return {"name": part["name"], **counts, "texture": _texture_name(part) if part.get("texture") else None}
+
+
+def _texture_name(part: Mapping[str, Any]) -> str:
+    """The name of the file with a part's texture; names of parts differ in more than case."""
+    suffix = ".png" if bytes(part["texture"]).startswith(b"\x89PNG") else ".jpg"
+    return f"part_{re.sub(r'[^a-z0-9-]', '_', part['name'][:16].lower())}{suffix}"
 
 
 def _about_photo(result: Mapping[str, Any]) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ by the points of a previous pass, so each is run twice: on a region from the bod
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,13 +28,32 @@ MIN_WRIST = 0.3  # visibility
 KNUCKLES = [HandLandmark.INDEX_MCP, HandLandmark.MIDDLE_MCP, HandLandmark.RING_MCP]
 
 
+@dataclass(frozen=True)
+class FaceFound:
+    """A person's face as `FaceModel` found it.
+
+    Attributes:
+        points: (478, 2) landmarks in pixels of the photo, or None if no face is seen.
+        depth: (478,) how much farther each lies from the camera than the face's middle does, in pixels of the photo as
+            large as at the face's distance; or None.
+        score: certainty that this is a face, 0..1.
+    """
+
+    points: NDArray[np.float32] | None
+    depth: NDArray[np.float32] | None
+    score: float
+
+
+NO_FACE = FaceFound(None, None, 0.0)
+
+
 class FaceModel:
     """478 face landmarks."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
 
-    def find(self, photo: Pyramid, landmarks: Floats) -> tuple[NDArray[np.float32] | None, float]:
+    def find(self, photo: Pyramid, landmarks: Floats) -> FaceFound:
         """Find the person's face.
 
         Args:
@@ -40,8 +61,7 @@ class FaceModel:
             landmarks: (33, 3) the body's landmarks.
 
         Returns:
-            (478, 2) landmarks in pixels of the photo, and the certainty that this is a face, 0..1; None and 0 if no
-            face is seen.
+            the face; one without points if no face is seen.
         """
         eyes, mouth = landmarks[EYES, :2].mean(0), landmarks[MOUTH, :2].mean(0)
         down = mouth - eyes
@@ -49,19 +69,24 @@ class FaceModel:
         center = (eyes + mouth) / 2
         roi = Roi(float(center[0]), float(center[1]), 4.0 * height, float(np.arctan2(-down[0], down[1])))
         if roi.size < MIN_FACE:
-            return None, 0.0
-        points, _ = self._look(photo, roi)
+            return NO_FACE
+        points, _, _ = self._look(photo, roi)
         across = _across(points)
-        points, score = self._look(photo, _roi_around(points, float(np.arctan2(across[1], across[0])), 1.5))
+        points, depth, score = self._look(photo, _roi_around(points, float(np.arctan2(across[1], across[0])), 1.5))
         near = np.hypot(*(points.mean(0) - center)) < 1.5 * height
         # the mesh model also finds faces on the backs of heads; the body's landmarks tell which eye is on which side
         left_eye, right_eye = landmarks[EYES, :2]
         faces_us = float(_across(points) @ (left_eye - right_eye)) > 0
-        return (points.astype(np.float32), score) if near and faces_us and score >= MIN_SCORE else (None, 0.0)
+        if not (near and faces_us and score >= MIN_SCORE):
+            return NO_FACE
+        return FaceFound(points.astype(np.float32), depth.astype(np.float32), score)
 
-    def _look(self, photo: Pyramid, roi: Roi) -> tuple[Floats, float]:
+    def _look(self, photo: Pyramid, roi: Roi) -> tuple[Floats, Floats, float]:
+        """Points (478, 2) and depths (478,), pixels of the photo, and the score of a face in a region."""
         points, score, _ = self._model(photo.crop(roi, FACE_SIDE)[None].astype(np.float32) / 255.0)
-        return roi.to_photo(points.reshape(FACE_LANDMARKS, 3)[:, :2], FACE_SIDE), float(sigmoid(score.reshape(-1)[0]))
+        points = points.reshape(FACE_LANDMARKS, 3)
+        depth = points[:, 2] * (roi.size / FACE_SIDE)
+        return roi.to_photo(points[:, :2], FACE_SIDE), depth, float(sigmoid(score.reshape(-1)[0]))
 
 
 class HandModel:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.perception.claims import without_borrowed_arms
-from uvatar.perception.details import FaceModel, HandModel
+from uvatar.perception.details import FaceFound, FaceModel, HandModel
 from uvatar.perception.evidence import LIKELY, POSSIBLE, PersonEvidence, likelihood, likely_enough, upper_body_inside
+from uvatar.perception.expression import ExpressionModel
 from uvatar.perception.geometry import Pyramid
 from uvatar.perception.heads import head_outside, with_head_at, with_head_upright
 from uvatar.perception.masks import doubted, person_masks
@@ -36,6 +37,7 @@ class Perception:
     def __init__(self, weights: Path, threads: int = 1) -> None:
         self._detector = PeopleDetector(Model(weights, "person_detector.tflite", threads))
         self._faces = FaceModel(Model(weights, "face_landmarks.tflite", threads))
+        self._expressions = ExpressionModel(Model(weights, "face_blendshapes.tflite", threads))
         self._hands = HandModel(Model(weights, "hand_landmarks.tflite", threads))
         self._poses = PoseEstimator(
             Model(weights, "pose_detector.tflite", threads), Model(weights, "pose_landmarks.tflite", threads)
@@ -97,12 +99,12 @@ class Perception:
         size = pyramid.width, pyramid.height
         again = self._poses.look(pyramid, item.pose.roi.flipped(), kept_box(box))
         pose = averaged(item.pose, again)
-        face, face_score = self._faces.find(pyramid, pose.landmarks)
+        face = self._faces.find(pyramid, pose.landmarks)
         evidence = PersonEvidence.of(item.pose, again, size, box, rival)
-        head = head_outside(pose, size, face is not None)
+        head = head_outside(pose, size, face.points is not None)
         landmarks = pose.landmarks if head is None else with_head_at(pose.landmarks, head)
         likely = likelihood(evidence) if upper_body_inside(landmarks, size) else 0.0
-        return _Look(box, score, pose, face, face_score, evidence, likely, head)
+        return _Look(box, score, pose, face, evidence, likely, head)
 
     def _person(
         self,
@@ -116,9 +118,11 @@ class Perception:
         landmarks, world = doubted(pose.landmarks, window, mask), pose.world
         if look.head is not None:
             landmarks, world = with_head_at(landmarks, look.head), with_head_upright(world)
+        points = look.face.points
         return Person(
-            look.box, look.score, landmarks, world, window, mask, others, look.face, look.face_score,
-            left_hand=left, right_hand=right, likelihood=look.likelihood,
+            look.box, look.score, landmarks, world, window, mask, others, points, look.face.score,
+            left_hand=left, right_hand=right, likelihood=look.likelihood, face_depth=look.face.depth,
+            face_expression=None if points is None else self._expressions.scores(points),
         )  # fmt: skip
 
 
@@ -148,8 +152,7 @@ class _Look:
     box: NDArray[np.float32]
     score: float
     pose: Pose
-    face: NDArray[np.float32] | None
-    face_score: float
+    face: FaceFound
     evidence: PersonEvidence
     likelihood: float
     head: NDArray[np.float64] | None

@@ -123,6 +123,8 @@ def option(default: Any, about: str, **facts: Any) -> Any:
 # where no photo looks.
 TEXTURES = ("projected", "predicted", "combined")
 TEXTURE_SIZES = (512, 1024, 2048, 4096)  # pixels on a side
+# What is worn on the feet: what the photo shows, bare feet, or this kind of shoe.
+SHOES = ("auto", "none", "trainer", "flat", "boot", "heel")
 # Which body avatars have: the one that ships, or SMPL, whose files the user brings.
 BODIES = ("open_body", "smpl")
 
@@ -238,6 +240,28 @@ class Options:
             "Clothes and hair",
             "Shape the body's outline to clothes and hair, as a shape key that can be turned off",
             active_if={"refine": True, "fast": False},
+        ),
+    )
+    shoes: str = option(
+        "auto",
+        "What is worn on the feet: what the photo shows, nothing, or this kind of shoe. Shoes are part of clothing.",
+        choices=SHOES,
+        flag=Flag(
+            "auto: closed shoes where the photo shows no skin at the feet, of the kind that fits its outline best. "
+            "none: bare feet. trainer, flat, boot or heel: that kind."
+        ),
+        panel=Panel(
+            "Shoes",
+            "What the avatars wear on the feet",
+            {
+                "auto": ("auto", "As in the photo", "Bare where the photo shows skin, else the kind that fits best"),
+                "none": ("none", "None", "Bare feet, whatever the photo shows"),
+                "trainer": ("trainer", "Trainers", "Low shoes with a thick sole"),
+                "flat": ("flat", "Flat shoes", "Low shoes with a thin sole"),
+                "boot": ("boot", "Boots", "Shoes with a shaft"),
+                "heel": ("heel", "Heels", "Shoes with a high heel"),
+            },
+            active_if={"refine": True, "fast": False, "clothing": True},
         ),
     )
     same_person: bool = option(

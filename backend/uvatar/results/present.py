@@ -30,6 +30,7 @@ from uvatar.photos.encoding import encode_jpeg, encode_png
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.expressions import EXPRESSIONS
 from uvatar.protocol.framing import RESULT_SCHEMA
+from uvatar.protocol.parts import part_entry
 from uvatar.protocol.version import __version__
 from uvatar.results import preview
 from uvatar.results.result import PersonOnBody, PersonResult, PhotoResult
@@ -131,7 +132,8 @@ def _present_person(
             encoding["materials_png"] = encoder.submit(encode_png, shown.texture.materials)
     vertices = body.posed(shown.fit.body, shown.fit.offsets)[0]
     if turntable and shown.texture:
-        sheet = preview.turntable(vertices, body.data, shown.texture.image)
+        parts = [(part, body.posed_part(shown.fit.body, part)) for part in shown.parts]
+        sheet = preview.turntable(vertices, body.data, shown.texture.image, parts=parts)
         encoding["turntable_png"] = encoder.submit(encode_png, sheet)
     overlay = preview.overlay(result.photo.pixels, result.camera, [vertices], body.data.faces, max_side=OVERLAY_SIDE)
     encoding["overlay_jpeg"] = encoder.submit(encode_jpeg, overlay)
@@ -154,6 +156,8 @@ def _present_person(
         "texture_predictor": predicted,
     }
     entry["licence"].update({name: licence for name, licence in more.items() if licence is not None})
+    if shown.parts:
+        entry["parts"] = [part_entry(part) for part in shown.parts]
     return entry
 
 
@@ -218,6 +222,7 @@ def person_entry(
         "confidence": float(fit.confidence),
         "start": fit.start,
         "notes": list(fit.notes),
+        "shoes": dict(zip(("left", "right"), fit.shoes, strict=True)),
         "licence": {"body_model": body.data.licence},
         "measurements": {name: round(float(value), 1) for name, value in measure(body, parameters.betas).items()},
         "metrics": {name: float(value) if np.isfinite(value) else None for name, value in metrics.items()},

@@ -12,6 +12,7 @@ from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
 from uvatar.mesh_predictor.prediction import Prediction
 from uvatar.photos.decoding import PhotoError
+from uvatar.protocol.parts import Part
 
 
 class NobodyFound(PhotoError):
@@ -34,6 +35,7 @@ class PersonResult:
         outline: overlap (IoU) of the body, clothing included, with the person's mask; NaN where neither is seen.
         prediction: where it is the result as it is, not refined.
         seconds: time spent on this person by stage; stages that work on all people at once are not in it.
+        parts: further meshes that were made from the photo, on the open body's rig.
     """
 
     person: Person
@@ -42,6 +44,7 @@ class PersonResult:
     outline: float = float("nan")
     prediction: Prediction | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,11 @@ class PersonOnBody:
         texture: None if that body has no UV layout.
         outline: overlap (IoU) of this body with the person's mask; NaN where neither is seen.
         metrics: how far the body is from the one that was fitted; empty where it is the same.
+        parts: further meshes on this body's skeleton.
     """
 
     fit: Fit
     texture: Texture | None
     outline: float
     metrics: Mapping[str, float] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()

@@ -20,8 +20,8 @@ from uvatar.data.arrays import Floats
 from uvatar.data.labels import Label
 from uvatar.photos.colour import blended, colour_distance, perceptual, smoothstep, weighted
 from uvatar.photos.sampling import bilinear
+from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.contamination import skin_likeness
 from uvatar.texturing.lowband import Anchor, diffuse, vertex_colours
 from uvatar.texturing.surface import Part, Surface, unseen_hands
 
@@ -58,6 +58,8 @@ class CompletionSettings:
         least_neck, bare_neck: seen vertices of the neck, and their mean likeness to skin, from which it is bare.
         neck_pull: towards its colour.
         hidden_hand: mean share seen of both hands below which they are taken for bare.
+        hidden_face: mean share seen of the face up to which the rest of it leans on the skin's colour, and from which
+            it does not: below the chin, between a lit face and a neck in its shade, that would be a pale band.
     """
 
     seen_pull: float = 10.0
@@ -84,6 +86,7 @@ class CompletionSettings:
     bare_neck: float = 0.5
     neck_pull: float = 0.5
     hidden_hand: float = 0.1
+    hidden_face: tuple[float, float] = (0.1, 0.3)
 
 
 DEFAULT_SETTINGS = CompletionSettings()
@@ -258,9 +261,12 @@ def _priors(
         shaded = (luma >= darkest) & (luma <= brightest)
         hair = np.median(strands[shaded], axis=0)
         priors.append((np.broadcast_to(hair, colour.shape), settings.hair_pull * unseen * surface.scalp))
-    bare = surface.face_front.copy()
+    face = surface.face_front
+    bare = np.zeros(len(share), np.float32)
+    if face.any():
+        bare[face] = 1 - smoothstep(share[face].mean(), *settings.hidden_face)
     for hand in unseen_hands(share, surface, settings.hidden_hand):
-        bare |= hand
+        bare[hand] = 1
     priors.append((np.broadcast_to(skin, colour.shape), settings.skin_pull * unseen * bare))
     neck = (surface.part == Part.HEAD) & ~surface.scalp & ~surface.face_front
     seen = np.flatnonzero(neck & (share > settings.seen_share))

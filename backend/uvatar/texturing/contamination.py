@@ -17,6 +17,7 @@ from uvatar.data.arrays import Floats
 from uvatar.data.landmarks import WRISTS
 from uvatar.photos.colour import DISTANCE_WEIGHTS, colour_distance, linear_from_srgb, perceptual, smoothstep
 from uvatar.photos.sampling import bilinear
+from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.lowband import diffuse, vertex_colours
 from uvatar.texturing.projection import ProjectedView, Projection
@@ -29,9 +30,6 @@ class ContaminationSettings:
     person, colours `perceptual` units or `colour_distance`.
 
     Attributes:
-        skin_hue: distances of hue (chroma over luma) from the skin's up to which a texel is skin, and from which not.
-        skin_shade: luma over the skin's from which a texel may be skin, and from which fully: nails and shadows.
-        skin_light: the same at the bright end: what is brighter than lit skin is not skin.
         glove: mean likeness to skin below which a hand is gloved, or not seen at all.
         found_hand: score of the hand's landmarks, or visibility of the wrist's, from which the photo shows the hand.
         bare: mean likeness to skin from which a hand of which nothing was found is there all the same.
@@ -68,9 +66,6 @@ class ContaminationSettings:
         least_weight: of a texel that is kept, as `ProjectionSettings.least_weight`.
     """
 
-    skin_hue: tuple[float, float] = (0.15, 0.25)
-    skin_shade: tuple[float, float] = (0.15, 0.3)
-    skin_light: tuple[float, float] = (1.5, 1.8)
     glove: float = 0.15
     found_hand: float = 0.5
     bare: float = 0.6
@@ -155,18 +150,6 @@ def without_foreign(
     )  # fmt: skip
 
 
-def skin_likeness(
-    colours: Floats, skin: Floats, settings: ContaminationSettings = DEFAULT_SETTINGS
-) -> NDArray[np.float32]:
-    """Whether (K,), 0..1, colours (K, 3) may be the skin (3,) in another light, all linear light."""
-    own, reference = perceptual(colours), perceptual(skin)
-    luma = np.maximum(own[:, 0], 1e-3)
-    hue = np.linalg.norm(own[:, 1:] / luma[:, None] - reference[1:] / max(float(reference[0]), 1e-3), axis=1)
-    light = luma / max(float(reference[0]), 1e-3)
-    like = (1 - smoothstep(hue, *settings.skin_hue)) * smoothstep(light, *settings.skin_shade)
-    return (like * (1 - smoothstep(light, *settings.skin_light))).astype(np.float32)
-
-
 def _feature(colours: Floats) -> Floats:
     """Colours (K, 3) whose Euclidean distances are `colour_distance`."""
     return perceptual(colours) * DISTANCE_WEIGHTS
@@ -183,7 +166,7 @@ def _on_hands(
     """Texels of the hands that show clothes."""
     foreign, hidden = np.zeros(len(part), np.float32), np.zeros(len(part), np.float32)
     cloth = np.flatnonzero(~np.isin(part, (Part.HEAD, *HANDS, *ARMS)) & (projection.weights > 0.5))
-    cloth = cloth[skin_likeness(projection.colours[cloth], skin, settings) < 0.5]
+    cloth = cloth[skin_likeness(projection.colours[cloth], skin) < 0.5]
     if not len(cloth):
         return Doubt(foreign, hidden)
     chosen = np.random.default_rng(0).choice(cloth, min(settings.cloth_samples, len(cloth)), replace=False)
@@ -192,7 +175,7 @@ def _on_hands(
         own = np.flatnonzero(part == hand)
         if not len(own):
             continue
-        like = skin_likeness(projection.colours[own], skin, settings)
+        like = skin_likeness(projection.colours[own], skin)
         if like.mean() < settings.bare and not _hand_found(view, hand, settings):
             # The body's hand lies somewhere before what the photo shows: a hand in patches of cloth and skin is worse
             # than one of plain skin.

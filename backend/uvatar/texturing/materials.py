@@ -15,8 +15,8 @@ from scipy.sparse.csgraph import connected_components
 
 from uvatar.data.arrays import Floats
 from uvatar.photos.colour import perceptual
+from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.clustering import clustered, joined, plausible_skin, smoothed, tidied, without_islands
-from uvatar.texturing.contamination import skin_likeness
 from uvatar.texturing.material_settings import DEFAULT_SETTINGS, MaterialSettings
 from uvatar.texturing.surface import HANDS, Part, Surface
 

@@ -17,11 +17,13 @@ from uvatar.texturing.contamination import without_foreign
 from uvatar.texturing.detail import unseen_detail
 from uvatar.texturing.eyes import paint_eyes
 from uvatar.texturing.face import FaceSpline, face_shift
+from uvatar.texturing.flesh import paint_mouth
 from uvatar.texturing.material_map import MaterialMap
 from uvatar.texturing.merging import merge
+from uvatar.texturing.mouth import with_open_mouth
 from uvatar.texturing.outfit import dressed_fill
 from uvatar.texturing.predicted import Predict, fill_in
-from uvatar.texturing.projection import ProjectedView, project, projected_view
+from uvatar.texturing.projection import ProjectedView, Projection, project, projected_view
 from uvatar.texturing.settings import TexturingSettings
 from uvatar.texturing.skin import skin_colour
 from uvatar.texturing.visibility import compute_visibility
@@ -60,7 +62,7 @@ def texture_person(
         raise TexturingError("At least one photo is needed to make a texture.")
     table, size = atlas.table, atlas.size
     projected_views = [_projected_view(view, atlas, face, settings) for view in views]
-    projections = [project(view, atlas, settings.projection, settings.foreground) for view in projected_views]
+    projections = [_projection(view, atlas, face, settings) for view in projected_views]
     colours, alpha, certain = merge(projections, len(table), settings.merging)
     skin = skin_colour(projected_views, colours, alpha, atlas, settings.skin)
     pairs = zip(projections, projected_views, strict=True)
@@ -85,6 +87,7 @@ def texture_person(
             return _texture(whole, everywhere, share, materials, atlas)
         colours, source = fill_in(predicted, seen, settings.prediction)
     paint_eyes(colours, source, projected_views[0], skin, atlas, settings.eyes)
+    paint_mouth(colours, source, skin, atlas, settings.flesh)
     if not np.isfinite(colours).all():
         raise FloatingPointError("The texture's colours are not finite.")
     return _texture(table.picture(srgb_from_linear(colours)), source, share, materials, atlas)
@@ -105,3 +108,8 @@ def _projected_view(view: View, atlas: Atlas, face: FaceSpline | None, settings:
     visibility = compute_visibility(vertices, atlas.surface, view.person, view.camera, settings.visibility)
     shift = face_shift(view.person, visibility, face)
     return projected_view(view, visibility, shift, atlas, settings.projection, settings.foreground)
+
+
+def _projection(view: ProjectedView, atlas: Atlas, face: FaceSpline | None, settings: TexturingSettings) -> Projection:
+    projection = project(view, atlas, settings.projection, settings.foreground)
+    return with_open_mouth(projection, view, None if face is None else face.mouth, atlas, settings.mouth)

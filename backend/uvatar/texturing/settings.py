@@ -8,8 +8,10 @@ from uvatar.texturing.completion import CompletionSettings
 from uvatar.texturing.contamination import ContaminationSettings
 from uvatar.texturing.detail import DetailSettings
 from uvatar.texturing.eyes import EyeSettings
+from uvatar.texturing.flesh import FleshSettings
 from uvatar.texturing.foreground import ForegroundSettings
 from uvatar.texturing.merging import MergingSettings
+from uvatar.texturing.mouth import MouthSettings
 from uvatar.texturing.outfit import OutfitSettings
 from uvatar.texturing.predicted import PredictionSettings
 from uvatar.texturing.projection import ProjectionSettings
@@ -33,6 +35,8 @@ class TexturingSettings:
     contamination: ContaminationSettings = field(default_factory=ContaminationSettings)
     detail: DetailSettings = field(default_factory=DetailSettings)
     completion: CompletionSettings = field(default_factory=CompletionSettings)
+    mouth: MouthSettings = field(default_factory=MouthSettings)
     outfit: OutfitSettings = field(default_factory=OutfitSettings)
     prediction: PredictionSettings = field(default_factory=PredictionSettings)
     eyes: EyeSettings = field(default_factory=EyeSettings)
+    flesh: FleshSettings = field(default_factory=FleshSettings)

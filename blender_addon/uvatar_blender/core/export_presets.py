@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from .naming import Naming
+from ..protocol.bone_names import Naming
 
 
 class Target(Enum):

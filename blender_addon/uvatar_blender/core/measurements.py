@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..protocol.bone_names import SMPL_NAMES
 from ..protocol.rig import FINGERS, RIG_NAMES
 from .arrays import Floats, Integers
-from .naming import SMPL_NAMES
 
 NAMES = ("stature", "chest", "waist", "hip", "inseam", "arm", "shoulder_width")
 _HIPS, _SHOULDERS, _ELBOWS, _WRISTS = (1, 2), (16, 17), (18, 19), (20, 21)

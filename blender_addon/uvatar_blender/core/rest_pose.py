@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import Floats, Integers
+from .parts import turned_part
 from .skeleton import JOINTS, rotation_matrices
 
 if TYPE_CHECKING:
@@ -107,8 +108,14 @@ def in_rest_pose(avatar: AvatarData, rest: RestPose) -> AvatarData:
     placed = np.stack([swung_joints(joints[:, :, k], whole, avatar.parents) for k in range(joints.shape[2])], 2)
     steps = (placed - whole @ joints).astype(np.float32)
     skinned = turn @ vertices + (mixing @ steps.reshape(len(steps), -1)).reshape(vertices.shape)
+    person = steps[:, :, 0] + steps[:, :, 1:] @ avatar.betas
+    parts = []
+    for part in avatar.parts:
+        own = _dense(part.skin_joints, part.skin_weights, len(whole))
+        parts.append(turned_part(part, own, whole, person, steps[:, :, 1:]))
     return replace(
         avatar,
+        parts=tuple(parts),
         template=skinned[:, :, 0],
         joint_template=placed[:, :, 0].astype(np.float32),
         shapedirs=skinned[:, :, 1:],

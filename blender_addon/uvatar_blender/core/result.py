@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocol.expressions import EXPRESSIONS
+from ..protocol.parts import Part
 from ..protocol.people import people_of, with_rig
 from ..protocol.rig import FINGERS
 from .face_keys import FaceKeys
+from .parts import read_parts
 from .pictures import picture_size
 from .rest_pose import RestPose
 from .skeleton import ARMATURE_FROM_BODY, JOINTS, RIG_JOINTS
@@ -67,9 +69,11 @@ class AvatarData:
         source_png: per texel 0 empty 1 seen 2 mirrored 3 completed 4 predicted; may be empty.
         regressor: the joints of a sculpted body; empty in results of older backends.
         posedirs: (V, 3, 207) pose blend shapes for the entries of (R - I) of joints 1 to 23, or None.
-        facts: what else the backend says about this person: confidence, notes, measurements, metrics, licence.
+        facts: what else the backend says about this person: confidence, notes, measurements, metrics, licence,
+            shoes.
         finger_axes: (5, 2, 3) flexion and abduction axes of the left fingers (`protocol.rig`); None without fingers.
         face: the expression keys, or None.
+        parts: further meshes on the same skeleton.
         overlay_jpeg: the body over the photo, for the panel; may be empty.
         rest: the rest pose of the body's arrays; ``pose`` is relative to the T pose whatever it is.
     """
@@ -101,6 +105,7 @@ class AvatarData:
     overlay_jpeg: bytes = b""
     finger_axes: NDArray[np.float32] | None = None
     face: FaceKeys | None = None
+    parts: tuple[Part, ...] = ()
 
     def rest_vertices(self) -> NDArray[np.float32]:
         """Return the vertices (V, 3) of the shaped, clothed body at rest."""
@@ -298,12 +303,13 @@ def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
         else _floats(person, "posedirs", (vertices, 3, 9 * (JOINTS - 1))),
         facts={
             key: person[key]
-            for key in ("confidence", "notes", "measurements", "metrics", "licence", "box")
+            for key in ("confidence", "notes", "measurements", "metrics", "licence", "box", "shoes")
             if key in person
         },
         overlay_jpeg=bytes(person.get("overlay_jpeg") or b""),
         finger_axes=_floats(person, "finger_axes", (len(FINGERS), 2, 3)) if joints == RIG_JOINTS else None,
         face=_face(person, vertices),
+        parts=_parts(person, joints, shapes),
     )
 
 
@@ -345,6 +351,13 @@ def _regressor(person: Mapping[str, Any], vertices: int, joints: int) -> Regress
         _indices(person, "regressor_vertices", rows.shape, vertices),
         _floats(person, "regressor_weights", rows.shape),
     )
+
+
+def _parts(person: Mapping[str, Any], joints: int, shapes: int) -> tuple[Part, ...]:
+    try:
+        return read_parts(person, joints, shapes)
+    except ValueError as error:
+        raise ResultError(f"The backend's result is damaged: {error}.") from error
 
 
 def _face(person: Mapping[str, Any], vertices: int) -> FaceKeys | None:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..protocol.bone_names import SMPL_NAMES
 from .arrays import Floats
 from .bvh import Capture
 from .motion import Motion, MotionError
-from .naming import SMPL_NAMES, looked_for, match_joints
+from .naming import looked_for, match_joints
 from .rest_pose import unchained
 from .skeleton import JOINTS
 from .standing import Standing, standing, unit

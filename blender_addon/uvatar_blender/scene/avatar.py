@@ -13,14 +13,15 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from ..core.naming import Naming, joint_names
 from ..core.rest_pose import RestPose, in_rest_pose
 from ..core.result import AvatarData, AvatarsResult, ResultError, file_name, short_id
+from ..protocol.bone_names import Naming, joint_names
 from .camera import build_camera, look_through, render_aspect
 from .correctives import add_correctives
 from .expressions import PHOTO_EXPRESSION
 from .material import build_material, original_texture, packed_image, packed_texture
 from .mesh import build_mesh, evaluated_vertices
+from .parts import build_part
 from .placement import Box, around, avatar_box, avatar_boxes, free_step, other_boxes
 from .posing import remember_photo_pose, take_photo_fingers
 from .rig import (
@@ -275,9 +276,14 @@ def _build_avatar(
     with on_stage(stage):
         rig = build_armature(modelled, name, collection, ground)
     yield
-    attach(body, rig, preserve_volume=modelled.posedirs is None)
+    things = [body]
+    for part in modelled.parts:
+        things.append((yield from build_part(part, modelled, body, name, ground, options.unlit)))
+    identity = rig[UUID] = str(uuid.uuid4())
+    for thing in things:
+        attach(thing, rig, preserve_volume=modelled.posedirs is None)
+        thing[UUID] = identity
     stand_as_in_photo(rig, modelled)
-    rig[UUID] = body[UUID] = str(uuid.uuid4())
     _record_provenance(rig, result, avatar)
     yield from add_correctives(body, rig, modelled)
     return rig
@@ -300,10 +306,10 @@ def remove_stages() -> None:
     """Remove staging scenes, with avatars half built, which an undo step or an auto-saved file may contain."""
     stages = [scene for scene in bpy.data.scenes if STAGE in scene]
     if stages:
-        bpy.data.batch_remove({part for stage in stages for part in [stage, *parts(stage)]})
+        bpy.data.batch_remove({item for stage in stages for item in [stage, *data_of(stage)]})
 
 
-def parts(scene: bpy.types.Scene) -> list[bpy.types.ID]:
+def data_of(scene: bpy.types.Scene) -> list[bpy.types.ID]:
     """Return the collections and objects of a scene with their data, materials and images."""
     owned: dict[bpy.types.ID, None] = dict.fromkeys(scene.collection.children_recursive)
     for thing in scene.objects:

@@ -10,7 +10,7 @@ from pathlib import Path
 import bpy
 
 from ..core.result import AvatarsResult, ResultError, short_id
-from .avatar import STAGE, ImportOptions, import_steps, new_stage, on_stage, parts
+from .avatar import STAGE, ImportOptions, data_of, import_steps, new_stage, on_stage
 
 
 def save_steps(result: AvatarsResult, folder: Path, options: ImportOptions) -> Generator[bool, None, list[Path]]:
@@ -45,7 +45,7 @@ def save_steps(result: AvatarsResult, folder: Path, options: ImportOptions) -> G
                     except StopIteration:
                         break
                 yield False
-            made += parts(scene)
+            made += data_of(scene)
             del scene[STAGE]
             path = _free_path(folder, f"{result.title} {short_id(avatar.id)}")
             try:

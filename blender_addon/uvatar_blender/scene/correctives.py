@@ -14,9 +14,9 @@ import bpy
 import numpy as np
 
 from ..core.arrays import Floats
-from ..core.naming import SMPL_NAMES
 from ..core.result import AvatarData
 from ..core.skeleton import ARMATURE_FROM_BODY, JOINTS
+from ..protocol.bone_names import SMPL_NAMES
 from .mesh import CORRECTIVE, add_key, is_corrective, key_vertices, to_armature_axes
 from .rig import bone_axes, joint_names, rest_frames
 

@@ -14,7 +14,7 @@ from mathutils import Matrix, Vector
 
 from ..core.export_presets import Preset, Target
 from ..core.fbx import hide_folders
-from ..core.naming import Naming, joint_names
+from ..protocol.bone_names import Naming, joint_names
 from . import compat
 from .export_copy import GameCopy, game_copy, strip
 from .rig import RigError, edit_mode, parents, rename_joints
@@ -87,9 +87,9 @@ def export_avatar(
         if fbx:
             if preset.scale != 1.0:
                 copy.stage.unit_settings.scale_length = 1.0 / preset.scale
-            _turn_data(copy.rig, copy.body, _Y_UP.inverted() @ Matrix.Scale(preset.scale, 4))
+            _turn_data(copy.rig, copy.meshes, _Y_UP.inverted() @ Matrix.Scale(preset.scale, 4))
             copy.rig.matrix_world = _Y_UP
-        strip(copy.rig, copy.body, provenance)
+        strip(copy.rig, copy.meshes, provenance)
         _select(copy)
         if fbx:
             copy.names.take(copy.stage, copy.clip, bpy.data.scenes)  # the exporter names the clip after the scene
@@ -106,7 +106,7 @@ def _names(naming: Naming | Sequence[str], rig: bpy.types.Object) -> Sequence[st
 
 def _select(copy: GameCopy) -> None:
     objects = copy.stage.view_layers[0].objects
-    for thing in (copy.rig, copy.body):
+    for thing in (copy.rig, *copy.meshes):
         thing.select_set(True)
     objects.active = copy.rig
     copy.stage.view_layers[0].update()
@@ -189,10 +189,11 @@ def _pelvis_and_root(rig: bpy.types.Object, root: str) -> tuple[str, str | None]
     return (top.children[0].name, top.name) if top.name == root else (top.name, None)
 
 
-def _turn_data(rig: bpy.types.Object, body: bpy.types.Object, matrix: Matrix) -> None:
-    """Rotate and scale the data of rig and body, but not the objects; keyed locations are scaled as well."""
+def _turn_data(rig: bpy.types.Object, meshes: Sequence[bpy.types.Object], matrix: Matrix) -> None:
+    """Rotate and scale the data of rig and meshes, but not the objects; keyed locations are scaled as well."""
     rig.data.transform(matrix)
-    body.data.transform(matrix, shape_keys=True)
+    for mesh in meshes:
+        mesh.data.transform(matrix, shape_keys=True)
     scale = matrix.to_scale()[0]
     for curve in compat.action_curves(rig):
         if curve.data_path.endswith("location"):
@@ -202,7 +203,8 @@ def _turn_data(rig: bpy.types.Object, body: bpy.types.Object, matrix: Matrix) ->
             curve.keyframe_points.foreach_set("co", values)
             curve.update()
     rig.data.update_tag()  # otherwise Blender does not evaluate the pose again
-    body.data.update_tag()
+    for mesh in meshes:
+        mesh.data.update_tag()
 
 
 @contextmanager

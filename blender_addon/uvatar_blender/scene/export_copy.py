@@ -18,6 +18,7 @@ from .copies import Names, nothing_left, own_copy
 from .export_material import plain_materials
 from .mesh import key_vertices, mixed_vertices
 from .modifiers import apply_modifiers
+from .parts import find_parts, take_values
 from .rig import beta_names, clear_pose, find_body, joint_names
 
 _OURS = "uvatar"  # prefix of the add-on's custom properties
@@ -26,7 +27,7 @@ _PROVENANCE = (
     "uvatar_photo", "uvatar_photo_digest", "uvatar_person", "uvatar_body_model", "uvatar_version", "uvatar_licence",
     "uvatar_betas",
     "uvatar_pose", "uvatar_box", "uvatar_confidence", "uvatar_notes", "uvatar_photo_notes", "uvatar_measurements",
-    "uvatar_metrics",
+    "uvatar_metrics", "uvatar_shoes",
 )  # fmt: skip
 
 
@@ -35,7 +36,8 @@ class GameCopy:
     """What `game_copy` makes.
 
     Attributes:
-        rig, body: the copies, alone in ``stage``, at the origin and at rest, with the shape baked in.
+        rig, meshes: the copies, alone in ``stage``, at the origin and at rest, with the shape baked in; the body comes
+            before its parts.
         stage: the scene that the window shows now; its units are metres.
         clip: name of the motion.
         remarks: sentences for the user on what is not exported as it is seen.
@@ -43,7 +45,7 @@ class GameCopy:
     """
 
     rig: bpy.types.Object
-    body: bpy.types.Object
+    meshes: list[bpy.types.Object]
     stage: bpy.types.Scene
     clip: str
     remarks: list[str]
@@ -78,20 +80,26 @@ def game_copy(
         after.enter_context(nothing_left())
         clip = _clip_name(rig)  # before the avatar's name is taken
         stage = _stage(scene, rig.name)
-        copied_rig, copied_body = (_copy(thing, stage, names) for thing in (rig, body))
-        _isolate(copied_rig, copied_body, rig)
+        parts = find_parts(rig)
+        copied_rig, copied_body, *copied_parts = (_copy(thing, stage, names) for thing in (rig, body, *parts))
+        meshes = [copied_body, *copied_parts]
+        _isolate(copied_rig, meshes, rig)
         remarks: list[str] = []
-        plain_materials(copied_body, names, principled)
+        plain_materials(meshes, names, principled)
         samples = _sample_motion(rig, scene, stage, progress) if animation else None
         _clear_pose_and_constraints(copied_rig)
         if samples is not None:
             _key(copied_rig, clip, samples)
             stage.frame_start, stage.frame_end = 0, len(samples) - 1
-        _bake_shape(copied_body, beta_names(rig))
+        for part in copied_parts:
+            take_values(part, body)
+        for mesh in meshes:
+            _bake_shape(mesh, beta_names(rig))
         after.enter_context(_in_window(stage))
-        remarks += apply_modifiers(copied_body, copied_rig)
+        for mesh in meshes:
+            remarks += apply_modifiers(mesh, copied_rig)
         stage.view_layers[0].update()
-        yield GameCopy(copied_rig, copied_body, stage, clip, remarks, names)
+        yield GameCopy(copied_rig, meshes, stage, clip, remarks, names)
 
 
 @contextmanager
@@ -158,9 +166,9 @@ def _copy(original: bpy.types.Object, stage: bpy.types.Scene, names: Names) -> b
     return copy
 
 
-def _isolate(rig: bpy.types.Object, body: bpy.types.Object, original: bpy.types.Object) -> None:
-    """Put both copies at the origin, without parents, constraints and animation; only the rig deforms the body."""
-    for thing in (rig, body):
+def _isolate(rig: bpy.types.Object, meshes: Sequence[bpy.types.Object], original: bpy.types.Object) -> None:
+    """Put the copies at the origin, without parents, constraints and animation; only the rig deforms the meshes."""
+    for thing in (rig, *meshes):
         thing.parent, thing.parent_type = None, "OBJECT"
         thing.constraints.clear()
         thing.animation_data_clear()
@@ -168,10 +176,11 @@ def _isolate(rig: bpy.types.Object, body: bpy.types.Object, original: bpy.types.
         thing.delta_rotation_euler, thing.delta_rotation_quaternion = (0, 0, 0), (1, 0, 0, 0)
         thing.matrix_parent_inverse.identity()
         thing.matrix_basis.identity()
-    body.parent = rig
-    for modifier in body.modifiers:
-        if modifier.type == "ARMATURE" and modifier.object == original:
-            modifier.object = rig
+    for mesh in meshes:
+        mesh.parent = rig
+        for modifier in mesh.modifiers:
+            if modifier.type == "ARMATURE" and modifier.object == original:
+                modifier.object = rig
 
 
 def _clear_pose_and_constraints(rig: bpy.types.Object) -> None:
@@ -258,6 +267,8 @@ def _bake_shape(body: bpy.types.Object, betas: Sequence[str]) -> None:
 
     The shape sliders start at 0 from there, expressions keep their values; other keys are removed.
     """
+    if body.data.shape_keys is None:
+        return
     keys = body.data.shape_keys.key_blocks
     body.data.shape_keys.animation_data_clear()
     body.show_only_shape_key = False
@@ -276,16 +287,16 @@ def _bake_shape(body: bpy.types.Object, betas: Sequence[str]) -> None:
     body.data.update()
 
 
-def strip(rig: bpy.types.Object, body: bpy.types.Object, provenance: bool) -> None:
+def strip(rig: bpy.types.Object, meshes: Sequence[bpy.types.Object], provenance: bool) -> None:
     """Remove the add-on's custom properties from copies.
 
     Args:
         rig: copy of the armature object.
-        body: copy of the mesh object.
+        meshes: copies of the mesh objects.
         provenance: keep those that say where the avatar comes from.
     """
-    owners = [rig, rig.data, *rig.data.bones, *rig.pose.bones, body, body.data]
-    owners += [slot.material for slot in body.material_slots if slot.material is not None]
+    owners = [rig, rig.data, *rig.data.bones, *rig.pose.bones, *meshes, *(mesh.data for mesh in meshes)]
+    owners += [slot.material for mesh in meshes for slot in mesh.material_slots if slot.material is not None]
     for owner in owners:
         ours = [name for name in owner.keys() if name.startswith(_OURS)]  # noqa: SIM118 (data-blocks are not dictionaries)
         for name in ours:

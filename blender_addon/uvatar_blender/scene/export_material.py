@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import bpy
@@ -13,17 +14,17 @@ from .copies import Names, own_copy
 from .material import SKIN_ROUGHNESS, SKIN_SPECULAR, TEXTURE, show_sources
 
 
-def plain_materials(body: bpy.types.Object, names: Names, principled: bool) -> None:
-    """Replace the materials of a copied body by plain copies with the same names.
+def plain_materials(meshes: Sequence[bpy.types.Object], names: Names, principled: bool) -> None:
+    """Replace the materials of copied mesh objects by plain copies with the same names.
 
     Args:
-        body: the copy, whose materials are still the originals.
+        meshes: the copies, whose materials are still the originals.
         names: gives the copies the names of the originals.
         principled: turn an unlit material into a Principled one; FBX has no other.
     """
     pictures: dict[bpy.types.Image, bpy.types.Image] = {}
     materials: dict[bpy.types.Material, bpy.types.Material] = {}
-    for slot in body.material_slots:
+    for slot in [slot for mesh in meshes for slot in mesh.material_slots]:
         original = slot.material
         if original is None:
             continue

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import bpy
 
+from ..protocol.parts import MASK, OPAQUE
 from . import compat
 
 SKIN_ROUGHNESS = 0.6  # between skin and cloth, which the material does not tell apart
@@ -49,8 +52,33 @@ def original_texture(image: bpy.types.Image) -> bpy.types.Image | None:
     return image.get(ORIGINAL)
 
 
+@dataclass(frozen=True)
+class Look:
+    """How a surface looks, besides its texture.
+
+    Attributes:
+        roughness, specular: of the Principled BSDF.
+        colour: sRGB, 0 to 1, without a texture; None for Blender's grey.
+        alpha: what the texture's alpha channel does, one of `protocol.parts.ALPHA_MODES`.
+        two_sided: whether faces are seen from behind.
+    """
+
+    roughness: float = SKIN_ROUGHNESS
+    specular: float = SKIN_SPECULAR
+    colour: tuple[float, float, float] | None = None
+    alpha: str = OPAQUE
+    two_sided: bool = True
+
+
+SKIN = Look()
+
+
 def build_material(
-    name: str, texture: bpy.types.Image | None, source: bpy.types.Image | None = None, unlit: bool = False
+    name: str,
+    texture: bpy.types.Image | None,
+    source: bpy.types.Image | None = None,
+    unlit: bool = False,
+    look: Look = SKIN,
 ) -> bpy.types.Material:
     """Make the avatar's material.
 
@@ -60,6 +88,7 @@ def build_material(
         source: where each texel comes from (0 empty 1 seen 2 mirrored 3 completed 4 predicted); `show_sources` lays it
             over the texture.
         unlit: show the colours of the texture unchanged, with an Emission shader instead of a Principled BSDF.
+        look: of the surface.
     """
     material = bpy.data.materials.new(name)
     compat.enable_nodes(material)
@@ -69,12 +98,17 @@ def build_material(
     output.location = (300, 0)
     shader = tree.nodes.new("ShaderNodeEmission" if unlit else "ShaderNodeBsdfPrincipled")
     tree.links.new(shader.outputs[0], output.inputs["Surface"])
+    material.use_backface_culling = not look.two_sided
+    if look.colour is not None:
+        shader.inputs[0].default_value = (*(_linear(channel) for channel in look.colour), 1.0)
     if not unlit:
-        shader.inputs["Roughness"].default_value = SKIN_ROUGHNESS
-        shader.inputs["Specular IOR Level"].default_value = SKIN_SPECULAR
+        shader.inputs["Roughness"].default_value = look.roughness
+        shader.inputs["Specular IOR Level"].default_value = look.specular
     if texture is not None:
         picture = _image_node(tree, texture, TEXTURE, (-500, 0))
         tree.links.new(picture.outputs["Color"], shader.inputs[0])  # "Base Color" or "Color"
+        if look.alpha != OPAQUE:
+            _add_alpha(tree, picture, shader, look.alpha)
         if source is not None:
             _add_overlay(tree, picture, source)
         for node in tree.nodes:
@@ -90,6 +124,26 @@ def _image_node(
     node = tree.nodes.new("ShaderNodeTexImage")
     node.name, node.image, node.location = name, image, location
     return node
+
+
+def _add_alpha(tree: bpy.types.NodeTree, picture: bpy.types.Node, shader: bpy.types.Node, alpha: str) -> None:
+    """Connect the texture's alpha channel in the ways that Blender's glTF exporter recognises."""
+    opacity = picture.outputs["Alpha"]
+    if alpha == MASK:
+        step = tree.nodes.new("ShaderNodeMath")
+        step.operation, step.location = "ROUND", (-200, -300)
+        tree.links.new(opacity, step.inputs[0])
+        opacity = step.outputs[0]
+    if "Alpha" in shader.inputs:
+        tree.links.new(opacity, shader.inputs["Alpha"])
+        return
+    (surface,) = shader.outputs[0].links
+    clear, mix = tree.nodes.new("ShaderNodeBsdfTransparent"), tree.nodes.new("ShaderNodeMixShader")
+    output = surface.to_socket
+    tree.links.new(opacity, mix.inputs[0])
+    tree.links.new(clear.outputs[0], mix.inputs[1])
+    tree.links.new(shader.outputs[0], mix.inputs[2])
+    tree.links.new(mix.outputs[0], output)
 
 
 def _add_overlay(tree: bpy.types.NodeTree, texture: bpy.types.Node, source: bpy.types.Image) -> None:

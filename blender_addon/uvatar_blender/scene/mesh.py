@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Generator, Iterator, Sequence
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 from numpy.typing import NDArray
 
 from ..core.arrays import Floats
@@ -50,7 +51,7 @@ def build_mesh(
     """
     mesh = bpy.data.meshes.new(name)
     basis = to_armature_axes(avatar.template) + np.array((0, 0, ground), np.float32)
-    _fill(mesh, basis, avatar.faces)
+    fill_mesh(mesh, basis, avatar.faces)
     body = bpy.data.objects.new(name, mesh)
     collection.objects.link(body)
     yield
@@ -59,18 +60,20 @@ def build_mesh(
         layer.uv.foreach_set("vector", avatar.uv[avatar.face_uv].ravel())
         yield
     yield from _add_shape_keys(body, avatar, basis)
-    yield from _add_vertex_groups(body, avatar)
+    yield from add_vertex_groups(body, avatar.joint_names, avatar.skin_joints, avatar.skin_weights)
     return body
 
 
-def _fill(mesh: bpy.types.Mesh, vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> None:
-    corners = faces.shape[1]
+def fill_mesh(mesh: bpy.types.Mesh, vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> None:
+    """Give an empty mesh its vertices (V, 3) and faces (F, 3 or 4); -1 stands for the corner a triangle lacks."""
+    corners = faces[faces >= 0]
+    sizes = (faces >= 0).sum(1)
     mesh.vertices.add(len(vertices))
     mesh.vertices.foreach_set("co", vertices.ravel())
-    mesh.loops.add(faces.size)
-    mesh.loops.foreach_set("vertex_index", faces.ravel())
+    mesh.loops.add(len(corners))
+    mesh.loops.foreach_set("vertex_index", corners)
     mesh.polygons.add(len(faces))
-    mesh.polygons.foreach_set("loop_start", np.arange(0, faces.size, corners, dtype=np.int32))
+    mesh.polygons.foreach_set("loop_start", (np.cumsum(sizes) - sizes).astype(np.int32))
     mesh.polygons.foreach_set("use_smooth", np.ones(len(faces), bool))
     mesh.update(calc_edges=True)
 
@@ -112,10 +115,23 @@ def set_slider(key: bpy.types.ShapeKey, value: float) -> None:
     key.value = value
 
 
-def _add_vertex_groups(body: bpy.types.Object, avatar: AvatarData) -> Iterator[None]:
-    """Add a vertex group per joint; the weights of 1, which are most of them, are added with one call per group."""
-    joints, weights = avatar.skin_joints, avatar.skin_weights
-    for joint, name in enumerate(avatar.joint_names):
+def add_vertex_groups(
+    body: bpy.types.Object,
+    names: Sequence[str],
+    joints: NDArray[np.uint8],
+    weights: NDArray[np.float32],
+) -> Iterator[None]:
+    """Add a vertex group per joint; the weights of 1, which are most of them, are added with one call per group.
+
+    Args:
+        body: the mesh object.
+        names: of the joints, in order.
+        joints, weights: (V, 4) of the vertices.
+
+    Yields:
+        None, after each slice.
+    """
+    for joint, name in enumerate(names):
         group = body.vertex_groups.new(name=name)
         vertices, slots = np.nonzero((joints == joint) & (weights > 0))
         values = weights[vertices, slots]
@@ -212,9 +228,6 @@ def evaluated_vertices(body: bpy.types.Object) -> NDArray[np.float32]:
 
 
 def raise_by(body: bpy.types.Object, height: float) -> None:
-    """Move all shape keys up by ``height`` metres."""
-    shift = np.array((0, 0, height), np.float32)
-    for key in body.data.shape_keys.key_blocks:
-        key.points.foreach_set("co", (key_vertices(key) + shift).ravel())
-    body.data.vertices.foreach_set("co", key_vertices(body.data.shape_keys.key_blocks[0]).ravel())
+    """Move a mesh with all its shape keys up by ``height`` metres."""
+    body.data.transform(Matrix.Translation((0, 0, height)), shape_keys=True)
     body.data.update()

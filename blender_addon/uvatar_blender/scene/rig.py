@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from ..core import skeleton
 from ..core.arrays import Floats
-from ..core.naming import Naming
-from ..core.naming import joint_names as names_in
 from ..core.rest_pose import RestPose, chained, local_rotations, swung_joints
 from ..core.result import AvatarData
+from ..protocol.bone_names import Naming
+from ..protocol.bone_names import joint_names as names_in
 from ..protocol.rig import BODY_JOINTS, LEFT_HAND, RIGHT_HAND
 
 # Custom properties of the armature's data: what is needed to move the joints with the shape.
@@ -28,6 +28,7 @@ JOINT = "uvatar_joint"  # of a bone: the joint that it is, by its number in the 
 FINGER_AXES = "uvatar_finger_axes"  # (5, 2, 3), of an armature with fingers; see `protocol.rig`
 # Custom property of the armature's object: the control rig that drives its bones.
 LED_BY = "uvatar_control_rig"
+PART = "uvatar_part"  # of the mesh object of a part: its name
 AVATAR = "uvatar_avatar"  # of Rigify's metarig and control rig: the avatar's armature object
 
 
@@ -184,6 +185,7 @@ def find_body(rig: bpy.types.Object) -> bpy.types.Object:
     for child in rig.children:
         if (
             child.type == "MESH"
+            and PART not in child
             and child.data.shape_keys
             and all(name in child.data.shape_keys.key_blocks for name in beta_names(rig))
         ):

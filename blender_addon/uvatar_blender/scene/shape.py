@@ -12,6 +12,7 @@ from ..core import skeleton
 from ..core.rest_pose import back_to_t, chained, local_rotations, swung_joints
 from .correctives import follow_axes
 from .mesh import CLOTHING_KEY, key_vertices, mixed_vertices, raise_by, set_slider, shape_values, skin
+from .parts import apply_shape_to_part, find_parts, take_values
 from .rig import (
     GROUND,
     LED_BY,
@@ -121,6 +122,9 @@ def apply_shape(rig: bpy.types.Object) -> None:
     keys = body.data.shape_keys.key_blocks
     betas = shape_values(body, names)
     others = [key.name for key in keys if key.name not in names]
+    for part in find_parts(rig):
+        take_values(part, body)
+        apply_shape_to_part(part, names, others)
     shift = mixed_vertices(body, others) - key_vertices(keys[0])
     for key in keys:
         key.points.foreach_set("co", (key_vertices(key) + shift).ravel())
@@ -150,7 +154,8 @@ def _move_joints(rig: bpy.types.Object, body: bpy.types.Object) -> None:
     betas = shape_values(body, beta_names(rig))
     rotations, offset = get_rotations(rig), root_offset(rig)
     sunk = -float(mixed_vertices(body)[:, 2].min())
-    raise_by(body, sunk)
+    for thing in (body, *find_parts(rig)):
+        raise_by(thing, sunk)
     rig.data[GROUND] += sunk
     axes = bone_axes(rig)
     with edit_mode(rig):

@@ -9,7 +9,7 @@ from contextlib import suppress
 import bpy
 
 from ..core.export_presets import Target
-from ..core.naming import naming_of
+from ..protocol.bone_names import naming_of
 from ..scene.avatar import PHOTO_NOTES
 from ..scene.camera import photo_camera
 from ..scene.correctives import correctives
@@ -69,6 +69,7 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
             draw_text(layout, str(error), "ERROR")
         if CLOTHING_KEY in keys:
             layout.prop(keys[CLOTHING_KEY], "value", text="Clothes and hair", slider=True)
+            _draw_shoes(layout, rig)
         _draw_texture(layout, rig, body)
         driven = correctives(body)
         if driven:
@@ -98,6 +99,14 @@ def _draw_measurements(layout: bpy.types.UILayout, rig: bpy.types.Object) -> Non
         row = box.row()
         row.label(text=name.replace("_", " ").capitalize())
         row.label(text=f"{value:.1f} cm")
+
+
+def _draw_shoes(layout: bpy.types.UILayout, rig: bpy.types.Object) -> None:
+    """Say what the photo, or the job's option, put on the feet; results of older backends do not."""
+    worn = json.loads(rig.get("uvatar_shoes", "{}"))
+    if worn:
+        kinds = sorted({kind or "none" for kind in worn.values()})
+        layout.label(text=f"Shoes: {', '.join(kinds)}")
 
 
 def _draw_texture(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.types.Object) -> None:

@@ -6,7 +6,7 @@
 import bpy
 
 from ..core.export_presets import Target
-from ..core.naming import Naming
+from ..protocol.bone_names import Naming
 from ..scene.export import export_avatar
 from ..scene.rig import find_rig
 from ..scene.rig import joint_names as bone_names

@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from ..core.jobs import grouped
-from ..core.naming import Naming
+from ..protocol.bone_names import Naming
 from ..scene.avatar import ImportOptions
 from .job_options import chosen_options, option_properties
 

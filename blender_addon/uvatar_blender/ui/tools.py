@@ -7,9 +7,9 @@ from functools import partial
 
 import bpy
 
-from ..core.naming import Naming, joint_names
 from ..core.pictures import write_pictures
 from ..core.rest_pose import RestPose
+from ..protocol.bone_names import Naming, joint_names
 from ..protocol.options import COMPLETE_TEXTURE
 from ..scene.avatar import UUID
 from ..scene.camera import look_through, photo_camera

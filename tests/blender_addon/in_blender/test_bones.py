@@ -14,8 +14,8 @@ import pytest
 
 from tests.blender_addon.in_blender.helpers import imported, shown
 from uvatar_blender.core.export_presets import Target
-from uvatar_blender.core.naming import Naming, joint_names
 from uvatar_blender.core.rest_pose import RestPose
+from uvatar_blender.protocol.bone_names import Naming, joint_names
 from uvatar_blender.scene import posing
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.export import export_avatar

@@ -19,8 +19,8 @@ from tests.blender_addon.in_blender.helpers import imported
 from tests.blender_addon.in_blender.snapshot import differences, snapshot
 from tests.blender_addon.sample import gradient, rest_vertices, sample_result
 from uvatar_blender.core.export_presets import Target
-from uvatar_blender.core.naming import Naming, joint_names
 from uvatar_blender.core.result import parse_result
+from uvatar_blender.protocol.bone_names import Naming, joint_names
 from uvatar_blender.scene import export_copy, material
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.avatar import ImportOptions, import_people

@@ -22,6 +22,7 @@ from tools.build_addon import build
 MODULE = "bl_ext.user_default.uvatar"
 PIPELINE = "tests.blender_addon.fake_pipeline:SamplePipeline"
 PATIENCE = 60.0
+EDITOR = "IMAGE_EDITOR"
 
 
 @pytest.fixture(scope="session")
@@ -242,15 +243,17 @@ def test_the_backend_is_taken_off_this_computer_but_nobody_elses_folder(addon: A
 
 def test_the_picture_in_the_image_editor_is_added_by_its_button(addon: Any, tmp_path: Path) -> None:
     picture = bpy.data.images.new("painted", 8, 8)
-    area = bpy.context.window_manager.windows[0].screen.areas[0]
-    before, area.type = area.type, "IMAGE_EDITOR"
+    # An editor that exists already: changing an area's type where nothing is drawn has crashed Blender's module.
+    screen, area = next((screen, area) for screen in bpy.data.screens for area in screen.areas if area.type == EDITOR)
+    shown = area.spaces.active.image
     try:
-        with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area):
+        with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], screen=screen, area=area):
+            area.spaces.active.image = None
             assert not bpy.ops.uvatar.add_image.poll()
             area.spaces.active.image = picture
             assert bpy.ops.uvatar.add_image() == {"FINISHED"}
     finally:
-        area.type = before
+        area.spaces.active.image = shown
     (photo,) = bpy.context.scene.uvatar.photos
     pump_until(addon, photo.file().is_file, "its thread has written it")
     assert photo.file().name == "painted.png" and photo.file().stat().st_size

@@ -17,7 +17,7 @@ from tests.blender_addon.in_blender.helpers import imported, shown
 from tests.blender_addon.sample import sample_result, with_body_once, with_fingers, world_of
 from uvatar.files.avatar import Avatar
 from uvatar_blender.core.export_presets import Target
-from uvatar_blender.core.naming import Naming, joint_names
+from uvatar_blender.protocol.bone_names import Naming, joint_names
 from uvatar_blender.protocol.expressions import EXPRESSIONS, VISEMES
 from uvatar_blender.protocol.rig import FINGER_POSES, LEFT_HAND, RIG_NAMES, posed_hands
 from uvatar_blender.scene import rig as rigs

@@ -16,7 +16,7 @@ from tests.blender_addon.in_blender.helpers import ARMATURE_FROM_BODY, imported,
 from tests.blender_addon.sample import joints, posed_vertices, smpl_sized, world_of
 from tests.blender_addon.test_motion import write_bvh
 from uvatar_blender.core.motion import MotionError
-from uvatar_blender.core.naming import Naming, joint_names
+from uvatar_blender.protocol.bone_names import Naming, joint_names
 from uvatar_blender.scene import compat, correctives, rigify
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.motion import apply_motion, load_motion

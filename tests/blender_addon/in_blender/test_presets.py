@@ -15,8 +15,8 @@ from scipy.spatial import cKDTree
 
 from tests.blender_addon.sample import gradient, rest_vertices, sample_result
 from uvatar_blender.core.export_presets import Target
-from uvatar_blender.core.naming import Naming, joint_names
 from uvatar_blender.core.result import parse_result
+from uvatar_blender.protocol.bone_names import Naming, joint_names
 from uvatar_blender.scene import material
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.avatar import ImportOptions, import_people

@@ -14,9 +14,9 @@ import pytest
 from tests.blender_addon.in_blender.helpers import ARMATURE_FROM_BODY, data_names, imported, shown
 from tests.blender_addon.sample import joints, posed_vertices, rest_vertices, sample_result, world_of
 from uvatar_blender.core.measurements import NAMES, arm_joints, make_tape, measure
-from uvatar_blender.core.naming import Naming, joint_names
 from uvatar_blender.core.rest_pose import A_POSE_DROP, RestPose
 from uvatar_blender.core.result import ResultError, parse_result
+from uvatar_blender.protocol.bone_names import Naming, joint_names
 from uvatar_blender.scene import posing
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.avatar import ImportOptions, import_people, import_steps

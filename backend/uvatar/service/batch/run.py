@@ -42,25 +42,24 @@ class BatchTotals:
     skipped: int
 
 
-def run_batch(source: Path, out: Path, runner: PhotoRunner, blender: list[str] | None, told: Told) -> BatchTotals:
+def run_batch(source: Path, runner: PhotoRunner, exporter: Exporter, told: Told) -> BatchTotals:
     """Reconstruct the photos that are not done yet, write their avatars and record the outcomes.
 
     The report is written at the end, also after an interruption.
 
     Args:
         source: folder of photos, list of photos, or a photo.
-        out: output folder.
         runner: does the work.
-        blender: command that writes .blend and .glb, or None.
+        exporter: writes the avatars below the output folder.
         told: called with every outcome.
 
     Raises:
-        UvatarError, OSError: ``source`` or ``out`` cannot be used, or the disk is full. Whatever the runner raises is
-            passed on.
+        UvatarError, OSError: ``source`` or the output folder cannot be used, or the disk is full. Whatever the runner
+            raises is passed on.
     """
-    photos = find_photos(source)
+    photos, out = find_photos(source), exporter.out
     prepare(out)
-    record, exporter = BatchRecord(out), Exporter(out, blender)
+    record = BatchRecord(out)
     stems = {photo.key: record.stem(photo) for photo in photos}
     todo = [photo for photo in photos if not record.is_done(photo)]
     stamps: dict[str, tuple[str, str]] = {}  # stamp and sha256 of the photos at work
@@ -131,7 +130,7 @@ def _written(
     folders = tuple(person.folder.name for person in people)
     problems = [person.problem for person in people if person.problem]
     if problems:
-        return PhotoOutcome(key, stem, stamp, "blender", f"No .blend and .glb: {problems[0]}", folders)
+        return PhotoOutcome(key, stem, stamp, "blender", f"Files are missing: {problems[0]}", folders)
     return PhotoOutcome(key, stem, stamp, "", "", folders, figures(result), result.get("timings", {}))
 
 

@@ -1,0 +1,1 @@
+"""The form of a person's head, from the landmarks of the face."""

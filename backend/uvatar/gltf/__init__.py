@@ -1,0 +1,1 @@
+"""Avatars as glTF 2.0 files, written without Blender."""
