@@ -6,9 +6,10 @@ Written from the equations of SMPL (Loper et al., "SMPL: A Skinned Multi-Person 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from uvatar.protocol.rig import BODY_JOINTS, LEFT_HAND, RIG_PARENTS, RIGHT_HAND,
 from uvatar.runtime.weights import weights_folder
 
 FACE_FILE = "open_face.npz"  # beside the body's file
+_Read = TypeVar("_Read")
 
 
 class BodyOutput(NamedTuple):
@@ -272,15 +274,16 @@ def load_open_body(path: Path | str | None = None) -> BodyModel:
         BodyError: the file is missing or broken.
     """
     path = Path(path) if path is not None else weights_folder() / "open_body.npz"
-    data, more = load_body(path), {}
-    for key, name, load in (("face", FACE_FILE, load_face), ("mouth", MOUTH_FILE, load_mouth)):
-        beside = path.with_name(name)
-        if beside.is_file():
-            try:
-                more[key] = load(beside)
-            except Exception as error:  # a damaged archive can raise almost anything
-                raise BodyError(f"The file {beside} is damaged ({error}). Install the program again.") from error
-    return BodyModel(replace(data, **more))
+    face, mouth = _beside(path.with_name(FACE_FILE), load_face), _beside(path.with_name(MOUTH_FILE), load_mouth)
+    return BodyModel(replace(load_body(path), face=face, mouth=mouth))
+
+
+def _beside(path: Path, load: Callable[[Path], _Read]) -> _Read | None:
+    """What a file beside the body's holds; None if there is none. Raises BodyError."""
+    try:
+        return load(path) if path.is_file() else None
+    except Exception as error:  # a damaged archive can raise almost anything
+        raise BodyError(f"The file {path} is damaged ({error}). Install the program again.") from error
 
 
 def _matrices(pose: Floats) -> NDArray[np.float64]:

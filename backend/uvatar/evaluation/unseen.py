@@ -123,6 +123,8 @@ def background_coloured(photo: Numbers, person: NDArray[np.bool_], background: N
         person: (H, W) the mask.
         background: (H, W) pixels that certainly show nobody.
     """
+    # the outermost pixels mix person and background
+    background = cv2.erode(background.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     if not background.any():
         return np.zeros(person.shape, bool)
     _, labels = cv2.distanceTransformWithLabels(
