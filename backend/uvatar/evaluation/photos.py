@@ -36,6 +36,7 @@ from uvatar.evaluation.metrics import (
     spoilt_shares,
 )
 from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
+from uvatar.evaluation.unseen import background_coloured, unseen_figures
 from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.fitting.observations import with_seen_hands
 from uvatar.geometry.levelling import levelling
@@ -75,10 +76,13 @@ class PersonFigures:
         iou_body, iou_clothed: outline of the body, without and with clothing, against the person's mask, where no
             other person is.
         psnr_overlap: the rendered avatar against the photo where body and mask overlap.
-        psnr_mask: the same over the whole mask; what the body does not cover counts as mid-grey.
+        psnr_person: the same without the pixels of the mask that have the colour of the background beside them: what
+            an avatar leaves out there is no loss.
+        psnr_mask: as ``psnr_overlap`` over the whole mask; what the body does not cover counts as mid-grey.
         psnr_flat: one flat colour over the whole mask: the baseline for both.
         ssim_mask: structural similarity in windows cut at the mask.
         black, background: shares of the overlap that are wrongly black or background-coloured.
+        detail_behind, least_detail, background_unseen, skin_distance: as `UnseenFigures`.
         seconds: the photo's time divided by its people.
     """
 
@@ -91,11 +95,16 @@ class PersonFigures:
     iou_body: float
     iou_clothed: float
     psnr_overlap: float
+    psnr_person: float
     psnr_mask: float
     psnr_flat: float
     ssim_mask: float
     black: float
     background: float
+    detail_behind: float
+    least_detail: float
+    background_unseen: float
+    skin_distance: float
     seconds: float
 
     def row(self) -> Row:
@@ -103,9 +112,13 @@ class PersonFigures:
         names = {
             "landmark_median": "landmark median %", "landmark_p95": "landmark p95 %", "iou_body": "IoU body",
             "iou_clothed": "IoU clothed",
-            "psnr_overlap": "PSNR overlap", "psnr_mask": "PSNR mask", "psnr_flat": "PSNR flat colour",
+            "psnr_overlap": "PSNR overlap", "psnr_person": "PSNR not background",
+            "psnr_mask": "PSNR mask", "psnr_flat": "PSNR flat colour",
             "ssim_mask": "SSIM mask",
-            "black": "black share", "background": "background share", "seconds": "s", "height": "px",
+            "black": "black share", "background": "background share",
+            "detail_behind": "detail behind", "least_detail": "least detail behind",
+            "background_unseen": "background texels", "skin_distance": "hands from face",
+            "seconds": "s", "height": "px",
         }  # fmt: skip
         return {names.get(key, key): value for key, value in asdict(self).items()}
 
@@ -181,6 +194,8 @@ def measure_person(
     avatar = preview.render_textured(clothed, mesh, image, view, grey)
     overlap = (avatar.coverage > 0.99) & mask
     spoilt = spoilt_shares(avatar.image, photo, overlap, ~mask & ~others)
+    kept = overlap & ~background_coloured(photo, mask, ~mask & ~others)
+    unseen = unseen_figures(person.texture, fit, result.camera, photo[~mask & ~others], body)
     hidden = np.count_nonzero(bare_mask & others) / max(np.count_nonzero(bare_mask), 1)
     return PersonFigures(
         photo=photo_name,
@@ -192,11 +207,16 @@ def measure_person(
         iou_body=mask_iou(bare_mask, mask, ~others),
         iou_clothed=mask_iou(avatar.mask, mask, ~others),
         psnr_overlap=psnr(avatar.image, photo, overlap),
+        psnr_person=psnr(avatar.image, photo, kept),
         psnr_mask=psnr(missing_as_grey(avatar.image, avatar.coverage > 0), photo, mask),
         psnr_flat=flat_colour_psnr(photo, mask),
         ssim_mask=masked_ssim(avatar.image, photo, mask),
         black=spoilt.black,
         background=spoilt.background,
+        detail_behind=unseen.detail,
+        least_detail=unseen.least_detail,
+        background_unseen=unseen.background,
+        skin_distance=unseen.skin,
         seconds=seconds,
     )
 

@@ -130,6 +130,8 @@ def _present_person(
     if shown.texture:
         encoding["texture_png"] = encoder.submit(encode_png, shown.texture.image)
         encoding["source_png"] = encoder.submit(encode_png, shown.texture.source)
+        if shown.texture.materials is not None:
+            encoding["materials_png"] = encoder.submit(encode_png, shown.texture.materials)
     vertices, faces = body.posed(shown.fit.body, shown.fit.offsets)[0], body.data.faces
     if turntable and shown.texture:
         level = levelling(np.array(result.gravity.up)).T.astype(np.float32)
@@ -147,8 +149,11 @@ def _present_person(
         **{f"texels_{name}": share for name, share in source_shares(person.texture.source).items()},
         **shown.metrics,
     }
-    pictures = {"texture_png": b"", "source_png": b""} | {name: done.result() for name, done in encoding.items()}
+    pictures = {"texture_png": b"", "source_png": b"", "materials_png": b""} | {
+        name: done.result() for name, done in encoding.items()
+    }
     entry = person_entry(f"p{number}", shown.fit, body, person.person.box, pictures, metrics)
+    entry["material_names"] = list(shown.texture.material_names) if shown.texture else []
     predicted = licences.texture_predictor if metrics["texels_predicted"] > 0 else None
     more = {
         "fitted_on": licences.fitted_on,
@@ -216,7 +221,8 @@ def person_entry(
 
     Args:
         identifier: unique within the photo, "p0" the most prominent.
-        pictures: encoded ``texture_png``, ``source_png``, ``overlay_jpeg`` and, where asked for, ``turntable_png``.
+        pictures: encoded ``texture_png``, ``source_png``, ``materials_png``, ``overlay_jpeg`` and, where asked for,
+            ``turntable_png``.
         metrics: figures of merit by name; NaN where a figure does not exist (they become null).
     """
     parameters = fit.body
