@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
@@ -35,11 +34,11 @@ from uvatar.evaluation.metrics import (
     psnr,
     spoilt_shares,
 )
+from uvatar.evaluation.photo_sheets import close_up, dressed, write_pictures
 from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
 from uvatar.evaluation.unseen import background_coloured, unseen_figures
 from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.fitting.observations import with_seen_hands
-from uvatar.geometry.levelling import levelling
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.perception.annotated import Annotation, keypoint_errors, match, read_annotations
@@ -47,7 +46,6 @@ from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.photo_lists import shown
 from uvatar.results import preview
-from uvatar.results.preview.joined import TexturedFaces, joined
 from uvatar.runtime.terminal import terminal
 
 if TYPE_CHECKING:
@@ -56,7 +54,6 @@ from uvatar.results.result import PersonResult, PhotoResult
 
 Reconstruct = Callable[[bytes, str], "PhotoResult"]
 
-COMPARED_SIDE = 1024  # largest box side in pixels at which colours are compared
 FULL_HEIGHT = 300  # pixels
 FULL_HIDDEN = 0.15  # share of the body behind other people
 VISIBLE = 0.5
@@ -168,7 +165,7 @@ def evaluate_photos(
         seconds = (time.perf_counter() - started) / max(len(result.people), 1)
         for number, person in enumerate(result.people):
             figures.append(measure_person(path.name, number, result, person, body, seconds))
-        _write_pictures(out, path.stem, result, body)
+        write_pictures(out, path.stem, result, body)
         if annotation:
             agreements.append(_agreement(annotation, result, body))
         console.print(f"{shown(path.name)}: {len(result.people)} found, {seconds:.1f} s each")
@@ -186,9 +183,9 @@ def measure_person(
     judged = with_seen_hands(seen.landmarks, seen)
     landmarks = landmark_error(marks, judged[:, :2], judged[:, 2] > VISIBLE, side)
 
-    view, photo, mask, others = _close_up(seen, result)
+    view, photo, mask, others = close_up(seen, result)
     bare, _ = body.posed(fit.body)
-    clothed, mesh, image = _dressed(person, body)
+    clothed, mesh, image = dressed(person, body)
     bare_mask = rasterize(bare, body.data.faces, view).mask
     grey = np.full_like(photo, 128)
     avatar = preview.render_textured(clothed, mesh, image, view, grey)
@@ -221,13 +218,6 @@ def measure_person(
     )
 
 
-def _dressed(person: PersonResult, body: BodyModel) -> tuple[Floats, TexturedFaces, NDArray[np.uint8]]:
-    """Vertices, camera frame, of body and parts, their faces, and the texture of all."""
-    vertices, _ = body.posed(person.fit.body, person.fit.offsets)
-    parts = [(part, body.posed_part(person.fit.body, part)) for part in person.parts]
-    return joined(vertices, body.data, person.texture.image, parts)
-
-
 def _is_full(person: Person, camera: Camera, hidden: float) -> bool:
     """Whether the figures cover the whole person (see the module's description)."""
     x, y, visibility = person.landmarks.T
@@ -236,55 +226,6 @@ def _is_full(person: Person, camera: Camera, hidden: float) -> bool:
     # One toe may hide behind the other foot.
     whole = seen[HEAD].any() and inside[LEGS].all() and seen[LEGS].sum() >= len(LEGS) - 1
     return bool(whole and person.box[3] - person.box[1] >= FULL_HEIGHT and hidden <= FULL_HIDDEN)
-
-
-def _close_up(
-    person: Person, result: PhotoResult
-) -> tuple[Camera, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
-    """The part of the photo around a person: camera, pixels, the person's mask, the other people's."""
-    side, camera = person.side, result.camera
-    x0, y0, x1, y1 = person.window
-    margin = round(0.15 * side)
-    left, top = max(min(int(person.box[0]) - margin, x0), 0), max(min(int(person.box[1]) - margin, y0), 0)
-    right, bottom = (
-        min(max(int(person.box[2]) + margin, x1), camera.width),
-        min(max(int(person.box[3]) + margin, y1), camera.height),
-    )
-    view = camera.cropped((left, top, right, bottom), min(1.0, COMPARED_SIDE / side))
-    size = view.width, view.height
-    photo = cv2.resize(result.photo.pixels[top:bottom, left:right], size, interpolation=cv2.INTER_AREA)
-    masks = []
-    for part in (person.mask, person.others):
-        whole = np.zeros((bottom - top, right - left), np.uint8)
-        whole[y0 - top : y1 - top, x0 - left : x1 - left] = part
-        masks.append(cv2.resize(whole, size, interpolation=cv2.INTER_AREA) > 127)
-    return view, photo.astype(np.uint8), masks[0], masks[1]
-
-
-def _write_pictures(out: Path, stem: str, result: PhotoResult, body: BodyModel) -> None:
-    """Write the photo with all bodies over it and, per person, photo, avatar and mesh side by side, and eight views."""
-    clothed = [body.posed(person.fit.body, person.fit.offsets)[0] for person in result.people]
-    _write(out / f"{stem}_overlay.jpg", preview.overlay(result.photo.pixels, result.camera, clothed, body.data.faces))
-    for number, person in enumerate(result.people):
-        view, photo, _, _ = _close_up(person.person, result)
-        vertices, mesh, skin = _dressed(person, body)
-        avatar = preview.render_textured(vertices, mesh, skin, view)
-        clay = preview.overlay(photo, view, [vertices], mesh.faces)
-        _write(out / f"{stem}_p{number}_compare.jpg", np.concatenate([photo, avatar.image, clay], 1))
-        labels = preview.label_colours(person.texture.source, fill_gutters=True)
-        upright = levelling(np.array(result.gravity.up)).T.astype(np.float32)
-        sheets = [
-            preview.turntable(vertices @ upright, mesh, skin, columns=8),
-            preview.turntable(clothed[number] @ upright, body.data, labels, columns=8),
-        ]
-        _write(out / f"{stem}_p{number}_turntable.jpg", np.concatenate(sheets))
-
-
-def _write(path: Path, image: NDArray[np.uint8]) -> None:
-    done, data = cv2.imencode(path.suffix, np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88])
-    if not done:
-        raise ValueError(f"A picture of shape {image.shape} cannot be written as {path.name}.")
-    path.write_bytes(bytes(data))
 
 
 @dataclass(frozen=True)
