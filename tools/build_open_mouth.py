@@ -196,7 +196,8 @@ def _rigidly(points: Array, movement: Array, others: Array) -> Array:
     middle = points.mean(0)
     ones = np.concatenate([np.ones((len(points), 1)), points - middle], 1)
     solved = np.linalg.lstsq(ones, movement, rcond=None)[0]
-    return np.concatenate([np.ones((len(others), 1)), others - middle], 1) @ solved
+    moved: Array = np.concatenate([np.ones((len(others), 1)), others - middle], 1) @ solved
+    return moved
 
 
 def build_tongue(source: MakeHuman, anchors: NDArray[np.int32]) -> PartTemplate:

@@ -36,14 +36,15 @@ def mouth_cavity(data: BodyData) -> NDArray[np.int32]:
     closed = faces[near[~open_faces]]
     touching = sparse.coo_matrix((np.ones(closed.size), (np.repeat(np.arange(len(closed)), 3), closed.ravel())))
     _, label = connected_components((touching.tocsr() @ touching.T.tocsr()), directed=False)
-    inside = np.unique(closed[label == np.bincount(label).argmax()])
-    return inside.astype(np.int32)
+    inside: NDArray[np.int32] = np.unique(closed[label == np.bincount(label).argmax()]).astype(np.int32)
+    return inside
 
 
 def inner_lips(data: BodyData, flesh: NDArray[np.int32]) -> NDArray[np.int32]:
     """(L,) those of the mouth's inner vertices that are in front of the teeth."""
     x, y, z = data.v_template[flesh].T
-    return flesh[(z > 0.180) & (y > 0.294) & (y < 0.324) & (np.abs(x) < 0.033)]
+    front: NDArray[np.int32] = flesh[(z > 0.180) & (y > 0.294) & (y < 0.324) & (np.abs(x) < 0.033)]
+    return front
 
 
 def depth_behind_lips(data: BodyData, flesh: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -12,7 +12,8 @@ Array = NDArray[np.float64]
 def _noise(shape: tuple[int, int], cell: float, seed: int) -> Array:
     field = np.random.default_rng(seed).normal(size=shape)
     smooth = cv2.GaussianBlur(field, (0, 0), cell)
-    return smooth / smooth.std()
+    noise: Array = smooth / smooth.std()
+    return noise
 
 
 def _blend(colours: list[tuple[float, tuple[int, int, int]]], at: Array) -> Array:
@@ -62,8 +63,8 @@ def lash_picture(width: int = 256, height: int = 128) -> NDArray[np.uint8]:
             strength = rng.uniform(0.75, 1.0) * (1.0 if thick == 1.0 else 0.7)
             for a, b in zip(range(23), range(1, 24), strict=True):
                 wide = max(1, round(scale * 1.5 * thick * (1 - along[a]) ** 0.7 + 0.6))
-                points = [(int(x[a]), int(y[a])), (int(x[b]), int(y[b]))]
-                cv2.line(alpha, *points, float(strength * (1 - 0.5 * along[a])), wide, cv2.LINE_AA)
-    alpha = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)
+                start, end = (int(x[a]), int(y[a])), (int(x[b]), int(y[b]))
+                cv2.line(alpha, start, end, (float(strength * (1 - 0.5 * along[a])),), wide, cv2.LINE_AA)
+    small = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)
     colour = np.broadcast_to(np.array([34, 24, 20], np.float32), (height, width, 3))
-    return np.dstack([colour, 255 * np.clip(alpha, 0, 1)]).round().astype(np.uint8)
+    return np.dstack([colour, 255 * np.clip(small, 0, 1)]).round().astype(np.uint8)

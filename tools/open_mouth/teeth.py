@@ -161,7 +161,7 @@ def _gum(arch: Arch, path: _Path, necks: list[tuple[float, float, float]], end: 
             (outer, neck), (outer + 0.0006, neck - arch.up * 0.003), (-0.0006, neck - arch.up * 0.0085),
             (-depth * 1.05, neck - arch.up * 0.0075), (-depth * 1.02, neck + arch.up * 0.0002),
         )  # fmt: skip
-        rows.append([point + outward * out + (0, y, 0) for out, y in profile])
+        rows.append([point + outward * out + np.array([0, y, 0]) for out, y in profile])
         uv.append([(0.55 + 0.4 * near / end, v) for v in (0.95, 0.75, 0.3, 0.3, 0.9)])
     across = len(rows[0])
     quads = np.array(

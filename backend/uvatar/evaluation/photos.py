@@ -38,6 +38,7 @@ from uvatar.evaluation.metrics import (
 from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
 from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.fitting.observations import with_seen_hands
+from uvatar.geometry.levelling import levelling
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.perception.annotated import Annotation, keypoint_errors, match, read_annotations
@@ -45,11 +46,12 @@ from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.photo_lists import shown
 from uvatar.results import preview
+from uvatar.results.preview.joined import TexturedFaces, joined
 from uvatar.runtime.terminal import terminal
 
 if TYPE_CHECKING:
     from uvatar.data.arrays import Floats
-    from uvatar.results.result import PersonResult, PhotoResult
+from uvatar.results.result import PersonResult, PhotoResult
 
 Reconstruct = Callable[[bytes, str], "PhotoResult"]
 
@@ -173,10 +175,10 @@ def measure_person(
 
     view, photo, mask, others = _close_up(seen, result)
     bare, _ = body.posed(fit.body)
-    clothed, _ = body.posed(fit.body, fit.offsets)
+    clothed, mesh, image = _dressed(person, body)
     bare_mask = rasterize(bare, body.data.faces, view).mask
     grey = np.full_like(photo, 128)
-    avatar = preview.render_textured(clothed, body.data, person.texture.image, view, grey)
+    avatar = preview.render_textured(clothed, mesh, image, view, grey)
     overlap = (avatar.coverage > 0.99) & mask
     spoilt = spoilt_shares(avatar.image, photo, overlap, ~mask & ~others)
     hidden = np.count_nonzero(bare_mask & others) / max(np.count_nonzero(bare_mask), 1)
@@ -197,6 +199,13 @@ def measure_person(
         background=spoilt.background,
         seconds=seconds,
     )
+
+
+def _dressed(person: PersonResult, body: BodyModel) -> tuple[Floats, TexturedFaces, NDArray[np.uint8]]:
+    """Vertices, camera frame, of body and parts, their faces, and the texture of all."""
+    vertices, _ = body.posed(person.fit.body, person.fit.offsets)
+    parts = [(part, body.posed_part(person.fit.body, part)) for part in person.parts]
+    return joined(vertices, body.data, person.texture.image, parts)
 
 
 def _is_full(person: Person, camera: Camera, hidden: float) -> bool:
@@ -233,16 +242,21 @@ def _close_up(
 
 
 def _write_pictures(out: Path, stem: str, result: PhotoResult, body: BodyModel) -> None:
-    """Write the photo with all meshes over it and, per person, photo, avatar and mesh side by side, and eight views."""
+    """Write the photo with all bodies over it and, per person, photo, avatar and mesh side by side, and eight views."""
     clothed = [body.posed(person.fit.body, person.fit.offsets)[0] for person in result.people]
     _write(out / f"{stem}_overlay.jpg", preview.overlay(result.photo.pixels, result.camera, clothed, body.data.faces))
-    for number, (person, vertices) in enumerate(zip(result.people, clothed, strict=True)):
+    for number, person in enumerate(result.people):
         view, photo, _, _ = _close_up(person.person, result)
-        avatar = preview.render_textured(vertices, body.data, person.texture.image, view)
-        mesh = preview.overlay(photo, view, [vertices], body.data.faces)
-        _write(out / f"{stem}_p{number}_compare.jpg", np.concatenate([photo, avatar.image, mesh], 1))
-        skins = person.texture.image, preview.label_colours(person.texture.source, fill_gutters=True)
-        sheets = [preview.turntable(vertices, body.data, skin, columns=8) for skin in skins]
+        vertices, mesh, skin = _dressed(person, body)
+        avatar = preview.render_textured(vertices, mesh, skin, view)
+        clay = preview.overlay(photo, view, [vertices], mesh.faces)
+        _write(out / f"{stem}_p{number}_compare.jpg", np.concatenate([photo, avatar.image, clay], 1))
+        labels = preview.label_colours(person.texture.source, fill_gutters=True)
+        upright = levelling(np.array(result.gravity.up)).T.astype(np.float32)
+        sheets = [
+            preview.turntable(vertices @ upright, mesh, skin, columns=8),
+            preview.turntable(clothed[number] @ upright, body.data, labels, columns=8),
+        ]
         _write(out / f"{stem}_p{number}_turntable.jpg", np.concatenate(sheets))
 
 

@@ -49,7 +49,7 @@ def mouth_depth(atlas: Atlas) -> NDArray[np.float32]:
     return inside
 
 
-def paint_mouth(
+def paint_flesh(
     colours: NDArray[np.float32],
     source: NDArray[np.uint8],
     skin: NDArray[np.float32],

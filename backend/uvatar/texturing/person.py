@@ -17,7 +17,7 @@ from uvatar.texturing.contamination import without_foreign
 from uvatar.texturing.detail import unseen_detail
 from uvatar.texturing.eyes import paint_eyes
 from uvatar.texturing.face import FaceSpline, face_shift
-from uvatar.texturing.flesh import paint_mouth
+from uvatar.texturing.flesh import paint_flesh
 from uvatar.texturing.merging import merge
 from uvatar.texturing.mouth import with_open_mouth
 from uvatar.texturing.outfit import dressed_fill
@@ -86,7 +86,7 @@ def texture_person(
             )
         colours, source = fill_in(predicted, seen, settings.prediction)
     paint_eyes(colours, source, projected_views[0], skin, atlas, settings.eyes)
-    paint_mouth(colours, source, skin, atlas, settings.flesh)
+    paint_flesh(colours, source, skin, atlas, settings.flesh)
     if not np.isfinite(colours).all():
         raise FloatingPointError("The texture's colours are not finite.")
     return Texture(table.picture(srgb_from_linear(colours)), table.scatter(source), share)

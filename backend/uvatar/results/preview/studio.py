@@ -34,9 +34,9 @@ def turntable(
 ) -> NDArray[np.uint8]:
     """A sheet of ``views`` pictures all around the body, posed as in the photo, softly lit, on a neutral floor.
 
-    ``vertices`` (V, 3) in the photo's camera frame, whose y axis is taken for the vertical, and ``parts`` with theirs.
-    The first view is the photo's; every next one is turned by the same angle, so that the person's own left comes round
-    first. Returns the sheet, its panels ``height`` pixels high.
+    ``vertices`` (V, 3) in the photo's camera frame, levelled, so that y is down, and ``parts`` with theirs. The first
+    view is the photo's; every next one is turned by the same angle, so that the person's own left comes round first.
+    Returns the sheet, its panels ``height`` pixels high.
     """
     vertices, body, texture = joined(vertices, body, texture, parts)
     lowest, highest = float(vertices[:, 1].max()), float(vertices[:, 1].min())
