@@ -145,7 +145,8 @@ def _too_little(labels: NDArray[np.int32], surface: Surface, settings: MaterialS
     """The vertices (V,) of garments of which less is seen than anybody wears."""
     garment = labels > HAIR
     area = np.bincount(labels[garment], surface.vertex_area[garment], int(labels.max(initial=0)) + 1)
-    return garment & (area[np.maximum(labels, 0)] < settings.least_area)
+    little: NDArray[np.bool_] = garment & (area[np.maximum(labels, 0)] < settings.least_area)
+    return little
 
 
 def _split_shoes(labels: NDArray[np.int32], surface: Surface, settings: MaterialSettings) -> None:
