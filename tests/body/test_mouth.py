@@ -189,12 +189,10 @@ def test_parts_are_posed_as_the_body_is(body: BodyModel) -> None:
         skin_weights=np.take_along_axis(data.rig.weights[rows], joints, 1),
         keys=PartKeys(("jawOpen",), np.array([0, len(own)]), np.searchsorted(rows, vertices[own]), deltas[own]),
     )
-    parameters = BodyParameters(
-        *(random.normal(0, 0.4, shape).astype(np.float32) for shape in ((10,), (3,), (23, 3), (3,))),
-        jaw_pose=np.array([0.2, 0, 0], np.float32),
-        expression=0.6 * np.eye(52, dtype=np.float32)[EXPRESSIONS.index("jawOpen")],
-    )
-    for known in (replace(parameters, betas=betas), replace(parameters, betas=betas, jaw_pose=None, expression=None)):
+    orient, pose, transl = (random.normal(0, 0.4, shape).astype(np.float32) for shape in ((3,), (23, 3), (3,)))
+    plain = BodyParameters(betas.astype(np.float32), orient, pose, transl)
+    talking = 0.6 * np.eye(52, dtype=np.float32)[EXPRESSIONS.index("jawOpen")]
+    for known in (plain, replace(plain, jaw_pose=np.array([0.2, 0, 0], np.float32), expression=talking)):
         expected = body.posed(known)[0][rows]
         np.testing.assert_allclose(body.posed_part(known, skin), expected, atol=2e-5)
 

@@ -90,7 +90,8 @@ def joined(
 def _picture(part: Part) -> NDArray[np.uint8]:
     """The part's texture (H, W, 3) sRGB, or a texel of its colour."""
     if not part.texture:
-        return np.round(255 * np.array([[part.colour]])).astype(np.uint8)
+        texel: NDArray[np.uint8] = np.round(255 * np.array([[part.colour]])).astype(np.uint8)
+        return texel
     picture = cv2.imdecode(np.frombuffer(part.texture, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
         raise ValueError(f"The texture of the part {part.name} cannot be read.")
