@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.rig import with_relaxed_hands
+from uvatar.clothing.ears import ears_under_hair
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.clothing.shoes import shoe_offsets
 from uvatar.data.camera import Camera
@@ -100,7 +101,8 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
     fit = replace(view.fit, body=with_relaxed_hands(view.fit.body, body.data.rig))
     if not options.fast and options.clothing and options.refine:
         kind, shoes = shoe_offsets(view, body, engine.shoes, options.shoes) if engine.shoes else (None, None)
-        clothes = clothing_offsets(fit, person, camera, engine.clothing, shoes)
+        hidden = ears_under_hair(replace(view, fit=fit), body, engine.clothing.ears)
+        clothes = clothing_offsets(fit, person, camera, engine.clothing, shoes, hidden)
         fit = replace(fit, offsets=fit.offsets + clothes, shoes=(kind, kind))
         fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, body, engine.face))
     if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():
