@@ -75,6 +75,9 @@ def test_a_photo_becomes_a_result_that_crosses_the_wire(pipeline: Pipeline, port
     assert person["transl"][2] > 0 and person["metrics"]["mask_iou"] > 0.8
     np.testing.assert_allclose(person["skin_weights"].sum(1), 1, atol=1e-6)
     assert person["metrics"]["texels_seen"] > 0.05
+    camera = result["camera"]
+    assert np.isclose(np.linalg.norm(camera["up"]), 1) and camera["up"][1] < -0.8
+    assert 0 <= camera["up_confidence"] <= 1 and (camera["ground"] is None or camera["ground"] > 0)
     fractions = [fraction for _, fraction, _ in progress]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
     assert {"reading", "finding people", "fitting", "texturing"} <= {stage for stage, _, _ in progress}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.parts import made_part
 from uvatar.body import load_open_body
 from uvatar.data.camera import Camera
 from uvatar.data.labels import Label
+from uvatar.protocol.parts import BLEND, OPAQUE, Part
 from uvatar.results.preview import label_colours, overlay, render_textured, turntable
 from uvatar.results.preview.drawing import BACKDROP, TINTS
 from uvatar.results.preview.drawing import sample_texture as sample
@@ -152,6 +155,31 @@ def test_a_turntable_fills_its_last_row() -> None:
     vertices, body = box()
     sheet = turntable(vertices, body, quarters(), views=3, columns=2, height=48, supersample=1)
     assert sheet.shape[0] == 96 and (sheet[48:, sheet.shape[1] // 2 :] == BACKDROP).all()
+
+
+def test_the_turntable_shows_parts() -> None:
+    vertices, body = box()
+    placed = card(-0.2, 0.2, -0.4, 0.4, z=1.65)
+    faces = np.array([[0, 2, 1, -1], [0, 3, 2, -1]], np.int32)
+    skirt = replace(made_part("Skirt"), vertices=placed, faces=faces, uv=None, face_uv=None, texture=b"", keys=None)
+    skirt = replace(skirt, colour=(0.9, 0.1, 0.9), alpha=OPAQUE)
+
+    def middles(part: Part) -> list[NDArray[Any]]:
+        sheet = turntable(
+            vertices, body, quarters(), views=4, columns=4, height=120, supersample=1, parts=[(part, placed)]
+        )
+        return [panel[60, panel.shape[1] // 2].astype(int) for panel in np.split(sheet, 4, axis=1)]
+
+    front, side, *_ = middles(skirt)
+    assert front[1] < 60 and abs(front[0] - front[2]) < 10 and front[0] > 150
+    assert side[1] > side[0] and side[1] > side[2]
+    worn = replace(
+        skirt, uv=np.array([(0.75, 0.75)], np.float32), face_uv=np.where(faces < 0, -1, 0), body_texture=True
+    )
+    front = middles(worn)[0]
+    assert front[1] > 2 * front[0]  # green, as the body's texture is there
+    front = middles(replace(skirt, alpha=BLEND))[0]
+    assert front[0] > 2 * front[1] and front[0] > 2 * front[2]
 
 
 def test_label_colours_tell_labels_apart_and_fill_gutters() -> None:

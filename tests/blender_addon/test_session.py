@@ -15,7 +15,7 @@ import pytest
 import zmq
 
 from tests.blender_addon.sample import sample_result
-from uvatar.protocol import discovery, framing
+from uvatar.protocol import discovery, framing, handshake
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import UvatarError
 from uvatar_blender.core import protocol_client
@@ -47,9 +47,9 @@ class Server:
         self._stop.clear()
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.linger = 0
-        port = self._socket.bind_to_random_port("tcp://127.0.0.1")
+        self.port = self._socket.bind_to_random_port("tcp://127.0.0.1")
         self.token = token
-        discovery.write_runtime(self.folder, Runtime(port, token, 1, "9.9"))
+        discovery.write_runtime(self.folder, Runtime(self.port, token, 1, "9.9"))
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -86,9 +86,12 @@ class Server:
             if not self._socket.poll(10):
                 continue
             client, *received = self._socket.recv_multipart()
+            if handshake.is_challenge(received):
+                self._socket.send_multipart([client, handshake.proof(received[0], self.token, self.port)])
+                continue
             self.clients.add(client)
             try:
-                request = framing.unpack(received)
+                request = {"token": received[0].decode(), **framing.unpack(received[1:])}
                 self.requests.append(request)
                 reply = self._answer(request)
             except UvatarError as error:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from uvatar.body import BodyError, BodyModel, load_smpl
+from uvatar.body.safe_pickle import PickleRefused, _Container, as_array, load_pickle
 from uvatar.body.torch_body import TorchBody
 from uvatar.data.joints import PARENTS
 
@@ -274,3 +275,15 @@ def test_a_variable_that_holds_itself_is_refused(content: dict[str, Any], chumpy
     path.write_bytes(pickle.dumps(content | {"v_template": loop}, protocol=2))
     with pytest.raises(BodyError, match="not an SMPL body"):
         load_smpl(path)
+
+
+def test_ten_bytes_of_pickle_take_no_gigabytes() -> None:
+    """An index of the memo below which Python would allocate everything; and an array whose bytes are a number."""
+    for index in (b"\x0f", b"\x3f"):
+        with pytest.raises(PickleRefused, match="gigabytes"):
+            load_pickle(io.BytesIO(b"\x80\x02Nr\xff\xff\xff" + index + b"."))
+    array, dtype = _Container(), _Container("u1")
+    array.kind, dtype.kind = "array", "dtype"
+    array.state = (1, (4_000_000_000,), dtype, False, 4_000_000_000)
+    with pytest.raises(ValueError, match="no bytes"):
+        as_array(array)

@@ -101,6 +101,17 @@ def test_a_shifted_body_costs_landmarks_outline_and_colour(truth: PhotoResult, b
     assert figures.psnr_mask < 25
 
 
+def test_wall_inside_the_mask_is_no_loss_where_the_avatar_has_none(truth: PhotoResult, body: BodyModel) -> None:
+    pixels = truth.photo.pixels.copy()
+    mask = truth.people[0].person.mask
+    rows, columns = np.nonzero(mask > 200)
+    middle = int(np.median(rows)), int(np.median(columns))
+    hole = np.s_[middle[0] - 15 : middle[0] + 15, middle[1] - 15 : middle[1] + 15]
+    pixels[hole] = (40, 160, 60)
+    figures = measured(replace(truth, photo=replace(truth.photo, pixels=pixels)), body)
+    assert figures.psnr_person > figures.psnr_overlap + 5
+
+
 def test_clothes_are_measured_apart_from_the_body(truth: PhotoResult, body: BodyModel) -> None:
     fit = truth.people[0].fit
     lowered = replace(fit, offsets=fit.offsets - np.array([0, 0.3, 0], np.float32))

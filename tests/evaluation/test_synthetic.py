@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.gravity import Gravity
 from uvatar.data.joints import PARENTS
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
@@ -29,11 +30,22 @@ from uvatar.evaluation.pose_metrics import (
     procrustes,
     torso_direction_error,
 )
-from uvatar.evaluation.poses import evaluation_indices, held_out, load_poses
+from uvatar.evaluation.poses import drawn_poses, evaluation_indices, held_out, load_poses
 from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit, texture_paint
 from uvatar.evaluation.sitters import HEIGHT, WIDTH, Sitter, random_sitter
-from uvatar.evaluation.synthetic import Score, evaluate_synthetic, matched, score_person, summarise
-from uvatar.photos.decoding import PhotoError
+from uvatar.evaluation.splits import drawn_people
+from uvatar.evaluation.standing import STANDING, how_it_stands, kind_of, view_of
+from uvatar.evaluation.synthetic import (
+    Score,
+    by_kind,
+    evaluate_synthetic,
+    matched,
+    score_person,
+    summarise,
+    with_focal_length,
+)
+from uvatar.photos.decoding import PhotoError, decode_photo
+from uvatar.photos.encoding import encode_jpeg
 from uvatar.results.result import PersonResult, PhotoResult
 
 
@@ -243,3 +255,51 @@ def test_pipeline_on_our_own_people_meets_the_targets_in_3d(tmp_path: Path) -> N
     assert evaluation.summary["mpjpe_20"][1] < 10
     assert evaluation.summary["pa_mpjpe_limbs"][1] < 8.5
     assert evaluation.summary["torso_direction"][1] < 10
+
+
+def test_splits_share_no_pose_and_know_their_vertical(body: BodyModel) -> None:
+    bank = load_poses()
+    poses = {}
+    for split in ("tuning", "final"):
+        people = list(drawn_people(split, bank, 12, 0, body))
+        assert {one.sitter.name for one in people} == {f"{i:03d}" for i in range(12)}
+        poses[split] = {tuple(one.sitter.body.body_pose.ravel().tolist()) for one in people}
+        assert len({one.focal_known for one in people}) == 2
+        for one in people:
+            assert np.isclose(np.linalg.norm(one.sitter.up), 1) and one.sitter.up[1] < -0.7
+    assert len(poses["final"]) == 12 and not poses["final"] & poses["tuning"]
+    same = [one.sitter.body.transl for one in drawn_people("all", bank, 3, 0, body)]
+    expected = [random_sitter(name, pose, body, rng).body.transl for name, pose, rng in drawn_poses(bank, 3, 0)]
+    assert np.allclose(same, expected)
+
+
+def test_a_body_that_leans_in_its_scene_is_told_from_one_that_the_camera_saw_from_above(body: BodyModel) -> None:
+    standing = next(
+        one.sitter for one in drawn_people("tuning", load_poses(), 30, 0, body) if kind_of(one.sitter, body) == STANDING
+    )
+    right = how_it_stands(standing, standing.body, Gravity(up=standing.up), body)
+    assert right.gravity < 0.1 and abs(right.lean) < 0.1 and right.feet < 2
+    level = how_it_stands(standing, standing.body, Gravity(), body)
+    tilt = float(np.degrees(np.arccos(-standing.up[1])))
+    assert level.gravity == pytest.approx(tilt, abs=0.1)
+    if view_of(standing.yaw) == "front":
+        assert abs(level.lean) > 0.4 * tilt
+
+
+def test_a_pictures_focal_length_is_told_in_its_exif(sitter: Sitter) -> None:
+    picture = encode_jpeg(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 90)
+    told = decode_photo(with_focal_length(picture, sitter.camera)).focal
+    assert told == pytest.approx(sitter.camera.focal, rel=0.03)
+
+
+def test_the_kinds_count_whoever_belongs_to_them() -> None:
+    scores = [
+        Score("a", "male", 0.0, True, STANDING, gravity=3.0, lean=-2.0, feet=1.0, stature=1.0, mpjpe_20=5.0),
+        Score("b", "child", 90.0, True, STANDING, gravity=4.0, lean=6.0, feet=2.0, stature=9.0, mpjpe_20=7.0),
+        Score("c", "male", 0.0, False),
+    ]
+    rows = {row["kind"]: row for row in by_kind(scores)}
+    assert rows["all"]["people"] == 2 and rows["all"]["gravity, rms"] == pytest.approx(np.sqrt(12.5))
+    assert rows["standing, side"]["people"] == 1 and rows["children"]["stature"] == 9.0
+    assert rows["all"]["forward"] == 2.0 and rows["all"]["lean, median"] == 4.0
+    assert "not standing" not in rows

@@ -212,7 +212,7 @@ def batch(photos: Path, out: Path, people: int = 1) -> list[str]:
     """Runs a batch; the keys of the photos that were made."""
     made = []
 
-    def engine(todo: Any) -> Any:
+    def engine(todo: Any, _last: Any) -> Any:
         for photo, data in todo:
             made.append(photo.key)
             yield photo, result(photo_lists.photo_name(photo.path.name), data, people)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.camera import Camera
@@ -39,7 +38,7 @@ def fitting_model() -> FittingModel:
     return prepare_fitting(load_open_body(), PoseModels.load(weights_folder()))
 
 
-def standing(**changes: NDArray[Any]) -> BodyParameters:
+def standing(**changes: ArrayLike) -> BodyParameters:
     """An adult facing the camera with hanging arms, 3.2 m away."""
     pose = np.zeros((23, 3), np.float32)
     pose[15], pose[16] = [0, -0.2, -1.2], [0, 0.2, 1.2]  # shoulders

@@ -28,7 +28,7 @@ def objective(body: BodyModel) -> Objective:
     model, data = fitting_model(), body.data
     hand = hand_of_body(body, standing(hand_pose=np.zeros((30, 3))), True, CAMERA)
     person = replace(person_of(body, standing()), left_hand=replace(hand, points=2 * hand.points - hand.points.mean(0)))
-    seen = Observations.of([person], CAMERA, replace(model, lifter=None))
+    seen = Observations.of([person], CAMERA, replace(model, lifter=None), heights=[1.8])
     rng = np.random.default_rng(0)
     index = rng.integers(len(data.v_template), size=(1, 20))
     vertices = BodyPoints(*(a.astype(float) for a in (data.v_template, data.shapedirs, data.weights)))

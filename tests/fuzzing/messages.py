@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from uvatar.protocol import framing
+from uvatar.protocol import framing, handshake
 from uvatar.protocol.given_people import GIVEN
 from uvatar.service.ingest import QueueLimits
 from uvatar.service.listener import Peer
@@ -26,6 +26,11 @@ CORPUS = Path(__file__).parent / "corpus" / "wire"
 TOKEN = "the token of the fuzzed server"
 JOB = str(uuid.UUID(int=7))
 Frames = list[bytes]
+# Names of a request that just fit into a header, so that no reply can repeat them.
+LARGE_REQUEST = [
+    TOKEN.encode(),
+    b'{"magic":"uvatar","protocol":2,"body":{"kind":"hello","request":"%s"}}' % (b"x" * 4_194_200),
+]
 
 
 def seeds() -> list[Frames]:
@@ -58,9 +63,10 @@ def seeds() -> list[Frames]:
         {"kind": "shutdown"},
     ]
     honest = [
-        [bytes(frame) for frame in framing.pack({"token": TOKEN, "request": n, **body})]
+        [TOKEN.encode(), *(bytes(frame) for frame in framing.pack({"request": n, **body}))]
         for n, body in enumerate(bodies)
     ]
+    honest += [[handshake.challenge()], LARGE_REQUEST]
     return honest + [unfiled(path.read_bytes()) for path in sorted(CORPUS.glob("*"))]
 
 
@@ -79,6 +85,7 @@ def unfiled(data: bytes) -> Frames:
     return frames
 
 
+_LARGE: Sequence[Any] = ("😀" * 1_000_000, "x" * 4_194_200, [1] * 400_000, [{}] * 400_000, {"a": [[]] * 100_000})
 _VALUES: Sequence[Any] = (
     None, True, False, 0, -1, 1, 2**31, 2**63 - 1, -(2**63), 0.5, 1e308, "", "x", "\x00", "../../etc/passwd", "ü" * 100,
     [], {}, [[]],
@@ -96,22 +103,16 @@ def mutant(frames: Frames, all_seeds: Sequence[Frames], random: Random) -> Frame
     kind = random.random()
     if kind < 0.5 and frames:
         try:
-            header = json.loads(frames[0])
-            if isinstance(header, dict) and isinstance(header.get("body"), dict):
-                token = header["body"].get("token")
-                for _ in range(random.choice((1, 1, 2, 4))):
-                    _twist(header["body"], random)
-                if random.random() < 0.9:  # else nothing but the token would be looked at
-                    header["body"]["token"] = token
-                frames[0] = json.dumps(header).encode("utf-8", "surrogatepass")
-                return frames
+            header = json.loads(frames[1])
+            inside = isinstance(header, dict) and isinstance(header.get("body"), dict)
             for _ in range(random.choice((1, 1, 2, 4))):
-                _twist(header, random)
-            frames[0] = json.dumps(header).encode("utf-8", "surrogatepass")
-        except (ValueError, RecursionError):
-            frames[0] = mutated(frames[0], [b"{}"], random)
+                _twist(header["body"] if inside else header, random)
+            frames[1] = json.dumps(header).encode("utf-8", "surrogatepass")
+        except (ValueError, RecursionError, IndexError):
+            frames[-1] = mutated(frames[-1], [b"{}"], random)
     elif kind < 0.75 and frames:
-        index = random.randrange(len(frames))
+        # Mostly not the token, without which nothing else is looked at.
+        index = random.randrange(len(frames)) if random.random() < 0.1 else len(frames) - 1
         frames[index] = mutated(frames[index], random.choice(all_seeds) or [b"x"], random)
     elif kind < 0.8:
         frames.append(random.randbytes(random.choice((0, 1, 100))))
@@ -139,7 +140,7 @@ def _twist(node: Any, random: Random) -> None:
         elif action == 1 and isinstance(node, dict):
             node[random.choice(("", "$", "kind", "job", "token", "x" * 50, "photos"))] = node[key]
         elif action == 2:
-            nested: Any = random.choice(_VALUES)
+            nested: Any = random.choice(_VALUES if random.random() < 0.99 else _LARGE)
             for _ in range(random.choice((1, 5, 40))):
                 nested = [nested]
             node[key] = nested
@@ -157,7 +158,9 @@ class _Listener:
     answers: list[dict[str, Any]] = field(default_factory=list)
 
     def send(self, identity: bytes, frames: Sequence[Any]) -> bool:
-        self.answers.append(framing.unpack([bytes(frame) for frame in frames]))
+        proof = bytes(frames[0]).startswith(b"uvatar 2!")
+        answer = framing.unpack([bytes(frame) for frame in frames]) if not proof else {"kind": "proof", "request": None}
+        self.answers.append(answer)
         return True
 
 

@@ -165,6 +165,11 @@ class SlowlyLoadingPipeline(FakePipeline):
 
     def __init__(self, threads: int | None = None, device: str | None = None, gpu: int = 0) -> None:
         super().__init__(threads)
+        if os.environ.get("UVATAR_TEST_POINT"):
+            from tests.service import faulty_server
+
+            if os.environ["UVATAR_TEST_POINT"] in faulty_server.MODEL_POINTS:
+                faulty_server.stop_at(os.environ["UVATAR_TEST_POINT"])
         while not Path(os.environ["UVATAR_TEST_LOADED"]).exists():
             time.sleep(0.01)
 
@@ -190,8 +195,10 @@ class KilledPipeline:
         os.kill(os.getpid(), 9)
 
 
-class DyingPipeline:
-    """A pipeline that kills its process while it loads."""
+class DyingPipeline(FakePipeline):
+    """A pipeline that ends its process while it loads, until the file that UVATAR_TEST_LOADED names exists."""
 
     def __init__(self, threads: int | None = None, device: str | None = None, gpu: int = 0) -> None:
-        os._exit(11)
+        super().__init__(threads)
+        if not Path(os.environ["UVATAR_TEST_LOADED"]).exists():
+            os._exit(11)

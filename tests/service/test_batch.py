@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -76,6 +77,26 @@ def test_a_batch_killed_again_and_again_computes_nothing_twice(tmp_path: Path, d
     assert "17 of them finished earlier" in again.stdout and len(log.read_text().split()) == len(begun)
 
 
+def test_a_job_is_forgotten_even_if_the_batch_was_killed_before_it_could_be(tmp_path: Path, data: Path) -> None:  # noqa: F811
+    """Between the record of its result and that."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    make_photos(photos, 1)
+    arguments = ["batch", str(photos), "--out", str(out), "--no-blend", "--data", str(data), "--pipeline", FAKE]
+    killed = f"""if True:
+        import os, sys
+        from uvatar.commands import cli
+        from uvatar.service.client import Client
+        Client.forget = lambda *_, **__: os._exit(9)
+        sys.argv[1:] = {arguments!r}
+        cli.main()"""
+    assert subprocess.run([sys.executable, "-c", killed], env=environment(), timeout=PATIENCE).returncode == 9
+    assert [outcome.done for outcome in outcomes(out).values()] == [True]
+    for expected in (1, 0):
+        with find(data) as client:
+            assert len(client.status()["jobs"]) == expected
+        assert uvatar(*arguments).returncode == 0
+
+
 def test_a_failure_names_its_photo_once() -> None:
     reasons = {
         "day 1.jpg is empty (0 bytes). Copy it again.": "it is empty (0 bytes). Copy it again.",
@@ -87,7 +108,7 @@ def test_a_failure_names_its_photo_once() -> None:
 
 
 def engine_of(results: dict[str, Any], asked: list[str]) -> Any:
-    def work(photos: Iterator[tuple[BatchPhoto, bytes]]) -> Iterator[tuple[BatchPhoto, Any]]:
+    def work(photos: Iterator[tuple[BatchPhoto, bytes]], _last: Any) -> Iterator[tuple[BatchPhoto, Any]]:
         for one, content in photos:
             asked.append(one.key)
             yield one, results.get(one.key) or result(one.path.name, content)

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.service.faulty_server import POINTS
+from tests.service.faulty_server import MODEL_POINTS, POINTS
 from tests.service.servers import PATIENCE, Server, photo, wait_until
 from tests.service.test_server import gone, run, states
 from uvatar.protocol.errors import UvatarError
@@ -52,7 +52,7 @@ def kill(pid: int) -> None:
 
 
 @pytest.mark.parametrize("victim", VICTIMS)
-@pytest.mark.parametrize("point", [*POINTS, LOADING, *STAGES])
+@pytest.mark.parametrize("point", [*POINTS, *MODEL_POINTS, LOADING, *STAGES])
 def test_nothing_is_lost(start_server: StartServer, tmp_path: Path, point: str, victim: str) -> None:
     """Kill -9 at the point; start again what died; then every photo has its result, and what was on disk is not
     computed twice.
@@ -132,7 +132,7 @@ def photos_of(point: str, folder: Path, log: Path) -> list[tuple[str, bytes]]:
 
 
 def at_point(point: str, reached: Path, folder: Path, front: psutil.Process) -> bool:
-    if point in POINTS:
+    if point in POINTS or point in MODEL_POINTS:
         return reached.exists()
     if point == LOADING:
         return (folder / "acknowledged").exists() and bool(front.children())
@@ -161,7 +161,7 @@ def small_disk(tmp_path: Path) -> Any:
 
 
 def test_a_disk_that_is_really_full(start_server: StartServer, small_disk: Path) -> None:
-    """At every size of what else is on it: a job is taken and finished, or refused; and afterwards all is well."""
+    """At every size of what else is on it: a job is refused, or taken, and then it waits for room and is done."""
     server = start_server(module="tests.service.careless_server", folder=small_disk / "data")
     outcomes: list[str] = []
     with server.client() as client:
@@ -179,9 +179,9 @@ def test_a_disk_that_is_really_full(start_server: StartServer, small_disk: Path)
                 relief.cancel()
                 continue
             for entry in list(client.events(job))[-1]["photos"]:
-                outcomes.append(entry["state"] if entry["state"] == "done" else entry["error"]["code"])
-                if entry["state"] == "done":
-                    assert len(client.result(job, entry["index"])["pad"]) == 200_000
+                assert entry["state"] == "done", entry
+                outcomes.append("done")
+                assert len(client.result(job, entry["index"])["pad"]) == 200_000
             relief.cancel()
             fill(small_disk, 1_000_000)
             client.forget(job=job)
@@ -194,6 +194,28 @@ def test_a_disk_that_is_really_full(start_server: StartServer, small_disk: Path)
     server.process.wait()
     with start_server(folder=small_disk / "data").client() as client:
         assert {job["state"] for job in client.status()["jobs"]} == {"finished"}
+
+
+def test_on_a_full_disk_jobs_wait_and_can_be_ended(start_server: StartServer, small_disk: Path, tmp_path: Path) -> None:
+    """The state says why; nothing is computed again when there is room; and what is deleted needs none."""
+    server = start_server(module="tests.service.careless_server", folder=small_disk / "data")
+    go, log = tmp_path / "go", tmp_path / "log"
+    with server.client() as client:
+        run(client, photo())
+        first = client.submit([("a.jpg", photo(pad=400_000, wait_for=str(go), log=str(log)))])
+        cancelled, forgotten = (client.submit([("b.jpg", photo(text="x" * 300_000))]) for _ in range(2))
+        wait_until(Path(f"{go}.waiting").exists, "the first photo is worked on")
+        fill(small_disk, 0)
+        go.touch()
+        events = client.events(first)
+        told = next(event for event in events if event["kind"] == "progress" and event["stage"] == "waiting")
+        assert told["message"] == "The disk is full. Waiting to store the result"
+        assert client.cancel(cancelled)["state"] == "cancelled"
+        fill(small_disk, 0)
+        assert client.forget(job=forgotten) == [forgotten] and not (server.folder / "jobs" / forgotten).exists()
+        (small_disk / "ballast").unlink()
+        assert states(list(events)[-1]) == ["done"] and client.result(first, 0)
+        assert log.read_text() == "a.jpg\n"
 
 
 def fill(disk: Path, free: int) -> None:

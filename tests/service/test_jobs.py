@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ import pytest
 from uvatar.protocol import atomic_files, framing
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import LIMITS
+from uvatar.protocol.jobs import checked_id
 from uvatar.protocol.options import checked_options
-from uvatar.service.job_records import JobRecord, PhotoState, checked_id
+from uvatar.service.job_files import Manifest
+from uvatar.service.job_records import JobRecord, PhotoState
 from uvatar.service.journal import Journal
 from uvatar.service.journal_database import AlreadyServed, is_open
 from uvatar.service.remaining_time import Pace, seconds_left
@@ -40,13 +42,29 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def new_job(journal: Journal, photos: int = 2, **options: Any) -> str:
     job = str(uuid.uuid4())
-    journal.add(job, [(f"{index}.jpg", bytes([index])) for index in range(photos)], {**OPTIONS, **options})
+    add(journal, job, [(f"{index}.jpg", bytes([index])) for index in range(photos)], {**OPTIONS, **options})
     return job
+
+
+def add(
+    journal: Journal, job: str, photos: Sequence[tuple[str, bytes]], options: dict[str, Any], owner: str = ""
+) -> JobRecord:
+    """What the server does with a new job."""
+    manifest = Manifest.of(photos, options, journal.clock())
+    if not journal.knows(job):
+        journal.files.store(job, manifest, [data for _, data in photos])
+    return journal.enter(job, manifest, owner)
 
 
 def finish(journal: Journal, job: str) -> None:
     for index in journal.job(job).waiting():
-        journal.finish_photo(job, index, {"pad": bytes(1000)})
+        finish_photo(journal, job, index, {"pad": bytes(1000)})
+
+
+def finish_photo(journal: Journal, job: str, index: int, result: dict[str, Any], merged: Sequence[int] = ()) -> bool:
+    """What a model process and the front do with a result."""
+    journal.files.store_result(job, index, result)
+    return journal.finish_photo(job, index, merged)
 
 
 def code_of(call: Any, *arguments: Any) -> str:
@@ -60,9 +78,9 @@ def test_a_job_runs_to_its_end(journal: Journal) -> None:
     assert journal.job(job).state == "queued"
     unit = journal.next_unit(set())
     assert unit and unit.indices == (0,) and unit.options == OPTIONS
-    assert journal.photo(job, 0) == ("0.jpg", b"\x00")
+    assert journal.files.work(job, [0]) == (OPTIONS, [("0.jpg", b"\x00")])
     assert journal.job(job).state == "running"
-    assert journal.finish_photo(job, 0, {"people": []})
+    assert finish_photo(journal, job, 0, {"people": []})
     assert journal.fail_photo(job, 1, ERROR)
     done = journal.job(job)
     assert done.state == "finished"
@@ -82,11 +100,12 @@ def test_photos_as_sent_are_deleted_when_the_job_is_over(journal: Journal, tmp_p
 def test_the_same_job_again_changes_nothing(journal: Journal) -> None:
     job = new_job(journal)
     finish(journal, job)
-    again = journal.add(job, [("0.jpg", b"\x00"), ("1.jpg", b"\x01")], OPTIONS)
+    again = add(journal, job, [("0.jpg", b"\x00"), ("1.jpg", b"\x01")], OPTIONS)
     assert again.state == "finished"
-    assert code_of(journal.add, job, [("0.jpg", b"\x00"), ("1.jpg", b"other")], OPTIONS) == "job-id-taken"
+    assert code_of(add, journal, job, [("0.jpg", b"\x00"), ("1.jpg", b"other")], OPTIONS) == "job-id-taken"
     assert (
-        code_of(journal.add, job, [("0.jpg", b"\x00"), ("1.jpg", b"\x01")], {**OPTIONS, "fast": True}) == "job-id-taken"
+        code_of(add, journal, job, [("0.jpg", b"\x00"), ("1.jpg", b"\x01")], {**OPTIONS, "fast": True})
+        == "job-id-taken"
     )
 
 
@@ -94,10 +113,10 @@ def test_a_journal_that_was_not_closed_goes_on(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     job = new_job(journal)
     journal.next_unit(set())
-    journal.finish_photo(job, 0, {"photo": 0})
+    finish_photo(journal, job, 0, {"photo": 0})
     journal.close()
     (tmp_path / "jobs" / job / ".result-001.abc.part").write_bytes(b"half a result")
-    (tmp_path / "jobs" / "never-journalled").mkdir()
+    (tmp_path / "jobs" / str(uuid.uuid4())).mkdir()  # never journalled
     again = Journal(tmp_path)
     assert again.job(job).state == "queued" and again.job(job).waiting() == [1]
     assert again.result(job, 0) == {"photo": 0}
@@ -130,16 +149,16 @@ def test_a_full_disk_leaves_no_half_job(journal: Journal, tmp_path: Path, monkey
     job = str(uuid.uuid4())
     with monkeypatch.context() as patched:
         patched.setattr(atomic_files, "write_atomically", full)
-        assert code_of(journal.add, job, [("a", b"1"), ("b", b"2")], OPTIONS) == "disk-full"
+        assert code_of(add, journal, job, [("a", b"1"), ("b", b"2")], OPTIONS) == "disk-full"
     assert list((tmp_path / "jobs").iterdir()) == [] and code_of(journal.job, job) == "unknown-job"
-    assert journal.add(job, [("a", b"1"), ("b", b"2")], OPTIONS).state == "queued"
+    assert add(journal, job, [("a", b"1"), ("b", b"2")], OPTIONS).state == "queued"
 
 
 def test_a_cancelled_job_takes_no_results(journal: Journal) -> None:
     job = new_job(journal)
-    journal.finish_photo(job, 0, {"photo": 0})
+    finish_photo(journal, job, 0, {"photo": 0})
     assert journal.cancel(job).state == "cancelled"
-    assert not journal.finish_photo(job, 1, {"photo": 1}) and not journal.fail_photo(job, 1, ERROR)
+    assert not finish_photo(journal, job, 1, {"photo": 1}) and not journal.fail_photo(job, 1, ERROR)
     assert journal.next_unit(set()) is None
     assert journal.result(job, 0) == {"photo": 0}
 
@@ -149,21 +168,21 @@ def test_jobs_take_turns(journal: Journal) -> None:
     served = []
     while unit := journal.next_unit(set()):
         served.append(unit.job)
-        journal.finish_photo(unit.job, unit.indices[0], {})
+        finish_photo(journal, unit.job, unit.indices[0], {})
     assert served[:2] == [many, few] and served[2:] == [many] * 3
 
 
 def test_clients_take_turns_however_many_jobs_they_send(journal: Journal) -> None:
     for _ in range(20):
-        journal.add(str(uuid.uuid4()), [("a.jpg", b"a")], OPTIONS, owner="busy")
+        add(journal, str(uuid.uuid4()), [("a.jpg", b"a")], OPTIONS, owner="busy")
     late = str(uuid.uuid4())
-    journal.add(late, [("b.jpg", b"b"), ("c.jpg", b"c")], OPTIONS, owner="late")
+    add(journal, late, [("b.jpg", b"b"), ("c.jpg", b"c")], OPTIONS, owner="late")
     served = []
     for _ in range(4):
         unit = journal.next_unit(set())
         assert unit
         served.append(unit.job)
-        journal.finish_photo(unit.job, unit.indices[0], {})
+        finish_photo(journal, unit.job, unit.indices[0], {})
     assert served.count(late) == 2 and served.index(late) <= 1
 
 
@@ -182,7 +201,7 @@ def test_photos_of_one_person_stay_together(journal: Journal) -> None:
     journal.fail_photo(job, 1, ERROR)
     unit = journal.next_unit(set())
     assert unit and unit.indices == (0, 2)
-    journal.finish_photo(job, 2, {}, merged=[0])
+    finish_photo(journal, job, 2, {}, merged=[0])
     assert journal.job(job).state == "finished" and [photo.state for photo in journal.job(job).photos] == [
         "merged",
         "failed",
@@ -235,8 +254,8 @@ def test_everything_about_a_photo_is_deleted(journal: Journal, tmp_path: Path) -
     digest = hashlib.sha256(secret).hexdigest()
     over, open_job, other = (str(uuid.uuid4()) for _ in range(3))
     for job in (over, open_job):
-        journal.add(job, [("first.jpg", job.encode()), (name, secret)], OPTIONS)
-    journal.add(other, [("other.jpg", b"somebody else")], OPTIONS)
+        add(journal, job, [("first.jpg", job.encode()), (name, secret)], OPTIONS)
+    add(journal, other, [("other.jpg", b"somebody else")], OPTIONS)
     finish(journal, over)
     assert set(forget(journal, photo=digest)) == {over, open_job}
     assert [job.id for job in journal.jobs()] == [other]
@@ -283,7 +302,7 @@ def full_folder(folder: Path) -> tuple[dict[str, bytes], str, str]:
     journal._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     running = new_job(journal, photos=2)
     journal.next_unit(set())
-    journal.finish_photo(running, 0, {"pad": bytes(1000)})
+    finish_photo(journal, running, 0, {"pad": bytes(1000)})
     files = tree(folder)
     journal.close()
     return files, over, running
@@ -295,7 +314,7 @@ def check_nothing_lost(folder: Path, over: str, running: str) -> None:
     assert journal.result(over, 0) == {"pad": bytes(1000)} and journal.job(over).state == "finished"
     assert [photo.state for photo in journal.job(running).photos] == ["done", "waiting"]
     assert journal.result(running, 0) == {"pad": bytes(1000)}
-    assert journal.photo(running, 1) == ("1.jpg", b"\x01")
+    assert journal.files.work(running, [1])[1] == [("1.jpg", b"\x01")]
     unit = journal.next_unit(set())
     assert unit and (unit.job, unit.indices) == (running, (1,))
     journal.close()

@@ -13,7 +13,7 @@ import pytest
 
 from tests.service.servers import photo
 from tests.service.test_load import client_of, front_in_thread
-from tests.service.test_server import StartServer, run
+from tests.service.test_server import StartServer, run, states, waiting_event
 from uvatar.commands.doctor_checks import GOOD, PROBLEM, WARNING, examine
 from uvatar.runtime import memory_limits
 from uvatar.runtime.memory import is_out_of_memory
@@ -183,10 +183,13 @@ def test_a_photo_without_memory_is_told_as_that(start_server: StartServer) -> No
 
 
 def test_models_without_memory_are_told_as_that(start_server: StartServer) -> None:
+    """And the photos wait for it."""
     with start_server(pipeline=f"{FAKES}:ShortOfMemoryPipeline").client() as client:
-        _, events = run(client, photo())
-        error = events[-1]["photos"][0]["error"]
+        job = client.submit([("a.jpg", photo())])
+        assert "not enough memory" in waiting_event(client, job)["message"]
+        error = client.status()["model"]["error"]
         assert error["code"] == "out-of-memory" and "memory" in error["fix"] and "Install" not in str(error)
+        assert states(client.status(job)) == ["waiting"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the system kills nobody for memory there")
@@ -203,8 +206,12 @@ def test_a_model_process_that_the_system_kills_for_memory_is_told_as_that(
     )
     pool = PoolSettings(pipeline=f"{FAKES}:{'KilledPipeline' if when == 'loading' else 'FakePipeline'}")
     with front_in_thread(tmp_path / "data", pool=pool) as front, client_of(front) as client:
-        _, events = run(client, photo(always_killed=True))
-        error = events[-1]["photos"][0]["error"]
+        if when == "loading":
+            waiting_event(client, client.submit([("a.jpg", photo())]))
+            error = client.status()["model"]["error"]
+        else:
+            _, events = run(client, photo(always_killed=True))
+            error = events[-1]["photos"][0]["error"]
         if counter == "stands still":
             assert error["code"] == ("models-not-loaded" if when == "loading" else "model-crashed")
         else:

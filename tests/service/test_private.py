@@ -6,6 +6,7 @@ import logging
 import os
 import stat
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +15,11 @@ import pytest
 from tests.commands.test_cli import uvatar
 from tests.service.servers import python
 from tests.service.test_jobs import new_job
-from uvatar.protocol import discovery
+from uvatar.protocol import discovery, private_files
 from uvatar.protocol.errors import UvatarError
-from uvatar.service import private
+from uvatar.protocol.private_files import private_file, private_folder
 from uvatar.service.journal import Journal
 from uvatar.service.network import load_keys
-from uvatar.service.private import private_file, private_folder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="files have no modes there")
 
@@ -87,7 +87,7 @@ def test_a_link_among_the_jobs_deletes_nothing_elsewhere(tmp_path: Path) -> None
         (own / name).write_text("mine")
     (tmp_path / "data" / "jobs" / job).rename(tmp_path / "moved")
     (tmp_path / "data" / "jobs" / job).symlink_to(own)
-    (tmp_path / "data" / "jobs" / "other").symlink_to(own)
+    (tmp_path / "data" / "jobs" / str(uuid.uuid4())).symlink_to(own)
     again = Journal(tmp_path / "data")
     again.close()
     assert {path.name for path in own.iterdir()} == {"photo-000", "photo-mine.jpg", "job"}
@@ -112,8 +112,8 @@ def test_the_administrator_uses_what_only_its_owner_can_change(tmp_path: Path, m
     owned = folder.stat()
     other = os.stat_result((owned.st_mode, *owned[1:4], owned.st_uid + 4711, *owned[5:]))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert private._is_ours(other)
-    assert not private._is_ours(os.stat_result((owned.st_mode | 0o002, *other[1:])))
+    assert private_files._is_ours(other)
+    assert not private_files._is_ours(os.stat_result((owned.st_mode | 0o002, *other[1:])))
 
 
 def test_secrets_that_others_can_read_are_closed_and_those_they_can_write_refused(

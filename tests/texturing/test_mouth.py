@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tests.atlases import atlas_of
 from tests.texturing.conftest import Studio, plain
 from tests.texturing.test_face import projected_face, spline_of, with_face
-from uvatar.body import load_open_body
+from uvatar.body import BodyModel, load_open_body
 from uvatar.data.face import FACE_LANDMARKS, INNER_LIPS, LIPS, FaceLandmark
 from uvatar.data.fit import BodyParameters
 from uvatar.protocol.expressions import EXPRESSIONS
@@ -92,8 +92,13 @@ def test_lips_have_no_teeth_on_them(texture: NDArray[np.uint8], view: View, atla
     assert after < 0.1 * before
 
 
-def test_the_photos_own_view_shows_the_teeth(texture: NDArray[np.uint8], view: View, talking: Talking) -> None:
+def test_a_body_without_teeth_shows_the_photos_in_its_own_view(
+    view: View, talking: Talking, spline: FaceSpline
+) -> None:
+    """The open body has teeth and flesh of its own; official SMPL has neither."""
     assert view.person.face is not None
+    toothless = BodyModel(replace(talking.body.data, mouth=None))
+    texture = texture_person([view], atlas_of(toothless, SIZE), face=spline).image
     x, y = np.round(view.person.face[INNER_LIPS].mean(0)).astype(int)
     camera = view.camera.cropped((x - 100, y - 100, x + 100, y + 100))
     vertices, _ = talking.body.posed(view.fit.body, view.fit.offsets)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from uvatar.body.face import Face
+from uvatar.body.mouth import Mouth
 from uvatar.body.rig import Rig, broken, rig_of, stored_rig
 from uvatar.data.joints import JOINT_NAMES
 from uvatar.data.landmarks import LANDMARK_NAMES
@@ -72,6 +73,7 @@ class BodyData:
         joint_names: (24,) SMPL's names.
         rig: the joints of fingers, jaw and eyes, or None for a body without them.
         face: the expression keys, which are in a file of their own, or None.
+        mouth: teeth, tongue and lashes, in a file of their own as well, or None.
         licence, provenance: one-line texts for the result's licence record.
     """
 
@@ -99,6 +101,7 @@ class BodyData:
     joint_names: tuple[str, ...] = JOINT_NAMES
     rig: Rig | None = None
     face: Face | None = None
+    mouth: Mouth | None = None
     licence: str = ""
     provenance: str = ""
 
@@ -162,7 +165,11 @@ def save_body(data: BodyData, path: Path) -> None:
     arrays: dict[str, Any] = {}
     for item in fields(data):
         value = getattr(data, item.name)
-        if (item.name in ("faces", "face_uv") and data.quads is not None) or item.name == "face" or value is None:
+        if (
+            (item.name in ("faces", "face_uv") and data.quads is not None)
+            or item.name in ("face", "mouth")
+            or value is None
+        ):
             continue
         if item.name == "shape_prior":
             for group, prior in value.items():

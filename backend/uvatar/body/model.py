@@ -6,25 +6,31 @@ Written from the equations of SMPL (Loper et al., "SMPL: A Skinned Multi-Person 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.data import BodyData, BodyError, load_body
 from uvatar.body.face import load_face
+from uvatar.body.mouth import FILE as MOUTH_FILE
+from uvatar.body.mouth import load_mouth
 from uvatar.body.rig import Rig, pose_of
 from uvatar.body.tree import JointTree
 from uvatar.data.arrays import Floats
 from uvatar.data.fit import BodyParameters
 from uvatar.data.joints import HAND_JOINTS, WRIST_JOINTS
 from uvatar.geometry.rotations import exp
-from uvatar.protocol.rig import BODY_JOINTS, LEFT_HAND, RIG_PARENTS, RIGHT_HAND
+from uvatar.protocol.expressions import EXPRESSIONS
+from uvatar.protocol.parts import Part
+from uvatar.protocol.rig import BODY_JOINTS, LEFT_HAND, RIG_PARENTS, RIGHT_HAND, whole_pose
 from uvatar.runtime.weights import weights_folder
 
 FACE_FILE = "open_face.npz"  # beside the body's file
+_Read = TypeVar("_Read")
 
 
 class BodyOutput(NamedTuple):
@@ -115,6 +121,21 @@ class BodyModel:
         hands = self._resting_hands(betas, rotations[0], output.joints[0])
         return output.vertices[0], np.concatenate([output.joints[0, :BODY_JOINTS], hands])
 
+    def transforms_of(self, parameters: BodyParameters) -> NDArray[np.float64]:
+        """(J, 3, 4) what takes a point at rest into one person's pose, camera frame, by the joint that it moves with.
+
+        The joints are the 55 of the body's rig, or SMPL's 24 on a body without one.
+        """
+        betas, pose, transl = _of_one(parameters)
+        if self._rig_skin is None:
+            transforms = self._joint_transforms(betas, _matrices(pose), transl)[0]
+        else:
+            whole = pose_of(parameters, pose)
+            whole = whole_pose(pose[0], {})[None] if whole is None else whole
+            transforms = self._rig_skin.transforms(betas, _matrices(whole), transl)[0]
+        of_one: NDArray[np.float64] = transforms[0]
+        return of_one
+
     def _resting_hands(self, betas: Floats, rotations: Floats, joints: NDArray[np.float32]) -> NDArray[np.float32]:
         """The two hand joints of SMPL (2, 3), which move with the wrists.
 
@@ -132,6 +153,26 @@ class BodyModel:
                 turned, joint = rotations[joint] @ turned, RIG_PARENTS[joint]
             hands.append(joints[wrist] + turned)
         return np.array(hands, np.float32)
+
+    def parts(self, betas: Floats, offsets: NDArray[np.float32]) -> tuple[Part, ...]:
+        """Teeth, tongue and lashes of a person at rest, of betas (10,) and ``offsets`` (V, 3); none on other bodies."""
+        mouth = self.data.mouth
+        return () if mouth is None else mouth.fitted(self.data, betas, offsets)
+
+    def posed_part(self, parameters: BodyParameters, part: Part) -> NDArray[np.float32]:
+        """A part's vertices (V, 3), camera frame, where `posed` has the person's."""
+        transforms = self.transforms_of(parameters)
+        rest = part.vertices
+        if parameters.expression is not None:
+            rest = rest + part.moved(dict(zip(EXPRESSIONS, map(float, parameters.expression), strict=True)))
+        mixed = np.einsum("vk,vkia->via", part.skin_weights, transforms[part.skin_joints])
+        placed: NDArray[np.float32] = np.einsum("via,va->vi", mixed[..., :3], rest) + mixed[..., 3]
+        return placed.astype(np.float32)
+
+    def with_closed_lips(self, betas: Floats, offsets: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The ``offsets`` (V, 3) with which no teeth are seen between the resting lips of a person of betas (10,)."""
+        mouth = self.data.mouth
+        return offsets if mouth is None else mouth.closed_lips(self.data, betas, offsets)
 
     def landmarks_of(self, parameters: BodyParameters) -> NDArray[np.float32]:
         """One person's landmarks (33, 3), camera frame; see `landmarks`."""
@@ -236,20 +277,24 @@ def _rest_joints(template: NDArray[np.float32], directions: NDArray[np.float32],
 
 
 def load_open_body(path: Path | str | None = None) -> BodyModel:
-    """The open body that ships with the program, or the one at ``path``, with the expression keys beside it.
+    """The open body that ships with the program, or the one at ``path``, with expression keys, teeth, tongue and lashes
+    beside it.
 
     Raises:
         WeightsError: the program's weights are not installed.
         BodyError: the file is missing or broken.
     """
     path = Path(path) if path is not None else weights_folder() / "open_body.npz"
-    data, keys = load_body(path), path.with_name(FACE_FILE)
-    if keys.is_file():
-        try:
-            data = replace(data, face=load_face(keys))
-        except Exception as error:  # a damaged archive can raise almost anything
-            raise BodyError(f"The file {keys} is damaged ({error}). Install the program again.") from error
-    return BodyModel(data)
+    face, mouth = _beside(path.with_name(FACE_FILE), load_face), _beside(path.with_name(MOUTH_FILE), load_mouth)
+    return BodyModel(replace(load_body(path), face=face, mouth=mouth))
+
+
+def _beside(path: Path, load: Callable[[Path], _Read]) -> _Read | None:
+    """What a file beside the body's holds; None if there is none. Raises BodyError."""
+    try:
+        return load(path) if path.is_file() else None
+    except Exception as error:  # a damaged archive can raise almost anything
+        raise BodyError(f"The file {path} is damaged ({error}). Install the program again.") from error
 
 
 def _matrices(pose: Floats) -> NDArray[np.float64]:

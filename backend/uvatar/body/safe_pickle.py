@@ -7,8 +7,10 @@ them; the arrays are then made from the bytes in the containers.  So not even nu
 
 from __future__ import annotations
 
+import io
 import math
 import pickle
+import pickletools
 from typing import IO, Any
 
 import numpy as np
@@ -22,6 +24,7 @@ _NUMPY_FUNCTIONS = {
     "dtype": "dtype",
     "ndarray": "class",
 }
+_MOST_STEPS = 10_000_000  # of a pickle, and indices of its memo; files of bodies have some thousands
 _SPARSE_CLASSES = ("csc_matrix", "csr_matrix", "csc_array", "csr_array")
 
 
@@ -84,10 +87,15 @@ def load_pickle(file: IO[bytes]) -> Any:
     """What the pickle holds, with containers in place of arrays: pass what is wanted of it to `as_array`.
 
     Raises:
-        PickleRefused: it names a class or function that arrays do not need.
+        PickleRefused: it names a class or function that arrays do not need, or would take too much memory.
         Exception: nearly anything, where the file is damaged.
     """
-    return _Unpickler(file, encoding="latin1").load()
+    raw = file.read()
+    for step, (opcode, argument, _) in enumerate(pickletools.genops(raw)):
+        # A pickle may store an object at a high index of its memo, and Python would allocate all indices below it.
+        if step > _MOST_STEPS or ("PUT" in opcode.name and isinstance(argument, int) and argument > _MOST_STEPS):
+            raise PickleRefused("it asks for gigabytes of memory")
+    return _Unpickler(io.BytesIO(raw), encoding="latin1").load()
 
 
 def as_array(value: Any) -> NDArray[Any] | sparse.spmatrix:
@@ -136,7 +144,9 @@ def _from_bytes(raw: Any, dtype: Any, shape: Any, order: str) -> NDArray[Any]:
     state = dtype.state
     big = isinstance(state, tuple) and len(state) > 1 and state[1] == ">"
     element = np.dtype(code).newbyteorder(">" if big else "=")
-    content = raw.encode("latin1") if isinstance(raw, str) else bytes(raw)
+    if not isinstance(raw, (bytes, bytearray, str)):  # of a number, `bytes` would make that many zeros
+        raise ValueError("an array in it has no bytes")
+    content = raw.encode("latin1") if isinstance(raw, str) else raw
     shape = tuple(int(n) for n in shape)
     if len(content) != math.prod(shape) * element.itemsize or order not in ("C", "F"):
         raise ValueError("an array in it has fewer or more bytes than its shape says")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -41,12 +41,19 @@ def synthetic(
         Path | None,
         typer.Option(help="Folder of textures for the open body. [default: generated outfits]", exists=True),
     ] = None,
+    split: Annotated[
+        Literal["all", "tuning", "final"],
+        typer.Option(
+            help="Which people: all, or, sharing no pose, those that numbers may be tuned on and those that are only "
+            "reported."
+        ),
+    ] = "all",
 ) -> None:
     """Render bodies whose pose and shape are known, reconstruct them, and measure the difference in 3D."""
     _prepare(out)
     from uvatar.evaluation.synthetic import evaluate_synthetic
 
-    evaluate_synthetic(out, poses=poses, textures=textures, count=count, seed=seed)
+    evaluate_synthetic(out, poses=poses, textures=textures, count=count, seed=seed, split=split)
 
 
 def starts(

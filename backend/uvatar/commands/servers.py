@@ -114,7 +114,7 @@ def serve(
     """
     from uvatar.protocol import discovery
     from uvatar.protocol.errors import UvatarError
-    from uvatar.service.client import make_usable
+    from uvatar.protocol.private_files import usable_data_folder
     from uvatar.service.ingest import QueueLimits
     from uvatar.service.journal_database import AlreadyServed
     from uvatar.service.model_process import PoolSettings
@@ -138,7 +138,7 @@ def serve(
             memory_limit=round(memory_gb * 1e9) if memory_gb else None,
             token=_token(token_file) if token_file else new_token(),
         )
-        make_usable(settings.folder)
+        usable_data_folder(settings.folder)
         if sys.stdout is not None and sys.stdout.isatty():
             console.print("Serving Blender and the `uvatar` commands on this computer. Press Ctrl+C to stop.")
         serve_until_stopped(settings, exit_with_parent)
@@ -295,7 +295,7 @@ def _token(path: Path) -> str:
         OSError: the file cannot be read or created.
     """
     from uvatar.protocol import atomic_files
-    from uvatar.service.private import private_file
+    from uvatar.protocol.private_files import private_file
     from uvatar.service.server import new_token
 
     if not path.exists():

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.skirt import Skirt
+
 
 @dataclass(frozen=True)
 class BodyParameters:
@@ -54,6 +56,7 @@ class Fit:
         cost: what the fit leaves unexplained, nats; comparable between fits to the same evidence alone. NaN where
             nothing was fitted.
         shoes: the kind of shoe on the left and the right foot, None for a bare one; the shoes are in ``offsets``.
+        skirt: a skirt, dress or long coat that is a mesh beside the body, or None.
     """
 
     body: BodyParameters
@@ -66,3 +69,4 @@ class Fit:
     group: str = "all"
     cost: float = float("nan")
     shoes: tuple[str | None, str | None] = (None, None)
+    skirt: Skirt | None = None

@@ -16,9 +16,14 @@ class Texture:
         image: (N, N, 3) uint8 sRGB; row 0 is the top of the picture, that is v = 1; gutters are dilated.
         source: (N, N) uint8, every texel's label of `uvatar.data.labels`: EMPTY outside the islands, SEEN, MIRRORED,
             ...
+        materials: (N, N) uint8, 0 outside the islands, else 1 + the index into ``material_names``; None where no
+            materials were told apart.
+        material_names: what each is: ``skin``, ``hair``, ``upper`` ...
         seen: share of the texels that a photo shows, whatever was made of them; NaN where no photo was looked at.
     """
 
     image: NDArray[np.uint8]
     source: NDArray[np.uint8]
     seen: float = float("nan")
+    materials: NDArray[np.uint8] | None = None
+    material_names: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from uvatar.data.progress import StageProgress
 from uvatar.engine.detect import DetectedPeople
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.mesh_predictor.prediction import SMPL, fit_as_predicted
+from uvatar.protocol.heights import heights_of
 from uvatar.protocol.options import Options
 
 if TYPE_CHECKING:
@@ -36,8 +37,9 @@ def fit_bodies(
     if not options.refine:
         return _as_predicted(detected, engine, options, betas)
     starts = [[] if prediction is None else prediction.starts() for prediction in detected.predictions]
-    how = FitOptions(fast=options.fast, betas=betas)
-    return fit_people(detected.people, detected.camera, engine.fitting, how, starts, report)
+    heights = [None if height is None else height / 100 for height in heights_of(options.height)]
+    how = FitOptions(fast=options.fast, betas=betas, heights=heights)
+    return fit_people(detected.people, detected.camera, engine.fitting, how, starts, report, gravity=detected.gravity)
 
 
 def _as_predicted(

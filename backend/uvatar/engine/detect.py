@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from uvatar.data.camera import Camera
+from uvatar.data.gravity import GravityEvidence
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo, PhotoFile
 from uvatar.data.progress import Progress
+from uvatar.engine.gravity import gravity_evidence
 from uvatar.engine.timing import Stopwatch
 from uvatar.mesh_predictor.prediction import Prediction, match_people
 from uvatar.mesh_predictor.result_file import GivenPeople, ResultFileError
@@ -31,6 +33,7 @@ class DetectedPeople:
         everybody: whom the Mesh Predictor found by itself, or whom the given file holds.
         found: how many people perception found; perhaps more than there may be in ``people``.
         uncertain: how many more were left out because it is not certain enough that they are people.
+        gravity: what the photo says about the vertical besides its people.
     """
 
     photo: Photo
@@ -40,6 +43,7 @@ class DetectedPeople:
     everybody: Prediction | None
     found: int
     uncertain: int = 0
+    gravity: GravityEvidence = field(default_factory=GravityEvidence)
 
     def only(self, numbers: Sequence[int]) -> DetectedPeople:
         """The same photo with these of its people."""
@@ -74,7 +78,11 @@ def detect(photo: PhotoFile, engine: Engine, options: Options, report: Progress,
     report("predicting", 0.25, "Predicting bodies")
     predictions, everybody = _predicted(decoded, people, engine, options)
     clock.lap("predicting")
-    detected = DetectedPeople(decoded, camera, people, predictions, everybody, len(found.people), found.left_out)
+    gravity = gravity_evidence(decoded, found.people)
+    clock.lap("gravity")
+    detected = DetectedPeople(
+        decoded, camera, people, predictions, everybody, len(found.people), found.left_out, gravity
+    )
     if options.refine:
         return detected
     known = [i for i, prediction in enumerate(predictions) if prediction is not None]

@@ -17,6 +17,7 @@ from uvatar.body.rig import with_relaxed_hands
 from uvatar.clothing.ears import ears_under_hair
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.clothing.shoes import shoe_offsets
+from uvatar.clothing.skirt.dressing import build_skirt, find_skirt, without_skirt
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.person import Person
@@ -26,6 +27,8 @@ from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.engine.detect import DetectedPeople
 from uvatar.engine.faces import with_faces
+from uvatar.engine.gravity import photo_gravity
+from uvatar.engine.skirts import dressed_mesh, skirt_parts
 from uvatar.engine.timing import Stopwatch
 from uvatar.fitting.report import DEFAULT_SETTINGS as REPORT_SETTINGS
 from uvatar.fitting.report import finished
@@ -75,7 +78,11 @@ def finish_people(
     clock.lap("clothing and texturing")
     if not results:
         raise failures[0]
-    return PhotoResult(detected.photo, detected.camera, results, clock.laps, detected.everybody, notes, tuple(failures))
+    gravity = photo_gravity(detected.people, fits, detected.camera, detected.gravity, engine.fitting)
+    clock.lap("gravity")
+    return PhotoResult(
+        detected.photo, detected.camera, results, clock.laps, detected.everybody, notes, tuple(failures), gravity
+    )
 
 
 def finish_person(view: View, prediction: Prediction | None, engine: Engine, options: Options) -> PersonResult:
@@ -88,12 +95,13 @@ def finish_person(view: View, prediction: Prediction | None, engine: Engine, opt
         texture, notes = texture_views([replace(view, fit=fit)], engine, options)
     clock.lap("texturing")
     as_is = None if options.refine else prediction
-    done = PersonResult(view.person, replace(fit, notes=fit.notes + notes), texture, prediction=as_is)
+    parts = skirt_parts(replace(view, fit=fit), options.texture_size, engine)
+    done = PersonResult(view.person, replace(fit, notes=fit.notes + notes), texture, prediction=as_is, parts=parts)
     return replace(judge(done, view.photo, view.camera, engine), seconds=clock.laps)
 
 
 def clothe(view: View, engine: Engine, options: Options) -> Fit:
-    """The view's fit with clothes, shoes and hair added, and fingers where nothing is known of them.
+    """The view's fit with clothes, shoes, skirt and hair added, and fingers where nothing is known of them.
 
     Raises FloatingPointError if its vertices are not finite.
     """
@@ -101,9 +109,15 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
     fit = replace(view.fit, body=with_relaxed_hands(view.fit.body, body.data.rig))
     if not options.fast and options.clothing and options.refine:
         kind, shoes = shoe_offsets(view, body, engine.shoes, options.shoes) if engine.shoes else (None, None)
+        found, notes = find_skirt(view, body) if options.skirts else (None, ())
         hidden = ears_under_hair(replace(view, fit=fit), body, engine.clothing.ears)
-        clothes = clothing_offsets(fit, person, camera, engine.clothing, shoes, hidden)
-        fit = replace(fit, offsets=fit.offsets + clothes, shoes=(kind, kind))
+        offsets = clothing_offsets(fit, without_skirt(person, found), camera, engine.clothing, shoes, hidden)
+        skirt = None
+        if found is not None:
+            skirt, offsets, notes = build_skirt(found, view, body, offsets)
+            if skirt is None:
+                offsets = clothing_offsets(fit, person, camera, engine.clothing, shoes, hidden)
+        fit = replace(fit, offsets=fit.offsets + offsets, shoes=(kind, kind), skirt=skirt, notes=fit.notes + notes)
         fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, body, engine.face))
     if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():
         raise FloatingPointError("The body's vertices are not finite.")
@@ -113,6 +127,8 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
 def texture_views(views: Sequence[View], engine: Engine, options: Options) -> tuple[Texture, tuple[str, ...]]:
     """A person's texture from one or more views, and notes about it."""
     predictor = engine.texture_predictor
+    # The photo shows the skirt where the legs inside are.
+    views = [replace(view, person=without_skirt(view.person, view.fit.skirt)) for view in views]
     chosen = options.texture or ("projected" if options.fast else "combined")
     atlas = engine.atlases.at(options.texture_size)
     without = functools.partial(texture_person, views, atlas, face=engine.face, fast=options.fast)
@@ -130,10 +146,9 @@ def judge(person: PersonResult, photo: Photo, camera: Camera, engine: Engine) ->
 
     Raises NotFitted if (next to) nothing of the photo is on the avatar.
     """
-    vertices = engine.body.posed(person.fit.body, person.fit.offsets)[0]
     if not person.texture.seen >= REPORT_SETTINGS.least_seen:
         raise not_fitted(person.person, photo, "no pixels of the photo reached the texture")
-    outline = outline_iou(person.person, vertices, engine.body.data.faces, camera)
+    outline = outline_iou(person.person, *dressed_mesh(person.fit, engine.body), camera)
     return replace(person, outline=outline, fit=finished(person.fit, outline, person.texture.seen))
 
 

@@ -15,6 +15,7 @@ from uvatar.engine.finish import outline_iou
 from uvatar.engine.placement import device_notes, stage_devices
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.engine.same_person import reconstruct_same_person
+from uvatar.engine.skirts import dressed_mesh, parts_on
 from uvatar.mesh_predictor.prediction import NAME, OPEN_BODY, SMPL
 from uvatar.mesh_predictor.result_file import ResultFileError
 from uvatar.photos.decoding import PhotoError
@@ -115,7 +116,9 @@ def present(result: PhotoResult, engine: Engine, options: Options) -> dict[str, 
 def on_body(person: PersonResult, registration: Registration | None, camera: Camera, engine: Engine) -> PersonOnBody:
     """A person as the job wants it: as it was fitted, or transferred to the other body."""
     if registration is None:
-        return PersonOnBody(person.fit, person.texture, person.outline, parts=person.parts)
+        offsets = engine.body.with_closed_lips(person.fit.body.betas, person.fit.offsets)
+        parts = (*engine.body.parts(person.fit.body.betas, offsets), *person.parts)
+        return PersonOnBody(replace(person.fit, offsets=offsets), person.texture, person.outline, parts=parts)
     transferred = transfer_fit(person.fit, registration)
     fit = transferred.fit
     metrics = {"carried_over_mean": transferred.distance_mean, "carried_over_p95": transferred.distance_p95}
@@ -123,12 +126,13 @@ def on_body(person: PersonResult, registration: Registration | None, camera: Cam
         # It was predicted on this body: nothing is nearer to it.
         fit, metrics = replace(fit, body=person.prediction.bodies(registration.target, camera)[0]), {}
     target = registration.target
-    outline = outline_iou(person.person, target.posed(fit.body, fit.offsets)[0], target.data.faces, camera)
+    outline = outline_iou(person.person, *dressed_mesh(fit, target), camera)
+    parts = parts_on(fit, person.parts, target)
     if not target.data.has_uv:
-        return PersonOnBody(replace(fit, notes=(*fit.notes, engine.smpl.no_texture)), None, outline, metrics)
+        return PersonOnBody(replace(fit, notes=(*fit.notes, engine.smpl.no_texture)), None, outline, metrics, parts)
     size = len(person.texture.source)
     texture = transfer_texture(person.texture, registration, size, engine.atlases.at(size).table)
-    return PersonOnBody(fit, texture, outline, metrics)
+    return PersonOnBody(fit, texture, outline, metrics, parts)
 
 
 def _networks(person: PersonResult, engine: Engine, options: Options) -> tuple[str | None, str | None]:

@@ -18,11 +18,14 @@ from uvatar.engine.choice import DEFAULT_SETTINGS, Candidate, Choice, choose_vie
 from uvatar.engine.detect import DetectedPeople, detect, left_out_notes
 from uvatar.engine.faces import with_faces
 from uvatar.engine.finish import clothe, counted, finish_people, judge, sound_numbers, texture_views
+from uvatar.engine.gravity import photo_gravity
 from uvatar.engine.likeness import appearance
+from uvatar.engine.skirts import skirt_parts
 from uvatar.engine.timing import Stopwatch
 from uvatar.fitting.shape import AGE_NOTES
 from uvatar.mesh_predictor.result_file import ResultFileError
 from uvatar.photos.decoding import PhotoError
+from uvatar.protocol.heights import heights_of
 from uvatar.protocol.options import DEFAULT_OPTIONS, Options
 from uvatar.results.result import NobodyAlike, PersonResult, PhotoResult
 
@@ -73,7 +76,9 @@ def reconstruct_same_person(
     for i, one in detected.items():
         start, end = (0.3 + 0.2 * (len(fits) + step) / len(detected) for step in (0, 1))
         report("fitting", start, f"Fitting {counted(one.people)} in {one.photo.name}")
-        fits[i] = fit_bodies(one, engine, options, of_stage(report, "fitting", start, end))
+        # Who of the people has the height that was typed is known when they are told apart.
+        unsized = replace(options, height="")
+        fits[i] = fit_bodies(one, engine, unsized, of_stage(report, "fitting", start, end))
     choice = choose_views(_sightings(detected, fits, engine), {i: one.photo.name for i, one in detected.items()})
     context.clock.lap("fitting")
     if choice.separate:
@@ -138,7 +143,7 @@ def _of_chosen(
     notes = (*choice.notes, *compared)
     views = [detected[view.photo].only([view.number]) for view in choice.views]
     view_fits = [fits[view.photo][view.number] for view in choice.views]
-    if len(views) == 1:
+    if len(views) == 1 and not heights_of(context.options.height):
         engine, options, report, clock = context.engine, context.options, context.report, context.clock
         return choice.views[0].photo, finish_people(views[0], view_fits, notes, engine, options, report, clock)
     index, result = _merged(views, view_fits, context)
@@ -152,7 +157,7 @@ def _merged(detected: Sequence[DetectedPeople], fits: Sequence[Fit], context: _C
     engine, options, report, clock = context.engine, context.options, context.report, context.clock
     report("fitting", 0.5, f"Fitting one body to {len(detected)} views of a person")
     agreed = of_one_age(fits)
-    betas = merge_betas(agreed)
+    betas = _with_height(merge_betas(agreed), engine, options)
     age = tuple(note for note in AGE_NOTES if any(note in fit.notes for fit in agreed))
     step = 0.1 / len(detected)
     fits = [
@@ -177,9 +182,21 @@ def _merged(detected: Sequence[DetectedPeople], fits: Sequence[Fit], context: _C
     with sound_numbers(main.person, main.photo):
         texture, notes = texture_views([views[i] for i in order], engine, options)
     clock.lap("texturing")
-    person = PersonResult(main.person, replace(main.fit, notes=main.fit.notes + age + notes), texture)
+    parts = skirt_parts(main, options.texture_size, engine)
+    fit = replace(main.fit, notes=main.fit.notes + age + notes)
+    person = PersonResult(main.person, fit, texture, parts=parts)
     person = judge(person, main.photo, main.camera, engine)
-    return best, PhotoResult(main.photo, main.camera, [person], clock.laps, detected[best].everybody)
+    gravity = photo_gravity([main.person], [main.fit], main.camera, detected[best].gravity, engine.fitting)
+    return best, PhotoResult(main.photo, main.camera, [person], clock.laps, detected[best].everybody, gravity=gravity)
+
+
+def _with_height(betas: NDArray[np.float32], engine: Engine, options: Options) -> NDArray[np.float32]:
+    """The shape (10,) of somebody as tall as was typed, if anything was."""
+    height = next(iter(heights_of(options.height)), None)
+    if height is None:
+        return betas
+    changed = engine.fitting.stature.changed(betas[None].astype(float), np.array([height / 100]))
+    return np.asarray(changed[0], np.float32)
 
 
 def _worth(view: View) -> float:

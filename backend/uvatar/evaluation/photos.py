@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
@@ -35,7 +34,9 @@ from uvatar.evaluation.metrics import (
     psnr,
     spoilt_shares,
 )
+from uvatar.evaluation.photo_sheets import close_up, dressed, write_pictures
 from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
+from uvatar.evaluation.unseen import background_coloured, unseen_figures
 from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.fitting.observations import with_seen_hands
 from uvatar.geometry.masks import mask_iou
@@ -49,11 +50,10 @@ from uvatar.runtime.terminal import terminal
 
 if TYPE_CHECKING:
     from uvatar.data.arrays import Floats
-    from uvatar.results.result import PersonResult, PhotoResult
+from uvatar.results.result import PersonResult, PhotoResult
 
 Reconstruct = Callable[[bytes, str], "PhotoResult"]
 
-COMPARED_SIDE = 1024  # largest box side in pixels at which colours are compared
 FULL_HEIGHT = 300  # pixels
 FULL_HIDDEN = 0.15  # share of the body behind other people
 VISIBLE = 0.5
@@ -73,10 +73,13 @@ class PersonFigures:
         iou_body, iou_clothed: outline of the body, without and with clothing, against the person's mask, where no
             other person is.
         psnr_overlap: the rendered avatar against the photo where body and mask overlap.
-        psnr_mask: the same over the whole mask; what the body does not cover counts as mid-grey.
+        psnr_person: the same without the pixels of the mask that have the colour of the background beside them: what
+            an avatar leaves out there is no loss.
+        psnr_mask: as ``psnr_overlap`` over the whole mask; what the body does not cover counts as mid-grey.
         psnr_flat: one flat colour over the whole mask: the baseline for both.
         ssim_mask: structural similarity in windows cut at the mask.
         black, background: shares of the overlap that are wrongly black or background-coloured.
+        detail_behind, least_detail, background_unseen, skin_distance: as `UnseenFigures`.
         seconds: the photo's time divided by its people.
     """
 
@@ -89,11 +92,16 @@ class PersonFigures:
     iou_body: float
     iou_clothed: float
     psnr_overlap: float
+    psnr_person: float
     psnr_mask: float
     psnr_flat: float
     ssim_mask: float
     black: float
     background: float
+    detail_behind: float
+    least_detail: float
+    background_unseen: float
+    skin_distance: float
     seconds: float
 
     def row(self) -> Row:
@@ -101,9 +109,13 @@ class PersonFigures:
         names = {
             "landmark_median": "landmark median %", "landmark_p95": "landmark p95 %", "iou_body": "IoU body",
             "iou_clothed": "IoU clothed",
-            "psnr_overlap": "PSNR overlap", "psnr_mask": "PSNR mask", "psnr_flat": "PSNR flat colour",
+            "psnr_overlap": "PSNR overlap", "psnr_person": "PSNR not background",
+            "psnr_mask": "PSNR mask", "psnr_flat": "PSNR flat colour",
             "ssim_mask": "SSIM mask",
-            "black": "black share", "background": "background share", "seconds": "s", "height": "px",
+            "black": "black share", "background": "background share",
+            "detail_behind": "detail behind", "least_detail": "least detail behind",
+            "background_unseen": "background texels", "skin_distance": "hands from face",
+            "seconds": "s", "height": "px",
         }  # fmt: skip
         return {names.get(key, key): value for key, value in asdict(self).items()}
 
@@ -153,7 +165,7 @@ def evaluate_photos(
         seconds = (time.perf_counter() - started) / max(len(result.people), 1)
         for number, person in enumerate(result.people):
             figures.append(measure_person(path.name, number, result, person, body, seconds))
-        _write_pictures(out, path.stem, result, body)
+        write_pictures(out, path.stem, result, body)
         if annotation:
             agreements.append(_agreement(annotation, result, body))
         console.print(f"{shown(path.name)}: {len(result.people)} found, {seconds:.1f} s each")
@@ -171,14 +183,16 @@ def measure_person(
     judged = with_seen_hands(seen.landmarks, seen)
     landmarks = landmark_error(marks, judged[:, :2], judged[:, 2] > VISIBLE, side)
 
-    view, photo, mask, others = _close_up(seen, result)
+    view, photo, mask, others = close_up(seen, result)
     bare, _ = body.posed(fit.body)
-    clothed, _ = body.posed(fit.body, fit.offsets)
+    clothed, mesh, image = dressed(person, body)
     bare_mask = rasterize(bare, body.data.faces, view).mask
     grey = np.full_like(photo, 128)
-    avatar = preview.render_textured(clothed, body.data, person.texture.image, view, grey)
+    avatar = preview.render_textured(clothed, mesh, image, view, grey)
     overlap = (avatar.coverage > 0.99) & mask
     spoilt = spoilt_shares(avatar.image, photo, overlap, ~mask & ~others)
+    kept = overlap & ~background_coloured(photo, mask, ~mask & ~others)
+    unseen = unseen_figures(person.texture, fit, result.camera, photo[~mask & ~others], body)
     hidden = np.count_nonzero(bare_mask & others) / max(np.count_nonzero(bare_mask), 1)
     return PersonFigures(
         photo=photo_name,
@@ -190,11 +204,16 @@ def measure_person(
         iou_body=mask_iou(bare_mask, mask, ~others),
         iou_clothed=mask_iou(avatar.mask, mask, ~others),
         psnr_overlap=psnr(avatar.image, photo, overlap),
+        psnr_person=psnr(avatar.image, photo, kept),
         psnr_mask=psnr(missing_as_grey(avatar.image, avatar.coverage > 0), photo, mask),
         psnr_flat=flat_colour_psnr(photo, mask),
         ssim_mask=masked_ssim(avatar.image, photo, mask),
         black=spoilt.black,
         background=spoilt.background,
+        detail_behind=unseen.detail,
+        least_detail=unseen.least_detail,
+        background_unseen=unseen.background,
+        skin_distance=unseen.skin,
         seconds=seconds,
     )
 
@@ -207,50 +226,6 @@ def _is_full(person: Person, camera: Camera, hidden: float) -> bool:
     # One toe may hide behind the other foot.
     whole = seen[HEAD].any() and inside[LEGS].all() and seen[LEGS].sum() >= len(LEGS) - 1
     return bool(whole and person.box[3] - person.box[1] >= FULL_HEIGHT and hidden <= FULL_HIDDEN)
-
-
-def _close_up(
-    person: Person, result: PhotoResult
-) -> tuple[Camera, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
-    """The part of the photo around a person: camera, pixels, the person's mask, the other people's."""
-    side, camera = person.side, result.camera
-    x0, y0, x1, y1 = person.window
-    margin = round(0.15 * side)
-    left, top = max(min(int(person.box[0]) - margin, x0), 0), max(min(int(person.box[1]) - margin, y0), 0)
-    right, bottom = (
-        min(max(int(person.box[2]) + margin, x1), camera.width),
-        min(max(int(person.box[3]) + margin, y1), camera.height),
-    )
-    view = camera.cropped((left, top, right, bottom), min(1.0, COMPARED_SIDE / side))
-    size = view.width, view.height
-    photo = cv2.resize(result.photo.pixels[top:bottom, left:right], size, interpolation=cv2.INTER_AREA)
-    masks = []
-    for part in (person.mask, person.others):
-        whole = np.zeros((bottom - top, right - left), np.uint8)
-        whole[y0 - top : y1 - top, x0 - left : x1 - left] = part
-        masks.append(cv2.resize(whole, size, interpolation=cv2.INTER_AREA) > 127)
-    return view, photo.astype(np.uint8), masks[0], masks[1]
-
-
-def _write_pictures(out: Path, stem: str, result: PhotoResult, body: BodyModel) -> None:
-    """Write the photo with all meshes over it and, per person, photo, avatar and mesh side by side, and eight views."""
-    clothed = [body.posed(person.fit.body, person.fit.offsets)[0] for person in result.people]
-    _write(out / f"{stem}_overlay.jpg", preview.overlay(result.photo.pixels, result.camera, clothed, body.data.faces))
-    for number, (person, vertices) in enumerate(zip(result.people, clothed, strict=True)):
-        view, photo, _, _ = _close_up(person.person, result)
-        avatar = preview.render_textured(vertices, body.data, person.texture.image, view)
-        mesh = preview.overlay(photo, view, [vertices], body.data.faces)
-        _write(out / f"{stem}_p{number}_compare.jpg", np.concatenate([photo, avatar.image, mesh], 1))
-        skins = person.texture.image, preview.label_colours(person.texture.source, fill_gutters=True)
-        sheets = [preview.turntable(vertices, body.data, skin, columns=8) for skin in skins]
-        _write(out / f"{stem}_p{number}_turntable.jpg", np.concatenate(sheets))
-
-
-def _write(path: Path, image: NDArray[np.uint8]) -> None:
-    done, data = cv2.imencode(path.suffix, np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88])
-    if not done:
-        raise ValueError(f"A picture of shape {image.shape} cannot be written as {path.name}.")
-    path.write_bytes(bytes(data))
 
 
 @dataclass(frozen=True)

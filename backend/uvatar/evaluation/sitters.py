@@ -29,6 +29,7 @@ class Sitter:
         group: "male", "female" or "child".
         yaw: rotation from facing the camera, degrees.
         body: the truth, in the frame of ``camera``.
+        up: (3,) unit vector against gravity, in the frame of ``camera``.
     """
 
     name: str
@@ -36,16 +37,25 @@ class Sitter:
     yaw: float
     body: BodyParameters
     camera: Camera
+    up: tuple[float, float, float] = (0.0, -1.0, 0.0)
 
 
-def random_sitter(name: str, pose: Floats, body: BodyModel, rng: np.random.Generator) -> Sitter:
+def random_sitter(
+    name: str,
+    pose: Floats,
+    body: BodyModel,
+    rng: np.random.Generator,
+    population: Population = POPULATION,
+    viewpoints: Viewpoints = VIEWPOINTS,
+) -> Sitter:
     """A person of random shape in ``pose`` (24, 3), with a random viewpoint and lens, filling most of the picture."""
-    group = POPULATION.group(rng)
-    betas = POPULATION.betas(body.data, group, rng)
-    view = VIEWPOINTS.draw(rng)
+    group = population.group(rng)
+    betas = population.betas(body.data, group, rng)
+    view = viewpoints.draw(rng)
     turned = replace(view, yaw=view.yaw - np.degrees(heading(pose[0])))
     camera = LENSES.camera(WIDTH, HEIGHT, rng)
     posed = np.concatenate([turned.seen(pose[0])[None], pose[1:]])
     vertices, _ = body.posed(parameters_of(betas, posed, np.zeros(3)))
     transl = FRAMING.placed(vertices, camera, rng.uniform(0.72, 0.9), rng.uniform(-0.03, 0.03, 2))
-    return Sitter(name, group, float(view.yaw), parameters_of(betas, posed, transl), camera)
+    x, y, z = (float(value) for value in turned.matrix() @ [0.0, 1.0, 0.0])
+    return Sitter(name, group, float(view.yaw), parameters_of(betas, posed, transl), camera, (x, y, z))

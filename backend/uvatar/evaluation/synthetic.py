@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ExifTags, Image
 from rich.table import Table
 
 from uvatar.body import BodyModel, measure
@@ -33,7 +34,7 @@ from uvatar.evaluation.pose_metrics import (
     pa_mpjpe,
     torso_direction_error,
 )
-from uvatar.evaluation.poses import drawn_poses, load_poses
+from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.rendering import (
     Paint,
     photograph,
@@ -43,10 +44,13 @@ from uvatar.evaluation.rendering import (
     read_paint,
     texture_files,
 )
-from uvatar.evaluation.sitters import HEIGHT, WIDTH, Sitter, random_sitter
+from uvatar.evaluation.sitters import HEIGHT, WIDTH, Sitter
+from uvatar.evaluation.splits import Drawn, drawn_people
+from uvatar.evaluation.standing import OTHER, STANDING, how_it_stands, kind_of, view_of
+from uvatar.evaluation.tables import Row, print_table
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
-from uvatar.photos.decoding import PhotoError
+from uvatar.photos.decoding import FILM_DIAGONAL, PhotoError
 from uvatar.photos.encoding import encode_jpeg
 from uvatar.protocol.options import Options
 from uvatar.results.preview import overlay, render_textured
@@ -55,6 +59,8 @@ from uvatar.runtime.terminal import terminal
 
 JPEG_QUALITY = 92
 ARMS_DOWN = 1.25  # radians
+_LABELS = ("name", "group", "yaw", "found", "kind")
+_BY_KIND = ("gravity", "lean", "feet", "stature", "mpjpe_20", "pa_mpjpe", "torso_direction")
 SHEET_ROWS, CELL = 10, (240, 300)
 
 Reconstruct = Callable[[bytes, str], PhotoResult]
@@ -67,13 +73,15 @@ class Score:
     ``mpjpe`` and ``pa_mpjpe`` are over all 24 joints; ``_20`` without hands and toes; ``_limbs`` over the 12 shoulders,
     elbows, wrists, hips, knees and ankles, which the landmark model has, too. ``landmarks_`` is for its raw world
     landmarks, ``standing_`` for the mean person, standing and facing the camera. ``mask_iou`` is perception's mask,
-    ``body_iou`` the body without clothing, both against the true mask.
+    ``body_iou`` the body without clothing, both against the true mask. ``gravity``, ``lean`` and ``feet`` are
+    `HowItStands`.
     """
 
     name: str
     group: str
     yaw: float
     found: bool
+    kind: str = STANDING
     mpjpe: float = np.nan
     mpjpe_20: float = np.nan
     mpjpe_limbs: float = np.nan
@@ -89,6 +97,9 @@ class Score:
     landmarks_pa_mpjpe_limbs: float = np.nan
     standing_mpjpe_20: float = np.nan
     standing_pa_mpjpe_limbs: float = np.nan
+    gravity: float = np.nan
+    lean: float = np.nan
+    feet: float = np.nan
 
 
 @dataclass(frozen=True)
@@ -115,6 +126,7 @@ def evaluate_synthetic(
     count: int = 30,
     seed: int = 0,
     body: BodyModel | None = None,
+    split: str = "all",
 ) -> Evaluation:
     """Render people, reconstruct each from the bytes of its picture, and measure the errors.
 
@@ -124,6 +136,7 @@ def evaluate_synthetic(
         poses: npz of poses (see `load_poses`); by default those that ship with the program.
         textures: folder of clothed UV textures (png, jpg) of the open body; by default procedural outfits.
         body: the body that is rendered and fitted, where ``reconstruct`` is given.
+        split: which people (`uvatar.evaluation.splits`).
     """
     if reconstruct is None or body is None:
         engine = Engine.load()
@@ -132,10 +145,10 @@ def evaluate_synthetic(
     (out_dir / "pictures").mkdir(parents=True, exist_ok=True)
     bank = load_poses(poses)
     scores, rows = [], []
-    for name, pose, rng in drawn_poses(bank, count, seed):
-        sitter = random_sitter(name, pose, body, rng)
+    for drawn in drawn_people(split, bank, count, seed, body):
+        rng = drawn.rng
         paint = read_paint(images[rng.integers(len(images))]) if images else random_outfit(body.data, rng)
-        score, row = _evaluate_one(sitter, paint, body, reconstruct, out_dir / "pictures", rng)
+        score, row = _evaluate_one(drawn, paint, body, reconstruct, out_dir / "pictures")
         scores.append(score)
         rows.append(row)
     evaluation = Evaluation(scores, summarise(scores))
@@ -144,17 +157,20 @@ def evaluate_synthetic(
         sheet = np.concatenate(rows[start : start + SHEET_ROWS])
         (out_dir / f"sheet_{start // SHEET_ROWS}.jpg").write_bytes(encode_jpeg(sheet, JPEG_QUALITY))
     terminal().print(as_table(evaluation))
+    print_table(by_kind(scores), "Means of the errors' sizes, by kind", terminal())
     return evaluation
 
 
 def _evaluate_one(
-    sitter: Sitter, paint: Paint, body: BodyModel, reconstruct: Reconstruct, pictures: Path, rng: np.random.Generator
+    drawn: Drawn, paint: Paint, body: BodyModel, reconstruct: Reconstruct, pictures: Path
 ) -> tuple[Score, NDArray[np.uint8]]:
     """Render, reconstruct and score one person; also returns its row of the sheet."""
+    sitter, rng = drawn.sitter, drawn.rng
     vertices, joints = body.posed(sitter.body)
     background = random_background(WIDTH, HEIGHT, rng)
     picture, mask = photograph(vertices, body.data, paint, sitter.camera, random_light(rng), background, rng)
     data = encode_jpeg(picture, JPEG_QUALITY)
+    data = with_focal_length(data, sitter.camera) if drawn.focal_known else data
     name = f"{sitter.name}.jpg"
     (pictures / name).write_bytes(data)
     try:
@@ -164,8 +180,11 @@ def _evaluate_one(
         person = None
     if person is None:
         row = _sheet_row(sitter, [picture, picture, _side_view([vertices], body)], "not found")
-        return Score(sitter.name, sitter.group, sitter.yaw, False), row
+        return Score(sitter.name, sitter.group, sitter.yaw, False, kind_of(sitter, body)), row
     score = score_person(sitter, person, result.camera, joints, mask, picture, body)
+    stands = how_it_stands(sitter, person.fit.body, result.gravity, body)
+    figures = {name: round(value, 2) for name, value in vars(stands).items()}
+    score = replace(score, kind=kind_of(sitter, body), **figures)
     fitted, fitted_joints = body.posed(person.fit.body)
     over = overlay(picture, result.camera, [fitted], body.data.faces)
     aligned = fitted - fitted_joints[0] + joints[0]
@@ -232,9 +251,54 @@ def score_person(
 def summarise(scores: Sequence[Score]) -> dict[str, tuple[float, float, float]]:
     """Mean, median and 90th percentile of every error's size over the people found; empty where nobody was."""
     found = [score for score in scores if score.found]
-    names = [item.name for item in fields(Score) if item.name not in ("name", "group", "yaw", "found")]
+    names = [item.name for item in fields(Score) if item.name not in _LABELS]
     columns = {name: np.abs([getattr(score, name) for score in found]) for name in names} if found else {}
-    return {name: (float(v.mean()), float(np.median(v)), float(np.percentile(v, 90))) for name, v in columns.items()}
+    kept = {name: values[np.isfinite(values)] for name, values in columns.items()}
+    return {
+        name: (float(v.mean()), float(np.median(v)), float(np.percentile(v, 90))) for name, v in kept.items() if v.size
+    }
+
+
+def by_kind(scores: Sequence[Score]) -> list[Row]:
+    """Means of the errors' sizes over those found who stand, do not, are seen from a side, or are children."""
+    kinds: dict[str, Callable[[Score], bool]] = {
+        "all": lambda score: True,
+        STANDING: lambda score: score.kind == STANDING,
+        **{
+            f"{STANDING}, {view}": lambda score, view=view: score.kind == STANDING and view_of(score.yaw) == view  # type: ignore[misc]
+            for view in ("front", "side", "back")
+        },
+        OTHER: lambda score: score.kind != STANDING,
+        "adults": lambda score: score.group != "child",
+        "children": lambda score: score.group == "child",
+    }
+    rows: list[Row] = []
+    for kind, belongs in kinds.items():
+        own = [score for score in scores if score.found and belongs(score)]
+        if not own:
+            continue
+        size = {name: np.abs([getattr(score, name) for score in own]) for name in _BY_KIND}
+        leans = [score.lean for score in own]
+        rows.append({
+            "kind": kind,
+            "people": len(own),
+            "gravity, rms": float(np.sqrt((size["gravity"] ** 2).mean())),
+            "lean, median": float(np.median(size["lean"])),
+            "forward": float(np.median(leans)),
+            "feet": float(np.nanmean(size["feet"])) if np.isfinite(size["feet"]).any() else np.nan,
+            **{name: float(size[name].mean()) for name in ("stature", "mpjpe_20", "pa_mpjpe", "torso_direction")},
+        })  # fmt: skip
+    return rows
+
+
+def with_focal_length(jpeg: bytes, camera: Camera) -> bytes:
+    """The picture with EXIF that tells the focal length, in whole millimetres of the 35 mm film, as phones do."""
+    exif = Image.Exif()
+    equivalent = FILM_DIAGONAL * camera.focal / float(np.hypot(camera.width, camera.height))
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = round(equivalent)
+    told = exif.tobytes()
+    told = told if told.startswith(b"Exif") else b"Exif\0\0" + told
+    return jpeg[:2] + b"\xff\xe1" + (len(told) + 2).to_bytes(2, "big") + told + jpeg[2:]
 
 
 def as_table(evaluation: Evaluation) -> Table:
@@ -248,6 +312,9 @@ def as_table(evaluation: Evaluation) -> Table:
         ("torso direction (degrees)", "torso_direction", None),
         ("facing (degrees)", "facing", None),
         ("stature (cm)", "stature", None),
+        ("vertical (degrees)", "gravity", None),
+        ("trunk's lean in the scene (degrees)", "lean", None),
+        ("soles above the ground, of who stands (cm)", "feet", None),
         ("mask IoU, perception", "mask_iou", None),
         ("mask IoU, body", "body_iou", None),
         ("PSNR where body and truth overlap (dB)", "psnr", None),

@@ -124,6 +124,18 @@ class Avatar:
         """(N, N) origin of each texel (`uvatar.data.labels.Label`); None for a body without a UV layout."""
         return _picture(self.person["source_png"], "L")
 
+    @cached_property
+    def texture_materials(self) -> NDArray[np.uint8] | None:
+        """(N, N) material of each texel: 0 outside the body, else 1 + the index into `material_names`; None where the
+        materials were not told apart.
+        """
+        return _picture(self.person.get("materials_png", b""), "L")
+
+    @property
+    def material_names(self) -> tuple[str, ...]:
+        """The names of the materials: skin, hair, upper, lower ..."""
+        return tuple(self.person.get("material_names", ()))
+
     @property
     def joints(self) -> NDArray[np.float32]:
         """(24, 3) joints in the photo's pose, metres, camera frame."""

@@ -7,6 +7,7 @@ derivative is a lever arm per joint, and no automatic differentiation is needed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats, Integers
+from uvatar.data.fit import BodyParameters
 from uvatar.data.joints import POSED_JOINTS
 from uvatar.geometry import rotations
 
@@ -64,6 +66,15 @@ class State:
     def arrays(self) -> tuple[NDArray[np.float64], ...]:
         """The four arrays."""
         return self.orient, self.pose, self.betas, self.transl
+
+    @classmethod
+    def of(cls, bodies: Sequence[BodyParameters]) -> State:
+        """Fitted bodies."""
+        orient, pose, betas, transl = (
+            np.stack([np.asarray(getattr(body, name), float) for body in bodies])
+            for name in ("global_orient", "body_pose", "betas", "transl")
+        )
+        return cls(rotations.exp(orient), pose[:, : POSED - 1], betas, transl)
 
     @classmethod
     def stacked(cls, states: list[State]) -> State:

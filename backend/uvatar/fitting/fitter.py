@@ -4,7 +4,8 @@
    is placed and fitted to the landmarks: wide robust functions first, so that no limb is lost, then narrow ones. The
    one that explains landmarks and prior best goes on.
 2. Its outline is drawn to the mask, with pairs of points made anew before each step.
-3. The body that is left of each person follows landmarks and outline closely, its shape held.
+3. Whoever stands is made upright where the photo does not tell (`uvatar.fitting.upright`).
+4. The body that is left of each person follows landmarks and outline closely, its shape held.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from numpy.typing import NDArray
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.gravity import GravityEvidence
 from uvatar.data.joints import WRIST_JOINTS
 from uvatar.data.person import Person
 from uvatar.data.progress import StageProgress
 from uvatar.data.start import Start
 from uvatar.fitting.chain import BETAS, ORIENT, TRANSL, UNKNOWNS, State
+from uvatar.fitting.gravity import candidates, estimate, stances_of
 from uvatar.fitting.hands import finger_poses, with_twist_shared
 from uvatar.fitting.hypotheses import Hypotheses
 from uvatar.fitting.objective import Objective
@@ -35,6 +38,7 @@ from uvatar.fitting.solver import SolverSettings, minimise, only
 from uvatar.fitting.starts import StartSettings, landmark_start
 from uvatar.fitting.terms import TERMS, LandmarkTerm, Term
 from uvatar.fitting.terms.base import Stage, project
+from uvatar.fitting.upright import on_one_ground, straightened
 from uvatar.geometry import rotations
 
 
@@ -54,6 +58,7 @@ class FittingSettings:
         place_steps, search_steps, landmark_steps: of the first stage, place and shape alone; of the first stage, all;
             of the second. Half as many when fast.
         outline_steps, close_steps: of the last two stages: (by default, when fast).
+        upright_steps: between these two, of the place alone, after bodies were made upright.
         far_behind: nats after the landmarks from which a shape group is not tried on the outline, which saves time. How
             it was chosen is not recorded.
     """
@@ -68,6 +73,7 @@ class FittingSettings:
     landmark_steps: int = 12
     outline_steps: tuple[int, int] = (12, 5)
     close_steps: tuple[int, int] = (5, 3)
+    upright_steps: int = 3
     far_behind: float = 8.0
 
 
@@ -82,12 +88,14 @@ class FitOptions:
         fast: fewer steps, for a first look.
         silhouette: also fit the outline to the mask.
         betas: (10,) the shape where it is known already (another photo of the person), else None.
+        heights: metres of each person, None or left out where they are not known; without effect where the shape is.
         only: names of the starts that are tried, None for all there are.
     """
 
     fast: bool = False
     silhouette: bool = True
     betas: NDArray[np.float32] | None = None
+    heights: Sequence[float | None] = ()
     only: frozenset[str] | None = None
 
 
@@ -105,6 +113,7 @@ def fit_people(
     starts: Sequence[Sequence[Start]] | None = None,
     report: StageProgress | None = None,
     settings: FittingSettings = DEFAULT_SETTINGS,
+    gravity: GravityEvidence | None = None,
 ) -> list[Fit]:
     """Fit the body model to all people of a photo at once.
 
@@ -116,6 +125,8 @@ def fit_people(
         starts: further starts per person beside the landmarks' own.
         report: called with the fraction done (0..1) and a message after every step.
         settings: tuned numbers.
+        gravity: what the photo says about the vertical besides its people. None fits everybody alone; otherwise
+            whoever stands is made upright about the vertical that all of them share, on one ground.
 
     Returns:
         One `Fit` per person, in order, its ``offsets`` zero (clothing is another stage).
@@ -133,6 +144,8 @@ def fit_people(
             problem, hypotheses, _stage_report(report, _LANDMARKS_DONE, _OUTLINE_DONE, "Fitting the outline")
         )
     hypotheses, open_age = hypotheses.decided(settings.shapes)
+    if gravity is not None:
+        hypotheses = _upright(problem, hypotheses, gravity)
     hypotheses = _fit_closely(problem, hypotheses, _stage_report(report, _OUTLINE_DONE, 1.0, "Fitting the details"))
     return _results(problem, hypotheses, open_age)
 
@@ -172,7 +185,7 @@ class _Problem:
         options: FitOptions,
         settings: FittingSettings,
     ) -> _Problem:
-        observed = Observations.of(people, camera, model, options.silhouette)
+        observed = Observations.of(people, camera, model, options.silhouette, options.heights)
         known = options.betas
         groups = model.groups if known is None else [ShapeGroup("all", known.astype(float), np.eye(len(known)))]
         terms = [term for make in settings.terms if (term := make(observed)) is not None]
@@ -259,6 +272,22 @@ def _fit_outline(problem: _Problem, hypotheses: Hypotheses, report: Report) -> H
     steps = problem.settings.outline_steps[problem.options.fast]
     objective, state = _paired_steps(problem, objective, hypotheses.state, steps, report)
     return _with_costs(problem, objective, hypotheses, state)
+
+
+def _upright(problem: _Problem, hypotheses: Hypotheses, evidence: GravityEvidence) -> Hypotheses:
+    """One body for each person, made upright where the photo does not tell, and put where the photo shows it."""
+    observed = problem.observed
+    stances = stances_of(observed.people, hypotheses.state, observed.camera, observed.model)
+    if not any(stance.upright for stance in stances):
+        return hypotheses
+    gravity = estimate(candidates(evidence, observed.camera), stances)
+    state = straightened(hypotheses.state, stances, gravity, observed.model.skeleton)
+    if problem.options.betas is None:
+        children = hypotheses.of_children
+        state = on_one_ground(state, stances, gravity, observed.model, observed.heights, children)
+    objective = problem.objective(hypotheses).at(Stage.LANDMARKS)
+    state, _ = problem.minimised(objective, state, problem.settings.upright_steps, free=only(TRANSL))
+    return replace(hypotheses, state=state)
 
 
 def _fit_closely(problem: _Problem, hypotheses: Hypotheses, report: Report) -> Hypotheses:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ class Observations:
         lifted: what the pose lifter says of each; empty where there is none.
         lifted_landmarks: (N, 33, 3) the landmarks of the lifted bodies, metres, camera axes; None if there are none.
         hands: the hands of each that are believed.
+        heights: (N,) metres, as somebody has typed them; NaN where nobody has.
     """
 
     people: Sequence[Person]
@@ -53,6 +54,7 @@ class Observations:
     lifted: Sequence[Lifted] = ()
     lifted_landmarks: NDArray[np.float64] | None = None
     hands: Sequence[Hands] = ()
+    heights: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     @property
     def hand_seen(self) -> NDArray[np.bool_]:
@@ -60,9 +62,19 @@ class Observations:
         return np.array([[hand is not None for hand in hands] for hands in self.hands]).reshape(-1, 2)
 
     @classmethod
-    def of(cls, people: Sequence[Person], camera: Camera, model: FittingModel, silhouette: bool = True) -> Observations:
+    def of(
+        cls,
+        people: Sequence[Person],
+        camera: Camera,
+        model: FittingModel,
+        silhouette: bool = True,
+        heights: Sequence[float | None] = (),
+    ) -> Observations:
         """What is seen of the people, and what the model's lifter makes of it."""
         landmarks = np.stack([image_landmarks(person) for person in people])
+        known = np.full(len(people), np.nan)
+        told = [np.nan if height is None else height for height in heights[: len(people)]]
+        known[: len(told)] = told
         lifted = [model.lifter.lift(person, camera) for person in people] if model.lifter else []
         return cls(
             people,
@@ -75,6 +87,7 @@ class Observations:
             lifted,
             _landmarks_of(lifted, model) if lifted else None,
             seen_hands(people, camera, model.hand) if model.hand else [(None, None) for _ in people],
+            known,
         )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uvatar.body import BODY, BodyData, BodyModel
-from uvatar.data.joints import JOINT_NAMES, WRIST_JOINTS
+from uvatar.data.arrays import Floats
+from uvatar.data.joints import ANKLE_JOINTS, FOOT_JOINTS, JOINT_NAMES, WRIST_JOINTS
 from uvatar.fitting.chain import BodyPoints, BodySkeleton
 from uvatar.fitting.hand_skeleton import HandSkeleton, hand_skeleton
 from uvatar.fitting.lifter import Lifter
@@ -17,7 +19,33 @@ from uvatar.fitting.shape import DEFAULT_SETTINGS as DEFAULT_SHAPES
 from uvatar.fitting.shape import ShapeGroup, ShapeSettings, shape_groups
 from uvatar.protocol.rig import RIG_NAMES
 
+_SOLE = 0.012  # metres above the lowest point of a foot at rest up to which its vertices belong to the sole
+_POINTS_OF_SOLE = 6
 OUTLINE_POINTS = 1000  # vertices that are compared with the mask: half as far apart as `OutlineSettings.covered` says
+
+
+@dataclass(frozen=True)
+class Stature:
+    """How tall a body is: linear in its shape.
+
+    Attributes:
+        mean: metres, of the mean body.
+        by_beta: (10,) metres per beta.
+    """
+
+    mean: float
+    by_beta: NDArray[np.float64]
+
+    def of(self, betas: Floats) -> NDArray[np.float64]:
+        """(B,) metres, of bodies with these betas (B, 10)."""
+        stature: NDArray[np.float64] = self.mean + betas @ self.by_beta
+        return stature
+
+    def changed(self, betas: Floats, stature: Floats) -> NDArray[np.float64]:
+        """The betas (B, 10) with the first, which changes nothing but size, such that bodies are so tall (B,)."""
+        changed = np.array(betas, float)
+        changed[:, 0] += (stature - self.of(betas)) / self.by_beta[0]
+        return changed
 
 
 @dataclass(frozen=True)
@@ -33,6 +61,8 @@ class FittingModel:
         prior: which poses people take.
         lifter: a first pose from the landmarks; None where its weights are not installed.
         hand: a left hand; None where the body has no fingers.
+        stature: how tall it is.
+        soles: six points under the left foot, then six under the right one.
         palms: wrist and knuckles of index and little finger, left then right; None where the body has no fingers.
     """
 
@@ -42,6 +72,8 @@ class FittingModel:
     vertices: int
     groups: tuple[ShapeGroup, ...]
     prior: PosePrior
+    stature: Stature
+    soles: BodyPoints
     lifter: Lifter | None = None
     hand: HandSkeleton | None = None
     palms: BodyPoints | None = None
@@ -65,6 +97,8 @@ def prepare_fitting(body: BodyModel, models: PoseModels, shapes: ShapeSettings =
         len(data.v_template),
         groups,
         models.prior,
+        _stature(data),
+        _sole_points(data),
         models.lifter,
         hand_skeleton(data),
         _palms(data),
@@ -80,6 +114,36 @@ def _palms(data: BodyData) -> BodyPoints | None:
     weights = np.zeros((len(joints), len(JOINT_NAMES)))
     weights[np.arange(len(joints)), np.repeat(WRIST_JOINTS, len(joints) // 2)] = 1
     return BodyPoints(rig.joint_template[joints].astype(float), rig.joint_shapedirs[joints].astype(float), weights)
+
+
+def _stature(data: BodyData) -> Stature:
+    """From the lowest to the highest vertex of the mean body, which are so of all bodies to a few millimetres."""
+    body = np.flatnonzero(data.part == BODY)
+    bottom, top = (int(body[pick(data.v_template[body, 1])]) for pick in (np.argmin, np.argmax))
+    height = data.v_template[top, 1] - data.v_template[bottom, 1]
+    return Stature(float(height), (data.shapedirs[top, 1] - data.shapedirs[bottom, 1]).astype(float))
+
+
+def _sole_points(data: BodyData) -> BodyPoints:
+    """Points spread over the soles, which are flat at rest: six of the left foot, then six of the right one."""
+    height = data.v_template[:, 1]
+    index: list[int] = []
+    for ankle, foot in zip(ANKLE_JOINTS, FOOT_JOINTS, strict=True):
+        own = np.flatnonzero((data.weights[:, [ankle, foot]].sum(1) > 0.9) & (data.part == BODY))
+        own = own[height[own] < height[own].min() + _SOLE]
+        index += [int(own[i]) for i in _spread(data.v_template[own].astype(float), _POINTS_OF_SOLE)]
+    return BodyPoints(*(a[index].astype(float) for a in (data.v_template, data.shapedirs, data.weights)))
+
+
+def _spread(points: Floats, count: int) -> list[int]:
+    """The numbers of ``count`` of these points (N, 3), each as far as possible from those before; the first is at one
+    end.
+    """
+    chosen = [int(points[:, 2].argmin())]
+    while len(chosen) < count:
+        distance = np.linalg.norm(points[:, None] - points[chosen], axis=-1).min(1)
+        chosen.append(int(distance.argmax()))
+    return chosen
 
 
 def _outline_points(data: BodyData) -> BodyPoints:

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
 
 from uvatar.data.photo import Photo
+from uvatar.photos.acceleration import measured_up
 from uvatar.photos.deep_pixels import eight_bits
 from uvatar.runtime.memory import is_out_of_memory
 
@@ -45,6 +46,7 @@ _JPEG_MARKER = re.compile(
 )  # what follows 0xFF in a scan's own bytes is 0, or one of these that restart it:
 _JPEG_WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD9)))
 _START_OF_SCAN, _END_OF_JPEG = 0xDA, 0xD9
+_TAKEN_AS = -1  # the orientation that a photo had before its decoder made it upright
 # EXIF's Orientation -> what makes the picture upright.
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -115,7 +117,8 @@ def decode_photo(data: bytes, name: str = "photo", max_pixels: int = MAX_PIXELS)
         if is_out_of_memory(error):
             raise NoMemoryForPhoto(f"There is not enough memory for {name}.", width * height) from error
         raise PhotoError(f"{name} is damaged or incomplete and cannot be read. Copy or export it again.") from error
-    return Photo(np.ascontiguousarray(pixels), _focal(exif, image.size), hashlib.sha256(data).hexdigest(), name)
+    digest = hashlib.sha256(data).hexdigest()
+    return Photo(np.ascontiguousarray(pixels), _focal(exif, image.size), digest, name, _up(exif))
 
 
 def _opened(data: bytes, name: str) -> Image.Image:
@@ -218,15 +221,27 @@ def _avif() -> tuple[str, ...]:
 
 
 def _exif(image: Image.Image) -> Mapping[int, Any]:
-    """EXIF's orientation and focal length; damaged entries are left out."""
+    """EXIF's orientation, focal length, lens and maker's notes; damaged entries are left out."""
     told: dict[int, Any] = {}
     with suppress(Exception):  # damaged EXIF can raise almost anything
         exif = image.getexif()
         told[ExifTags.Base.Orientation] = exif.get(ExifTags.Base.Orientation)
-        told[ExifTags.Base.FocalLengthIn35mmFilm] = exif.get_ifd(ExifTags.IFD.Exif).get(
-            ExifTags.Base.FocalLengthIn35mmFilm
-        )
+        camera = exif.get_ifd(ExifTags.IFD.Exif)
+        for tag in (ExifTags.Base.FocalLengthIn35mmFilm, ExifTags.Base.MakerNote, ExifTags.Base.LensModel):
+            told[tag] = camera.get(tag)
+    if "original_orientation" in image.info:  # of a HEIC photo, which its decoder has made upright
+        told[_TAKEN_AS] = image.info["original_orientation"]
     return told
+
+
+def _up(exif: Mapping[int, Any]) -> tuple[float, float, float] | None:
+    """The direction up that the camera measured, in the frame of the upright photo; None if there is none."""
+    notes, lens = exif.get(ExifTags.Base.MakerNote), exif.get(ExifTags.Base.LensModel)
+    orientation = exif.get(_TAKEN_AS) or exif.get(ExifTags.Base.Orientation)
+    if not isinstance(notes, bytes):
+        return None
+    orientation = orientation if isinstance(orientation, int) else 1
+    return measured_up(notes, orientation, lens if isinstance(lens, str) else "")
 
 
 def _upright(image: Image.Image, exif: Mapping[int, Any]) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from .atomic_files import write_atomically
 from .errors import Code, UvatarError
 from .framing import MAGIC, PROTOCOL_VERSION
+from .private_files import private_data_folder, private_folder
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,17 @@ def data_folder() -> Path:
         raise UvatarError(
             message, Code.DATA_FOLDER, "Set the environment variable UVATAR_DATA to a folder that you can write to."
         ) from None
+
+
+def private_subfolder(name: str) -> Path:
+    """A folder in the data folder; both are created for this user alone, or closed to others. Raises OSError."""
+    folder = data_folder() / name
+    try:
+        private_data_folder(folder.parent)
+        private_folder(folder)
+    except UvatarError as error:
+        raise PermissionError(errno.EACCES, error.message) from error
+    return folder
 
 
 def runtime_file(folder: Path) -> Path:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from .errors import UvatarError
 from .options import COMPLETE_TEXTURE, Options, checked_options, from_checked
 
 
@@ -46,3 +49,17 @@ def has_one_result(options: Mapping[str, Any]) -> bool:
     The other pictures then end as ``merged``.
     """
     return bool(options.get("same_person") or options.get(COMPLETE_TEXTURE))
+
+
+def is_id(name: Any) -> bool:
+    """Whether this is the text of a UUID, as a job's id is."""
+    with suppress(ValueError, AttributeError, TypeError):
+        return name in (str(parsed := uuid.UUID(name)), parsed.hex)
+    return False
+
+
+def checked_id(identifier: Any) -> str:
+    """The id; since it names a folder, anything but the text of a UUID raises UvatarError."""
+    if not is_id(identifier):
+        raise UvatarError("A job's id must be a UUID, such as 6b1f7c52-6f0e-4a0e-9a55-0d6b6f1c8a11.")
+    return str(identifier)

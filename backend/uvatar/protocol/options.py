@@ -13,6 +13,7 @@ from typing import Any
 
 from .errors import Code, UvatarError
 from .given_people import GIVEN, are_people
+from .heights import SHORTEST, TALLEST, are_heights
 
 RECONSTRUCT, BATCH = "reconstruct", "batch"  # the commands that make avatars
 
@@ -65,6 +66,7 @@ class Option:
         low, high: the range of a number, both included; None for no number.
         optional: None is a value too.
         people: people of photos as another estimator sees them (`protocol.given_people`).
+        heights: a text with people's heights (`protocol.heights`).
         flag: how it appears on the command line; None if it makes no sense there.
         panel: how it appears in Blender's panel; None if it makes no sense there.
     """
@@ -76,6 +78,7 @@ class Option:
     high: float | None = None
     optional: bool = False
     people: bool = False
+    heights: bool = False
     flag: Flag | None = Flag()
     panel: Panel | None = Panel()
 
@@ -93,6 +96,8 @@ class Option:
             return self.optional
         if self.people:
             return are_people(value)
+        if self.heights:
+            return are_heights(value)
         if self.choices is not None:
             return any(type(value) is type(choice) and value == choice for choice in self.choices)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -105,6 +110,8 @@ class Option:
         if self.people:
             numbers = ", ".join(map(str, GIVEN.values()))
             values = f"for each photo its name and {', '.join(GIVEN)}: rows of {numbers} numbers"
+        elif self.heights:
+            values = f"heights in centimetres, {SHORTEST:g} to {TALLEST:g}, separated by commas, - for an unknown one"
         elif self.choices:
             values = " or ".join(map(str, self.choices))
         else:
@@ -264,6 +271,14 @@ class Options:
             active_if={"refine": True, "fast": False, "clothing": True},
         ),
     )
+    skirts: bool = option(
+        True,
+        "Make skirts, dresses and long coats meshes of their own.",
+        panel=Panel(
+            tooltip="Make skirts, dresses and long coats meshes of their own, rather than part of the body's surface",
+            active_if={"refine": True, "fast": False, "clothing": True},
+        ),
+    )
     same_person: bool = option(
         False,
         "All photos, or all views in one photo, show the same person: make one avatar from them.",
@@ -284,6 +299,24 @@ class Options:
             "Uncertain people",
             "Also make avatars when it is uncertain whether it is a person, or how they stand: half-hidden people, "
             "for example",
+        ),
+    )
+    height: str = option(
+        "",
+        "Heights of the people in centimetres, if you know them, the most prominent person first; - for an unknown "
+        "one. They fix the size, and make the body more accurate.",
+        heights=True,
+        flag=Flag(
+            "Height of the person in centimetres, if you know it: 172. Of several people, the most prominent first: "
+            "172,-,165.",
+            commands=(RECONSTRUCT,),
+        ),
+        panel=Panel(
+            "Height (cm)",
+            "Height of the person in centimetres, if you know it; of several people, the most prominent first: "
+            "172, -, 165. Empty if you do not",
+            group="",
+            active_if={"refine": True},
         ),
     )
     focal: float | None = option(

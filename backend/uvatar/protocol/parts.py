@@ -97,8 +97,9 @@ class Part:
 def triangles_of(faces: NDArray[np.int32]) -> NDArray[np.int32]:
     """(F, 4) faces of a part -> (T, 3) triangles, those of one face in succession."""
     halves = np.stack([faces[:, [0, 1, 2]], faces[:, [0, 2, 3]]], 1)
-    triangles: NDArray[np.int32] = halves.reshape(-1, 3)
-    return triangles[triangles.min(1) >= 0]
+    triangles = halves.reshape(-1, 3)
+    whole: NDArray[np.int32] = triangles[triangles.min(1) >= 0]
+    return whole
 
 
 def part_entry(part: Part) -> dict[str, Any]:

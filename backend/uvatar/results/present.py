@@ -22,9 +22,11 @@ from uvatar.body.rig import Rig
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.gravity import Gravity
 from uvatar.data.labels import Label
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
+from uvatar.geometry.levelling import levelling
 from uvatar.mesh_predictor.result_file import ResultFileError
 from uvatar.photos.encoding import encode_jpeg, encode_png
 from uvatar.protocol.errors import Code, UvatarError
@@ -77,7 +79,7 @@ def present_photo(
             for number, (person, one, licence) in enumerate(zip(result.people, people, licences, strict=True))
         ]
     return {
-        **photo_entry(result.photo, result.camera),
+        **photo_entry(result.photo, result.camera, result.gravity),
         "body": body_entry(body),
         "people": entries,
         "timings": {**result.timings, "pictures": time.perf_counter() - started},
@@ -128,11 +130,17 @@ def _present_person(
     if shown.texture:
         encoding["texture_png"] = encoder.submit(encode_png, shown.texture.image)
         encoding["source_png"] = encoder.submit(encode_png, shown.texture.source)
-    vertices = body.posed(shown.fit.body, shown.fit.offsets)[0]
+        if shown.texture.materials is not None:
+            encoding["materials_png"] = encoder.submit(encode_png, shown.texture.materials)
+    vertices, faces = body.posed(shown.fit.body, shown.fit.offsets)[0], body.data.faces
     if turntable and shown.texture:
-        sheet = preview.turntable(vertices, body.data, shown.texture.image)
+        level = levelling(np.array(result.gravity.up)).T.astype(np.float32)
+        parts = [(part, body.posed_part(shown.fit.body, part) @ level) for part in shown.parts]
+        sheet = preview.turntable(vertices @ level, body.data, shown.texture.image, parts=parts)
         encoding["turntable_png"] = encoder.submit(encode_png, sheet)
-    overlay = preview.overlay(result.photo.pixels, result.camera, [vertices], body.data.faces, max_side=OVERLAY_SIDE)
+    if shown.fit.skirt is not None:
+        vertices, faces = shown.fit.skirt.joined_to(vertices, faces)
+    overlay = preview.overlay(result.photo.pixels, result.camera, [vertices], faces, max_side=OVERLAY_SIDE)
     encoding["overlay_jpeg"] = encoder.submit(encode_jpeg, overlay)
     metrics = {
         "landmark_error_median": person.fit.landmark_error_median,
@@ -141,8 +149,11 @@ def _present_person(
         **{f"texels_{name}": share for name, share in source_shares(person.texture.source).items()},
         **shown.metrics,
     }
-    pictures = {"texture_png": b"", "source_png": b""} | {name: done.result() for name, done in encoding.items()}
+    pictures = {"texture_png": b"", "source_png": b"", "materials_png": b""} | {
+        name: done.result() for name, done in encoding.items()
+    }
     entry = person_entry(f"p{number}", shown.fit, body, person.person.box, pictures, metrics)
+    entry["material_names"] = list(shown.texture.material_names) if shown.texture else []
     predicted = licences.texture_predictor if metrics["texels_predicted"] > 0 else None
     more = {
         "fitted_on": licences.fitted_on,
@@ -162,7 +173,7 @@ def source_shares(source: NDArray[np.uint8]) -> dict[str, float]:
     return {label.name.lower(): float(counts[label] / inside) for label in Label if label is not Label.EMPTY}
 
 
-def photo_entry(photo: Photo, camera: Camera) -> dict[str, Any]:
+def photo_entry(photo: Photo, camera: Camera, gravity: Gravity) -> dict[str, Any]:
     """The part of a photo's result that all its people share."""
     height, width = photo.pixels.shape[:2]
     scale = min(1.0, PHOTO_SIDE / max(width, height))
@@ -183,7 +194,18 @@ def photo_entry(photo: Photo, camera: Camera) -> dict[str, Any]:
             "center": list(camera.center),
             "width": camera.width,
             "height": camera.height,
+            **gravity_entry(gravity),
         },
+    }
+
+
+def gravity_entry(gravity: Gravity) -> dict[str, Any]:
+    """The part of a camera's entry that says how it was held."""
+    return {
+        "up": list(gravity.up),
+        "up_confidence": gravity.confidence,
+        "up_from": list(gravity.sources),
+        "ground": gravity.ground,
     }
 
 
@@ -199,7 +221,8 @@ def person_entry(
 
     Args:
         identifier: unique within the photo, "p0" the most prominent.
-        pictures: encoded ``texture_png``, ``source_png``, ``overlay_jpeg`` and, where asked for, ``turntable_png``.
+        pictures: encoded ``texture_png``, ``source_png``, ``materials_png``, ``overlay_jpeg`` and, where asked for,
+            ``turntable_png``.
         metrics: figures of merit by name; NaN where a figure does not exist (they become null).
     """
     parameters = fit.body

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
+from uvatar.data.gravity import Gravity
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
@@ -56,6 +57,7 @@ class PhotoResult:
         prediction: everybody whom the Mesh Predictor, or the given file, found in it; None if there was neither.
         notes: what to know about the photo as a whole, in sentences.
         failures: people of whom no avatar could be made, and why.
+        gravity: which way is up, and where the ground is.
     """
 
     photo: Photo
@@ -65,6 +67,7 @@ class PhotoResult:
     prediction: Prediction | None = None
     notes: tuple[str, ...] = ()
     failures: tuple[NotFitted, ...] = ()
+    gravity: Gravity = field(default_factory=Gravity)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,8 @@ with Client.connect() as client:
 from __future__ import annotations
 
 import hashlib
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections import deque
@@ -27,14 +25,17 @@ import zmq
 from uvatar.data.photo import PhotoFile
 from uvatar.data.progress import Progress, ignore_progress
 from uvatar.files.given_photos import GivenPhoto, photo_files
-from uvatar.protocol import discovery, framing, photo_lists
+from uvatar.protocol import discovery, framing, handshake, photo_lists
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.messages import JobRequest, SentPhoto, finished_event, photo_event
 from uvatar.protocol.options import DEFAULT_OPTIONS, Options
+from uvatar.protocol.private_files import private_output, usable_data_folder
+from uvatar.runtime.loopback import check_loopback, listens
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service import network
 from uvatar.service.journal_database import is_open
+from uvatar.service.logs import logs_folder
 from uvatar.service.network import Access
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 REPLY_SECONDS = 60.0  # to wait for a reply: a server on a busy disk may take long to store a job
 SILENCE_SECONDS, START_SECONDS = 3.0, 60.0  # without events until a job's status is asked for; for a server to start
 RUNTIME_SECONDS = 5.0  # to wait for server.json where a server uses the folder: it checks the file every second
+PROOF_POLL_MS = 500  # after which it is looked whether the connection stands, while the server's proof is waited for
 REACH_SECONDS = 10.0  # to wait for the first answer of a server on another computer, which may be switched off
 
 
@@ -60,17 +62,13 @@ class Client:
         """Connect to a port on 127.0.0.1, or encrypted to the address in ``access``. Sends nothing before `hello`."""
         self._host, self._port = (access.host, access.port) if access else ("127.0.0.1", port)
         self._token = token
+        self._access = access
         self._reply_seconds = reply_seconds
         self._requests = 0
         self._events: deque[dict[str, Any]] = deque()
         self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.DEALER)
-        # If the server has refused our keys there is no peer to send to, and ZeroMQ would wait for one for ever.
-        self._socket.setsockopt(zmq.SNDTIMEO, round(1000 * reply_seconds))
-        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-        if access:
-            network.encrypt_client(self._socket, access)
-        self._socket.connect(network.endpoint(self._host, self._port))
+        self._proven = False  # whether the program at the port has proven that it is the server
+        self._open()
 
     def __enter__(self) -> Client:
         return self
@@ -90,18 +88,16 @@ class Client:
         Raises UvatarError if the server answers with an error, ServerGone if it does not answer.
         """
         self._requests += 1
-        frames = framing.pack({"kind": kind, "token": self._token, "request": self._requests, **fields})
-        self._has_been_cut()
-        self._send(frames)
+        frames = [self._token.encode(), *framing.pack({"kind": kind, "request": self._requests, **fields})]
         deadline = time.monotonic() + self._reply_seconds
+        self._connect(deadline)
+        self._send(frames)
         while True:
             message = self._receive(min(1.0, max(deadline - time.monotonic(), 0.0)))
             if message is None:
                 if time.monotonic() > deadline or not listens(self._port, self._host):
                     raise ServerGone("The Uvatar server does not respond.")
-                if (
-                    self._has_been_cut()
-                ):  # ZeroMQ reconnects, but messages on their way are lost; asking twice does no harm
+                if self._connect(deadline):  # messages on their way are lost; asking twice does no harm
                     self._send(frames)
             elif message.get("request") == self._requests or (
                 message["kind"] == "error" and message.get("request") is None
@@ -111,6 +107,41 @@ class Client:
                 return message
             elif "request" not in message:
                 self._events.append(message)
+
+    def _open(self) -> None:
+        self._socket = self._context.socket(zmq.DEALER)
+        # If the server has refused our keys there is no peer to send to, and ZeroMQ would wait for one for ever.
+        self._socket.setsockopt(zmq.SNDTIMEO, round(1000 * self._reply_seconds))
+        # Not by itself: the port may belong to another program by then. (With -1, for never, libzmq hangs at the end.)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, 86_400_000)
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED)
+        if self._access:
+            network.encrypt_client(self._socket, self._access)
+        self._socket.connect(network.endpoint(self._host, self._port))
+
+    def _connect(self, deadline: float) -> bool:
+        """Connect again if the connection was cut, and have the server prove itself. False if nothing was to do."""
+        cut, asked = self._has_been_cut(), b""
+        if self._proven and not cut:
+            return False
+        while True:
+            if cut:
+                self._socket.disable_monitor()
+                self._socket.close(linger=0)
+                self._open()
+            if self._access:  # CURVE proves it
+                break
+            if cut or not asked:
+                asked = handshake.challenge()
+                self._send([asked])
+            if self._socket.poll(PROOF_POLL_MS):
+                handshake.check_proof(self._socket.recv_multipart(), asked, self._token, self._port)
+                break
+            if time.monotonic() > deadline or not listens(self._port, self._host):
+                raise ServerGone("The Uvatar server does not respond.")
+            cut = self._has_been_cut()
+        self._proven = True
+        return True
 
     def _send(self, frames: Sequence[bytes | memoryview]) -> None:
         try:
@@ -256,44 +287,6 @@ class Client:
         return message
 
 
-def listens(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether anything listens on this port (of this computer by default)."""
-    try:
-        with socket.create_connection((host, port), timeout=2):
-            return True
-    except OSError:
-        return False
-
-
-def check_loopback() -> None:
-    """Raise UvatarError ("no-loopback") if programs on this computer cannot reach each other at 127.0.0.1."""
-    try:
-        with (
-            socket.create_server(("127.0.0.1", 0)) as server,
-            socket.create_connection(server.getsockname(), timeout=5),
-        ):
-            pass
-    except OSError as error:
-        message = f"Programs on this computer cannot reach each other at 127.0.0.1: {error.strerror or error}."
-        fix = "Uvatar's processes communicate only at this address. Check the firewall or the container's network."
-        raise UvatarError(message, Code.NO_LOOPBACK, fix) from error
-
-
-def make_usable(folder: Path) -> None:
-    """Create a data folder for this user alone, and check that files can be written into it.
-
-    Raises UvatarError ("data-folder") if it cannot be used.
-    """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", dir=folder) as trial:
-            Path(trial, "trial").write_bytes(bytes(4096))
-    except OSError as error:
-        message = f"Uvatar's data folder {photo_lists.shown(str(folder))} cannot be used: {error.strerror or error}."
-        fix = "Choose a folder that you can write to with --data, or permanently with UVATAR_DATA."
-        raise UvatarError(message, Code.DATA_FOLDER, fix) from error
-
-
 def find(folder: Path | None = None) -> Client | None:
     """Connect to the server that uses this data folder (the usual one by default); None if none runs.
 
@@ -301,12 +294,13 @@ def find(folder: Path | None = None) -> Client | None:
     which it writes again), this waits some seconds for it.
     """
     folder = Path(folder or discovery.data_folder())
-    runtime = discovery.read_runtime(folder)
     deadline = time.monotonic() + RUNTIME_SECONDS
-    while runtime is None and time.monotonic() < deadline and is_open(folder):
+    while is_open(folder):
+        client = _greeted(discovery.read_runtime(folder))
+        if client or time.monotonic() > deadline:
+            return client
         time.sleep(0.2)
-        runtime = discovery.read_runtime(folder)
-    return _greeted(runtime)
+    return None  # the file of a server that has died says nothing
 
 
 def reach(access: Access, reply_seconds: float = REPLY_SECONDS) -> Client:
@@ -340,7 +334,9 @@ def _greeted(runtime: Runtime | None) -> Client | None:
     except (UvatarError, ServerGone) as error:
         client.close()
         if isinstance(error, UvatarError) and error.code == Code.UNSUPPORTED_VERSION:
-            raise
+            message = f"A server of another version of Uvatar is running (process {runtime.pid})."
+            fix = "End it, or use the same version, then try again."
+            raise UvatarError(message, Code.UNSUPPORTED_VERSION, fix) from error
         return None  # another program has the port of a server that died
 
 
@@ -361,9 +357,8 @@ def attach(folder: Path | None = None, serve_arguments: Sequence[str] = (), seco
     if client:
         return client
     check_loopback()
-    make_usable(folder)
-    output = folder / "logs" / "start.log"
-    output.parent.mkdir(mode=0o700, exist_ok=True)
+    usable_data_folder(folder)
+    output = logs_folder(folder) / "start.log"
     process = _start(folder, output, serve_arguments)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -382,7 +377,7 @@ def _start(folder: Path, output: Path, arguments: Sequence[str]) -> subprocess.P
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         apart = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
-    with open(output, "wb") as log:
+    with private_output(output) as log:
         return subprocess.Popen(
             module_command("uvatar", "serve", "--data", str(folder), *arguments),
             env=environment(),

@@ -1,4 +1,4 @@
-"""Accepts new jobs: limits how many may wait, and writes them to disk in a thread.
+"""Accepts new jobs: limits how many may wait, and unpacks and writes them in a thread.
 
 A job of a gigabyte takes seconds to write, and no other request or cancellation should wait for that.
 """
@@ -30,8 +30,8 @@ class QueueLimits:
     Attributes:
         photos: unfinished photos of all jobs.
         bytes: bytes of these photos on disk.
-        arriving: bytes of jobs in memory that are still being written. Two of the largest messages, so that one can
-            arrive while the other is written.
+        arriving: bytes of jobs in memory that are still being unpacked or written. Two of the largest messages, so that
+            one can arrive while the other is written.
         reserve: bytes that must stay free on the disk, for results and the journal: as many as the largest frame has.
     """
 
@@ -44,25 +44,52 @@ class QueueLimits:
 @dataclass
 class _Arrival:
     size: int
-    written: Future[Manifest]
-    done: Callable[[Manifest], None]
+    result: Future[Any]
+    done: Callable[[Any], None]
     failed: Callable[[Exception], None]
+    job: str | None
     after: list[Callable[[], None]] = field(default_factory=list)
 
 
 class Ingest:
-    """Writes new jobs one after the other in a thread; all callbacks are called from `tick`."""
+    """Unpacks and writes new jobs one after the other in a thread; all callbacks are called from `tick`."""
 
     def __init__(self, journal: Journal, limits: QueueLimits) -> None:
         self._journal = journal
         self.limits = limits
-        self._writer = ThreadPoolExecutor(1, "uvatar ingest")
-        self._arriving: dict[str, _Arrival] = {}
+        self._thread = ThreadPoolExecutor(1, "uvatar ingest")
+        self._arriving: list[_Arrival] = []
 
     @property
     def busy(self) -> bool:
-        """Whether a job is still being written."""
+        """Whether a job is still being unpacked or written."""
         return bool(self._arriving)
+
+    def later(
+        self,
+        size: int,
+        work: Callable[[], Any],
+        done: Callable[[Any], None],
+        failed: Callable[[Exception], None],
+        job: str | None = None,
+    ) -> None:
+        """Do ``work`` in the thread, after all that waits for it already.
+
+        Args:
+            size: bytes of memory that it holds.
+            work: what is to be done.
+            done: called with its result.
+            failed: called with the exception that it, or ``done``, has raised.
+            job: the job that it is about, if that is known.
+
+        Raises:
+            UvatarError: too much waits already ("queue-full").
+        """
+        if self._held() + size > self.limits.arriving:
+            raise UvatarError(
+                "The server is busy storing other jobs.", Code.QUEUE_FULL, "Send the job again in a few seconds."
+            )
+        self._arriving.append(_Arrival(size, self._thread.submit(work), done, failed, job))
 
     def take(
         self,
@@ -97,42 +124,37 @@ class Ingest:
                 self._journal.files.store(job, manifest, [data for _, data in photos])
             return manifest
 
-        self._arriving[job] = _Arrival(
-            size, self._writer.submit(write), lambda manifest: done(self._journal.enter(job, manifest, owner)), failed
-        )
+        self.later(size, write, lambda manifest: done(self._journal.enter(job, manifest, owner)), failed, job)
 
-    def postpone(self, job: Any, call: Callable[[], None]) -> bool:
-        """Call ``call`` once this job has been written. False if it is not being written."""
-        arrival = self._arriving.get(job) if isinstance(job, str) else None
-        if arrival:
-            arrival.after.append(call)
-        return arrival is not None
+    def postpone(self, call: Callable[[], None], job: str | None = None) -> bool:
+        """Call ``call`` once a job, or all that has arrived, is unpacked and written. False if nothing is to be."""
+        concerned = [arrival for arrival in self._arriving if job is None or arrival.job in (None, job)]
+        if concerned:
+            concerned[-1].after.append(call)
+        return bool(concerned)
 
     def tick(self) -> None:
-        """Enter jobs that have been written into the journal."""
-        for job, arrival in list(self._arriving.items()):
-            if arrival.written.done():
-                del self._arriving[job]
-                try:
-                    arrival.done(arrival.written.result())
-                except Exception as error:
-                    arrival.failed(error)
-                for call in arrival.after:
-                    call()
+        """Go on with what the thread has done."""
+        while self._arriving and self._arriving[0].result.done():
+            arrival = self._arriving.pop(0)
+            try:
+                arrival.done(arrival.result.result())
+            except Exception as error:
+                arrival.failed(error)
+            for call in arrival.after:
+                call()
 
     def close(self) -> None:
         """Finish pending writes; jobs that were not acknowledged are deleted or recovered at the next start."""
-        self._writer.shutdown(cancel_futures=True)
+        self._thread.shutdown(cancel_futures=True)
+
+    def _held(self) -> int:
+        return sum(arrival.size for arrival in self._arriving)
 
     def _check_room(self, photos: int, size: int) -> None:
-        load, limits = self._journal.load(), self.limits
-        arriving = sum(arrival.size for arrival in self._arriving.values())
+        load, limits, arriving = self._journal.load(), self.limits, self._held()
         if load.photos + photos > limits.photos or load.bytes + arriving + size > limits.bytes:
             raise UvatarError(f"The queue is full: {load.photos} photos are already waiting.", Code.QUEUE_FULL, _LATER)
-        if arriving + size > limits.arriving:
-            raise UvatarError(
-                "The server is busy storing other jobs.", Code.QUEUE_FULL, "Send the job again in a few seconds."
-            )
         if shutil.disk_usage(self._journal.folder).free < arriving + size + limits.reserve:
             raise UvatarError(
                 "The disk is full.",

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Sequence
@@ -23,7 +24,8 @@ from typing import Any
 
 from uvatar.protocol import atomic_files, message_files
 from uvatar.protocol.errors import Code, UvatarError
-from uvatar.service.private import private_folder
+from uvatar.protocol.jobs import is_id
+from uvatar.protocol.private_files import private_folder
 
 _MANIFEST = "job"
 
@@ -65,14 +67,29 @@ class JobFiles:
     """The folders of all jobs. Ids name folders, so they must come from `checked_id`."""
 
     def __init__(self, folder: Path) -> None:
-        """Create ``folder``, for its owner alone, if it is missing. Raises OSError, UvatarError ("data-folder")."""
         self.folder = folder
-        private_folder(folder)
-        for entry in folder.iterdir():
-            if (
-                entry.is_symlink()
-            ):  # never Uvatar's; from old versions, where others could plant one to have files elsewhere deleted
-                entry.unlink()
+
+    def make(self, known: bool) -> None:
+        """Create the folder, for its owner alone, if it is missing.
+
+        Args:
+            known: whether there is a journal, so that the folder is Uvatar's.
+
+        Raises:
+            OSError: it cannot be created.
+            UvatarError: it is not Uvatar's, or another user's ("data-folder").
+        """
+        if self.folder.is_symlink() or (not known and self.folder.is_dir() and self._strange()):
+            raise UvatarError(
+                f"{self.folder} is not Uvatar's: it holds other files, or is a link.",
+                Code.DATA_FOLDER,
+                "Choose another folder with --data or UVATAR_DATA, or move this one.",
+            )
+        private_folder(self.folder)
+
+    def _strange(self) -> bool:
+        names = os.listdir(self.folder)
+        return any(name not in self.jobs() and not name.startswith(".") for name in names)
 
     def store(self, job: str, manifest: Manifest, photos: Sequence[bytes]) -> None:
         """Write a new job's folder, photos first.
@@ -94,12 +111,12 @@ class JobFiles:
             raise disk_error(error) from error
 
     def jobs(self) -> set[str]:
-        """Ids of all jobs that have a folder."""
-        return {entry.name for entry in self.folder.iterdir()}
+        """Ids of all jobs that have a folder, or a file or link in its place. Anything else there is not Uvatar's."""
+        return {entry.name for entry in self.folder.iterdir() if is_id(entry.name)}
 
     def exists(self, job: str) -> bool:
-        """Whether the job was stored and not deleted."""
-        return (self.folder / job / _MANIFEST).is_file()
+        """Whether the job was stored and not deleted, nor replaced by a link to some other folder."""
+        return (self.folder / job / _MANIFEST).is_file() and not (self.folder / job).is_symlink()
 
     def manifest(self, job: str) -> Manifest | None:
         """The manifest in the job's folder, None if it is missing or damaged."""
@@ -114,9 +131,18 @@ class JobFiles:
         """Whether the photo as it was sent is still there."""
         return self._photo(job, index).is_file()
 
-    def photo(self, job: str, index: int) -> bytes:
-        """A photo as it was sent. Raises OSError if it no longer exists."""
-        return self._photo(job, index).read_bytes()
+    def work(self, job: str, indices: Sequence[int]) -> tuple[dict[str, Any], list[tuple[str, bytes]]]:
+        """The job's options, and names and bytes of photos. Raises UvatarError ("server-error") if they are lost."""
+        manifest = self.manifest(job)
+        try:
+            if manifest:
+                photos = [(manifest.names[index], self._photo(job, index).read_bytes()) for index in indices]
+                return manifest.options, photos
+            reason = "the job's description is damaged"
+        except OSError as error:
+            reason = str(error.strerror or error)
+        fix = "Send the photo again in a new job."
+        raise UvatarError(f"The stored photo cannot be read: {reason}.", Code.SERVER_ERROR, fix)
 
     def store_result(self, job: str, index: int, result: dict[str, Any]) -> None:
         """Write a photo's result. Raises UvatarError ("disk-full", "data-folder", or what `framing.pack` raises)."""
@@ -129,12 +155,6 @@ class JobFiles:
         """A photo's result. Raises OSError, UvatarError if it is missing or damaged."""
         result: dict[str, Any] = message_files.load(self._result(job, index))
         return result
-
-    def result_bytes(self, job: str, index: int) -> int:
-        """Size of a photo's result; 0 if there is none."""
-        with suppress(OSError):
-            return self._result(job, index).stat().st_size
-        return 0
 
     def result_is_whole(self, job: str, index: int) -> bool:
         """Whether a photo's result exists and is undamaged (its checksum is right)."""
@@ -158,14 +178,14 @@ class JobFiles:
 
     def disown(self, job: str) -> None:
         """Ensure that the job cannot come back, whatever happens before `delete`. Raises OSError."""
-        with suppress(FileNotFoundError):
+        if self.exists(job):
             (self.folder / job / _MANIFEST).unlink()
-        atomic_files.sync_folder(self.folder / job)
+            atomic_files.sync_folder(self.folder / job)
 
     def delete(self, job: str) -> None:
-        """Delete the folder and its contents, as far as the system allows."""
+        """Delete the folder and its contents, as far as the system allows; of a link, only the link."""
         path = self.folder / job
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
             with suppress(OSError):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.messages import JobStatus, JobSummary, PhotoStatus
 
 ACTIVE = ("queued", "running")  # states of unfinished jobs
@@ -100,12 +97,3 @@ class QueueLoad:
     jobs: int
     photos: int
     bytes: int
-
-
-def checked_id(identifier: Any) -> str:
-    """The id, if it is the text of a UUID; since it names a folder, anything else raises UvatarError."""
-    if isinstance(identifier, str):
-        with suppress(ValueError):
-            if identifier in (str(parsed := uuid.UUID(identifier)), parsed.hex):
-                return identifier
-    raise UvatarError("A job's id must be a UUID, such as 6b1f7c52-6f0e-4a0e-9a55-0d6b6f1c8a11.")

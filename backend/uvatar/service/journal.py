@@ -14,14 +14,13 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from uvatar.protocol.errors import Code, UvatarError
-from uvatar.protocol.framing import LIMITS
-from uvatar.service import journal_queries, scheduler
+from uvatar.service import journal_queries
 from uvatar.service.job_files import JobFiles, Manifest, disk_error
 from uvatar.service.job_records import ACTIVE, JobRecord, QueueLoad, WorkUnit
 from uvatar.service.journal_database import open_database, transaction
@@ -59,17 +58,6 @@ class Journal:
         self._database.close()
 
     # -- jobs ---------------------------------------------------------------------------------------------------------
-
-    def add(self, job: str, photos: Sequence[tuple[str, bytes]], options: dict[str, Any], owner: str = "") -> JobRecord:
-        """Store a new job: photos (name, bytes) first, then its entry. Adding the same job again changes nothing.
-
-        Raises:
-            UvatarError: the id already has other photos or options ("job-id-taken"), or the disk is full ("disk-full").
-        """
-        manifest = Manifest.of(photos, options, self.clock())
-        if not self.knows(job):
-            self.files.store(job, manifest, [data for _, data in photos])
-        return self.enter(job, manifest, owner)
 
     def knows(self, job: str) -> bool:
         """Whether there is a job of this id."""
@@ -128,8 +116,11 @@ class Journal:
 
     def cancel(self, job: str) -> JobRecord:
         """Cancel the job; it keeps its results. A finished job stays unchanged. Raises UvatarError ("unknown-job")."""
-        with transaction(self._database):
-            journal_queries.set_job_state(self._database, job, "cancelled", self.clock())
+        try:
+            self._set_cancelled(job)
+        except sqlite3.Error:
+            self.files.delete_photos(job)  # they are not needed any more, and a full disk has room then
+            self._set_cancelled(job)
         self._delete_photos_of_ended(job)
         return self.job(job)
 
@@ -145,42 +136,29 @@ class Journal:
     # -- work ---------------------------------------------------------------------------------------------------------
 
     def next_unit(self, in_flight: Collection[tuple[str, int]]) -> WorkUnit | None:
-        """The next photos to work on; None if there is nothing to do. See `scheduler.next_unit`."""
-        return scheduler.next_unit(self._database, in_flight, self.clock())
+        """The next photos to work on; None if there is nothing to do. See `journal_queries.next_unit`."""
+        return journal_queries.next_unit(self._database, in_flight, self.clock())
 
-    def photo(self, job: str, index: int) -> tuple[str, bytes]:
-        """Name and bytes of a waiting photo. Raises OSError if the file no longer exists."""
-        row = self._database.execute("SELECT name FROM photos WHERE job = ? AND number = ?", (job, index)).fetchone()
-        return row[0], self.files.photo(job, index)
-
-    def finish_photo(self, job: str, index: int, result: dict[str, Any], merged: Iterable[int] = ()) -> bool:
-        """Store a photo's result. False if it is no longer wanted (the job was cancelled, or the photo has failed).
+    def finish_photo(self, job: str, index: int, merged: Iterable[int] = ()) -> bool:
+        """Record that a photo's result is stored. False if it is no longer wanted (the job was cancelled).
 
         Args:
             job: the job's id.
             index: the photo's index.
-            result: the result's dictionary.
             merged: further photos of the same person that went into this avatar; they change state together with it.
-
-        Raises:
-            UvatarError: the result cannot be stored ("disk-full") or packed.
         """
-        if not journal_queries.photo_waits(self._database, job, index):
-            return False
-        self.files.store_result(job, index, result)
-        try:
-            return self._end_photos(job, {index: "done", **dict.fromkeys(merged, "merged")})
-        except sqlite3.Error as error:
-            raise disk_error(error) from error
+        return self._end_photos(job, {index: "done", **dict.fromkeys(merged, "merged")})
 
     def fail_photo(self, job: str, index: int, error: UvatarError) -> bool:
         """Record why a photo has no result. False if the photo is not waiting."""
         return self._end_photos(job, {index: "failed"}, json.dumps(error.as_dict()))
 
-    def count_crash(self, job: str, index: int) -> int:
-        """Record that the model process died on this photo; returns how often it has died on it."""
+    def count_crash(self, job: str, index: int, weight: int = 1) -> int:
+        """Record that the model process died on this photo; returns the sum of the weights of all such deaths."""
         with transaction(self._database):
-            self._database.execute("UPDATE photos SET crashes = crashes + 1 WHERE job = ? AND number = ?", (job, index))
+            self._database.execute(
+                "UPDATE photos SET crashes = crashes + ? WHERE job = ? AND number = ?", (weight, job, index)
+            )
         crashes: int = self._database.execute(
             "SELECT crashes FROM photos WHERE job = ? AND number = ?", (job, index)
         ).fetchone()[0]
@@ -209,26 +187,12 @@ class Journal:
                 f"The stored result of {photos[index].name} cannot be read: {error}", Code.RESULT_DAMAGED, fix
             ) from error
 
-    def results(self, job: str) -> list[dict[str, Any] | None]:
-        """All results of a job; None for photos that have none.
-
-        Raises:
-            UvatarError: as `result`, or the results are too large for one message ("too-large").
-        """
-        photos = self.job(job).photos
-        done = [photo.index for photo in photos if photo.state == "done"]
-        if sum(self.files.result_bytes(job, index) for index in done) > LIMITS.total_bytes:
-            raise UvatarError(
-                "The results are too large for one message.", Code.TOO_LARGE, "Request the results one photo at a time."
-            )
-        return [self.result(job, photo.index) if photo.state == "done" else None for photo in photos]
-
     # -- for uvatar.service.retention ---------------------------------------------------------------------------------
 
-    def ended(self) -> list[tuple[str, float, float | None]]:
-        """Finished and cancelled jobs in order of arrival: id, last change, and since when each is overdue, or None."""
+    def ended(self) -> list[tuple[str, float, float, float | None]]:
+        """Finished and cancelled jobs in order of arrival: id, creation, last change, since when each is overdue."""
         return self._database.execute(
-            "SELECT id, updated, overdue FROM jobs WHERE state NOT IN (?, ?) ORDER BY rowid", ACTIVE
+            "SELECT id, created, updated, overdue FROM jobs WHERE state NOT IN (?, ?) ORDER BY rowid", ACTIVE
         ).fetchall()
 
     def mark_overdue(self, job: str, since: float | None) -> None:
@@ -242,6 +206,10 @@ class Journal:
             self._database.execute("UPDATE jobs SET updated = ?, overdue = NULL WHERE id = ?", (when, job))
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _set_cancelled(self, job: str) -> None:
+        with transaction(self._database):
+            journal_queries.set_job_state(self._database, job, "cancelled", self.clock())
 
     def _end_photos(self, job: str, states: dict[int, str], error: str | None = None) -> bool:
         """Record the final states of waiting photos, and the end of the job with its last photo.

@@ -1,4 +1,4 @@
-"""The journal's SQLite file: its schema, opening it for one server alone, and setting a damaged one aside."""
+"""The journal's SQLite file: its schema, opening it for one server alone, and replacing a damaged one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from uvatar.service.job_files import disk_error
-from uvatar.service.private import close_to_others, private_folder
+from uvatar.protocol.private_files import close_to_others, private_data_folder
+from uvatar.service.job_files import JobFiles, disk_error
 
 _NAME = "journal.sqlite"
 _VERSION = 2
@@ -56,13 +56,16 @@ def is_open(folder: Path) -> bool:
 def open_database(folder: Path) -> sqlite3.Connection:
     """Open or create the journal of a data folder, locked until this process ends, however it ends.
 
-    A damaged journal is set aside, and an empty one is opened in its place.
+    A damaged journal is deleted, and an empty one is opened in its place.
 
     Raises:
         AlreadyServed: another process has it.
         UvatarError, OSError: it cannot be used ("disk-full", "data-folder").
     """
-    private_folder(folder, whole=False)
+    private_data_folder(folder)
+    JobFiles(folder / "jobs").make(known=(folder / _NAME).exists())
+    for old in folder.glob("journal.damaged.sqlite"):  # of earlier versions
+        old.unlink()
     with suppress(OSError):  # a folder that cannot be used is reported below
         (folder / _NAME).touch(mode=0o600)
         for ending in ("", "-wal", "-shm"):
@@ -72,7 +75,7 @@ def open_database(folder: Path) -> sqlite3.Connection:
             return _opened(folder / _NAME)
         except _Damaged as error:
             log.error("The journal is damaged (%s); rebuilding it from the jobs' folders", error)
-            _set_aside(folder)
+            _delete(folder)
             return _opened(folder / _NAME)
     except (sqlite3.DatabaseError, _Damaged) as error:
         if "locked" in str(error):
@@ -127,8 +130,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         raise
 
 
-def _set_aside(folder: Path) -> None:
-    """Move a damaged journal out of the way; the latest one is kept for examination."""
-    for ending in ("-wal", "-shm"):
+def _delete(folder: Path) -> None:
+    """Delete a damaged journal: the jobs' folders repeat all that is in it, and it holds photos' names."""
+    for ending in ("-wal", "-shm", ""):
         (folder / (_NAME + ending)).unlink(missing_ok=True)
-    (folder / _NAME).replace(folder / "journal.damaged.sqlite")

@@ -1,7 +1,7 @@
 """The journal's statements: reading and writing rows of jobs and photos.
 
-Functions that write must be called within a `transaction`; `delete_job` opens its own. They move states forward only,
-as `uvatar.service.journal` describes.
+Functions that write must be called within a `transaction`; `delete_job` and `next_unit` open their own. They move
+states forward only, as `uvatar.service.journal` describes.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import json
 import sqlite3
 from collections.abc import Collection
 
+from uvatar.protocol.jobs import has_one_result
 from uvatar.service.job_files import JobFiles, Manifest
-from uvatar.service.job_records import ACTIVE, JobRecord, PhotoState, QueueLoad
+from uvatar.service.job_records import ACTIVE, JobRecord, PhotoState, QueueLoad, WorkUnit
 from uvatar.service.journal_database import transaction
 
 
@@ -119,3 +120,40 @@ def end_photos(database: sqlite3.Connection, job: str, states: dict[int, str], e
     waiting = database.execute("SELECT COUNT(*) FROM photos WHERE job = ? AND state = 'waiting'", (job,)).fetchone()[0]
     if not waiting:
         set_job_state(database, job, "finished", now)
+
+
+def next_unit(database: sqlite3.Connection, in_flight: Collection[tuple[str, int]], now: float) -> WorkUnit | None:
+    """Choose the next photos to work on, and record the turn of their job; None if there is nothing to do.
+
+    Owners take turns photo by photo, and so do the jobs of each owner, so that one photo need not wait for a hundred
+    photos of somebody else.
+
+    Args:
+        database: the journal's database.
+        in_flight: (job, photo index) of the photos that model processes are working on.
+        now: seconds since the epoch.
+    """
+    rows = database.execute(
+        "SELECT id FROM jobs WHERE state IN (?, ?)"
+        " ORDER BY (SELECT MAX(turn) FROM jobs AS others WHERE others.owner = jobs.owner), turn, rowid",
+        ACTIVE,
+    ).fetchall()
+    for (identifier,) in rows:
+        job = read_job(database, identifier)
+        unit = _unit(job, in_flight) if job else None
+        if unit:
+            with transaction(database):
+                database.execute("UPDATE jobs SET turn = (SELECT MAX(turn) + 1 FROM jobs) WHERE id = ?", (identifier,))
+                set_job_state(database, identifier, "running", now)
+            return unit
+    return None
+
+
+def _unit(job: JobRecord, in_flight: Collection[tuple[str, int]]) -> WorkUnit | None:
+    """The job's photos to work on next; None if all its waiting photos are being worked on."""
+    if has_one_result(job.options):
+        busy = any((job.id, photo.index) in in_flight for photo in job.photos)
+        indices = tuple(photo.index for photo in job.photos if photo.state != "failed")
+        return None if busy or not job.waiting() else WorkUnit(job.id, indices, job.options)
+    free = [index for index in job.waiting() if (job.id, index) not in in_flight]
+    return WorkUnit(job.id, (free[0],), job.options) if free else None

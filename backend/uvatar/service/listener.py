@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import LIMITS
 from uvatar.runtime import memory_limits
 from uvatar.service import network
+from uvatar.service.job_files import disk_error
 
 # How these were chosen is not recorded, but what follows from them is tested (`tests/service/test_load.py`).
 WAITING_REQUESTS = 8  # messages from one client, up to 1 GiB each; further ones stay on its side
@@ -40,7 +42,27 @@ class Peer:
             frames = framing.pack(message)
         except UvatarError as error:
             frames = framing.pack({"kind": "error", "request": message.get("request"), **error.as_dict()})
+        return self.send_frames(frames)
+
+    def send_error(self, error: Exception) -> None:
+        """Answer a message that cannot be read."""
+        self.send({**error_reply(error), "request": None})
+
+    def send_frames(self, frames: Sequence[Any]) -> bool:
+        """Send a packed message; returns as `send`."""
         return self.listener.send(self.identity, frames)
+
+
+def error_reply(error: Exception) -> dict[str, Any]:
+    """The error reply for a failed request."""
+    if isinstance(error, UvatarError):
+        return {"kind": "error", **error.as_dict()}
+    log.error("A request failed", exc_info=error)
+    if isinstance(error, (OSError, sqlite3.Error)):
+        return {"kind": "error", **disk_error(error).as_dict()}
+    message = f"The server failed on this request: {type(error).__name__}: {error}"
+    unexpected = UvatarError(message[:500], Code.SERVER_ERROR, "Please report this with the server's log.")
+    return {"kind": "error", **unexpected.as_dict()}
 
 
 class Listener:

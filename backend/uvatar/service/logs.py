@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from uvatar.service.private import private_folder
+from uvatar.protocol.private_files import private_folder
 
 FIELDS = ("job", "photo", "seconds", "timings")  # taken from a record's ``extra``
 # Enough for some thousand lines, and for what is asked for in a report of a fault; how chosen is not recorded.

@@ -5,14 +5,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import zmq
 
 from uvatar.protocol.devices import CPU
 from uvatar.protocol.errors import UvatarError
@@ -21,9 +26,9 @@ from uvatar.runtime.spawn import environment, module_command
 from uvatar.service.job_records import WorkUnit
 from uvatar.service.logs import worker_log
 
-# Passed in the environment, which other users cannot see in the process list.
-SECRET_VARIABLE = "UVATAR_WORKER_SECRET"  # noqa: S105 (its name)
+INBOX = "inproc://model processes"  # the socket of this process that collects what all of them say
 REAL_PIPELINE = "uvatar.engine.pipeline:Pipeline"  # others are the tests'
+LAST_WORDS_SECONDS = 1.0  # for reading what a dead process has left in its pipe, which is there already
 # Exit code of a process that was killed from outside (not on Windows, which kills no process to free memory).
 _KILLED = -9
 
@@ -70,8 +75,10 @@ class PoolSettings:
 class ModelProcess:
     """A model process and its current work.
 
+    It is reached by the pipes that it inherits as standard input and output, so that no other program can talk to it or
+    in its name. Every message is a line of JSON; photos and results stay in the job's folder.
+
     Attributes:
-        name: identity of its socket.
         gpu: the GPU assigned to it; None if it uses what it finds.
         facts: what its pipeline last reported about itself.
         unit: the photos that it works on; None when it is idle.
@@ -83,7 +90,6 @@ class ModelProcess:
         kills: how many processes the system had killed for lack of memory when it was started; None if unknown.
     """
 
-    name: bytes
     popen: subprocess.Popen[bytes]
     gpu: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
@@ -94,15 +100,52 @@ class ModelProcess:
     cancelled: float | None = None
     ready: bool = False
     kills: int | None = field(default_factory=lambda: memory_limits.kills())
+    _listener: threading.Thread = field(init=False, repr=False)
+
+    def send(self, **message: Any) -> None:
+        """Send a message. It is far smaller than the pipe's buffer, so this does not wait for a process that hangs."""
+        assert self.popen.stdin
+        with suppress(OSError):  # it has died, which `Pool.tick` finds out
+            self.popen.stdin.write(json.dumps(message).encode() + b"\n")
+            self.popen.stdin.flush()
+
+    def listen(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+        """Pass on what it says to the socket `INBOX`, in a thread, until it ends."""
+        output = self.popen.stdout
+        assert output
+
+        def pass_on() -> None:
+            with output, context.socket(zmq.PUSH) as inbox:
+                inbox.setsockopt(zmq.SNDHWM, 0)
+                inbox.setsockopt(zmq.LINGER, 0)
+                inbox.connect(INBOX)
+                for line in output:
+                    inbox.send_multipart([str(self.popen.pid).encode(), line])
+
+        self._listener = threading.Thread(target=pass_on, daemon=True)
+        self._listener.start()
+
+    def end(self) -> None:
+        """Kill it, if it lives, and collect its last words."""
+        self.popen.kill()
+        self.popen.wait()
+        self._listener.join(LAST_WORDS_SECONDS)
+        with suppress(OSError):
+            self.popen.stdin.close()  # type: ignore[union-attr]
 
     @property
     def on_gpu(self) -> bool:
         """Whether a network of it runs on a GPU, as it has told."""
         return any(device != CPU for device in self.facts.get("devices", {}).values())
 
+    @property
+    def killed(self) -> bool:
+        """Whether somebody has killed it, which says little about its photo."""
+        return self.popen.returncode == _KILLED
+
     def starved(self) -> str:
         """The sentence that the system killed it because memory ran out; empty if it did not."""
-        if self.popen.returncode != _KILLED:
+        if not self.killed:
             return ""
         now = memory_limits.kills()
         if now is None or self.kills is None:
@@ -111,25 +154,21 @@ class ModelProcess:
 
 
 def start_process(
-    name: str, settings: PoolSettings, port: int, secret: str, folder: Path, gpu: str | None, kept_off: str = ""
+    settings: PoolSettings, folder: Path, gpu: str | None, kept_off: str, context: zmq.Context[zmq.Socket[bytes]]
 ) -> ModelProcess:
     """Start a model process.
 
     Args:
-        name: identity of its socket.
         settings: of the pool.
-        port: the port of the pool's socket, which the process connects to.
-        secret: must be in every message of the process.
         folder: the server's data folder.
         gpu: the GPU that it may use; None if it uses what it finds.
         kept_off: why it must compute on the CPU, in a sentence; empty if it may use a GPU.
+        context: of the socket `INBOX`.
     """
-    command = module_command(
-        "uvatar.service.worker", "--port", str(port), "--name", name, "--pipeline", settings.pipeline
-    )
+    command = module_command("uvatar.service.worker", "--pipeline", settings.pipeline)
     command += ["--threads", str(settings.threads_each), "--data", str(folder)]
     # One heap for all threads: only this one can be shrunk by `uvatar.runtime.memory.give_back` (glibc only).
-    variables = {SECRET_VARIABLE: secret, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"}
+    variables = {"PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"}
     if kept_off:
         command += ["--device", CPU, "--note", kept_off]
     elif settings.device is not None:
@@ -142,12 +181,14 @@ def start_process(
         popen = subprocess.Popen(
             command,
             env=environment(**variables),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=output,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
-    return ModelProcess(name.encode(), popen, gpu)
+    process = ModelProcess(popen, gpu)
+    process.listen(context)
+    return process
 
 
 def _open_log(folder: Path) -> BinaryIO:

@@ -23,7 +23,7 @@ from zmq.auth.thread import ThreadAuthenticator
 from uvatar.protocol import atomic_files
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import MAGIC
-from uvatar.service.private import private_file
+from uvatar.protocol.private_files import private_file
 
 _KEYS = "network-keys.json"
 _ACCESS = "network-access.json"

@@ -37,7 +37,7 @@ def reconcile(database: sqlite3.Connection, files: JobFiles, now: float) -> None
     """
     known = {job for (job,) in database.execute("SELECT id FROM jobs")}
     for job in known:
-        if not files.exists(job):  # its deletion was interrupted
+        if not files.exists(job):  # its deletion was interrupted, or somebody has put a link in its place
             delete_job(database, files, job)
     for job in files.jobs() - known:
         manifest = files.manifest(job)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -16,16 +15,16 @@ from uvatar.protocol.devices import AUTO
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import PROTOCOL_VERSION, RESULT_SCHEMA
+from uvatar.protocol.jobs import checked_id
 from uvatar.protocol.messages import Hello, finished_event
 from uvatar.protocol.options import checked_options
 from uvatar.protocol.photo_lists import JOB_PHOTOS
 from uvatar.runtime import versions
 from uvatar.runtime.weights import bodies, models_folder
 from uvatar.service.ingest import Ingest
-from uvatar.service.job_files import disk_error
-from uvatar.service.job_records import JobRecord, checked_id
+from uvatar.service.job_records import JobRecord
 from uvatar.service.journal import Journal
-from uvatar.service.listener import Peer
+from uvatar.service.listener import Peer, error_reply
 from uvatar.service.pool import Pool
 from uvatar.service.retention import forget
 from uvatar.service.subscriptions import Subscriptions
@@ -72,16 +71,17 @@ class RequestHandlers:
         }
 
     def answer(self, peer: Peer, message: dict[str, Any]) -> None:
-        """Answer a request; if it is about a job that is still being written, wait for that."""
-        if self._ingest.postpone(message.get("job"), lambda: self.answer(peer, message)):
+        """Answer a request; if it is about a job that is still being written, or all jobs, wait for that."""
+        job, kind = message.get("job"), message.get("kind")
+        whole = kind == "forget" and job is None
+        if (whole or isinstance(job, str)) and self._ingest.postpone(lambda: self.answer(peer, message), job):
             return
         try:
-            handler = self._handlers.get(message["kind"]) if isinstance(message.get("kind"), str) else None
+            handler = self._handlers.get(kind) if isinstance(kind, str) else None
             if handler is None:
                 known = ", ".join(self._handlers)
                 raise UvatarError(
-                    f"There is no request {str(message.get('kind'))[:40]!r}. The requests are {known}.",
-                    Code.UNKNOWN_MESSAGE,
+                    f"There is no request {str(kind)[:40]!r}. The requests are {known}.", Code.UNKNOWN_MESSAGE
                 )
             reply = handler(peer, message)
         except Exception as error:
@@ -147,58 +147,40 @@ class RequestHandlers:
         }
 
     def result(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
-        """Reply with one result, or all results of a job."""
-        job = checked_id(message.get("job"))
-        photo = message.get("photo")
-        if photo is None:
-            return {"kind": "result", "job": job, "results": self._journal.results(job)}
+        """Reply with a photo's result."""
+        job, photo = checked_id(message.get("job")), message.get("photo")
         if not isinstance(photo, int) or isinstance(photo, bool):
             raise UvatarError("A photo's number must be a whole number of at least 0.")
         return {"kind": "result", "job": job, "photo": photo, "result": self._journal.result(job, photo)}
 
     def cancel(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
-        """Cancel a job."""
-        return {"kind": "status", **self._end(checked_id(message.get("job"))).as_dict()}
-
-    def forget(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
-        """Delete jobs with their photos and results."""
-        photo, job, everything = message.get("photo"), message.get("job"), message.get("everything") is True
-        if photo is not None and not (isinstance(photo, str) and _SHA256.fullmatch(photo)):
-            raise UvatarError("A photo must be named by the sha256 of its bytes in hexadecimal.")
-        if everything:
-            doomed = [found.id for found in self._journal.jobs(limit=-1)]
-        else:
-            doomed = self._journal.jobs_with(photo) if photo else [checked_id(job)]
-        for identifier in doomed:
-            self._end(identifier)
-        return {"kind": "forgotten", "jobs": forget(self._journal, job=job, photo=photo, everything=everything)}
-
-    def shutdown(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
-        """End the server; unfinished jobs continue with the next one."""
-        self._stop()
-        return {"kind": "bye", "unfinished": self._journal.load().photos}
-
-    def _end(self, identifier: str) -> JobRecord:
         """Cancel a job unless it is finished."""
+        identifier = checked_id(message.get("job"))
         was_active = self._journal.job(identifier).active
         job = self._journal.cancel(identifier)
         if was_active:
             self._pool.cancel(job.id)
             log.info("Job cancelled", extra={"job": job.id})
             self._subscriptions.publish(finished_event(job.as_dict()))
-        return job
+        return {"kind": "status", **job.as_dict()}
 
+    def forget(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
+        """Delete jobs with their photos and results."""
+        photo, job, everything = message.get("photo"), message.get("job"), message.get("everything") is True
+        if photo is not None and not (isinstance(photo, str) and _SHA256.fullmatch(photo)):
+            raise UvatarError("A photo must be named by the sha256 of its bytes in hexadecimal.")
 
-def error_reply(error: Exception) -> dict[str, Any]:
-    """The error reply for a failed request."""
-    if isinstance(error, UvatarError):
-        return {"kind": "error", **error.as_dict()}
-    log.error("A request failed", exc_info=error)
-    if isinstance(error, (OSError, sqlite3.Error)):
-        return {"kind": "error", **disk_error(error).as_dict()}
-    message = f"The server failed on this request: {type(error).__name__}: {error}"
-    unexpected = UvatarError(message, Code.SERVER_ERROR, "Please report this with the server's log.")
-    return {"kind": "error", **unexpected.as_dict()}
+        def end(found: str) -> None:
+            self._pool.drop(found)
+            self._subscriptions.publish({**finished_event(self._journal.job(found).as_dict()), "state": "cancelled"})
+
+        gone = forget(self._journal, end, job=checked_id(job) if job else None, photo=photo, everything=everything)
+        return {"kind": "forgotten", "jobs": gone}
+
+    def shutdown(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
+        """End the server; unfinished jobs continue with the next one."""
+        self._stop()
+        return {"kind": "bye", "unfinished": self._journal.load().photos}
 
 
 def _memory(pid: int) -> int | None:

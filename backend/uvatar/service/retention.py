@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from uvatar.protocol.errors import UvatarError
@@ -33,11 +34,13 @@ def clean(journal: Journal, policy: Policy) -> list[str]:
     """Delete finished jobs: the overdue ones, then the oldest until the rest is small enough. Returns their ids."""
     now = journal.clock()
     jobs = journal.ended()
-    sizes = {job: journal.files.size(job) for job, _, _ in jobs}
+    sizes = {job: journal.files.size(job) for job, *_ in jobs}
     total = sum(sizes.values())
     deleted = []
-    for job, updated, overdue in jobs:
-        if _too_old(journal, policy, job, updated, overdue, now) or total > policy.total_bytes:
+    for job, created, updated, overdue in jobs:
+        # A job that was changed before it was made was `touched` while the clock was behind.
+        changed = max(updated, created) if created <= now else updated
+        if _too_old(journal, policy, job, changed, overdue, now) or total > policy.total_bytes:
             journal.delete(job)
             total -= sizes[job]
             deleted.append(job)
@@ -49,7 +52,7 @@ def clean(journal: Journal, policy: Policy) -> list[str]:
 
 def _too_old(journal: Journal, policy: Policy, job: str, updated: float, overdue: float | None, now: float) -> bool:
     """Whether a job must be deleted because of its age; records since when it is overdue."""
-    if updated > now + _DAY:  # the clock was ahead at that time: the job's age counts from now
+    if updated > now + _DAY:  # the clock was ahead at that time, or is behind now: the job's age counts from now
         journal.touch(job, now)
         return False
     if now - updated <= policy.days * _DAY:
@@ -62,11 +65,19 @@ def _too_old(journal: Journal, policy: Policy, job: str, updated: float, overdue
     return now - overdue >= policy.days / 30 * _DAY
 
 
-def forget(journal: Journal, job: str | None = None, photo: str | None = None, everything: bool = False) -> list[str]:
+def forget(
+    journal: Journal,
+    before: Callable[[str], None] = lambda _: None,
+    *,
+    job: str | None = None,
+    photo: str | None = None,
+    everything: bool = False,
+) -> list[str]:
     """Delete jobs with their photos and results, whether they are finished or not.
 
     Args:
         journal: the journal.
+        before: called with the id of each job before it is deleted.
         job: delete the job with this id.
         photo: delete all jobs that hold the photo with this sha256.
         everything: delete all jobs.
@@ -86,6 +97,7 @@ def forget(journal: Journal, job: str | None = None, photo: str | None = None, e
     else:
         raise UvatarError("Specify what to delete: a job, a photo or everything.")
     for found in jobs:
+        before(found)
         journal.delete(found)
     journal.scrub()
     log.info("Deleted %d jobs on request", len(jobs))

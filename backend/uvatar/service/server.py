@@ -15,14 +15,15 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import zmq
 
-from uvatar.protocol import discovery, framing
+from uvatar.protocol import discovery, framing, handshake
 from uvatar.protocol.discovery import Runtime
-from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.version import __version__
 from uvatar.service import network
 from uvatar.service.ingest import Ingest, QueueLimits
@@ -37,6 +38,8 @@ from uvatar.service.subscriptions import Subscriptions
 TICK_MS = 100  # milliseconds between checks of the model processes when nothing happens: far less than CANCEL_GRACE
 ARRIVAL_TICK_MS = 5  # the same while a job is being written: its reply waits for one
 CLEAN_EVERY = 3600.0  # seconds between applications of the retention policy, which counts in days
+LARGE_MESSAGE = 64 << 10  # bytes of messages that are unpacked in a thread, so that others are answered meanwhile
+MOST_REQUEST = 200  # characters of a request's number or name
 RUNTIME_CHECK_EVERY = 1.0  # seconds between checks that clients can find this server; docs/reliability.md: "a second"
 
 log = logging.getLogger("uvatar.service.server")
@@ -130,7 +133,10 @@ class Front:
         try:
             while not self._stopping.is_set() and not self._idle_too_long():
                 for listener in self._listeners.wait(ARRIVAL_TICK_MS if self._ingest.busy else TICK_MS):
-                    self._receive(*listener.receive())
+                    try:
+                        self._receive(*listener.receive())
+                    except Exception:  # whatever it is, one message does not end the server
+                        log.exception("A message could not be handled")
                 self._tick()
         finally:
             self._close()
@@ -182,21 +188,34 @@ class Front:
     # -- messages -----------------------------------------------------------------------------------------------------
 
     def _receive(self, peer: Peer, frames: Sequence[Any]) -> None:
+        """Answer a message, of which nothing is looked at but its beginning unless that is the token."""
+        frames, token = frames or [b""], peer.listener.token
+        if handshake.is_challenge(frames):
+            peer.send_frames([handshake.proof(bytes(frames[0]), token, peer.listener.port)])
+            return
+        if not handshake.has_token(frames, token):
+            peer.send_frames(handshake.refusal(frames))
+            return
         self._last_request = time.monotonic()
-        request: Any = None
+        size = sum(memoryview(frame).nbytes for frame in frames)
         try:
-            message = framing.unpack(frames)
-            if not isinstance(message, dict):
-                raise UvatarError("A request must be a dictionary.")
-            if isinstance(message.get("request"), (str, int, float)):
-                request = message["request"]
-            self._check_token(peer, message.get("token"))
+            if size > LARGE_MESSAGE:
+                self._ingest.later(size, partial(_unpacked, frames), partial(self._answer, peer), peer.send_error)
+            else:
+                self._answer(peer, _unpacked(frames))
         except UvatarError as error:
-            peer.send({"kind": "error", **error.as_dict(), "request": request})
-        else:
-            self._requests.answer(peer, {**message, "request": request})
+            peer.send_error(error)
 
-    def _check_token(self, peer: Peer, token: Any) -> None:
-        if not isinstance(token, str) or not secrets.compare_digest(token.encode(), peer.listener.token.encode()):
-            fix = "Connect again; the server may have restarted with a new token."
-            raise UvatarError("The token does not belong to this server.", Code.WRONG_TOKEN, fix)
+    def _answer(self, peer: Peer, message: dict[str, Any]) -> None:
+        request = message.get("request")
+        if not isinstance(request, (int, float)) and not (isinstance(request, str) and len(request) <= MOST_REQUEST):
+            request = None  # the reply repeats it
+        self._requests.answer(peer, {**message, "request": request})
+
+
+def _unpacked(frames: Sequence[Any]) -> dict[str, Any]:
+    """The request in a message that begins with the token. Raises UvatarError."""
+    message = framing.unpack(frames[1:])
+    if not isinstance(message, dict):
+        raise UvatarError("A request must be a dictionary.")
+    return message

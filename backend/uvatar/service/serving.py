@@ -12,10 +12,10 @@ from contextlib import suppress
 
 from uvatar.protocol import discovery
 from uvatar.protocol.framing import PROTOCOL_VERSION
+from uvatar.protocol.private_files import private_data_folder
 from uvatar.protocol.version import __version__
 from uvatar.runtime.memory import always_give_back
 from uvatar.service.logs import log_to_folder
-from uvatar.service.private import private_folder
 from uvatar.service.server import Front, Settings
 
 log = logging.getLogger("uvatar.service.server")
@@ -31,10 +31,10 @@ def serve(settings: Settings, exit_with_parent: bool = False) -> None:
     """
     always_give_back()
     os.umask(0o077)
-    private_folder(settings.folder, whole=False)
+    private_data_folder(settings.folder)
     log_to_folder(settings.folder)
     front = Front(settings)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:  # not on Windows
         signal.signal(number, lambda *_: front.stop())
     if exit_with_parent:
         threading.Thread(target=_stop_with_parent, args=(front,), daemon=True).start()

@@ -1,40 +1,43 @@
 """The model process: loads the pipeline once and takes photos from the front, one unit of work at a time.
 
 It is a separate process so that a crash inside a model, or cancelling a job in the middle of a long stage, costs only a
-restart. It talks only to the front, over a loopback socket, in the frames of `uvatar.protocol.framing`, and ends when
-the front does. `uvatar.service.pool` is the other side of the connection.
+restart. It talks only to the front, by the pipes that it inherits as standard input and output, in lines of JSON, and
+ends when the front does. It reads photos from the job's folder, and writes results there.
+`uvatar.service.model_process` is the other end of the pipes.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import logging
 import os
+import queue
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-import zmq
-
 from uvatar.data.photo import PhotoFile
 from uvatar.data.progress import Progress
 from uvatar.photos.decoding import PhotoError
-from uvatar.protocol import framing
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.jobs import CompleteTexture, Reconstruct, has_one_result, read_job
 from uvatar.runtime import memory_limits, versions
 from uvatar.runtime.memory import give_back, is_out_of_memory
 from uvatar.runtime.weights import WeightsError
+from uvatar.service.job_files import JobFiles
 from uvatar.service.logs import CurrentJob, log_to_stream
-from uvatar.service.model_process import REAL_PIPELINE, SECRET_VARIABLE
+from uvatar.service.model_process import REAL_PIPELINE
 
 PhotoDone = Callable[[int, dict[str, Any]], None]
 
+SPACE_PAUSE = 2.0  # seconds between attempts to write a result for which there is no room
 MOST_WORDS = 400  # characters of an error: a job's status holds up to 500 errors, and has to fit into a message
 
 log = logging.getLogger("uvatar.service.worker")
@@ -56,30 +59,58 @@ class Cancelled(BaseException):
     """The front has cancelled this unit. A BaseException, so that no stage handles it as a failure of its own."""
 
 
-class Worker:
-    """Receives work from the front, and sends progress and results."""
+class Front:
+    """The connection to the front. When it ends, so does this process, even in the middle of a stage."""
 
-    def __init__(self, port: int, name: str, secret: str, current: CurrentJob | None = None, note: str = "") -> None:
-        """Connect to the front.
+    def __init__(self) -> None:
+        """Take over standard input and output; what is printed from now on goes to the log."""
+        self.work: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self.cancelled = 0  # the last work that was cancelled
+        self._lock = threading.Lock()  # stages may report progress from threads of their own
+        self._input, self._output = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        os.dup2(2, 1)
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        for line in self._input:
+            message = json.loads(line)
+            if message["kind"] == "work":
+                self.work.put(message)
+            else:
+                self.cancelled = message["unit"]
+        os._exit(1)
+
+    def send(self, **message: Any) -> None:
+        """Send a message."""
+        line = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        try:
+            with self._lock:
+                self._output.write(line)
+                self._output.flush()
+        except OSError:
+            os._exit(1)
+
+
+class Worker:
+    """Takes work from the front, writes the results, and tells the front of progress and ends."""
+
+    def __init__(self, front: Front, files: JobFiles, current: CurrentJob, note: str = "") -> None:
+        """Prepare for work.
 
         Args:
-            port: port of the front's socket for model processes.
-            name: this process's identity.
-            secret: proves the identity to the front.
+            front: the connection.
+            files: the jobs' folders.
             current: is told which job the process works on, for the log.
             note: a sentence about this process's device, for every result.
         """
-        self._secret = secret
-        self._current = current or CurrentJob()
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.DEALER)
-        self._socket.setsockopt(zmq.IDENTITY, name.encode())
+        self._front = front
+        self._files = files
+        self._current = current
         self._told: set[str] = set()  # places of internal errors that were reported
         self._note = note
-        self._lock = threading.Lock()  # stages may report progress from threads of their own
-        monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
-        threading.Thread(target=_exit_with_front, args=(monitor,), daemon=True).start()
-        self._socket.connect(f"tcp://127.0.0.1:{port}")
 
     def run(self, load_pipeline: Callable[[], Reconstructor]) -> None:
         """Load the pipeline, then work until the front ends this process or goes away."""
@@ -87,33 +118,31 @@ class Worker:
             pipeline = load_pipeline()
         except Exception as error:
             log.exception("The pipeline cannot be loaded")
-            self._send(kind="broken", error=_load_error(error).as_dict())
-            self._socket.recv_multipart()  # the front ends this process
+            self._front.send(kind="broken", error=_load_error(error).as_dict())
+            self._front.work.get()  # the front ends this process
             return
-        self._send(kind="ready", pid=os.getpid(), facts=_facts(pipeline, self._note))
+        self._front.send(kind="ready", facts=_facts(pipeline, self._note))
         while True:
-            message = framing.unpack(self._socket.recv_multipart())
-            if message["kind"] == "work":  # otherwise it cancels work that is already finished
-                self._work(pipeline, message)
-                give_back()
+            work = self._front.work.get()
+            self._current.job = work["job"]
+            with suppress(Cancelled):
+                self._work(pipeline, work["unit"], work["job"], work["indices"])
+            # With the facts: a GPU may have failed meanwhile, so that the networks run on the CPU from now on.
+            self._front.send(kind="unit_done", unit=work["unit"], facts=_facts(pipeline, self._note))
+            self._current.job = None
+            give_back()
 
-    def _work(self, pipeline: Reconstructor, work: dict[str, Any]) -> None:
-        unit, indices = work["unit"], work["indices"]
-        self._current.job = work["job"]
-        photos = list(zip(work["names"], work["data"], strict=True))
+    def _work(self, pipeline: Reconstructor, unit: int, job: str, indices: list[int]) -> None:
         open_indices = list(indices)
+        options: dict[str, Any] = {}
 
         def progress(stage: str, fraction: float, message: str) -> None:
-            if self._cancelled(unit):
+            if self._front.cancelled == unit:
                 raise Cancelled
             index = open_indices[0] if open_indices else indices[-1]
-            self._send(
-                kind="progress",
-                unit=unit,
-                index=index,
-                stage=stage,
-                fraction=min(max(float(fraction), 0.0), 1.0),
-                message=message,
+            fraction = min(max(float(fraction), 0.0), 1.0)
+            self._front.send(
+                kind="progress", unit=unit, index=index, stage=stage, fraction=fraction, message=str(message)
             )
 
         def photo_done(position: int, result: dict[str, Any]) -> None:
@@ -122,52 +151,52 @@ class Worker:
                 result = {**result, "notes": [*result.get("notes", []), self._note]}
             errors = result.get("errors")
             if errors and not result.get("people"):
-                self._send(kind="photo_failed", unit=unit, index=index, error=_stated_error(errors[0]).as_dict())
+                self._front.send(kind="photo_failed", unit=unit, index=index, error=_stated_error(errors[0]).as_dict())
             else:
+                self._store(job, index, result, progress)
                 # The only result of a job includes all remaining photos, which end together, in one event.
-                whole = has_one_result(work["options"])
-                merged = [other for other in open_indices if other != index] if whole else []
-                self._send(kind="photo_done", unit=unit, index=index, result=result, merged=merged)
+                merged = [other for other in open_indices if other != index] if has_one_result(options) else []
+                timings = result.get("timings")
+                self._front.send(kind="photo_done", unit=unit, index=index, merged=merged, timings=timings)
                 for other in merged:
                     open_indices.remove(other)
             open_indices.remove(index)
 
         try:
             progress("starting", 0.0, "Starting")
-            _run(pipeline, photos, work["options"], progress, photo_done)
+            options, photos = self._files.work(job, indices)
+            _run(pipeline, photos, options, progress, photo_done)
             error = UvatarError(
                 "The pipeline returned no result for this photo.", Code.SERVER_ERROR, "Please report this with the log."
             )
-        except Cancelled:
-            open_indices = []
         except Exception as failure:
-            error = photo_error(failure)
-            if error.code == Code.SERVER_ERROR:  # an internal error, not the photo's
-                place = "".join(traceback.format_tb(failure.__traceback__)[-1:])
-                # A repeated error is logged in full only once: a traceback has kilobytes.
-                log.error(
-                    "Photos %s failed: %s",
-                    open_indices,
-                    error.message,
-                    exc_info=failure if place not in self._told else None,
-                )
-                self._told.add(place)
+            error = self._told_error(failure, open_indices)
         for index in open_indices:
-            self._send(kind="photo_failed", unit=unit, index=index, error=error.as_dict())
-        # With the facts: a GPU may have failed meanwhile, so that the networks run on the CPU from now on.
-        self._send(kind="unit_done", unit=unit, facts=_facts(pipeline, self._note))
-        self._current.job = None
+            self._front.send(kind="photo_failed", unit=unit, index=index, error=error.as_dict())
 
-    def _cancelled(self, unit: int) -> bool:
-        with self._lock, suppress(zmq.Again):
-            message = framing.unpack(self._socket.recv_multipart(zmq.NOBLOCK))
-            return bool(message["kind"] == "cancel" and message["unit"] == unit)
-        return False
+    def _store(self, job: str, index: int, result: dict[str, Any], progress: Progress) -> None:
+        """Write a result. As long as the disk has no room for it, wait with it: the photo is not done in vain."""
+        while True:
+            try:
+                return self._files.store_result(job, index, result)
+            except UvatarError as error:
+                if error.code not in (Code.DISK_FULL, Code.DATA_FOLDER) or not self._files.exists(job):
+                    raise
+                again = time.monotonic() + SPACE_PAUSE
+                while time.monotonic() < again:
+                    progress("waiting", 1.0, f"{error.message} Waiting to store the result")
+                    time.sleep(0.2)
 
-    def _send(self, **message: Any) -> None:
-        frames = framing.pack({"secret": self._secret, **message})
-        with self._lock:
-            self._socket.send_multipart(frames)
+    def _told_error(self, failure: Exception, indices: list[int]) -> UvatarError:
+        """The error of photos for which the pipeline raised an exception; it is logged if it is not the photos'."""
+        error = photo_error(failure)
+        if error.code == Code.SERVER_ERROR:
+            place = "".join(traceback.format_tb(failure.__traceback__)[-1:])
+            # A repeated error is logged in full only once: a traceback has kilobytes.
+            known = place in self._told
+            log.error("Photos %s failed: %s", indices, error.message, exc_info=None if known else failure)
+            self._told.add(place)
+        return error
 
 
 def _run(
@@ -233,12 +262,6 @@ def _facts(pipeline: Any, note: str) -> dict[str, Any]:
     return {**told, "versions": versions.installed()}
 
 
-def _exit_with_front(monitor: zmq.Socket[bytes]) -> None:
-    """End this process, even in the middle of a stage, when the connection to the front is lost or cannot be made."""
-    monitor.recv_multipart()
-    os._exit(1)
-
-
 def load_attribute(path: str) -> Any:
     """The object that "package.module:attribute" names. Raises ImportError, AttributeError."""
     module, _, attribute = path.partition(":")
@@ -269,8 +292,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m uvatar.service.worker", description="Uvatar's model process; the server starts it."
     )
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--name", required=True)
     parser.add_argument("--pipeline", required=True, help="module:attribute of the pipeline's class")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", help="what the networks run on")
@@ -278,8 +299,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--note", default="", help="about the device, for every result")
     parser.add_argument("--data", type=Path, required=True, help="the server's data folder")
     chosen = parser.parse_args(arguments)
-    secret = os.environ.pop(SECRET_VARIABLE, "")
-    worker = Worker(chosen.port, chosen.name, secret, log_to_stream(), chosen.note)
+    worker = Worker(Front(), JobFiles(chosen.data / "jobs"), log_to_stream(), chosen.note)
     worker.run(lambda: load_pipeline(chosen.pipeline, chosen.threads, chosen.data, chosen.device, chosen.gpu))
 
 

@@ -20,6 +20,7 @@ from uvatar.data.arrays import Floats
 from uvatar.data.labels import Label
 from uvatar.photos.colour import blended, colour_distance, perceptual, smoothstep, weighted
 from uvatar.photos.sampling import bilinear
+from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.lowband import Anchor, diffuse, vertex_colours
 from uvatar.texturing.surface import Part, Surface, unseen_hands
@@ -54,6 +55,8 @@ class CompletionSettings:
         least_members: seen vertices of a slice that tell its colour.
         middle_weight, trunk_width: a vertex of the trunk counts for its slice's colour as ``middle_weight`` plus its
             distance from the middle in units of ``trunk_width``, metres.
+        least_neck, bare_neck: seen vertices of the neck, and their mean likeness to skin, from which it is bare.
+        neck_pull: towards its colour.
         hidden_hand: mean share seen of both hands below which they are taken for bare.
         hidden_face: mean share seen of the face up to which the rest of it leans on the skin's colour, and from which
             it does not: below the chin, between a lit face and a neck in its shade, that would be a pale band.
@@ -79,6 +82,9 @@ class CompletionSettings:
     least_members: int = 4
     middle_weight: float = 0.1
     trunk_width: float = 0.15
+    least_neck: int = 10
+    bare_neck: float = 0.5
+    neck_pull: float = 0.5
     hidden_hand: float = 0.1
     hidden_face: tuple[float, float] = (0.1, 0.3)
 
@@ -242,7 +248,7 @@ def _cut_at_borders(rings: Anchor, surface: Surface, settings: CompletionSetting
 def _priors(
     colour: Floats, share: Floats, skin: Floats, surface: Surface, settings: CompletionSettings
 ) -> list[Anchor]:
-    """Weak anchors for what is not seen: hair on the scalp, skin on face and hands."""
+    """Weak anchors for what is not seen: hair on the scalp, skin on face, hands and a bare neck."""
     unseen, priors = 1 - share, []
     scalp_seen = np.flatnonzero(surface.scalp & (share > settings.grazed_share))
     if len(scalp_seen) >= settings.least_hair:
@@ -262,6 +268,13 @@ def _priors(
     for hand in unseen_hands(share, surface, settings.hidden_hand):
         bare[hand] = 1
     priors.append((np.broadcast_to(skin, colour.shape), settings.skin_pull * unseen * bare))
+    neck = (surface.part == Part.HEAD) & ~surface.scalp & ~surface.face_front
+    seen = np.flatnonzero(neck & (share > settings.seen_share))
+    like = skin_likeness(colour[seen], skin)
+    # Below the hairline the nape is skin, unless a collar, a scarf or long hair lies around the neck.
+    if len(seen) >= settings.least_neck and like.mean() > settings.bare_neck:
+        tone = np.median(colour[seen[like > 0.5]], axis=0)
+        priors.append((np.broadcast_to(tone, colour.shape), settings.neck_pull * unseen * neck))
     return priors
 
 

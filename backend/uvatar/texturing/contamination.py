@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from uvatar.data.arrays import Floats
+from uvatar.data.landmarks import WRISTS
 from uvatar.photos.colour import DISTANCE_WEIGHTS, colour_distance, linear_from_srgb, perceptual, smoothstep
 from uvatar.photos.sampling import bilinear
 from uvatar.photos.skin import skin_likeness
@@ -30,7 +31,8 @@ class ContaminationSettings:
 
     Attributes:
         glove: mean likeness to skin below which a hand is gloved, or not seen at all.
-        hand_seen: share of a hand's texels that must be seen to tell.
+        found_hand: score of the hand's landmarks, or visibility of the wrist's, from which the photo shows the hand.
+        bare: mean likeness to skin from which a hand of which nothing was found is there all the same.
         pocket: colour distance between the hand's texels and the clothes around it below which it is in a pocket.
         hand_margin: pixels around the hand's box in which clothes are compared.
         like_cloth: colour distances to the nearest of the clothes' colours up to which a hand's texel is hidden, and
@@ -48,7 +50,12 @@ class ContaminationSettings:
         closer: by how much a texel is closer to the background than to what is expected, from and fully.
         unexpected: colour distances from what is expected, from and fully.
         edge_depth: distance to the mask's edge up to which background is looked for fully, and from which it is not,
-        edge_cosine: but for texels at a grazing angle.
+        edge_cosine: but for texels at a grazing angle,
+        strong: if these have the background's colour itself: distances up to which they have, and from which not.
+        own_depth, own_cosine: distance to the mask's edge and cosine from which a texel shows the person for certain,
+        own_reach: share of the person's longer side within which such texels tell,
+        mistaken: by the share of them that look like the background, up to which it can be told from the person, and
+            from which not.
         whole_limb: shares of a slice that look like background from which, and from which fully, they are taken
             for the limb.
         grown: texels at a side, of the neighbourhood that is foreign with it,
@@ -60,7 +67,8 @@ class ContaminationSettings:
     """
 
     glove: float = 0.15
-    hand_seen: float = 0.25
+    found_hand: float = 0.5
+    bare: float = 0.6
     pocket: float = 0.2
     hand_margin: float = 15
     like_cloth: tuple[float, float] = (0.08, 0.16)
@@ -78,6 +86,11 @@ class ContaminationSettings:
     unexpected: tuple[float, float] = (0.2, 0.35)
     edge_depth: tuple[float, float] = (0.03, 0.05)
     edge_cosine: tuple[float, float] = (0.7, 0.9)
+    strong: tuple[float, float] = (0.06, 0.14)
+    own_depth: float = 0.05
+    own_cosine: float = 0.8
+    own_reach: float = 0.12
+    mistaken: tuple[float, float] = (0.03, 0.12)
     whole_limb: tuple[float, float] = (0.25, 0.45)
     grown: int = 5
     grown_cosine: float = 0.6
@@ -124,7 +137,7 @@ def without_foreign(
     part = atlas.surface.part[atlas.surface.faces[atlas.table.face[projection.texels], 0]]
     points = atlas.interpolate(view.visibility.vertices, projection.texels)
     pixels = view.source.camera.project(points).astype(np.float32)
-    hands = _on_hands(projection, part, pixels, skin, settings)
+    hands = _on_hands(projection, part, pixels, view, skin, settings)
     background = _background(projection, part, pixels, view, atlas, settings)
     foreign = np.maximum(hands.foreign, background.foreign)
     hidden = np.maximum(hands.hidden, background.hidden)
@@ -143,7 +156,12 @@ def _feature(colours: Floats) -> Floats:
 
 
 def _on_hands(
-    projection: Projection, part: NDArray[np.uint8], pixels: Floats, skin: Floats, settings: ContaminationSettings
+    projection: Projection,
+    part: NDArray[np.uint8],
+    pixels: Floats,
+    view: ProjectedView,
+    skin: Floats,
+    settings: ContaminationSettings,
 ) -> Doubt:
     """Texels of the hands that show clothes."""
     foreign, hidden = np.zeros(len(part), np.float32), np.zeros(len(part), np.float32)
@@ -158,6 +176,11 @@ def _on_hands(
         if not len(own):
             continue
         like = skin_likeness(projection.colours[own], skin)
+        if like.mean() < settings.bare and not _hand_found(view, hand, settings):
+            # The body's hand lies somewhere before what the photo shows: a hand in patches of cloth and skin is worse
+            # than one of plain skin.
+            foreign[own] = hidden[own] = 1
+            continue
         if like.mean() < settings.glove:
             low, high = (bound(pixels[own], 0) for bound in (np.min, np.max))
             near = pixels[cloth]
@@ -171,6 +194,16 @@ def _on_hands(
         foreign[own] = 1 - like
         hidden[own] = (1 - like) * (1 - smoothstep(nearest, *settings.like_cloth))
     return Doubt(foreign, hidden)
+
+
+def _hand_found(view: ProjectedView, hand: Part, settings: ContaminationSettings) -> bool:
+    """Whether perception found the hand, or at least its wrist, inside the photo."""
+    person, camera = view.source.person, view.source.camera
+    found = (person.left_hand, person.right_hand)[HANDS.index(hand)]
+    if found is not None and found.score > settings.found_hand:
+        return True
+    x, y, visibility = person.landmarks[WRISTS[HANDS.index(hand)]]
+    return bool(visibility > settings.found_hand and 0 <= x < camera.width and 0 <= y < camera.height)
 
 
 def _background(
@@ -194,8 +227,13 @@ def _background(
     colour, share = vertex_colours(colours, sure, projection.texels, atlas)
     expected = diffuse(atlas.surface, [(colour, settings.expected_pull * share)])
     away = colour_distance(colours, atlas.interpolate(expected, projection.texels))
-    edge = np.maximum(1 - smoothstep(depth, *settings.edge_depth), 1 - smoothstep(cosine, *settings.edge_cosine))
+    # Well inside the mask only gaps between limbs show background, and they have its very colour.
+    grazing = (1 - smoothstep(cosine, *settings.edge_cosine)) * (1 - smoothstep(behind, *settings.strong))
+    edge = np.maximum(1 - smoothstep(depth, *settings.edge_depth), grazing)
     foreign = smoothstep(away - 1.5 * behind, *settings.closer) * smoothstep(away, *settings.unexpected) * edge
+    own = (depth > settings.own_depth) & (cosine > settings.own_cosine)
+    mistaken = _share_around(pixels, own, behind < settings.strong[0], view, settings)
+    foreign *= 1 - smoothstep(mistaken, *settings.mistaken)
     foreign[~plain | (part == Part.HEAD)] = 0
     ring = atlas.of_first_vertex(atlas.surface.ring)[projection.texels]
     # What fills much of a slice is the limb itself, in the background's colour.
@@ -212,6 +250,27 @@ def _background(
     )
     hidden = foreign * (1 - limit)
     return Doubt(foreign, hidden.astype(np.float32))
+
+
+def _share_around(
+    pixels: NDArray[np.float32],
+    asked: NDArray[np.bool_],
+    counted: NDArray[np.bool_],
+    view: ProjectedView,
+    settings: ContaminationSettings,
+) -> NDArray[np.float32]:
+    """The share (K,) of the points around each of ``pixels`` (K, 2) that count, among those asked; 0 without any."""
+    x0, y0, x1, y1 = view.source.person.window
+    cell = settings.own_reach * max(x1 - x0, y1 - y0) / 2
+    size = int((x1 - x0) // cell) + 1, int((y1 - y0) // cell) + 1
+    at = np.clip(((pixels - np.array([x0, y0])) // cell).astype(np.int32), 0, np.array(size) - 1)
+    index = at[:, 1] * size[0] + at[:, 0]
+    sums = [
+        cv2.GaussianBlur(np.bincount(index, part, size[0] * size[1]).reshape(size[1], size[0]), (0, 0), 1.5)
+        for part in (asked.astype(np.float64), (asked & counted).astype(np.float64))
+    ]
+    share = np.asarray(sums[1] / np.maximum(sums[0], 1e-6), np.float32)
+    return share.ravel()[index]
 
 
 def background_around(

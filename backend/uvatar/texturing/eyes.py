@@ -99,7 +99,7 @@ def paint_eyes(
         if not len(texels):
             continue
         directions = eye_directions(atlas, eye, texels)
-        gaze, iris = np.array([0, 0, 1], np.float32), _greyed(np.array(settings.brown, np.float32), skin, settings)
+        gaze, iris = np.array([0, 0, 1], np.float32), greyed(np.array(settings.brown, np.float32), skin, settings.grey)
         if face is None:
             colours[texels], source[texels] = eye_colours(directions, gaze, iris, white, settings), Label.COMPLETED
             continue
@@ -198,7 +198,7 @@ def _between_lids(lids: Floats, pixels: NDArray[np.float32], settings: EyeSettin
     return smoothstep(inside, *(share * width for share in settings.inside_lids))
 
 
-def _greyed(colour: NDArray[np.float32], skin: NDArray[np.float32], settings: EyeSettings) -> NDArray[np.float32]:
-    """The colour, without its hue where the photo has none (grey skin)."""
-    grey = np.ptp(skin) < settings.grey * float(skin.max())
+def greyed(colour: NDArray[np.float32], skin: NDArray[np.float32], least: float) -> NDArray[np.float32]:
+    """The colour (3,), without its hue where the photo has none: the skin's channels differ by less than ``least``."""
+    grey = np.ptp(skin) < least * float(skin.max())
     return np.full(3, colour @ LUMA, np.float32) if grey else colour

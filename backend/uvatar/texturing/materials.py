@@ -14,74 +14,14 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from uvatar.data.arrays import Floats
-from uvatar.photos.colour import perceptual, smoothstep
+from uvatar.photos.colour import perceptual
 from uvatar.photos.skin import skin_likeness
+from uvatar.texturing.clustering import clustered, joined, plausible_skin, smoothed, tidied, without_islands
+from uvatar.texturing.material_settings import DEFAULT_SETTINGS, MaterialSettings
 from uvatar.texturing.surface import HANDS, Part, Surface
 
 UNSEEN = -1
 SKIN, HAIR = 0, 1  # the first two materials of everybody; garments follow
-
-
-@dataclass(frozen=True)
-class MaterialSettings:
-    """Tuned numbers of materials, set while looking at 17 people. Colours are `perceptual` units times
-    ``colour_weights``.
-
-    Attributes:
-        seen_share: share of a vertex's texels that must be seen.
-        colour_weights: of luma and the two chroma differences.
-        smoothing, rounds: colours are averaged with neighbours that differ by less than this, so often.
-        clusters, cluster_rounds: of the first, too fine division (k-means).
-        alike: score below which two materials become one: distance of their colours, less the following.
-        gradual: factor on the median step of colour where two materials meet, which counts instead of their distance
-            if that is larger.
-        gradual_least: share of the distance that remains at least.
-        least_border: edges of the mesh that must tell.
-        saturated: chroma over luma, both weighted, from which a colour is saturated, and fully;
-        faded: what a difference in brightness counts between saturated colours of one hue.
-        washed: the same for a difference in saturation.
-        interleaved: share of two materials' edges that lead from one to the other from which they are checks or
-            stripes of one, and what that takes off the score.
-        interleaved_bonus: see there.
-        smallest: vertices below which a material is ever more likely a part of another, and an island joins its
-            surroundings: some 30 square centimetres.
-        smallest_bonus: what that takes off the score.
-        spread, coupling, potts_rounds: of the Potts model that tidies up: deviation of colours inside a material, and
-            how much all neighbours count.
-        same_skin: distance from the skin's colour below which a garment is bare skin.
-        hair_height, hair_shades: as `CompletionSettings`.
-        bald: distance of the scalp's colour from the skin's below which there is no hair.
-        glove: mean likeness of a hand to skin below which it is gloved.
-    """
-
-    seen_share: float = 0.3
-    colour_weights: tuple[float, float, float] = (0.7, 2.2, 2.2)
-    smoothing: float = 0.08
-    rounds: int = 8
-    clusters: int = 16
-    cluster_rounds: int = 12
-    alike: float = 0.13
-    gradual: float = 2.5
-    gradual_least: float = 0.35
-    least_border: int = 8
-    saturated: tuple[float, float] = (0.1, 0.35)
-    faded: float = 0.45
-    washed: float = 0.6
-    interleaved: float = 0.30
-    interleaved_bonus: float = 0.5
-    smallest: int = 25
-    smallest_bonus: float = 0.3
-    spread: float = 0.15
-    coupling: float = 4.0
-    potts_rounds: int = 8
-    same_skin: float = 0.07
-    hair_height: float = 0.4
-    hair_shades: tuple[float, float] = (0.15, 0.5)
-    bald: float = 0.06
-    glove: float = 0.15
-
-
-DEFAULT_SETTINGS = MaterialSettings()
 
 
 @dataclass(frozen=True)
@@ -92,11 +32,13 @@ class Materials:
         labels: (V,) int, `SKIN`, `HAIR`, 2 and more for garments, `UNSEEN`.
         count: number of materials, with skin and hair.
         colours: (count, 3) median linear light as the photo shows it; those of unseen skin and hair are estimates.
+        things: (V,) bool, single things on garments (badges, straps, pockets): seen, but of no material.
     """
 
     labels: NDArray[np.int32]
     count: int
     colours: NDArray[np.float32]
+    things: NDArray[np.bool_]
 
 
 def segment(
@@ -128,19 +70,22 @@ def segment(
     dressed = np.flatnonzero(seen & ~head & ~hands & (surface.eye == 0))
     if len(dressed) > settings.clusters:
         graph = surface.graph[dressed][:, dressed].tocoo()
-        feature = _smoothed(raw[dressed], graph, settings)
-        own = _clustered(feature, share[dressed], settings)
-        own = _joined(own, feature, raw[dressed], graph, settings)
-        own = _tidied(own, feature, graph, settings)
-        own = _without_islands(own, graph, settings)
+        feature = smoothed(raw[dressed], graph, settings)
+        own = clustered(feature, share[dressed], settings)
+        own = joined(own, feature, raw[dressed], skin_feature, graph, settings)
+        own = tidied(own, feature, graph, settings)
+        own = without_islands(own, graph, settings)
         labels[dressed] = _numbered(own, feature, skin_feature, settings)
+    things = _single_things(labels, surface, settings) | _too_little(labels, surface, settings)
+    labels[things] = UNSEEN
+    _split_shoes(labels, surface, settings)
     for hand in HANDS:
         bare = seen & (surface.part == hand)
-        if bare.any():
+        if bare.sum() >= settings.smallest:
             like = skin_likeness(colour[bare], skin).mean() >= settings.glove
             labels[bare] = SKIN if like else max(int(labels.max()), HAIR) + 1
     _label_head(labels, raw, seen & head, skin_feature, surface, settings)
-    count = max(int(labels.max()) + 1, 2)
+    labels, count = _renumbered(labels)
     colours = np.tile(np.asarray(skin, np.float32), (count, 1))
     for material in range(count):
         members = labels == material
@@ -148,7 +93,7 @@ def segment(
             colours[material] = np.median(colour[members], axis=0)
     if not (labels == SKIN).any():
         colours[SKIN] = skin
-    return Materials(labels, count, colours)
+    return Materials(labels, count, colours, things)
 
 
 def _upper_head(surface: Surface) -> NDArray[np.bool_]:
@@ -158,146 +103,84 @@ def _upper_head(surface: Surface) -> NDArray[np.bool_]:
     return upper
 
 
-def _smoothed(raw: Floats, graph: sparse.coo_matrix, settings: MaterialSettings) -> NDArray[np.float32]:
-    """Features (K, 3), averaged with similar neighbours."""
-    feature = raw.astype(np.float32)
-    for _ in range(settings.rounds):
-        apart = ((feature[graph.row] - feature[graph.col]) ** 2).sum(1)
-        weight = sparse.csr_matrix((np.exp(-apart / settings.smoothing**2), (graph.row, graph.col)), graph.shape)
-        feature = (feature + weight @ feature) / (1 + np.asarray(weight.sum(1)))
-    return feature.astype(np.float32)
+def _pieces(labels: NDArray[np.int32], surface: Surface) -> tuple[int, NDArray[np.int32]]:
+    """Number of connected pieces of one label each, and the piece (V,) of every vertex, -1 where unseen."""
+    edges = surface.graph.tocoo()
+    same = (labels[edges.row] == labels[edges.col]) & (labels[edges.row] != UNSEEN)
+    graph = sparse.csr_matrix((np.ones(same.sum()), (edges.row[same], edges.col[same])), edges.shape)
+    count, piece = connected_components(graph, directed=False)
+    return count, np.where(labels != UNSEEN, piece, -1).astype(np.int32)
 
 
-def _clustered(feature: Floats, share: Floats, settings: MaterialSettings) -> NDArray[np.int32]:
-    """k-means, started from points that lie far from each other (Gonzalez 1985)."""
-    centres = [np.average(feature, axis=0, weights=share)]
-    distance = ((feature - centres[0]) ** 2).sum(1)
-    for _ in range(settings.clusters - 1):
-        centres.append(feature[(distance * share).argmax()])
-        distance = np.minimum(distance, ((feature - centres[-1]) ** 2).sum(1))
-    middle = np.array(centres)
-    for _ in range(settings.cluster_rounds):
-        own = ((feature[:, None] - middle) ** 2).sum(-1).argmin(1)
-        sums = np.stack([np.bincount(own, feature[:, k] * share, len(middle)) for k in range(3)], 1)
-        mass = np.bincount(own, share, len(middle))
-        middle = np.where(mass[:, None] > 0, sums / np.maximum(mass, 1e-9)[:, None], middle)
-    numbered: NDArray[np.int32] = np.unique(own, return_inverse=True)[1].astype(np.int32)
-    return numbered
+def _single_things(labels: NDArray[np.int32], surface: Surface, settings: MaterialSettings) -> NDArray[np.bool_]:
+    """The vertices (V,) of single things on garments: small pieces inside another material."""
+    count, piece = _pieces(labels, surface)
+    seen = piece >= 0
+    area = np.bincount(piece[seen], surface.vertex_area[seen], count)
+    edges = surface.graph.tocoo()
+    leaving = seen[edges.row] & seen[edges.col] & (labels[edges.row] != labels[edges.col])
+    materials = int(labels.max()) + 1
+    around = sparse.csr_matrix(
+        (np.ones(leaving.sum()), (piece[edges.row[leaving]], labels[edges.col[leaving]])), (count, max(materials, 1))
+    ).toarray()
+    seen_of_ring = np.bincount(surface.ring[seen], surface.vertex_area[seen], len(surface.ring_part))
+    result = np.zeros(len(labels), bool)
+    touching = np.isin(surface.part, (Part.HEAD, *HANDS))
+    whole = np.bincount(labels[seen], surface.vertex_area[seen])
+    for one in np.flatnonzero((area > 0) & (area < settings.thing_area)):
+        own = piece == one
+        if area[one] > settings.thing_piece and whole[labels[own][0]] > settings.thing_area:
+            continue
+        edge = around[one].sum()
+        if not edge or around[one].max() < settings.thing_surrounded * edge or touching[own].any():
+            continue
+        in_ring = np.bincount(surface.ring[own], surface.vertex_area[own], len(surface.ring_part))
+        covered = float((in_ring * in_ring / np.maximum(seen_of_ring, 1e-9)).sum() / in_ring.sum())
+        if covered < settings.thing_coverage:
+            result |= own
+    return result
 
 
-def _joined(
-    labels: NDArray[np.int32], feature: Floats, raw: Floats, graph: sparse.coo_matrix, settings: MaterialSettings
-) -> NDArray[np.int32]:
-    """Clusters joined while two of them are alike."""
-    labels = labels.copy()
-    step = np.linalg.norm(raw[graph.row] - raw[graph.col], axis=1)
-    while labels.max() > 0:
-        count = labels.max() + 1
-        size = np.bincount(labels, minlength=count)
-        centre = _centres(labels, feature, count)
-        a, b = labels[graph.row], labels[graph.col]
-        edges = np.bincount(a * count + b, minlength=count * count).reshape(count, count)
-        distance = _apart(centre, settings)
-        best, pair = settings.alike, None
-        for i in range(count):
-            for j in range(i):
-                score = float(distance[i, j])
-                between = edges[i, j]
-                if between >= settings.least_border:
-                    border = float(np.median(step[(a == i) & (b == j)]))
-                    score = min(score, max(settings.gradual_least * score, settings.gradual * border))
-                    least = min(edges[i, i], edges[j, j])
-                    if between / (least + between) > settings.interleaved and min(size[i], size[j]) > 40:
-                        score -= settings.interleaved_bonus
-                if min(size[i], size[j]) < settings.smallest:
-                    score -= settings.smallest_bonus
-                if score < best:
-                    best, pair = score, (i, j)
-        if pair is None:
-            break
-        labels[labels == pair[0]] = pair[1]
-        labels = np.unique(labels, return_inverse=True)[1].astype(np.int32)
-    return labels
+def _too_little(labels: NDArray[np.int32], surface: Surface, settings: MaterialSettings) -> NDArray[np.bool_]:
+    """The vertices (V,) of garments of which less is seen than anybody wears."""
+    garment = labels > HAIR
+    area = np.bincount(labels[garment], surface.vertex_area[garment], int(labels.max(initial=0)) + 1)
+    return garment & (area[np.maximum(labels, 0)] < settings.least_area)
 
 
-def _centres(labels: NDArray[np.int32], feature: Floats, count: int) -> NDArray[np.float64]:
-    """Mean features (count, 3) of the clusters."""
-    sums = np.stack([np.bincount(labels, feature[:, k], count) for k in range(3)], 1)
-    centres: NDArray[np.float64] = sums / np.bincount(labels, minlength=count)[:, None]
-    return centres
+def _split_shoes(labels: NDArray[np.int32], surface: Surface, settings: MaterialSettings) -> None:
+    """Give pieces on the feet a label of their own if the rest of their material lies elsewhere."""
+    feet = np.isin(surface.part, (Part.LEFT_FOOT, Part.RIGHT_FOOT))
+    count, piece = _pieces(labels, surface)
+    seen = piece >= 0
+    area = np.bincount(piece[seen], surface.vertex_area[seen], count)
+    on_feet = np.bincount(piece[seen], surface.vertex_area[seen] * feet[seen], count)
+    shoe = (on_feet >= settings.shoe_share * area) & (area > settings.least_area)
+    shoes = seen & shoe[piece] & (labels > HAIR)
+    following = max(int(labels.max()), HAIR) + 1
+    for label in np.unique(labels[shoes]):
+        own = shoes & (labels == label)
+        if (seen & (labels == label) & ~shoes).any():
+            labels[own] = following
+            following += 1
 
 
-def _apart(centre: Floats, settings: MaterialSettings) -> NDArray[np.float64]:
-    """Distances (K, K) of features (K, 3): brightness counts less between saturated colours of one hue, such as the
-    faded and the shaded parts of jeans, than between greys.
-    """
-    luma = np.maximum(centre[:, 0], 0.02)
-    hue = centre[:, 1:] / luma[:, None]
-    saturation = smoothstep(np.linalg.norm(hue, axis=1), *settings.saturated)
-    darker = np.minimum(luma[:, None], luma)
-    step = hue[:, None] - hue
-    towards = hue[:, None] + hue
-    towards /= np.maximum(np.linalg.norm(towards, axis=-1, keepdims=True), 1e-6)
-    along = (step * towards).sum(-1)
-    across = np.linalg.norm(step - along[..., None] * towards, axis=-1)
-    saturated = np.minimum(saturation[:, None], saturation)
-    # washed out and full shades of one hue
-    by_hue = np.hypot(across, along * (1 - (1 - settings.washed) * saturated)) * darker
-    by_luma = np.abs(luma[:, None] - luma) * (1 - (1 - settings.faded) * saturated)
-    plain = np.linalg.norm(centre[:, None] - centre, axis=-1)
-    apart: NDArray[np.float64] = np.minimum(np.hypot(by_hue, by_luma), plain)
-    return apart
-
-
-def _tidied(
-    labels: NDArray[np.int32], feature: Floats, graph: sparse.coo_matrix, settings: MaterialSettings
-) -> NDArray[np.int32]:
-    """Mean-field rounds of a Potts model: neighbours prefer the same label."""
-    count = labels.max() + 1
-    centre = _centres(labels, feature, count)
-    unary = -((feature[:, None] - centre) ** 2).sum(-1) / settings.spread**2
-    # A material of many colours, such as a check, is at home at all of them, not at their mean.
-    unary = np.maximum(unary, np.where(labels[:, None] == np.arange(count), -1.0, -np.inf))
-    weight = sparse.csr_matrix((np.ones(len(graph.row)), (graph.row, graph.col)), graph.shape)
-    weight = sparse.diags(1 / np.maximum(np.asarray(weight.sum(1)).ravel(), 1)) @ weight
-    probability = np.eye(count)[labels]
-    for _ in range(settings.potts_rounds):
-        logit = unary + settings.coupling * (weight @ probability)
-        probability = np.exp(logit - logit.max(1, keepdims=True))
-        probability /= probability.sum(1, keepdims=True)
-    tidy: NDArray[np.int32] = probability.argmax(1).astype(np.int32)
-    return tidy
-
-
-def _without_islands(
-    labels: NDArray[np.int32], graph: sparse.coo_matrix, settings: MaterialSettings
-) -> NDArray[np.int32]:
-    """Small islands take the label that most of their neighbours have."""
-    labels = labels.copy()
-    for _ in range(2):
-        same = labels[graph.row] == labels[graph.col]
-        inside = sparse.csr_matrix((np.ones(same.sum()), (graph.row[same], graph.col[same])), graph.shape)
-        _, island = connected_components(inside, directed=False)
-        small = np.bincount(island) < settings.smallest
-        leaving = small[island[graph.row]] & ~same
-        count = labels.max() + 1
-        votes = sparse.csr_matrix(
-            (np.ones(leaving.sum()), (island[graph.row[leaving]], labels[graph.col[leaving]])), (len(small), count)
-        ).toarray()
-        told = votes.sum(1) > 0
-        new = np.where(told, votes.argmax(1), -1)[island]
-        labels = np.where(small[island] & (new >= 0), new, labels).astype(np.int32)
-    return labels
+def _renumbered(labels: NDArray[np.int32]) -> tuple[NDArray[np.int32], int]:
+    """Labels without gaps after `HAIR`, and their number."""
+    garments = np.unique(labels[labels > HAIR])
+    number = np.arange(int(labels.max(initial=HAIR)) + 1)
+    number[garments] = HAIR + 1 + np.arange(len(garments))
+    return np.where(labels > HAIR, number[labels], labels).astype(np.int32), HAIR + 1 + len(garments)
 
 
 def _numbered(
     labels: NDArray[np.int32], feature: Floats, skin: Floats, settings: MaterialSettings
 ) -> NDArray[np.int32]:
     """Labels from 2 on, but `SKIN` for what has the skin's colour."""
-    result, following = np.empty_like(labels), HAIR + 1
+    result, following, plausible = np.empty_like(labels), HAIR + 1, plausible_skin(skin, settings)
     for label in np.unique(labels):
         own = labels == label
-        bare = np.linalg.norm(np.median(feature[own], 0) - skin) < settings.same_skin
+        bare = plausible and np.linalg.norm(np.median(feature[own], 0) - skin) < settings.same_skin
         result[own] = SKIN if bare else following
         following += not bare
     return result

@@ -11,11 +11,15 @@ from scipy.spatial import cKDTree
 from uvatar.photos.colour import smoothstep
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.completion import SeenColours, mirrored_places
-from uvatar.texturing.materials import SKIN, UNSEEN, Materials, MaterialSettings, segment
-from uvatar.texturing.pattern import Dressed, PatternSettings, unseen_structure
+from uvatar.texturing.material_map import MaterialMap, material_map, material_names
+from uvatar.texturing.material_settings import MaterialSettings
+from uvatar.texturing.materials import SKIN, UNSEEN, Materials, segment
+from uvatar.texturing.pattern import unseen_structure
+from uvatar.texturing.pattern_settings import PatternSettings
 from uvatar.texturing.projection import ProjectedView
 from uvatar.texturing.propagation import PropagationSettings, colours_at, labels_at, material_colours, propagate
 from uvatar.texturing.shading import ShadingSettings, log_shading
+from uvatar.texturing.structure_picture import Dressed
 from uvatar.texturing.surface import HANDS, Part, Surface
 
 
@@ -51,7 +55,7 @@ def dressed_fill(
     seen: SeenColours,
     view: ProjectedView,
     settings: OutfitSettings = DEFAULT_SETTINGS,
-) -> NDArray[np.float32]:
+) -> tuple[NDArray[np.float32], MaterialMap | None]:
     """Replace the smooth completion by one with materials and structure.
 
     Args:
@@ -61,12 +65,12 @@ def dressed_fill(
         view: the photo that structure is taken from.
         settings: tuned numbers.
 
-    Returns (T, 3).
+    Returns (T, 3), and the materials; None if too little is seen to tell them.
     """
     atlas, surface = seen.atlas, seen.atlas.surface
     colour, share = seen.at_vertices
     if (share > settings.materials.seen_share).mean() < settings.least_seen:
-        return smooth
+        return smooth, None
     shading = log_shading(colour, share, view.visibility.normals, surface, settings.shading)
     materials = segment(colour, share, shading, seen.skin, surface, settings.materials)
     materials = _without_hands(materials, view.visibility.vertices, surface, settings)
@@ -78,17 +82,18 @@ def dressed_fill(
     amount = 1 - smoothstep(seen.alpha, *settings.trusted)
     amount[(part == Part.HEAD) | np.isin(part, HANDS)] = 0
     amount *= 1 - _well_mirrored(mirrored, seen, settings)
+    all_labels = labels_at(probability, surface, atlas.table.face, atlas.table.barycentric)
     texels = np.flatnonzero(amount > 0)
     face, barycentric = atlas.table.face[texels], atlas.table.barycentric[texels]
-    texel_labels = labels_at(probability, surface, face, barycentric)
+    texel_labels = all_labels[texels]
     base = colours_at(low, labels, texel_labels, surface, face, barycentric)
-    dressed = Dressed(probability, labels, low)
+    dressed = Dressed(probability, labels, low, materials.things)
     factor = unseen_structure(view, dressed, texels, texel_labels, seen.alpha, seen.certain, atlas, settings.pattern)
     darkest = settings.pattern.darkest
     made = np.maximum((base + darkest) * factor - darkest, 0)
     result = smooth.copy()
     result[texels] += (made - smooth[texels]) * amount[texels, None]
-    return result
+    return result, material_map(all_labels, material_names(labels, materials.count, surface))
 
 
 def _well_mirrored(mirrored: NDArray[np.bool_], seen: SeenColours, settings: OutfitSettings) -> NDArray[np.float32]:

@@ -11,6 +11,8 @@ from uvatar.data.texture import Texture
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing.atlas import LARGEST, SMALLEST, Atlas, TexturingError
 from uvatar.texturing.completion import SeenColours, complete
+from uvatar.texturing.flesh import DEFAULT_SETTINGS as FLESH_SETTINGS
+from uvatar.texturing.flesh import mouth_depth
 from uvatar.texturing.lowband import vertex_colours
 from uvatar.texturing.predicted import fill_in
 from uvatar.texturing.skin import DEFAULT_SETTINGS as SKIN_SETTINGS
@@ -51,8 +53,8 @@ def _decoded(png: bytes, kind: int) -> NDArray[np.uint8]:
 
 
 def complete_painted(painted: Texture, atlas: Atlas, predicted: NDArray[np.uint8] | None = None) -> Texture:
-    """Keep the texels that are labelled SEEN, and the eyes; fill all others from them as a photo's unseen texels are
-    filled.
+    """Keep the texels that are labelled SEEN, the eyes and the mouth's inside; fill all others from them as a photo's
+    unseen texels are filled.
 
     Args:
         painted: (N, N) in the body's UV layout.
@@ -69,15 +71,15 @@ def complete_painted(painted: Texture, atlas: Atlas, predicted: NDArray[np.uint8
         raise TexturingError(
             "No part of the texture is marked to be kept: paint something, or keep what the photo shows."
         )
-    eyes = atlas.of_first_vertex(surface.eye) > 0
+    drawn = (atlas.of_first_vertex(surface.eye) > 0) | (mouth_depth(atlas) > FLESH_SETTINGS.lips[1])
     alpha = marked.astype(np.float32)
     nothing = np.zeros(len(table), np.float32)
     known = np.flatnonzero(marked)
     detail_colour, _ = vertex_colours(colours[known], alpha[known], known, atlas)
     seen = SeenColours(colours, alpha, alpha, nothing, detail_colour, _skin(colours, marked, atlas), atlas)
     filled, source = complete(seen) if predicted is None else fill_in(predicted, seen)
-    filled[eyes], source[eyes] = colours[eyes], labels[eyes]  # irises are drawn from the photo, not completed
-    kept = table.scatter(marked | eyes)
+    filled[drawn], source[drawn] = colours[drawn], labels[drawn]  # not completed in the first place
+    kept = table.scatter(marked | drawn)
     image = np.where(kept[..., None], painted.image, table.picture(srgb_from_linear(filled)))
     return Texture(image, table.scatter(source))
 

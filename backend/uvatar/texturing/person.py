@@ -17,6 +17,8 @@ from uvatar.texturing.contamination import without_foreign
 from uvatar.texturing.detail import unseen_detail
 from uvatar.texturing.eyes import paint_eyes
 from uvatar.texturing.face import FaceSpline, face_shift
+from uvatar.texturing.flesh import paint_flesh
+from uvatar.texturing.material_map import MaterialMap
 from uvatar.texturing.merging import merge
 from uvatar.texturing.mouth import with_open_mouth
 from uvatar.texturing.outfit import dressed_fill
@@ -70,8 +72,9 @@ def texture_person(
     seen = SeenColours(colours, alpha, certain, detail, detail_colour, skin, atlas)
     share = float(np.mean(alpha >= 0.5))
     fill, source = smooth_fill(seen, settings.completion)
+    materials = None
     if not fast:
-        fill = dressed_fill(fill, source == Label.MIRRORED, seen, projected_views[0], settings.outfit)
+        fill, materials = dressed_fill(fill, source == Label.MIRRORED, seen, projected_views[0], settings.outfit)
     colours, source = shown_over(fill, source, seen)
     if callable(predicted):
         predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))
@@ -80,14 +83,24 @@ def texture_person(
             raise TexturingError(f"The predicted texture has shape {predicted.shape}, expected {(size, size, 3)}.")
         if not keep_photo:
             everywhere = np.full(len(table), Label.PREDICTED, np.uint8)
-            return Texture(
-                table.picture(np.take(predicted.reshape(-1, 3), table.pixel, axis=0)), table.scatter(everywhere), share
-            )
+            whole = table.picture(np.take(predicted.reshape(-1, 3), table.pixel, axis=0))
+            return _texture(whole, everywhere, share, materials, atlas)
         colours, source = fill_in(predicted, seen, settings.prediction)
     paint_eyes(colours, source, projected_views[0], skin, atlas, settings.eyes)
+    paint_flesh(colours, source, skin, atlas, settings.flesh)
     if not np.isfinite(colours).all():
         raise FloatingPointError("The texture's colours are not finite.")
-    return Texture(table.picture(srgb_from_linear(colours)), table.scatter(source), share)
+    return _texture(table.picture(srgb_from_linear(colours)), source, share, materials, atlas)
+
+
+def _texture(
+    image: NDArray[np.uint8], source: NDArray[np.uint8], share: float, materials: MaterialMap | None, atlas: Atlas
+) -> Texture:
+    """The texture with its maps; ``source`` (T,)."""
+    table = atlas.table
+    if materials is None:
+        return Texture(image, table.scatter(source), share)
+    return Texture(image, table.scatter(source), share, table.scatter(materials.labels + 1), materials.names)
 
 
 def _projected_view(view: View, atlas: Atlas, face: FaceSpline | None, settings: TexturingSettings) -> ProjectedView:

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from uvatar.data.arrays import Floats, Integers
+from uvatar.photos.colour import colour_distance
 from uvatar.texturing.lowband import diffuse, solved
 from uvatar.texturing.materials import HAIR, SKIN, UNSEEN, Materials
 from uvatar.texturing.surface import Part, Surface, unseen_hands
+
+_LEGS = (Part.LEFT_LEG, Part.RIGHT_LEG, Part.LEFT_FOOT, Part.RIGHT_FOOT)
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,11 @@ class PropagationSettings:
         material_pull: of every vertex towards the median colour of its material; and of hair, which is seen at
             grazing angles only.
         hair_pull: see there.
+        odd_colour: distance of a vertex's colour from its material's median, and in units of the median of these
+            distances (``odd_spread``), from which it does not tell the material's colour elsewhere.
+        odd_spread: see there.
         hidden_hand: as `CompletionSettings`.
+        hidden_legs: mean share of the legs seen, below which the photo ends above them.
     """
 
     seed_pull: float = 100.0
@@ -44,7 +51,10 @@ class PropagationSettings:
     colour_pull: float = 0.03
     material_pull: float = 2e-4
     hair_pull: float = 0.2
+    odd_colour: float = 0.25
+    odd_spread: float = 4.0
     hidden_hand: float = 0.1
+    hidden_legs: float = 0.02
 
 
 DEFAULT_SETTINGS = PropagationSettings()
@@ -83,12 +93,24 @@ def propagate(
         bare = region & ~seeds
         pull[bare] += settings.prior_pull
         right[bare, material] += settings.prior_pull
+    legs = np.isin(surface.part, _LEGS)
+    lower = materials.labels[seeds & (surface.part == Part.TRUNK) & (surface.template[:, 1] < _waist(surface))]
+    if share[legs].mean() < settings.hidden_legs and (lower > HAIR).any():
+        # A photo that ends above the legs tells of them only what most of the trunk above is.
+        pull[legs & ~seeds] += settings.prior_pull
+        right[legs & ~seeds, np.bincount(lower[lower > HAIR]).argmax()] += settings.prior_pull
     bare = np.flatnonzero(~seeds & (before != UNSEEN) & _at_the_sides(before, materials.labels, surface, settings))
     pull[bare] += settings.before_pull
     right[bare, before[bare]] += settings.before_pull
     found = solved(laplacian + sparse.diags(degree * pull), degree[:, None] * right)
     found[seeds] = np.eye(count, dtype=np.float32)[materials.labels[seeds]]
     return found
+
+
+def _waist(surface: Surface) -> float:
+    """The middle of the trunk's height, metres on the rest body."""
+    height = surface.template[surface.part == Part.TRUNK, 1]
+    return 0.5 * float(height.min() + height.max())
 
 
 def _at_the_sides(
@@ -122,6 +144,12 @@ def material_colours(
     ease = np.where(labels[edges.row] == labels[edges.col], 1.0, settings.across_border)
     graph = sparse.csr_matrix((ease, (edges.row, edges.col)), edges.shape)
     own = (materials.labels != UNSEEN) & (materials.labels == labels)
+    away = colour_distance(colour, materials.colours[labels])
+    for label in range(materials.count):
+        member = own & (labels == label)
+        if member.any():
+            limit = max(settings.odd_colour, settings.odd_spread * float(np.median(away[member])))
+            own &= ~(member & (away > limit))
     seen = colour, settings.colour_pull * share * own
     towards = np.where(labels == HAIR, settings.hair_pull, settings.material_pull)
     return diffuse(surface, [seen, (materials.colours[labels], towards)], graph)

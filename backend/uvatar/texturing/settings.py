@@ -8,6 +8,7 @@ from uvatar.texturing.completion import CompletionSettings
 from uvatar.texturing.contamination import ContaminationSettings
 from uvatar.texturing.detail import DetailSettings
 from uvatar.texturing.eyes import EyeSettings
+from uvatar.texturing.flesh import FleshSettings
 from uvatar.texturing.foreground import ForegroundSettings
 from uvatar.texturing.merging import MergingSettings
 from uvatar.texturing.mouth import MouthSettings
@@ -38,3 +39,4 @@ class TexturingSettings:
     outfit: OutfitSettings = field(default_factory=OutfitSettings)
     prediction: PredictionSettings = field(default_factory=PredictionSettings)
     eyes: EyeSettings = field(default_factory=EyeSettings)
+    flesh: FleshSettings = field(default_factory=FleshSettings)

@@ -31,6 +31,8 @@ class ShiftSettings:
         mismatch: what the difference in the ring, in units of twice its variance, takes off the share filled,
         worst: and up to which value it counts.
         least_overlap: share of the ring that must be compared; a shift with less counts as the worst.
+        off_pitch: what a shift by which the picture does not agree with itself takes off: patterns repeat at their
+            pitch.
         vertical: what a shift of ``vertical_unit`` up or down takes off: garments change along the body.
         vertical_unit: see there.
         largest_step: of log ratio, that the membrane evens out.
@@ -46,6 +48,7 @@ class ShiftSettings:
     mismatch: float = 0.5
     worst: float = 1.5
     least_overlap: float = 0.25
+    off_pitch: float = 0.4
     vertical: float = 0.15
     vertical_unit: float = 0.3
     largest_step: float = 0.35
@@ -78,11 +81,13 @@ def filled(
     if not known.any():
         return result
     done = known.copy()
+    unlike = None
     for _ in range(settings.rounds):
         hole = wanted & ~done
         if not hole.any():
             break
-        shift = _best_shift(result, known, done, hole, metre, settings)
+        unlike = _unlike_itself(values, known, settings) if unlike is None else unlike
+        shift = _best_shift(result, known, done, hole, metre, unlike, settings)
         if shift is None:
             break
         copied, there = _moved(values, known, shift)
@@ -101,6 +106,7 @@ def _best_shift(
     done: NDArray[np.bool_],
     hole: NDArray[np.bool_],
     metre: float,
+    unlike: NDArray[np.float32],
     settings: ShiftSettings,
 ) -> tuple[int, int] | None:
     """The shift (rows, columns) that fills most of the hole and agrees best around it, at half the resolution."""
@@ -133,7 +139,7 @@ def _best_shift(
     agreement = np.where(overlap > settings.least_overlap * max(ring.sum(), 1), agreement, settings.worst)
     rows = (np.arange(shape[0]) + shape[0] // 2) % shape[0] - shape[0] // 2
     columns = (np.arange(shape[1]) + shape[1] // 2) % shape[1] - shape[1] // 2
-    score = cover - settings.mismatch * agreement
+    score = cover - settings.mismatch * agreement - settings.off_pitch * unlike
     score -= settings.vertical * np.abs(rows)[:, None] / (settings.vertical_unit * metre)
     score[np.hypot(rows[:, None], columns) < settings.least_shift * metre] = -np.inf
     score[cover < settings.least_gain] = -np.inf
@@ -142,6 +148,29 @@ def _best_shift(
     if not np.isfinite(score[row, column]):
         return None
     return _refined(values, known, done & _near(hole, side), (2 * int(rows[row]), 2 * int(columns[column])))
+
+
+def _unlike_itself(
+    values: NDArray[np.float32], known: NDArray[np.bool_], settings: ShiftSettings
+) -> NDArray[np.float32]:
+    """How little (rows, columns) the known picture agrees with itself at every shift, at half the resolution: the
+    shifts of a pattern by its pitch are those that agree. In units of twice its variance, at most 1.
+    """
+    size = max(1, values.shape[1] // 2), max(1, values.shape[0] // 2)
+    source = _halved(known.astype(np.float32), size) > 0.99
+    luma = np.where(source, _halved(values.mean(-1), size), 0).astype(np.float32)
+    shape = fft.next_fast_len(2 * size[1], True), fft.next_fast_len(2 * size[0], True)
+    if not source.any():
+        return np.zeros(shape, np.float32)
+    luma = np.where(source, luma - luma[source].mean(), 0)
+    one, first, second = (fft.rfft2(plane, shape) for plane in (source.astype(np.float32), luma, luma**2))
+    overlap = fft.irfft2(np.conj(one) * one, shape)
+    error = fft.irfft2(np.conj(second) * one - 2 * np.conj(first) * first + np.conj(one) * second, shape)
+    variance = max(float(luma[source].var()), 1e-6)
+    unlike = np.clip(error / np.maximum(overlap, 1) / (2 * variance), 0, 1)
+    # what hardly overlaps tells nothing
+    told = overlap > settings.least_overlap * 0.5 * source.sum()
+    return np.where(told, unlike, 1).astype(np.float32)
 
 
 def _halved(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

@@ -138,6 +138,13 @@ class Surface:
         return _stretched_laplacian(self)
 
     @cached_property
+    def vertex_area(self) -> NDArray[np.float64]:
+        """(V,) square metres of the rest body around each vertex."""
+        a, b, c = (self.template[self.faces[:, k]] for k in range(3))
+        third = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 6
+        return np.asarray(np.bincount(self.faces.ravel(), np.repeat(third, 3), len(self.template)), np.float64)
+
+    @cached_property
     def near_pairs(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """The two vertices of every pair that lies a few edges apart in one part of the body, each pair once."""
         reach = self.graph

@@ -25,8 +25,8 @@ _KEPT = 2  # sizes of textures whose look-up is kept
 def transfer_texture(texture: Texture, registration: Registration, size: int, texels: TexelTable) -> Texture:
     """Transfer a texture from the UV layout of the registration's source body to that of its target body.
 
-    Colours are interpolated in linear light; each texel has the label of what it shows. The look-up is made on the
-    first call for a size and kept.
+    Colours are interpolated in linear light; each texel has the label and the material of what it shows. The look-up
+    is made on the first call for a size and kept.
 
     Args:
         texture: of the source body.
@@ -41,7 +41,13 @@ def transfer_texture(texture: Texture, registration: Registration, size: int, te
     colours = bilinear(linear_from_srgb(texture.image), places)
     column, row = np.clip(places.astype(np.int64), 0, len(texture.source) - 1).T
     labels = texels.picture(texture.source.ravel()[texels.pixel])[row, column]
-    return Texture(table.picture(srgb_from_linear(colours)), table.scatter(labels))
+    materials = None
+    if texture.materials is not None:
+        materials = table.scatter(texels.picture(texture.materials.ravel()[texels.pixel])[row, column])
+    return Texture(
+        table.picture(srgb_from_linear(colours)), table.scatter(labels),
+        materials=materials, material_names=texture.material_names,
+    )  # fmt: skip
 
 
 def _look_up(registration: Registration, size: int) -> tuple[TexelTable, NDArray[np.float32]]:

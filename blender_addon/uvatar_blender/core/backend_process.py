@@ -15,8 +15,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from ..protocol import discovery
+from ..protocol import discovery, framing, handshake
 from ..protocol.framing import MAGIC
+from ..protocol.private_files import private_output
 from .problem import NOT_INSTALLED, Problem, Remedy, outdated
 from .zmtp import Dealer
 
@@ -144,8 +145,8 @@ class BackendProcess:
             try:
                 command = find_command(self._location)
                 chosen = ["--device", self._device] if self._device else []
-                log_file().parent.mkdir(parents=True, exist_ok=True)
-                with open(log_file(), "wb") as output:
+                discovery.private_subfolder("logs")
+                with private_output(log_file()) as output:
                     self._process = subprocess.Popen(
                         [*command, "serve", "--exit-with-parent", *chosen],
                         stdin=subprocess.PIPE,
@@ -217,7 +218,7 @@ def stop_and_wait() -> None:
 
 
 def stop_running() -> bool:
-    """Ask this user's backend to end, whoever started it and whatever protocol version it speaks.
+    """Ask this user's backend to end, whoever started it, even if it speaks version 1 of the protocol.
 
     The next backend continues its jobs. No process is killed by its id: the file with the id outlives a server that was
     killed, and the id and the port may meanwhile belong to another program, which ignores this request.
@@ -228,11 +229,16 @@ def stop_running() -> bool:
     # UvatarError and ZmtpError are among these.
     with suppress(OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
         told = json.loads(discovery.runtime_file(discovery.data_folder()).read_bytes())
-        request = {"kind": "shutdown", "token": str(told["token"]), "request": "stop"}
-        # In the server's own protocol version.
-        header = json.dumps({"magic": MAGIC, "protocol": told["protocol"], "body": request})
-        with closing(Dealer("127.0.0.1", int(told["port"]), _STOP_SECONDS)) as dealer:
-            dealer.send([header.encode("ascii")], _STOP_SECONDS)
+        request, token, port = {"kind": "shutdown", "request": "stop"}, str(told["token"]), int(told["port"])
+        with closing(Dealer("127.0.0.1", port, _STOP_SECONDS)) as dealer:
+            if told["protocol"] == 1:
+                whole = {"magic": MAGIC, "protocol": 1, "body": {"token": token, **request}}
+                dealer.send([json.dumps(whole).encode("ascii")], _STOP_SECONDS)
+            else:
+                asked = handshake.challenge()
+                dealer.send([asked], _STOP_SECONDS)
+                handshake.check_proof(dealer.receive(_STOP_SECONDS) or [b""], asked, token, port)
+                dealer.send([token.encode(), *framing.pack(request)], _STOP_SECONDS)
             reply = dealer.receive(_STOP_SECONDS)
             body = json.loads(reply[0])["body"] if reply else {}
             return bool(body["kind"] == "bye" and body["request"] == "stop")

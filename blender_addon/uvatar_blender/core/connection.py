@@ -127,7 +127,9 @@ class Connection:
         connected = False
         try:
             with closing(Dealer(endpoint.host, endpoint.port)) as dealer:
-                client = ProtocolClient(dealer, endpoint.token, self._pending_jobs, self._events.put, self._stop.is_set)
+                client = ProtocolClient(
+                    dealer, endpoint.port, endpoint.token, self._pending_jobs, self._events.put, self._stop.is_set
+                )
                 client.begin()
                 connected = True
                 while True:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..protocol import framing
+from ..protocol import framing, handshake
 from ..protocol.errors import Code, UvatarError
 from ..protocol.messages import JobRequest, SentPhoto
 from ..protocol.options import COMPLETE_TEXTURE
@@ -81,6 +81,7 @@ class ProtocolClient:
     def __init__(
         self,
         dealer: Dealer,
+        port: int,
         token: str,
         pending_jobs: dict[str, PendingJob],
         tell: Callable[[Event], None],
@@ -90,12 +91,14 @@ class ProtocolClient:
 
         Args:
             dealer: the connected socket.
+            port: the port that it is connected to.
             token: the token that the backend expects.
             pending_jobs: the jobs in progress, by id; jobs that end are removed.
             tell: called with events for the main thread.
             stopped: whether to end; the methods then raise Stopped.
         """
         self._dealer = dealer
+        self._port = port
         self._token = token
         self._pending_jobs = pending_jobs
         self._tell = tell
@@ -108,8 +111,18 @@ class ProtocolClient:
         """Greet the backend and resume the jobs.
 
         Raises:
-            UvatarError: the backend refuses the connection.
+            UvatarError: the backend refuses the connection, or the program at this port is not this user's backend.
         """
+        asked = handshake.challenge()
+        self._dealer.send([asked])
+        frames, deadline = None, time.monotonic() + REPLY
+        while frames is None:
+            if self._stopped():
+                raise Stopped
+            if time.monotonic() > deadline:
+                raise TimeoutError("The backend did not reply.")
+            frames = self._dealer.receive(TICK)
+        handshake.check_proof(frames, asked, self._token, self._port)
         hello = self._request("hello", client=CLIENT)
         model, options, bodies = hello.get("model"), hello.get("options"), hello.get("bodies")
         self._tell(
@@ -272,7 +285,8 @@ class ProtocolClient:
     def _request(self, kind: str, **fields: Any) -> dict[str, Any]:
         """Send a request and wait for the reply, while events are queued. Raises UvatarError for an error reply."""
         self._requests += 1
-        self._dealer.send(framing.pack({"kind": kind, "token": self._token, "request": self._requests, **fields}))
+        message = framing.pack({"kind": kind, "request": self._requests, **fields})
+        self._dealer.send([self._token.encode(), *message])
         deadline = time.monotonic() + REPLY
         while time.monotonic() < deadline:
             reply = self._receive()

@@ -23,6 +23,7 @@ from ..protocol.people import people_of, with_rig
 from ..protocol.rig import FINGERS
 from .face_keys import FaceKeys
 from .parts import read_parts
+from .photo_camera import PhotoCamera, parse_camera
 from .pictures import picture_size
 from .rest_pose import RestPose
 from .skeleton import ARMATURE_FROM_BODY, JOINTS, RIG_JOINTS
@@ -118,16 +119,6 @@ class AvatarData:
     def sole_height(self) -> float:
         """Return the height of the lowest point of the rest body in the body frame, metres (negative for SMPL)."""
         return float((self.rest_vertices() @ ARMATURE_FROM_BODY.T.astype(np.float32))[:, 2].min())
-
-
-@dataclass(frozen=True)
-class PhotoCamera:
-    """The pinhole camera that took the photo: focal length and principal point in pixels, size in pixels."""
-
-    focal: float
-    center: tuple[float, float]
-    width: int
-    height: int
 
 
 @dataclass(frozen=True)
@@ -234,20 +225,12 @@ def parse_result(result: Mapping[str, Any]) -> AvatarsResult:
                 f"The backend's result has format {result.get('schema')!r}, but this add-on reads formats "
                 f"{' and '.join(map(str, SCHEMAS))}; update both."
             )
-        photo, camera = result["photo"], result["camera"]
-        checked = PhotoCamera(
-            float(camera["focal"]),
-            (float(camera["center"][0]), float(camera["center"][1])),
-            int(camera["width"]),
-            int(camera["height"]),
-        )
-        if not (checked.focal > 0 and checked.width > 0 and checked.height > 0 and np.isfinite(checked.center).all()):
-            raise ResultError("The backend's result is damaged: its camera has no size.")
+        photo = result["photo"]
         return AvatarsResult(
             str(photo["name"]),
             str(photo["digest"]),
             _picture(photo, "jpeg"),
-            checked,
+            _camera(result["camera"]),
             tuple(parse_avatar(person) for person in people_of(result)),
             str(result.get("version", "unknown")),
             tuple(str(note) for note in result.get("notes", ())),
@@ -256,6 +239,13 @@ def parse_result(result: Mapping[str, Any]) -> AvatarsResult:
         raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ResultError(f"The backend's result is damaged: {type(error).__name__} {error}.") from error
+
+
+def _camera(camera: Mapping[str, Any]) -> PhotoCamera:
+    try:
+        return parse_camera(camera)
+    except (TypeError, ValueError) as error:
+        raise ResultError(f"The backend's result is damaged: {error}.") from error
 
 
 def parse_avatar(person: Mapping[str, Any]) -> AvatarData:

@@ -148,7 +148,7 @@ class Setup:
     def _run(self) -> None:
         folder = self._options.folder
         try:
-            log_file().parent.mkdir(parents=True, exist_ok=True)
+            discovery.private_subfolder("logs")
             log_file().write_text(f"Setting up {self._options.backend} in {folder}\n", encoding="utf-8")
             self._check_folder()
             self._make_environment()

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+from ..protocol.errors import UvatarError
+from ..protocol.private_files import private_data_folder, private_folder
 from .jobs import Job
 
 
@@ -51,8 +53,9 @@ class UnfinishedJobs:
         self._disk.submit(lambda: None).result()
 
     def _write(self, job: str, text: str) -> None:
-        with suppress(OSError):
-            self.folder.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError, UvatarError):
+            private_data_folder(self.folder.parent)
+            private_folder(self.folder)
             descriptor, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
             with open(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)

@@ -13,6 +13,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
+from ..core.levelled import as_if_level, levelled
 from ..core.rest_pose import RestPose, in_rest_pose
 from ..core.result import AvatarData, AvatarsResult, ResultError, file_name, short_id
 from ..protocol.bone_names import Naming, joint_names
@@ -22,7 +23,7 @@ from .expressions import PHOTO_EXPRESSION
 from .material import build_material, original_texture, packed_image, packed_texture
 from .mesh import build_mesh, evaluated_vertices
 from .parts import build_part
-from .placement import Box, around, avatar_box, avatar_boxes, free_step, other_boxes
+from .placement import Box, around, avatar_box, avatar_boxes, free_step, ground_below, other_boxes
 from .posing import remember_photo_pose, take_photo_fingers
 from .rig import (
     attach,
@@ -33,7 +34,7 @@ from .rig import (
     set_root_offset,
     stand_as_in_photo,
 )
-from .units import per_metre
+from .units import fit_units, per_metre
 
 # Custom properties. Of an avatar's objects: an id that stays when they are renamed.
 UUID = "uvatar_uuid"
@@ -54,6 +55,7 @@ class ImportOptions:
         use_camera: also make it the scene's camera and set the render size to the photo's.
         rest_pose: "T" or "A", the rest pose of mesh and bones.
         naming: naming convention of the bones, a value of `core.naming.Naming`.
+        level: turn the photo's world so that up in the photo is up in the scene; otherwise the camera counts as level.
         placement: "PHOTO" keeps people as they stand in the photo, "ROW" puts them side by side; either way beside the
             avatars that are in the scene.
     """
@@ -65,6 +67,7 @@ class ImportOptions:
     rest_pose: str = "T"
     naming: str = "SMPL"
     placement: str = "PHOTO"
+    level: bool = True
 
 
 @dataclass(frozen=True)
@@ -114,11 +117,11 @@ def import_steps(
 ) -> Generator[bool, None, Imported]:
     """Build people of a photo into a new collection of the scene, in slices of some milliseconds.
 
-    The people share the world of the photo, with the lowest foot at z = 0, or stand in a row, each with the lowest foot
-    at z = 0. They are placed to the right of the avatars in the scene, and of what they would intersect, as far as
-    their widths require. They are built in a staging scene, so that a slice takes no longer if the user's scene is
-    large, and are linked to that scene when they are complete. If the user leaves Object Mode meanwhile, they wait. An
-    error, or closing the generator, leaves nothing behind.
+    The people share the world of the photo, with the lowest foot at z = 0 unless all jump, or stand in a row, each with
+    the lowest foot at z = 0. They are placed to the right of the avatars in the scene, and of what they would
+    intersect, as far as their widths require. They are built in a staging scene, so that a slice takes no longer if the
+    user's scene is large, and are linked to that scene when they are complete. If the user leaves Object Mode
+    meanwhile, they wait. An error, or closing the generator, leaves nothing behind.
 
     Args:
         result: what the backend found in the photo.
@@ -163,6 +166,7 @@ def import_steps(
 def _steps(
     result: AvatarsResult, scene: bpy.types.Scene, people: Sequence[int] | None, options: ImportOptions
 ) -> Generator[None, None, Imported]:
+    result = levelled(result) if options.level else as_if_level(result)
     chosen = [result.people[index] for index in (range(len(result.people)) if people is None else people)]
     stem = result.title
     # Before the staging scene is made: afterwards Blender would evaluate the user's scene, which may be large, anew.
@@ -178,7 +182,7 @@ def _steps(
         yield
         boxes.append(_staged_box(stage, rigs[-1]))
         yield
-    in_row, lowest = options.placement == "ROW", min((box[0, 2] for box in boxes), default=0.0)
+    in_row, lowest = options.placement == "ROW", ground_below([float(box[0, 2]) for box in boxes], result.camera.ground)
     for number, rig in enumerate(rigs):
         sunk = Vector((0.0, 0.0, boxes[number][0, 2] if in_row else lowest))
         set_root_offset(rig, root_offset(rig) - sunk)
@@ -203,7 +207,7 @@ def _steps(
         collection.objects.link(camera)
     yield
     yield from _until_object_mode()  # the object being edited must stay the active one
-    _fit_units(collection, per_metre(scene))
+    fit_units(collection, per_metre(scene))
     scene.collection.children.link(collection)
     bpy.data.scenes.remove(stage)
     # Only now, so that an import that is stopped does not change the scene's camera and render size.
@@ -347,25 +351,6 @@ def lowest_point(rig: bpy.types.Object) -> float:
     """Return the world z of the avatar's lowest vertex in its current pose and shape, in the scene's units."""
     bpy.context.view_layer.update()
     return float(evaluated_vertices(find_body(rig))[:, 2].min())
-
-
-def _fit_units(collection: bpy.types.Collection, units: float) -> None:
-    """Scale objects that were built in metres for a scene with ``units`` units per metre; their data stay in metres."""
-    if units == 1.0:
-        return
-    for thing in collection.objects:
-        if thing.parent is not None:
-            continue
-        thing.location *= units
-        if thing.type == "CAMERA":
-            lens = thing.data
-            lens.clip_start, lens.clip_end, lens.display_size = (
-                lens.clip_start * units,
-                lens.clip_end * units,
-                lens.display_size * units,
-            )
-        else:
-            thing.scale *= units
 
 
 def _everything() -> set[bpy.types.ID]:

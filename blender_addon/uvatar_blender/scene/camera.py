@@ -3,27 +3,29 @@
 
 from __future__ import annotations
 
-import math
-
 import bpy
+import numpy as np
+from mathutils import Matrix
 
-from ..core.result import PhotoCamera
+from ..core import skeleton
+from ..core.photo_camera import PhotoCamera, levelling
 from . import compat
 
 PHOTO_SIZE = "uvatar_photo_size"  # custom property of the camera: width and height of the photo in pixels
+UP = "uvatar_up"  # custom property of the camera: the direction up in its frame (x right, y down, z forward)
 SENSOR_WIDTH = 36.0  # millimetres, full frame: the focal length then reads as photographers expect
 
 
 def build_camera(
     solved: PhotoCamera, name: str, photo: bpy.types.Image, height: float, aspect: float
 ) -> bpy.types.Object:
-    """Make the camera that took the photo, looking along +y. It is not linked to a scene yet.
+    """Make the camera that took the photo, looking along +y, tilted as the photo's. It is not linked to a scene yet.
 
     The photo is its background image in the viewport. A render shows all that the photo shows, and more at two sides if
     it has another aspect ratio.
 
     Args:
-        solved: focal length and principal point in pixels of the photo.
+        solved: lens and tilt.
         name: of the camera.
         photo: the background image.
         height: metres above the origin.
@@ -45,8 +47,17 @@ def build_camera(
     background.image, background.alpha, background.frame_method = photo, 1.0, "FIT"
     camera = bpy.data.objects.new(name, data)
     camera[PHOTO_SIZE] = [solved.width, solved.height]
-    camera.location, camera.rotation_euler = (0.0, 0.0, height), (math.pi / 2, 0.0, 0.0)
+    camera[UP] = list(solved.up)
+    camera.location = (0.0, 0.0, height)
+    turn_camera(camera, solved.up)
     return camera
+
+
+def turn_camera(camera: bpy.types.Object, up: tuple[float, float, float]) -> None:
+    """Turn a photo's camera, which looks along +y, so that ``up`` (3,), in its own frame, is up in the world."""
+    # Blender's cameras look along -z, with y up.
+    turned = skeleton.WORLD_FROM_CAMERA @ levelling(up) @ np.diag([1.0, -1.0, -1.0])
+    camera.rotation_euler = Matrix(turned.tolist()).to_euler()
 
 
 def render_aspect(scene: bpy.types.Scene) -> float:

@@ -17,6 +17,7 @@ from .rig import RigError, find_body, find_rig, is_rig
 GAP = 0.15  # metres between neighbours: hanging hands do not touch, and the row still looks like a row
 WIDEST = 4.0  # metres: anything wider is part of the set, such as a wall or a room, and is no obstacle
 STEP = 0.2  # metres: one can stand on anything lower
+IN_THE_AIR = 0.08  # metres above the ground from which the lowest of a photo's people stands on nothing
 _AT_ONCE = 100  # objects that are examined in one slice
 
 Box = NDArray[np.float64]
@@ -67,6 +68,17 @@ def other_boxes(scene: bpy.types.Scene) -> Iterator[Box | None]:
                     np.array([tuple(corner) for corner in thing.bound_box]) @ np.array(thing.matrix_world)[:3, :3].T
                 )
                 yield points_box(corners + np.array(thing.matrix_world.translation))
+
+
+def ground_below(feet: Sequence[float], ground: float | None) -> float:
+    """Return the z of the ground in the world of the photo: the lowest foot, unless all are in the air.
+
+    Args:
+        feet: the lowest z of each of the people.
+        ground: metres that it is below the camera, if that is known.
+    """
+    lowest = min(feet, default=0.0)
+    return -ground if ground is not None and lowest + ground > IN_THE_AIR else lowest
 
 
 def free_step(box: Box, avatars: Iterable[Box], others: Iterable[Box] = ()) -> float:

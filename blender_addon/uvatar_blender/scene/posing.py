@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import bpy
 import numpy as np
 from mathutils import Vector
+from numpy.typing import NDArray
 
 from ..core import skeleton
+from ..core.arrays import Floats
 from ..core.rest_pose import RestPose, local_rotations
 from ..core.result import AvatarData
 from ..protocol.rig import LEFT_HAND
@@ -69,6 +71,26 @@ def key_rotations(rig: bpy.types.Object, names: Sequence[str]) -> None:
 def remember_photo_pose(rig: bpy.types.Object, avatar: AvatarData) -> None:
     """Store the photo's pose, which the bones must have now, for `take_photo_pose`."""
     rig[_PHOTO_POSE], rig[_PHOTO_OFFSET] = avatar.pose.astype(float).ravel().tolist(), list(root_offset(rig))
+
+
+def photo_pose(rig: bpy.types.Object) -> NDArray[np.float64]:
+    """Return the photo's pose (J, 3) that the avatar stores, axis-angle; (0, 3) if it stores none."""
+    return np.reshape(rig.get(_PHOTO_POSE, []) if _PHOTO_OFFSET in rig else [], (-1, 3)).astype(np.float64)
+
+
+def set_photo_pose(rig: bpy.types.Object, pose: Floats) -> None:
+    """Replace the photo's pose (J, 3) that the avatar stores."""
+    rig[_PHOTO_POSE] = pose.ravel().tolist()
+
+
+def photo_offset(rig: bpy.types.Object) -> Vector:
+    """Return where the pelvis is in the photo's pose, from its rest position, in metres and the armature's axes."""
+    return Vector(rig[_PHOTO_OFFSET])
+
+
+def set_photo_offset(rig: bpy.types.Object, offset: Vector) -> None:
+    """Replace the place of the pelvis in the photo's pose."""
+    rig[_PHOTO_OFFSET] = list(offset)
 
 
 def take_photo_pose(rig: bpy.types.Object) -> None:

@@ -21,6 +21,7 @@ from . import (
     rigify_operators,
     sliders,
     state,
+    tilt,
     tools,
 )
 
@@ -28,6 +29,7 @@ _MODULES = (
     preferences,
     properties,
     sliders,
+    tilt,
     backend,
     photos,
     operators,
@@ -50,6 +52,7 @@ def register() -> None:
             bpy.utils.register_class(cls)
     bpy.types.Scene.uvatar = bpy.props.PointerProperty(type=properties.UVATAR_PG_scene)
     bpy.types.Object.uvatar_shape = bpy.props.PointerProperty(type=sliders.UVATAR_PG_shape)
+    bpy.types.Object.uvatar_tilt = bpy.props.PointerProperty(type=tilt.UVATAR_PG_tilt)
     bpy.types.IMAGE_MT_image.append(photos.draw_image_menu)
     state.open_session()
 
@@ -58,6 +61,7 @@ def unregister() -> None:
     """Close the session, even during a run, and unregister everything."""
     state.close_session()
     bpy.types.IMAGE_MT_image.remove(photos.draw_image_menu)
+    del bpy.types.Object.uvatar_tilt
     del bpy.types.Object.uvatar_shape
     del bpy.types.Scene.uvatar
     for module in reversed(_MODULES):

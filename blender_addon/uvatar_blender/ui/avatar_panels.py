@@ -22,6 +22,7 @@ from .drawing import draw_text
 from .panels import SidebarPanel
 from .properties import NAMINGS
 from .sliders import draw_sliders
+from .tilt import draw_tilt
 from .view import textures_are_hidden
 
 EDITED = (
@@ -71,6 +72,7 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
             layout.prop(keys[CLOTHING_KEY], "value", text="Clothes and hair", slider=True)
             _draw_shoes(layout, rig)
         _draw_texture(layout, rig, body)
+        draw_tilt(layout, rig)
         driven = correctives(body)
         if driven:
             live = not driven[0].mute

@@ -105,6 +105,7 @@ def draw_import_options(layout: bpy.types.UILayout, settings: bpy.types.Property
     layout.prop(settings, "rest_pose", expand=True)
     layout.prop(settings, "naming")
     layout.prop(settings, "placement")
+    layout.prop(settings, "level")
     column = layout.column(heading="Import")
     column.active = settings.placement == "PHOTO"
     column.prop(settings, "camera")

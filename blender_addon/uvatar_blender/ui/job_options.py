@@ -63,6 +63,8 @@ def _property(name: str, option: Option, panel: Panel) -> Any:
     if option.choices is not None:
         items = _items(option, panel)
         return bpy.props.EnumProperty(items=list(items.values()), default=items[option.default][0], **facts)
+    if option.kind is str:
+        return bpy.props.StringProperty(default=option.default, **facts)
     number = bpy.props.IntProperty if option.kind is int else bpy.props.FloatProperty
     return number(default=option.default, min=option.low, max=option.high, **facts)
 

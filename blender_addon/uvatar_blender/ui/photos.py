@@ -255,8 +255,7 @@ def file_of(image: bpy.types.Image) -> Path:
     file = Path(bpy.path.abspath(image.filepath_from_user()))
     if image.source == "FILE" and not image.is_dirty and image.packed_file is None and file.is_file():
         return file
-    folder = discovery.data_folder() / "photos"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = discovery.private_subfolder("photos")
     name = Path(image.name)
     stem = bpy.path.clean_name(name.stem if name.suffix.lower() in PHOTO_SUFFIXES else name.name) or "picture"
     if image.packed_file is not None and not image.is_dirty:

@@ -76,6 +76,12 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
             ("ROW", "In a row", "Side by side, beside existing avatars"),
         ],
     )
+    level: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Level the Scene",
+        description="Turn the photo's people and its camera so that up in the photo is up in the scene. You can change "
+        "the tilt later",
+        default=True,
+    )
     photo_pose: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Pose",
         description="The pose in which avatars are imported. You can switch to the other one later",
@@ -128,6 +134,7 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
             rest_pose=self.rest_pose,
             naming=self.naming,
             placement=self.placement,
+            level=self.level,
         )
 
 

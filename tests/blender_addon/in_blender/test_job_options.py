@@ -62,7 +62,7 @@ def test_a_new_option_is_drawn_among_the_others(settings: Any) -> None:
     draw_job_options(page, settings, {"body": lambda layout, _: own.append(layout)})
     assert own == [page] and [name for heading, name, _ in page.drawn if not heading] == ["texture_size", "texture"]
     made = [name for heading, name, _ in page.drawn if heading == "Make"]
-    assert made == ["fast", "refine", "clothing", "shoes", "uncertain", "moustache"]
+    assert made == ["fast", "refine", "clothing", "shoes", "skirts", "uncertain", "moustache"]
     settings.texture, settings.fast = "predicted", True
     page = Page()
     draw_job_options(page, settings, {})

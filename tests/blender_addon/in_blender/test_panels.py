@@ -681,6 +681,8 @@ def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon: Any, result: d
         assert page.properties == [
             *(sliders.identifier(name) for name in result["people"][0]["beta_names"]),
             "Clothes and hair",
+            "pitch",
+            "roll",
         ]
         assert {"uvatar.refresh_joints", "uvatar.apply_shape", "uvatar.show_sources", "uvatar.complete_texture"} <= set(
             page.buttons
@@ -707,12 +709,13 @@ def test_options_reach_the_backend_and_the_import(addon: Any) -> None:
     page = drawn(panels.UVATAR_PT_options)
     settings = bpy.context.scene.uvatar
     settings.texture_size, settings.fast, settings.refine, settings.unlit = "2048", True, False, True
-    made = {"body", "texture_size", "texture", "fast", "refine", "clothing", "shoes", "uncertain"}
+    made = {"body", "texture_size", "texture", "fast", "refine", "clothing", "shoes", "skirts", "uncertain", "height"}
     assert set(page.properties) == made | {
         "photo_pose",
         "rest_pose",
         "naming",
         "placement",
+        "level",
         "camera",
         "use_camera",
         "unlit",

@@ -7,6 +7,7 @@ term: its residuals, their Jacobian, its weights and its tuned numbers. A new te
 from uvatar.fitting.terms.balance import BalanceTerm
 from uvatar.fitting.terms.base import Term
 from uvatar.fitting.terms.bones import BoneTerm
+from uvatar.fitting.terms.height import HeightTerm
 from uvatar.fitting.terms.hinges import HingeTerm
 from uvatar.fitting.terms.landmarks import LandmarkTerm
 from uvatar.fitting.terms.outline import OutlineTerm
@@ -27,6 +28,7 @@ TERMS: tuple[type[Term], ...] = (
     ShapePriorTerm,
     OutlineTerm,
     PalmTerm,
+    HeightTerm,
 )
 
 __all__ = ["TERMS", "LandmarkTerm", "Term"]

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.body import BodyData
 from uvatar.data.arrays import Floats, Integers
 from uvatar.data.camera import Camera
 from uvatar.geometry.mesh import unit, vertex_normals
@@ -20,6 +19,7 @@ from uvatar.geometry.raster import Fragments, RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.photos.sampling import bilinear
 from uvatar.results.preview.casting import Paint, cast
+from uvatar.results.preview.joined import TexturedFaces
 
 BACKDROP = (214, 216, 219)
 
@@ -58,7 +58,7 @@ class Picture:
 
 def render_textured(
     vertices: Floats,
-    body: BodyData,
+    body: TexturedFaces,
     texture: NDArray[np.uint8],
     camera: Camera,
     background: NDArray[np.uint8] | None = None,
@@ -119,15 +119,15 @@ def sample_texture(texture: NDArray[np.float32], uv: Floats) -> NDArray[np.float
 
 
 def texture_paint(
-    vertices: Floats, body: BodyData, texture: NDArray[np.uint8], camera: Camera, supersample: int
+    vertices: Floats, body: TexturedFaces, texture: NDArray[np.uint8], camera: Camera, supersample: int
 ) -> Paint:
-    """What colours N fragments by the texture (T, T, 3) sRGB: linear light (N, 3)."""
+    """What colours N fragments by the texture (H, W, 3) sRGB: linear light (N, 3)."""
     linear = linear_from_srgb(_shrunk_to_samples(vertices, body, texture, camera, supersample))
     return lambda fragments: sample_texture(linear, fragments.interpolate(body.uv, body.face_uv))
 
 
 def _shrunk_to_samples(
-    vertices: Floats, body: BodyData, texture: NDArray[np.uint8], camera: Camera, supersample: int
+    vertices: Floats, body: TexturedFaces, texture: NDArray[np.uint8], camera: Camera, supersample: int
 ) -> NDArray[np.uint8]:
     """The texture halved until its texels are about as large as the samples: bilinear sampling of more would
     flicker.

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.body import BodyData
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.geometry import rotations
 from uvatar.geometry.mesh import unit, vertex_normals
 from uvatar.geometry.raster import Fragments, RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
+from uvatar.protocol.parts import Part
 from uvatar.results.preview.casting import cast
 from uvatar.results.preview.drawing import BACKDROP, KEY_LIGHT, composed, texture_paint
+from uvatar.results.preview.joined import TexturedFaces, joined
 
 FLOOR_SHADOW = 0.55
 
 
 def turntable(
     vertices: Floats,
-    body: BodyData,
+    body: TexturedFaces,
     texture: NDArray[np.uint8],
     views: int = 8,
     columns: int = 4,
     height: int = 480,
     supersample: int = 2,
+    parts: Sequence[tuple[Part, Floats]] = (),
 ) -> NDArray[np.uint8]:
     """A sheet of ``views`` pictures all around the body, posed as in the photo, softly lit, on a neutral floor.
 
-    ``vertices`` (V, 3) in the photo's camera frame, whose y axis is taken for the vertical. The first view is the
-    photo's; every next one is turned by the same angle, so that the person's own left comes round first.
+    ``vertices`` (V, 3) in the photo's camera frame, levelled, so that y is down, and ``parts`` with theirs. The first
+    view is the photo's; every next one is turned by the same angle, so that the person's own left comes round first.
     Returns the sheet, its panels ``height`` pixels high.
     """
+    vertices, body, texture = joined(vertices, body, texture, parts)
     lowest, highest = float(vertices[:, 1].max()), float(vertices[:, 1].min())
     middle = np.array([_centre(vertices[:, 0]), (lowest + highest) / 2, _centre(vertices[:, 2])], np.float32)
     # The first view looks along the photo's line of sight to the person, which need not be its axis.
@@ -69,7 +74,7 @@ def _studio_view(
     centred: Floats,
     floor: float,
     distance: float,
-    body: BodyData,
+    body: TexturedFaces,
     texture: NDArray[np.uint8],
     camera: Camera,
     supersample: int,

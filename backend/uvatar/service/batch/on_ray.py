@@ -14,6 +14,7 @@ from typing import Any
 from uvatar.protocol import discovery, framing, photo_lists
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.service.batch.photos import BatchPhoto
+from uvatar.service.batch.record import PhotoOutcome
 from uvatar.service.batch.run import PhotoRunner
 
 RETRIES = 3  # for a photo whose Ray worker died, as Ray itself does for tasks
@@ -44,7 +45,9 @@ def runner_on_ray(
             "Ray is not installed.", Code.NO_RAY, 'Install it with: python -m pip install "uvatar[ray]"'
         ) from error
 
-    def work(photos: Iterator[tuple[BatchPhoto, bytes]]) -> Iterator[tuple[BatchPhoto, dict[str, Any] | UvatarError]]:
+    def work(
+        photos: Iterator[tuple[BatchPhoto, bytes]], _last: PhotoOutcome | None
+    ) -> Iterator[tuple[BatchPhoto, dict[str, Any] | UvatarError]]:
         if address == LOCAL:
             spill = out / ".ray"
             spill.mkdir(parents=True, exist_ok=True)

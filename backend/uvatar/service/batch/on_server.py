@@ -8,11 +8,13 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.service.batch.photos import BatchPhoto
+from uvatar.service.batch.record import PhotoOutcome
 from uvatar.service.batch.run import PhotoRunner
 from uvatar.service.client import Client, ServerGone
 
@@ -35,7 +37,8 @@ def runner_on_server(attach: Callable[[], Client], options: dict[str, Any], ahea
     """Make a runner that works on a server, with one job for each photo.
 
     A job's id follows from the photo and the options: whichever side dies, a photo that is sent again is not done
-    twice. Once a result has been fetched, its job is deleted from the server.
+    twice. Once a result has been written, its job is deleted from the server; so is that of the photo which an earlier
+    run had just recorded when it was killed.
 
     Args:
         attach: connects to the server, and starts one if none runs.
@@ -43,10 +46,15 @@ def runner_on_server(attach: Callable[[], Client], options: dict[str, Any], ahea
         ahead: how many photos the server always has.
     """
 
-    def work(photos: Iterator[tuple[BatchPhoto, bytes]]) -> Iterator[tuple[BatchPhoto, dict[str, Any] | UvatarError]]:
+    def work(
+        photos: Iterator[tuple[BatchPhoto, bytes]], last: PhotoOutcome | None
+    ) -> Iterator[tuple[BatchPhoto, dict[str, Any] | UvatarError]]:
         sent: deque[_Sent] = deque()
         client, failures = attach(), 0
         try:
+            if last and last.digest:
+                with suppress(UvatarError, ServerGone):  # as a rule there is no such job any more
+                    client.forget(job=_job_of(last.key, last.digest, options))
             exhausted = False
             while sent or not exhausted:
                 try:
@@ -55,7 +63,8 @@ def runner_on_server(attach: Callable[[], Client], options: dict[str, Any], ahea
                         exhausted = following is None
                         if following:
                             photo, data = following
-                            sent.append(_Sent(photo, _job_of(data, photo, options), data))
+                            digest = hashlib.sha256(data).hexdigest()
+                            sent.append(_Sent(photo, _job_of(photo.key, digest, options), data))
                             try:
                                 _send(client, sent[-1], options)
                             except UvatarError as error:
@@ -103,6 +112,5 @@ def _wait(client: Client, one: _Sent) -> dict[str, Any] | UvatarError:
         return error
 
 
-def _job_of(data: bytes, photo: BatchPhoto, options: dict[str, Any]) -> str:
-    facts = [photo.key, hashlib.sha256(data).hexdigest(), options]
-    return str(uuid.uuid5(_NAMESPACE, json.dumps(facts, sort_keys=True)))
+def _job_of(key: str, digest: str, options: dict[str, Any]) -> str:
+    return str(uuid.uuid5(_NAMESPACE, json.dumps([key, digest, options], sort_keys=True)))

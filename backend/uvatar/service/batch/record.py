@@ -64,6 +64,7 @@ class BatchRecord:
         """Raises OSError."""
         self.out = out
         self.outcomes: dict[str, PhotoOutcome] = {}
+        self.last: PhotoOutcome | None = None  # of a photo that could be read
         self._stems: set[str] = set()  # as `same_name` has them
         out.mkdir(parents=True, exist_ok=True)
         path = out / RECORD
@@ -142,6 +143,7 @@ class BatchRecord:
 
     def _keep(self, outcome: PhotoOutcome) -> None:
         self.outcomes[outcome.key] = outcome
+        self.last = outcome if outcome.digest else self.last
         self._stems.add(same_name(outcome.stem))
 
 

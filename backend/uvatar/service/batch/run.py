@@ -19,8 +19,11 @@ from uvatar.service.batch.report import write_report
 
 REPORT_EVERY = 50  # photos after which the report is written again, which takes longer the more photos there are
 
-# Takes photos and their bytes as it has room for them; yields each with its result, or the error, in any order.
-PhotoRunner = Callable[[Iterator[tuple[BatchPhoto, bytes]]], Iterable[tuple[BatchPhoto, dict[str, Any] | UvatarError]]]
+# Takes photos and their bytes as it has room for them, and the last outcome of earlier runs; yields each photo with its
+# result, or the error, in any order.
+PhotoRunner = Callable[
+    [Iterator[tuple[BatchPhoto, bytes]], PhotoOutcome | None], Iterable[tuple[BatchPhoto, dict[str, Any] | UvatarError]]
+]
 # Takes the number of finished photos, the number of all photos, and the outcome of the last one.
 Told = Callable[[int, int, PhotoOutcome], None]
 
@@ -86,7 +89,7 @@ def run_batch(source: Path, runner: PhotoRunner, exporter: Exporter, told: Told)
 
     complete = False
     try:
-        for photo, result in runner(readable()):
+        for photo, result in runner(readable(), record.last):
             stem, (stamp, digest) = stems[photo.key], stamps[photo.key]
             outcome = _written(exporter, photo.key, stem, stamp, result, record.folders(photo))
             note(replace(outcome, digest=digest))

@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import stat
+import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
-from uvatar.protocol.errors import Code, UvatarError
+from .errors import Code, UvatarError
+from .photo_lists import shown
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _WRITE_OF_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+# What Uvatar puts into its data folder, and hidden files.
+_OURS = re.compile(r"\.|journal\.|server\.json|self-test\.json|network-|(jobs|logs|models|environment|photos|blender)$")
 
-log = logging.getLogger("uvatar.service.private")
+log = logging.getLogger("uvatar.private_files")
 
 
-def private_folder(folder: Path, whole: bool = True) -> None:
-    """Create a folder for this user, or ensure that nobody else can change an existing one.
+def private_folder(folder: Path, bits: int = _OTHERS) -> None:
+    """Create a folder for this user alone, or close an existing one to others.
 
     Args:
         folder: its path.
-        whole: nobody else may read it, either. Otherwise this applies only to a folder that is created here; an
-            existing one, which may hold other files of the user's, stays as readable as it is.
+        bits: the permissions that others must not have for an existing one.
 
     Raises:
         UvatarError: it belongs to another user ("data-folder").
@@ -39,13 +44,45 @@ def private_folder(folder: Path, whole: bool = True) -> None:
             raise
     if os.name == "nt":
         return
-    entry = folder.stat()
-    if not _is_ours(entry):
+    if not _is_ours(folder.stat()):
         fix = "Choose another folder with --data or UVATAR_DATA, or make yourself the owner of this one."
         raise UvatarError(
             f"{folder} belongs to another user, who could read and replace its contents.", Code.DATA_FOLDER, fix
         )
-    close_to_others(folder, _OTHERS if whole else _WRITE_OF_OTHERS)
+    close_to_others(folder, bits)
+
+
+def private_data_folder(folder: Path) -> None:
+    """Create the data folder, or close an existing one to others, as `private_folder`.
+
+    One that holds other files of the user's stays as readable as it is, but nobody else can change it.
+    """
+    try:
+        foreign = any(not _OURS.match(name) for name in os.listdir(folder))
+    except OSError:
+        foreign = False
+    private_folder(folder, _WRITE_OF_OTHERS if foreign else _OTHERS)
+
+
+def usable_data_folder(folder: Path) -> None:
+    """Create a data folder for this user alone, and check that files can be written into it.
+
+    Raises UvatarError ("data-folder") if it cannot be used.
+    """
+    try:
+        private_data_folder(folder)
+        with tempfile.TemporaryDirectory(prefix=".", dir=folder) as trial:
+            Path(trial, "trial").write_bytes(bytes(4096))
+    except OSError as error:
+        message = f"Uvatar's data folder {shown(str(folder))} cannot be used: {error.strerror or error}."
+        fix = "Choose a folder that you can write to with --data, or permanently with UVATAR_DATA."
+        raise UvatarError(message, Code.DATA_FOLDER, fix) from error
+
+
+def private_output(path: Path) -> BinaryIO:
+    """Open a file to be written anew, which only its owner can read. Raises OSError."""
+    close_to_others(path)
+    return open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 def private_file(path: Path, what: str) -> None:

@@ -1,0 +1,169 @@
+"""A skirt's mesh: quads with a layout of their own, a hem with thickness, and weights of pelvis, thighs and shins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from uvatar.body.data import BodyData
+from uvatar.clothing.skirt.plane import ARM_JOINTS, LegPlane, limbs
+from uvatar.clothing.skirt.rings import Rings
+from uvatar.data.arrays import Floats
+from uvatar.data.fit import BodyParameters
+from uvatar.data.joints import HIP_JOINTS, KNEE_JOINTS, Joint
+from uvatar.data.skirt import Skirt
+from uvatar.geometry.rotations import exp
+from uvatar.photos.colour import smoothstep
+
+
+@dataclass(frozen=True)
+class MeshSettings:
+    """Tuned numbers of the mesh; lengths in metres on a person of 1.7 m.
+
+    Attributes:
+        row: between the rows of vertices.
+        thickness, fold: of the hem, and how far its inner side reaches up.
+        tucked: how far the topmost row lies inside the body, so that no gap shows.
+        sides: distance of the hip joints from the middle, times this, is where one leg alone moves the cloth.
+        leg, knee: largest share of the legs' weight, and of the shin's in it.
+        leg_from, knee_from: heights around hip and knee over which they grow.
+        waist: height below the top over which the body's own weights pass into the skirt's.
+        influences: joints of a vertex, as many as game engines skin it with.
+        neighbours, spread: of the body's vertices whose weights count, and the distance over which.
+    """
+
+    row: float = 0.03
+    thickness: float = 0.004
+    fold: float = 0.03
+    tucked: float = 0.012
+    sides: float = 2.4
+    leg: float = 0.97
+    knee: float = 0.35
+    leg_from: tuple[float, float] = (-0.1, 0.3)
+    knee_from: tuple[float, float] = (-0.1, 0.2)
+    waist: float = 0.16
+    influences: int = 4
+    neighbours: int = 24
+    spread: float = 0.05
+
+
+DEFAULT_SETTINGS = MeshSettings()
+
+
+def skirt_mesh(
+    rings: Rings,
+    plane: LegPlane,
+    data: BodyData,
+    parameters: BodyParameters,
+    vertices: Floats,
+    joints: Floats,
+    pixels: NDArray[np.uint8],
+    settings: MeshSettings = DEFAULT_SETTINGS,
+) -> Skirt:
+    """The mesh of a skirt in the photo's pose.
+
+    ``vertices`` (V, 3) and ``joints`` (24, 3): the posed body's; ``pixels`` as in `Skirt`.
+    """
+    size = plane.size
+    top = float(rings.s[0])
+    rows = max(3, 1 + int(np.ceil((np.median(rings.hem) - top) / (settings.row * size))))
+    share = np.linspace(0, 1, rows)[:, None]
+    height = top + share * (rings.hem[None] - top)
+    outer = rings.points(height)
+    outer[0] = _drawn_in(rings, outer[0], settings.tucked * size)
+    # The hem's inner side, from the hem up.
+    inner = np.stack([rings.points(rings.hem - lift * settings.fold * size) for lift in (0.0, 0.5, 1.0)])
+    inner = np.stack([_drawn_in(rings, row, settings.thickness * size) for row in inner])
+    points = np.concatenate([outer, inner])
+    posed = plane.points(points).reshape(-1, 3)
+    quads, uv, quad_uv = _layout(len(points), rows, points.shape[1])
+    weights = _weights(posed, points.reshape(-1, 3)[:, 2] - top, plane, data, parameters, vertices, joints, settings)
+    return Skirt(posed.astype(np.float32), quads, uv, quad_uv, weights, points.shape[1], rows, pixels)
+
+
+def _drawn_in(rings: Rings, ring: Floats, distance: float) -> Floats:
+    """A ring (C, 3) of the plane's coordinates, nearer to its centre."""
+    centre = np.stack([np.interp(ring[:, 2], rings.s, rings.centre[:, axis]) for axis in range(2)], 1)
+    away = ring[:, :2] - centre
+    length = np.linalg.norm(away, axis=1, keepdims=True)
+    drawn = ring.copy()
+    drawn[:, :2] = centre + away * np.maximum(1 - distance / np.maximum(length, 1e-6), 0.2)
+    return drawn
+
+
+def _layout(rows: int, outer: int, columns: int) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]:
+    """Quads of the grid, closed around, and a rectangle of texture coordinates.
+
+    The seam is behind, seen from the camera; the hem's inner side wears the outer side's texture.
+    """
+    row, column = (values.ravel() for values in np.meshgrid(np.arange(rows - 1), np.arange(columns), indexing="ij"))
+    after = (column + 1) % columns
+    quads = np.stack(
+        [row * columns + column, (row + 1) * columns + column, (row + 1) * columns + after, row * columns + after], 1
+    )
+    wide = columns + 1
+    # Directions run from the picture's right to behind; the middle of the texture is the front.
+    begin = columns // 4
+    place = (column - begin) % columns
+    quad_uv = np.stack(
+        [row * wide + place, (row + 1) * wide + place, (row + 1) * wide + place + 1, row * wide + place + 1], 1
+    )
+    down = np.concatenate([np.linspace(0, 1, outer), np.linspace(1, 0.9, rows - outer)])
+    u, v = np.meshgrid(np.linspace(0, 1, wide), 1 - down)
+    uv = np.stack([0.005 + 0.99 * u, 0.005 + 0.99 * v], -1).reshape(-1, 2)
+    return quads.astype(np.int32), uv.astype(np.float32), quad_uv.astype(np.int32)
+
+
+def _weights(
+    posed: Floats,
+    below_top: Floats,
+    plane: LegPlane,
+    data: BodyData,
+    parameters: BodyParameters,
+    vertices: Floats,
+    joints: Floats,
+    settings: MeshSettings,
+) -> NDArray[np.float32]:
+    """(N, 24) weights of the posed points (N, 3): left and right by the side of the pelvis they are on.
+
+    Weights of the nearest leg would tie a walking skirt to the leg in front.
+    """
+    size = plane.size
+    turned = exp(np.asarray(parameters.global_orient, np.float64).reshape(1, 3))[0]
+    left = (posed - joints[Joint.PELVIS]) @ turned[:, 0]
+    hips, knees = (plane.coordinates(joints[pair])[:, 2].mean() for pair in (HIP_JOINTS, KNEE_JOINTS))
+    half = np.linalg.norm(joints[Joint.LEFT_HIP] - joints[Joint.RIGHT_HIP]) / 2
+    side = smoothstep(left / (settings.sides * half) + 0.5, 0, 1)
+    down = plane.coordinates(posed)[:, 2]
+    leg = settings.leg * smoothstep((down - hips) / size, *settings.leg_from)
+    knee = settings.knee * smoothstep((down - knees) / size, *settings.knee_from)
+    weights = np.zeros((len(posed), 24))
+    weights[:, Joint.PELVIS] = 1 - leg
+    for chosen, part in ((side, 0), (1 - side, 1)):
+        weights[:, HIP_JOINTS[part]] = leg * (1 - knee) * chosen
+        weights[:, KNEE_JOINTS[part]] = leg * knee * chosen
+    own = smoothstep(below_top / size, 0, settings.waist)
+    high = np.flatnonzero(own < 1)
+    # A hand beside the hip does not move the waist.
+    trunk = np.flatnonzero(~limbs(data)[0])
+    distance, nearest = cKDTree(vertices[trunk]).query(posed[high], settings.neighbours)
+    near = np.exp(-0.5 * (distance / (settings.spread * size)) ** 2) + 1e-9
+    weights_of = data.weights[trunk]
+    weights_of[:, ARM_JOINTS] = 0
+    body = np.einsum("nk,nkj->nj", near, weights_of[nearest])
+    body /= np.maximum(body.sum(1, keepdims=True), 1e-9)
+    weights[high] = own[high, None] * weights[high] + (1 - own[high, None]) * body
+    least = np.sort(weights, 1)[:, -settings.influences, None]
+    weights[weights < least] = 0
+    normalized: NDArray[np.float32] = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    return normalized
+
+
+def at_rest(skirt: Skirt, transforms: Floats) -> NDArray[np.float32]:
+    """The skirt's vertices (N, 3) in the rest pose of the body whose joints moved by ``transforms`` (24, 3, 4)."""
+    mixed = np.einsum("nj,jab->nab", skirt.weights.astype(np.float64), transforms)
+    rest: NDArray[np.float32] = np.linalg.solve(mixed[:, :, :3], (skirt.vertices - mixed[:, :, 3])[..., None])[..., 0]
+    return rest.astype(np.float32)

@@ -1,0 +1,208 @@
+"""The plane of the legs, and what the photo and the body look like on it.
+
+Rows run down along the legs from above the waist, columns across them, so that a skirt becomes a stack of rows with a
+left and a right end, however the person stands in the photo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.body.data import BodyData
+from uvatar.data.arrays import Floats
+from uvatar.data.camera import Camera
+from uvatar.data.joints import (
+    ANKLE_JOINTS,
+    ELBOW_JOINTS,
+    FOOT_JOINTS,
+    HAND_JOINTS,
+    HIP_JOINTS,
+    KNEE_JOINTS,
+    SHOULDER_JOINTS,
+    WRIST_JOINTS,
+    Joint,
+)
+from uvatar.data.person import Person
+from uvatar.geometry.mesh import unit
+from uvatar.geometry.raster import rasterize
+
+ARM_JOINTS = [*SHOULDER_JOINTS, *ELBOW_JOINTS, *WRIST_JOINTS, *HAND_JOINTS]
+# Left and right: thigh, shin and foot.
+LEG_JOINTS = [list(side) for side in zip(HIP_JOINTS, KNEE_JOINTS, ANKLE_JOINTS, FOOT_JOINTS, strict=True)]
+
+
+@dataclass(frozen=True)
+class PlaneSettings:
+    """Size of the plane's picture; lengths in metres on a person of 1.7 m.
+
+    Attributes:
+        step: between rows and between columns.
+        top, bottom: rows above and below the pelvis.
+        side: columns to either side.
+        slab: half the height of the slices in which the body's sections are taken.
+        body_side: pixels of the longer side of the picture in which the body's own outline is drawn.
+    """
+
+    step: float = 0.005
+    top: float = -0.62
+    bottom: float = 1.15
+    side: float = 0.85
+    slab: float = 0.0125
+    body_side: int = 480
+
+
+DEFAULT_SETTINGS = PlaneSettings()
+
+
+@dataclass(frozen=True)
+class LegPlane:
+    """The frame of both legs: origin at the pelvis joint, axes in the camera frame.
+
+    Attributes:
+        origin: (3,) metres.
+        axes: (3, 3) rows: across to the picture's right (u), away from the camera (w), down along the legs (s).
+        size: the person's stature / 1.7 m, by which lengths of settings grow.
+    """
+
+    origin: Floats
+    axes: Floats
+    size: float
+
+    @classmethod
+    def of(cls, joints: Floats, stature: float) -> LegPlane:
+        """``joints`` (24, 3) posed, camera frame; ``stature`` metres."""
+        pelvis = np.asarray(joints[Joint.PELVIS], np.float64)
+        down = unit(unit(joints[ANKLE_JOINTS].mean(0) - pelvis) + unit(joints[KNEE_JOINTS].mean(0) - pelvis))
+        away = unit(pelvis)
+        away = unit(away - (away @ down) * down)
+        return cls(pelvis, np.stack([np.cross(down, away), away, down]), stature / 1.7)
+
+    def coordinates(self, points: Floats) -> Floats:
+        """Points (..., 3) of the camera frame -> u, w and s (..., 3)."""
+        found: Floats = (points - self.origin) @ self.axes.T
+        return found
+
+    def points(self, coordinates: Floats) -> Floats:
+        """The inverse of `coordinates`."""
+        found: Floats = coordinates @ self.axes + self.origin
+        return found
+
+
+@dataclass(frozen=True)
+class RowPicture:
+    """The photo on the plane; H rows and W columns.
+
+    Attributes:
+        plane: the frame.
+        s: (H,) metres of the rows.
+        u: (W,) metres of the columns.
+        depth: (H,) w of the plane's picture: the middle of trunk and legs.
+        section: (H, 2) least and greatest w of trunk and legs.
+        legs: (H, 2) u of the left and the right leg's middle; NaN where there is none.
+        mask: (H, W) where the person is.
+        known: (H, W) where the photo shows whether the person is there.
+        body: (H, W) where the bare body without its arms is.
+        arms: (H, W) where the bare arms are.
+    """
+
+    plane: LegPlane
+    s: Floats
+    u: Floats
+    depth: Floats
+    section: Floats
+    legs: Floats
+    mask: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    body: NDArray[np.bool_]
+    arms: NDArray[np.bool_]
+
+    @property
+    def step(self) -> float:
+        """Metres between columns."""
+        return float(self.u[1] - self.u[0])
+
+    def row(self, s: float) -> int:
+        """The row at ``s``, inside the picture."""
+        return int(np.clip(np.searchsorted(self.s, s), 0, len(self.s) - 1))
+
+
+def limbs(data: BodyData) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """(V,) vertices of the arms, of the left leg and of the right leg."""
+    joint = data.weights.argmax(1)
+    return np.isin(joint, ARM_JOINTS), np.isin(joint, LEG_JOINTS[0]), np.isin(joint, LEG_JOINTS[1])
+
+
+def row_picture(
+    plane: LegPlane,
+    vertices: Floats,
+    data: BodyData,
+    person: Person,
+    camera: Camera,
+    settings: PlaneSettings = DEFAULT_SETTINGS,
+) -> RowPicture:
+    """Lay the person's mask and the body's outline on the plane. ``vertices`` (V, 3) posed, camera frame."""
+    arms, *legs = limbs(data)
+    size, step = plane.size, settings.step * plane.size
+    s = np.arange(settings.top * size, settings.bottom * size, step)
+    u = np.arange(-settings.side * size, settings.side * size, step)
+    at = plane.coordinates(vertices)
+    trunk = at[~arms]
+    section = np.stack([_extreme(trunk, s, settings.slab * size, sign) for sign in (-1, 1)], 1)
+    depth = section.mean(1)
+    middles = np.stack([_middle(at[leg], s, settings.slab * size) for leg in legs], 1)
+    grid = np.stack(np.broadcast_arrays(u[None], depth[:, None], s[:, None]), -1)
+    pixels = camera.project(plane.points(grid).astype(np.float32))
+    x0, y0, x1, y1 = person.window
+    mask, others = (_on_plane(image, pixels - np.array([x0, y0], np.float32)) for image in (person.mask, person.others))
+    outside = (pixels < 0).any(-1) | (pixels >= (camera.width, camera.height)).any(-1)
+    scale = min(1.0, settings.body_side / max(x1 - x0, y1 - y0))
+    own = camera.cropped(person.window, scale)
+    moved = (pixels - np.array([x0, y0], np.float32)) * np.float32(scale)
+    of_arms = arms[data.faces].any(1)
+    body, bare_arms = (
+        _on_plane(rasterize(vertices, data.faces[chosen], own).mask.astype(np.uint8) * np.uint8(255), moved) > 127
+        for chosen in (~of_arms, of_arms)
+    )
+    known = (others < 64) & ~outside
+    return RowPicture(plane, s, u, depth, section, middles, mask > 127, known, body, bare_arms)
+
+
+def dilated(mask: NDArray[np.bool_], metres: float, picture: RowPicture) -> NDArray[np.bool_]:
+    """The mask (H, W), grown by a length of a person of 1.7 m."""
+    side = 2 * max(1, round(metres * picture.plane.size / picture.step)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), disc)) > 0
+
+
+def _on_plane(image: NDArray[np.uint8], at: NDArray[np.float32]) -> NDArray[np.uint8]:
+    # Pixel centres are at (i + 0.5) in the program, and at i in OpenCV.
+    x, y = (np.ascontiguousarray(at[..., axis]) - np.float32(0.5) for axis in range(2))
+    return np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.uint8)
+
+
+def _extreme(points: Floats, s: Floats, slab: float, sign: int) -> Floats:
+    """(H,) the least (sign -1) or greatest w of points (N, 3) near each row, from the nearest rows where there are
+    none.
+    """
+    row = np.clip(np.round((points[:, 2] - s[0]) / (s[1] - s[0])).astype(int), 0, len(s) - 1)
+    inside = (points[:, 2] > s[0]) & (points[:, 2] < s[-1])
+    most = np.full(len(s), -np.inf)
+    np.maximum.at(most, row[inside], sign * points[inside, 1])
+    width = 2 * max(1, round(slab / (s[1] - s[0]))) + 1
+    padded = np.pad(most, width // 2, constant_values=-np.inf)
+    most = np.lib.stride_tricks.sliding_window_view(padded, width).max(1)
+    found = np.isfinite(most)
+    extreme: Floats = np.interp(s, s[found], most[found]) * float(sign)
+    return extreme
+
+
+def _middle(points: Floats, s: Floats, slab: float) -> Floats:
+    """(H,) the middle in u of points (N, 3) near each row; NaN where there are none."""
+    low, high = (_extreme(points[:, [0, 1, 2]][:, [1, 0, 2]], s, slab, sign) for sign in (-1, 1))
+    middle: Floats = (low + high) / 2
+    middle[(s < points[:, 2].min()) | (s > points[:, 2].max())] = np.nan
+    return middle

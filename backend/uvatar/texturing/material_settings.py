@@ -1,0 +1,95 @@
+"""The tuned numbers of telling materials apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MaterialSettings:
+    """Tuned numbers of materials, set while looking at 17 people. Colours are `perceptual` units times
+    ``colour_weights``.
+
+    Attributes:
+        seen_share: share of a vertex's texels that must be seen.
+        colour_weights: of luma and the two chroma differences.
+        smoothing, rounds: colours are averaged with neighbours that differ by less than this, so often.
+        clusters, cluster_rounds: of the first, too fine division (k-means).
+        alike: score below which two materials become one: distance of their colours, less the following.
+        gradual: factor on the median step of colour where two materials meet, which counts instead of their distance
+            if that is larger.
+        gradual_least: share of the distance that remains at least.
+        least_border: edges of the mesh that must tell.
+        saturated: chroma over luma, both weighted, from which a colour is saturated, and fully;
+        faded: what a difference in brightness counts between saturated colours of one hue.
+        washed: the same for a difference in saturation.
+        interleaved: share of two materials' edges that lead from one to the other from which they are checks or
+            stripes of one, and what that takes off the score.
+        interleaved_bonus: see there.
+        least_interleaved: vertices of a material from which that is told.
+        smallest, small: vertices up to which a material is most likely a part of another, and from which it is as
+            likely as any; an island below the first (some 30 square centimetres) joins its surroundings.
+        smallest_bonus: what that takes off the score.
+        skin_apart: what the score of a material with the skin's hue and one without has more.
+        skin_hue: distances of chroma over luma, both weighted, up to which a hue is the skin's, and from which not.
+        tone: sRGB of a middling skin; any_skin: distance of chroma over luma from its own within which a colour may be
+            anybody's skin; no_hue: chroma over luma of black and white photos.
+        any_skin, no_hue: see there.
+        skin_light: luma over the skin's up to which it may be skin, and from which not.
+        spread, coupling, potts_rounds: of the Potts model that tidies up: deviation of colours inside a material, and
+            how much all neighbours count.
+        same_skin: distance from the skin's colour below which a garment is bare skin.
+        hair_height, hair_shades: as `CompletionSettings`.
+        bald: distance of the scalp's colour from the skin's below which there is no hair.
+        thing_piece, thing_area: square metres up to which a piece of a material, or all of the material, may be a
+            single thing on a garment, such as a badge, a strap or a pocket; it shows where the photo shows it, but is
+            no garment that goes on elsewhere,
+        thing_coverage: if it takes less than this share of what is seen of its slices of the body,
+        thing_surrounded: and borders on one other material by this share of its edge.
+        least_area: square metres of a garment, below which it is such a thing wherever it is.
+        shoe_share: share of a piece of a material on the feet from which it is a shoe's, whatever else is so coloured.
+        glove: mean likeness of a hand to skin below which it is gloved.
+    """
+
+    seen_share: float = 0.3
+    colour_weights: tuple[float, float, float] = (0.7, 2.2, 2.2)
+    smoothing: float = 0.08
+    rounds: int = 8
+    clusters: int = 16
+    cluster_rounds: int = 12
+    alike: float = 0.15
+    gradual: float = 2.5
+    gradual_least: float = 0.35
+    least_border: int = 8
+    saturated: tuple[float, float] = (0.1, 0.35)
+    faded: float = 0.45
+    washed: float = 0.6
+    interleaved: float = 0.30
+    interleaved_bonus: float = 0.5
+    least_interleaved: int = 40
+    smallest: int = 25
+    small: int = 40
+    smallest_bonus: float = 0.3
+    skin_apart: float = 0.4
+    skin_hue: tuple[float, float] = (0.35, 0.8)
+    tone: tuple[int, int, int] = (190, 150, 128)
+    any_skin: float = 0.75
+    no_hue: float = 0.05
+    skin_light: tuple[float, float] = (1.3, 1.7)
+    spread: float = 0.15
+    coupling: float = 4.0
+    potts_rounds: int = 8
+    same_skin: float = 0.07
+    hair_height: float = 0.4
+    hair_shades: tuple[float, float] = (0.15, 0.5)
+    bald: float = 0.06
+    thing_piece: float = 0.01
+    thing_area: float = 0.035
+    thing_coverage: float = 0.5
+    thing_surrounded: float = 0.6
+    least_area: float = 0.005
+    shoe_share: float = 0.6
+    glove: float = 0.15
+
+
+DEFAULT_SETTINGS = MaterialSettings()

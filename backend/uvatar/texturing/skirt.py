@@ -1,0 +1,174 @@
+"""The texture of a skirt: the photo on its front, mirrored behind.
+
+A skirt has a layout of its own, a rectangle with the front in its middle, so that mirroring is a matter of columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial import cKDTree
+
+from uvatar.data.arrays import Floats
+from uvatar.data.skirt import Skirt
+from uvatar.data.view import View
+from uvatar.geometry.mesh import unit
+from uvatar.geometry.raster import rasterize
+from uvatar.photos.colour import DISTANCE_WEIGHTS, perceptual, srgb_from_linear
+from uvatar.texturing.foreground import cut_out, push_pull
+from uvatar.texturing.surface import ARMS, HANDS, Surface
+
+
+@dataclass(frozen=True)
+class SkirtTextureSettings:
+    """Tuned numbers of skirts' textures, set while looking at 6 people.
+
+    Attributes:
+        grazing: cosine between normal and line of sight from which the photo is sampled: at the outline it shows
+            streaks and the background.
+        rim: metres inside the mask's outline that are not sampled.
+        hem: share of the skirt's length above the hem that is not sampled: the photo may show legs there.
+        arm_margin: metres around the arms in which the photo may show sleeves and hands.
+        sure: cosine from which the photo surely shows the skirt.
+        foreign: colour distance to everything surely seen from which a texel at the sides shows something else.
+        samples: texels surely seen that others are compared with; so many of them may be wrong.
+        grown: texels around foreign ones that are left out as well, as a share of the texture's side.
+        picture_side: pixels of the longer side of the picture in which arms are drawn.
+    """
+
+    grazing: float = 0.4
+    rim: float = 0.006
+    hem: float = 0.025
+    arm_margin: float = 0.015
+    sure: float = 0.85
+    foreign: float = 0.12
+    samples: tuple[int, int] = (1500, 4)
+    grown: float = 0.008
+    picture_side: int = 480
+
+
+DEFAULT_SETTINGS = SkirtTextureSettings()
+
+
+def skirt_texture(
+    skirt: Skirt,
+    view: View,
+    body: Floats,
+    surface: Surface,
+    size: int,
+    settings: SkirtTextureSettings = DEFAULT_SETTINGS,
+) -> NDArray[np.uint8]:
+    """The skirt's texture (size, size, 3), sRGB, row 0 at v = 1.
+
+    Args:
+        skirt: in the photo's pose.
+        view: the photo.
+        body: (V, 3) the dressed body's vertices, camera frame.
+        surface: the body's.
+        size: pixels on a side.
+        settings: tuned numbers.
+    """
+    points, cosine = _texels(skirt, size)
+    pixels = view.camera.project(points.reshape(-1, 3))
+    footprint = _footprint(pixels.reshape(size, size, 2))
+    front = cosine > min(settings.grazing, 0.9 * float(cosine.max()))
+    foreground = cut_out(view.photo, view.person, float(np.percentile(footprint[front], 25)))
+    colours = foreground.sample(pixels, footprint.ravel()).reshape(size, size, 3)
+    scale = view.camera.focal / float(points[..., 2].mean())
+    seen = front & (foreground.depth_inside(pixels).reshape(size, size) > settings.rim * scale)
+    seen[round((1 - settings.hem) * size) :] = False
+    x0, y0, x1, y1 = view.person.window
+    column, row = (np.floor(pixels[:, axis] - low).astype(int) for axis, low in ((0, x0), (1, y0)))
+    column, row = np.clip(column, 0, x1 - x0 - 1), np.clip(row, 0, y1 - y0 - 1)
+    seen &= (view.person.others[row, column] < 64).reshape(size, size)
+    seen &= ~_arms(view, body, surface, scale, settings)[row, column].reshape(size, size)
+    seen &= ~_foreign(colours, seen, cosine, settings)
+    return srgb_from_linear(_completed(colours, seen))
+
+
+def _texels(skirt: Skirt, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(size, size, 3) the texels' places in the camera frame, and (size, size) their cosines to the line of sight."""
+    grid = skirt.grid()
+    first = skirt.columns // 4
+    grid = np.concatenate([grid[:, first:], grid[:, : first + 1]], 1).astype(np.float32)
+    # The inverse of the mesh's layout: a margin all round, rows from the top.
+    place = ((np.arange(size, dtype=np.float32) + 0.5) / size - 0.005) / 0.99
+    across, down = np.meshgrid(place * skirt.columns, place * (skirt.outer - 1))
+    at, edge = (across.astype(np.float32), down.astype(np.float32)), cv2.BORDER_REPLICATE
+    points = np.asarray(cv2.remap(grid, *at, cv2.INTER_LINEAR, borderMode=edge), np.float32)
+    along, below = np.gradient(grid, axis=1), np.gradient(grid, axis=0)
+    normal = unit(np.cross(below, along)).astype(np.float32)
+    normal = np.asarray(cv2.remap(normal, *at, cv2.INTER_LINEAR, borderMode=edge), np.float32)
+    cosine = -(unit(normal) * unit(points)).sum(-1)
+    return points, cosine.astype(np.float32)
+
+
+def _footprint(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(h, w) the width of a texel in pixels of the photo; ``pixels`` (h, w, 2)."""
+    steps = [np.linalg.norm(np.gradient(pixels, axis=axis), axis=-1) for axis in range(2)]
+    footprint: NDArray[np.float32] = np.sqrt(np.maximum(steps[0] * steps[1], 1e-4)).astype(np.float32)
+    return footprint
+
+
+def _arms(
+    view: View, body: Floats, surface: Surface, scale: float, settings: SkirtTextureSettings
+) -> NDArray[np.bool_]:
+    """Pixels (h, w) of the person's window near the arms."""
+    x0, y0, x1, y1 = view.person.window
+    reduced = min(1.0, settings.picture_side / max(x1 - x0, y1 - y0))
+    of_arms = np.isin(surface.part, [*ARMS, *HANDS])[surface.faces].any(1)
+    arms = rasterize(body, surface.faces[of_arms], view.camera.cropped(view.person.window, reduced))
+    side = 2 * max(1, round(settings.arm_margin * scale * reduced)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    grown = cv2.resize(cv2.dilate(arms.mask.astype(np.uint8), disc), (x1 - x0, y1 - y0))
+    return np.asarray(grown) > 0
+
+
+def _foreign(
+    colours: NDArray[np.float32], seen: NDArray[np.bool_], cosine: NDArray[np.float32], settings: SkirtTextureSettings
+) -> NDArray[np.bool_]:
+    """(N, N) texels at the sides that look like nothing in the front: background, neighbours, hands."""
+    sure = np.flatnonzero(seen & (cosine > settings.sure))
+    most, wrong = settings.samples
+    foreign = np.zeros_like(seen)
+    if len(sure) <= wrong:
+        return foreign
+    known = colours.reshape(-1, 3)[sure[:: max(1, len(sure) // most)]]
+    doubtful = np.flatnonzero(seen & (cosine <= settings.sure))
+    distance, _ = cKDTree(perceptual(known) * DISTANCE_WEIGHTS).query(
+        perceptual(colours.reshape(-1, 3)[doubtful]) * DISTANCE_WEIGHTS, [wrong]
+    )
+    foreign.ravel()[doubtful] = distance[:, 0] > settings.foreign
+    side = 2 * max(1, round(settings.grown * len(seen))) + 1
+    opened = cv2.morphologyEx(foreign.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    grown = cv2.dilate(opened, np.ones((side, side), np.uint8))
+    return np.asarray(grown) > 0
+
+
+def _completed(colours: NDArray[np.float32], seen: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Colours (N, N, 3) everywhere: what hides the front is filled from around it, sides and back are mirrored."""
+    size = len(seen)
+    filled = push_pull(colours * seen[..., None], seen.astype(np.float32))[0]
+    # Row by row, the columns outside of which nothing is seen; smoothed, as cloth has no such steps.
+    middle, quarter = size // 2, size // 4
+    some = np.flatnonzero(seen.any(1))
+    if not len(some):
+        return filled
+    first = np.interp(np.arange(size), some, seen[some].argmax(1)).astype(np.float32)
+    last = np.interp(np.arange(size), some, size - 1 - seen[some, ::-1].argmax(1)).astype(np.float32)
+    first, last = (gaussian_filter1d(side, 0.03 * size, mode="nearest") for side in (first, last))
+    first = np.clip(first, quarter - size / 8, middle - size / 16)[:, None]
+    last = np.clip(last, middle + size / 16, size - quarter + size / 8)[:, None]
+    column = np.broadcast_to(np.arange(size, dtype=np.float32), seen.shape)
+    # From behind to the front, then from the outline inwards.
+    column = np.where(column < quarter, 2 * quarter - column, column)
+    column = np.where(column > size - quarter, 2 * (size - quarter) - column, column)
+    column = np.where(column < first, 2 * first - column, column)
+    column = np.where(column > last, 2 * last - column, column)
+    row = np.broadcast_to(np.arange(size, dtype=np.float32)[:, None], seen.shape)
+    mirrored = cv2.remap(filled, column.astype(np.float32), np.ascontiguousarray(row), cv2.INTER_LINEAR)
+    return np.asarray(mirrored, np.float32)
