@@ -10,6 +10,7 @@ from scipy import sparse
 
 from uvatar.body import BodyModel
 from uvatar.body.data import BodyData
+from uvatar.clothing.ears import Ear, EarSettings, find_ears
 from uvatar.clothing.fields import FieldSettings, Nodes, nodes_on
 from uvatar.clothing.outline import OutlineShiftSettings
 from uvatar.clothing.unfolding import QuadMesh, UnfoldingSettings
@@ -68,7 +69,7 @@ class ClothingSettings:
             5 on four people in photos, 1 kept both the toe caps and the outline.
         damping: of taking displacements from the pose back to rest, as a vertex between two bones that are twisted half
             around each other has no inverse.
-        outline, fields, unfolding, face: of the parts.
+        outline, fields, unfolding, face, ears: of the parts.
     """
 
     rounds: tuple[tuple[float, float], ...] = ((1.0, 0.001), (0.5, 0.001), (0.2, 0.02), (0.1, 0.05), (0.1, 0.05))
@@ -95,6 +96,7 @@ class ClothingSettings:
     fields: FieldSettings = field(default_factory=FieldSettings)
     unfolding: UnfoldingSettings = field(default_factory=UnfoldingSettings)
     face: ClothedFaceSettings = field(default_factory=ClothedFaceSettings)
+    ears: EarSettings = field(default_factory=EarSettings)
 
 
 DEFAULT_SETTINGS = ClothingSettings()
@@ -113,6 +115,7 @@ class ClothingModel:
         shod: (K + 2L,) what moving costs more on feet in shoes.
         hands: (V,) float32, 1 on the hands, on which nothing is worn.
         mesh: the body's triangles for unfolding.
+        ears: that keep their form; empty where the body has none.
     """
 
     body: BodyModel
@@ -124,6 +127,7 @@ class ClothingModel:
     shod: Floats
     hands: NDArray[np.float32]
     mesh: QuadMesh
+    ears: tuple[Ear, ...] = ()
 
 
 def prepare_clothing(body: BodyModel, settings: ClothingSettings = DEFAULT_SETTINGS) -> ClothingModel:
@@ -149,9 +153,8 @@ def prepare_clothing(body: BodyModel, settings: ClothingSettings = DEFAULT_SETTI
     size = np.concatenate([swell_size, slide_size, slide_size])
     shod = np.zeros_like(size)
     shod[: len(swell_size)] = settings.shod_foot_stiffness * swell.at_nodes(feet[:, None])[:, 0]
-    return ClothingModel(
-        body, settings, swell, slide, smoothness, size, shod, hands.astype(np.float32), QuadMesh.of(data)
-    )
+    mesh, ears = QuadMesh.of(data), find_ears(data, settings.ears)
+    return ClothingModel(body, settings, swell, slide, smoothness, size, shod, hands.astype(np.float32), mesh, ears)
 
 
 def _face_share(data: BodyData, settings: ClothedFaceSettings) -> Floats:

@@ -14,6 +14,7 @@ displacements of one silhouette in closed form.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +25,7 @@ from scipy.spatial import cKDTree
 
 from uvatar.body import BodyModel
 from uvatar.body.data import BODY, LEFT_EYE, RIGHT_EYE, BodyData
+from uvatar.clothing.ears import Ear, flat_ears, with_whole_ears
 from uvatar.clothing.model import ClothingModel, ClothingSettings, bones_of
 from uvatar.clothing.outline import MaskPicture, mask_picture, outline_shifts
 from uvatar.clothing.unfolding import BareBody, unfolded
@@ -35,29 +37,59 @@ from uvatar.geometry.raster import rasterize
 
 
 def clothing_offsets(
-    fit: Fit, person: Person, camera: Camera, model: ClothingModel, shoes: NDArray[np.float32] | None = None
+    fit: Fit,
+    person: Person,
+    camera: Camera,
+    model: ClothingModel,
+    shoes: NDArray[np.float32] | None = None,
+    hair_on_ears: bool = False,
 ) -> NDArray[np.float32]:
     """Displacements (V, 3), rest pose, metres, that bring the fitted body's outline to the person's mask.
 
     Zeros where the picture says nothing: parts outside the photo or behind other people keep the body's form. No
-    triangle of the bare body is turned over, in the pose of the photo or in the rest pose. ``fit.offsets`` are the
+    triangle of the bare body is turned over, in the pose of the photo or in the rest pose, except at the rims of ears
+    that are laid flat. ``fit.offsets`` are the
     person's own form, as of the face, on which clothes are worn; they are not part of what is returned. ``model`` is
     the fitted body, prepared by `uvatar.clothing.model.prepare_clothing`. ``shoes`` (V, 3), rest pose, are
     displacements to begin from, as if they were the body's own form; they are part of what is returned.
+    ``hair_on_ears`` says whether the photo shows hair where the ears are: they are laid flat if the outline stands off
+    the head there. Otherwise they keep their form.
     """
-    body, data, settings = model.body, model.body.data, model.settings
+    body, data = model.body, model.body.data
     rest = data.v_template + data.shapedirs @ fit.body.betas
     posed, skinning = pose_and_skinning(body, fit.body)
     if shoes is not None:
         model = replace(model, size=model.size + model.shod)
         rest, posed = rest + shoes, posed + np.einsum("vij,vj->vi", skinning, shoes)
+    picture = mask_picture(person, camera, model.settings.picture_side, model.settings.outline)
+    start = np.zeros_like(rest) if shoes is None else shoes
+    flat: list[Ear] = []
+    if hair_on_ears and model.ears:
+        first = replace(model, settings=replace(model.settings, rounds=model.settings.rounds[:1]))
+        swollen = _grown(rest, posed, skinning, fit, picture, first)
+        flat = [ear for ear in model.ears if ear.swelling(swollen) > ear.settings.swollen]
+        pressed = flat_ears(flat, rest)
+        start, rest, posed = start + pressed, rest + pressed, posed + np.einsum("vij,vj->vi", skinning, pressed)
+    return (start + _grown(rest, posed, skinning, fit, picture, model, flat)).astype(np.float32)
+
+
+def _grown(
+    rest: Floats,
+    posed: Floats,
+    skinning: Floats,
+    fit: Fit,
+    picture: MaskPicture,
+    model: ClothingModel,
+    flat: Sequence[Ear] = (),
+) -> Floats:
+    """Displacements (V, 3) of the body with vertices ``rest``, ``posed`` (V, 3) to the outline, in all rounds."""
+    settings = model.settings
     transposed = skinning.swapaxes(1, 2)
     back = np.linalg.solve(transposed @ skinning + settings.damping * np.eye(3, dtype=skinning.dtype), transposed)
     height = float(np.ptp(rest[:, 1]))
     swell_rest, radius = _swelling_directions(rest, model, fit.body.betas)
     swell = np.einsum("vij,vj->vi", skinning, swell_rest)
-    picture = mask_picture(person, camera, settings.picture_side, settings.outline)
-    bare = BareBody.of(rest, posed, skinning, model.mesh)
+    bare = BareBody.of(rest, posed, skinning, model.mesh, [ear.region for ear in flat])
 
     swelling, offsets = np.zeros(len(rest)), np.zeros_like(rest)
     for stiffness, size in settings.rounds:
@@ -70,9 +102,8 @@ def clothing_offsets(
         offsets = _limited(offsets + (swollen - swelling)[:, None] * swell_rest + slide, height, settings)
         swelling = swollen
         # Before the next round, not only at the end: what smoothing takes from the outline, the next round gives back.
-        offsets = unfolded(offsets, bare, model.mesh, settings.unfolding)
-    offsets = _with_rigid_eyes(offsets, rest, data)
-    return (offsets if shoes is None else offsets + shoes).astype(np.float32)
+        offsets = unfolded(with_whole_ears(offsets, rest, model.ears, flat), bare, model.mesh, settings.unfolding)
+    return with_whole_ears(_with_rigid_eyes(offsets, rest, model.body.data), rest, model.ears, flat)
 
 
 def pose_and_skinning(body: BodyModel, parameters: BodyParameters) -> tuple[Floats, Floats]:

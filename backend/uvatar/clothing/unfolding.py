@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,6 +85,7 @@ class BareBody:
         skinning: (V, 3, 3) takes a rest-pose displacement into the pose.
         normals: (2, P, 2, 3) of the halves of each pair, at rest and posed.
         flatness: (2, P) cosine between the normals of a pair's halves.
+        judged: (P,) bool, False for pairs that may fold.
     """
 
     rest: Floats
@@ -91,12 +93,18 @@ class BareBody:
     skinning: Floats
     normals: Floats
     flatness: Floats
+    judged: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, rest: Floats, posed: Floats, skinning: Floats, mesh: QuadMesh) -> BareBody:
-        """The body with these vertices and this skinning."""
+    def of(
+        cls, rest: Floats, posed: Floats, skinning: Floats, mesh: QuadMesh, free: Sequence[Integers] = ()
+    ) -> BareBody:
+        """The body with these vertices and this skinning. Pairs at the vertices ``free``, arrays (K,), may fold."""
+        judged = np.ones(len(mesh.pairs), bool)
+        for vertices in free:
+            judged[mesh.pairs_at[vertices]] = False
         normals = [unit(face_normals(vertices, mesh.pairs)) for vertices in (rest, posed)]
-        return cls(rest, posed, skinning, np.stack(normals), np.stack([_flatness(one) for one in normals]))
+        return cls(rest, posed, skinning, np.stack(normals), np.stack([_flatness(one) for one in normals]), judged)
 
     def dressed(self, offsets: Floats, at: Integers | slice) -> Floats:
         """(2, K, 3) the vertices ``at`` (K,) with their ``offsets`` (K, 3) from the rest pose, at rest and posed."""
@@ -168,7 +176,7 @@ def _spoilt(
     normals = unit(face_normals(dressed.reshape(-1, 3), np.stack([pairs, pairs + dressed.shape[1]])))
     flipped = ((body.normals[:, suspects] * normals).sum(-1) < settings.flip_limit).any(-1)
     folded = (_flatness(normals) < settings.fold_limit) & (body.flatness[:, suspects] > settings.fold_limit)
-    spoilt: Integers = suspects[(flipped | folded).any(0)]
+    spoilt: Integers = suspects[(flipped | folded).any(0) & body.judged[suspects]]
     return spoilt
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.rig import with_relaxed_hands
+from uvatar.clothing.ears import ears_under_hair
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.clothing.shoes import shoe_offsets
 from uvatar.clothing.skirt.dressing import build_skirt, find_skirt, without_skirt
@@ -109,12 +110,13 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
     if not options.fast and options.clothing and options.refine:
         kind, shoes = shoe_offsets(view, body, engine.shoes, options.shoes) if engine.shoes else (None, None)
         found, notes = find_skirt(view, body) if options.skirts else (None, ())
-        offsets = clothing_offsets(fit, without_skirt(person, found), camera, engine.clothing, shoes)
+        hidden = ears_under_hair(replace(view, fit=fit), body, engine.clothing.ears)
+        offsets = clothing_offsets(fit, without_skirt(person, found), camera, engine.clothing, shoes, hidden)
         skirt = None
         if found is not None:
             skirt, offsets, notes = build_skirt(found, view, body, offsets)
             if skirt is None:
-                offsets = clothing_offsets(fit, person, camera, engine.clothing, shoes)
+                offsets = clothing_offsets(fit, person, camera, engine.clothing, shoes, hidden)
         fit = replace(fit, offsets=fit.offsets + offsets, shoes=(kind, kind), skirt=skirt, notes=fit.notes + notes)
         fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, body, engine.face))
     if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():
