@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tests.clothing.test_offsets import CAMERA, clothing_model, coat, seen_as, silhouette, standing
 from uvatar.body import BodyModel, load_open_body
-from uvatar.clothing.ears import Ear, ears_under_hair, find_ears
+from uvatar.clothing.ears import Ear, ears_under_hair, find_ears, with_whole_ears
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.data.camera import Camera
 from uvatar.data.face import BARE_SKIN
@@ -129,3 +129,14 @@ def test_hair_over_ears_is_seen_by_its_colour(body: BodyModel, covered: bool) ->
     assert ears_under_hair(View(photo, person, camera, fit), body, ears) == covered
     unseen = replace(person, face=None)
     assert not ears_under_hair(View(photo, unseen, camera, fit), body, ears)
+
+
+def test_ears_keep_their_form_whatever_moves_the_head(body: BodyModel) -> None:
+    """As the last move of the features onto the photo's does, which knows nothing of ears."""
+    rest = body.data.v_template
+    moves = 0.004 * np.sin(rest[:, [1, 2, 0]] * 100)
+    ears = find_ears(body.data)
+    moved = with_whole_ears(moves, rest, ears)
+    own = np.concatenate([ear.vertices for ear in ears])
+    assert all(np.abs(edge_ratios(ear, moved, body) - 1).max() < 0.001 for ear in ears)
+    assert np.array_equal(np.delete(moved, own, 0), np.delete(moves, own, 0))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.rig import with_relaxed_hands
-from uvatar.clothing.ears import ears_under_hair
+from uvatar.clothing.ears import ears_under_hair, with_whole_ears
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.clothing.shoes import shoe_offsets
 from uvatar.clothing.skirt.dressing import build_skirt, find_skirt, without_skirt
@@ -118,7 +118,9 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
             if skirt is None:
                 offsets = clothing_offsets(fit, person, camera, engine.clothing, shoes, hidden)
         fit = replace(fit, offsets=fit.offsets + offsets, shoes=(kind, kind), skirt=skirt, notes=fit.notes + notes)
-        fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, body, engine.face))
+        dressed = body.data.v_template + body.data.shapedirs @ fit.body.betas + fit.offsets
+        face = with_whole_ears(face_offsets(fit, person, camera, body, engine.face), dressed, engine.clothing.ears)
+        fit = replace(fit, offsets=(fit.offsets + face).astype(np.float32))
     if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():
         raise FloatingPointError("The body's vertices are not finite.")
     return fit
