@@ -72,3 +72,17 @@ def test_a_hand_before_the_skirt_is_not_painted_on_it(body: BodyModel) -> None:
     view = replace(view, photo=replace(view.photo, pixels=picture))
     texture = skirt_texture(skirt, view, vertices, surface, SIZE)
     assert like(texture, (230, 220, 210)).mean() < 0.01
+
+
+def test_a_gap_that_the_mask_has_closed_does_not_show_the_wall_on_the_cloth(body: BodyModel) -> None:
+    """As between waist and elbow, where masks take the wall for the person; in front of the body, not at its sides."""
+    view, skirt, inside = dressed(body)
+    picture = painted(body, view, skirt, inside)
+    wall, gap = (215, 220, 230), skirt.grid()[skirt.outer // 3, skirt.columns // 4 + skirt.columns // 8]
+    picture[(picture == GREY).all(-1)] = wall
+    x, y = np.round(CAMERA.project(gap[None])[0]).astype(int)
+    picture[y - 12 : y + 12, x - 4 : x + 4] = wall
+    view = replace(view, photo=replace(view.photo, pixels=picture))
+    surface = Atlases(body).at(512).surface
+    texture = skirt_texture(skirt, view, body.posed(view.fit.body, inside)[0], surface, SIZE)
+    assert not like(texture, wall).any()

@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 
 from uvatar.data.arrays import Floats
 from uvatar.data.landmarks import WRISTS
+from uvatar.data.view import View
 from uvatar.photos.colour import DISTANCE_WEIGHTS, colour_distance, linear_from_srgb, perceptual, smoothstep
 from uvatar.photos.sampling import bilinear
 from uvatar.photos.skin import skin_likeness
@@ -61,7 +62,8 @@ class ContaminationSettings:
         grown: texels at a side, of the neighbourhood that is foreign with it,
         grown_cosine: where the cosine is below that.
         hidden_cosine: cosines up to which background is not shown, and from which it is: the photo's own view counts.
-        surely_hidden: the same for what has exactly the background's colour: gaps that the mask closes.
+        surely_hidden: the same for what has exactly the background's colour; well inside the mask, where only gaps have
+            it, it is never shown.
         same_background: distances from the background's colour up to which it is exactly that, and from which not.
         least_weight: of a texel that is kept, as `ProjectionSettings.least_weight`.
     """
@@ -215,7 +217,7 @@ def _background(
     settings: ContaminationSettings,
 ) -> Doubt:
     """Texels that show the background: the mask holds gaps between limbs, or the body is wider than the person."""
-    mean, deviation = background_around(view, pixels, settings)
+    mean, deviation = background_around(view.source, pixels, settings)
     colours, cosine = projection.colours, projection.cosine
     plain = deviation < settings.plain_background
     if not plain.any():
@@ -228,8 +230,10 @@ def _background(
     expected = diffuse(atlas.surface, [(colour, settings.expected_pull * share)])
     away = colour_distance(colours, atlas.interpolate(expected, projection.texels))
     # Well inside the mask only gaps between limbs show background, and they have its very colour.
+    same = 1 - smoothstep(behind, *settings.same_background)
     grazing = (1 - smoothstep(cosine, *settings.edge_cosine)) * (1 - smoothstep(behind, *settings.strong))
-    edge = np.maximum(1 - smoothstep(depth, *settings.edge_depth), grazing)
+    inside = smoothstep(depth, *settings.edge_depth)
+    edge = np.maximum(1 - inside, np.maximum(grazing, same))
     foreign = smoothstep(away - 1.5 * behind, *settings.closer) * smoothstep(away, *settings.unexpected) * edge
     own = (depth > settings.own_depth) & (cosine > settings.own_cosine)
     mistaken = _share_around(pixels, own, behind < settings.strong[0], view, settings)
@@ -244,12 +248,10 @@ def _background(
     grown = cv2.dilate(atlas.table.scatter(everywhere), np.ones((settings.grown, settings.grown), np.uint8))
     grown = np.asarray(grown).ravel()[atlas.table.pixel[projection.texels]]
     foreign = np.where((cosine < settings.grown_cosine) & (part != Part.HEAD), grown, foreign).astype(np.float32)
-    same = 1 - smoothstep(behind, *settings.same_background)
-    limit = (
-        smoothstep(cosine, *settings.hidden_cosine) * (1 - same) + smoothstep(cosine, *settings.surely_hidden) * same
-    )
-    hidden = foreign * (1 - limit)
-    return Doubt(foreign, hidden.astype(np.float32))
+    surely = smoothstep(cosine, *settings.surely_hidden) * (1 - inside)  # in a gap whatever the cosine
+    limit = smoothstep(cosine, *settings.hidden_cosine) * (1 - same) + surely * same
+    hidden: NDArray[np.float32] = (foreign * (1 - limit)).astype(np.float32)
+    return Doubt(foreign, hidden)
 
 
 def _share_around(
@@ -269,17 +271,17 @@ def _share_around(
         cv2.GaussianBlur(np.bincount(index, part, size[0] * size[1]).reshape(size[1], size[0]), (0, 0), 1.5)
         for part in (asked.astype(np.float64), (asked & counted).astype(np.float64))
     ]
-    share = np.asarray(sums[1] / np.maximum(sums[0], 1e-6), np.float32)
-    return share.ravel()[index]
+    share: NDArray[np.float32] = (sums[1] / np.maximum(sums[0], 1e-6)).astype(np.float32).ravel()
+    return np.take(share, index)
 
 
 def background_around(
-    view: ProjectedView, pixels: NDArray[np.float32], settings: ContaminationSettings = DEFAULT_SETTINGS
+    view: View, pixels: NDArray[np.float32], settings: ContaminationSettings = DEFAULT_SETTINGS
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean (K, 3), linear light, and standard deviation (K,), `perceptual` units, of the background around ``pixels``
     (K, 2); the deviation is infinite where there is none.
     """
-    person, photo = view.source.person, view.source.photo.pixels
+    person, photo = view.person, view.photo.pixels
     x0, y0, x1, y1 = person.window
     scale = min(1.0, settings.background_side / max(x1 - x0, y1 - y0))
     size = max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))

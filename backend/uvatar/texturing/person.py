@@ -100,7 +100,9 @@ def _texture(
     table = atlas.table
     if materials is None:
         return Texture(image, table.scatter(source), share)
-    return Texture(image, table.scatter(source), share, table.scatter(materials.labels + 1), materials.names)
+    return Texture(
+        image, table.scatter(source), share, table.scatter((materials.labels + 1).astype(np.uint8)), materials.names
+    )
 
 
 def _projected_view(view: View, atlas: Atlas, face: FaceSpline | None, settings: TexturingSettings) -> ProjectedView:

@@ -18,7 +18,8 @@ from uvatar.data.skirt import Skirt
 from uvatar.data.view import View
 from uvatar.geometry.mesh import unit
 from uvatar.geometry.raster import rasterize
-from uvatar.photos.colour import DISTANCE_WEIGHTS, perceptual, srgb_from_linear
+from uvatar.photos.colour import DISTANCE_WEIGHTS, colour_distance, perceptual, srgb_from_linear
+from uvatar.texturing.contamination import background_around
 from uvatar.texturing.foreground import cut_out, push_pull
 from uvatar.texturing.surface import ARMS, HANDS, Surface
 
@@ -35,6 +36,9 @@ class SkirtTextureSettings:
         arm_margin: metres around the arms in which the photo may show sleeves and hands.
         sure: cosine from which the photo surely shows the skirt.
         foreign: colour distance to everything surely seen from which a texel at the sides shows something else.
+        background, plain: colour distance up to which a texel has the background's colour, and standard deviation of
+            the background up to which that tells.
+        mistaken: share of the texels surely seen from which the cloth itself has that colour.
         samples: texels surely seen that others are compared with; so many of them may be wrong.
         grown: texels around foreign ones that are left out as well, as a share of the texture's side.
         picture_side: pixels of the longer side of the picture in which arms are drawn.
@@ -46,6 +50,9 @@ class SkirtTextureSettings:
     arm_margin: float = 0.015
     sure: float = 0.85
     foreign: float = 0.12
+    background: float = 0.08
+    plain: float = 0.12
+    mistaken: float = 0.15
     samples: tuple[int, int] = (1500, 4)
     grown: float = 0.008
     picture_side: int = 480
@@ -86,6 +93,7 @@ def skirt_texture(
     column, row = np.clip(column, 0, x1 - x0 - 1), np.clip(row, 0, y1 - y0 - 1)
     seen &= (view.person.others[row, column] < 64).reshape(size, size)
     seen &= ~_arms(view, body, surface, scale, settings)[row, column].reshape(size, size)
+    seen &= ~_gaps(view, pixels, colours, seen, cosine, settings)
     seen &= ~_foreign(colours, seen, cosine, settings)
     return srgb_from_linear(_completed(colours, seen))
 
@@ -128,6 +136,24 @@ def _arms(
     return np.asarray(grown) > 0
 
 
+def _gaps(
+    view: View,
+    pixels: NDArray[np.float32],
+    colours: NDArray[np.float32],
+    seen: NDArray[np.bool_],
+    cosine: NDArray[np.float32],
+    settings: SkirtTextureSettings,
+) -> NDArray[np.bool_]:
+    """(N, N) texels that show the background between trunk and arms, where the mask has closed the gap."""
+    mean, deviation = background_around(view, pixels.astype(np.float32))
+    behind = colour_distance(colours, mean.reshape(colours.shape)) < settings.background
+    behind &= seen & (deviation.reshape(seen.shape) < settings.plain)
+    sure = seen & (cosine > settings.sure)
+    if not sure.any() or behind[sure].mean() > settings.mistaken:
+        return np.zeros_like(seen)
+    return _grown(behind, settings)
+
+
 def _foreign(
     colours: NDArray[np.float32], seen: NDArray[np.bool_], cosine: NDArray[np.float32], settings: SkirtTextureSettings
 ) -> NDArray[np.bool_]:
@@ -143,7 +169,12 @@ def _foreign(
         perceptual(colours.reshape(-1, 3)[doubtful]) * DISTANCE_WEIGHTS, [wrong]
     )
     foreign.ravel()[doubtful] = distance[:, 0] > settings.foreign
-    side = 2 * max(1, round(settings.grown * len(seen))) + 1
+    return _grown(foreign, settings)
+
+
+def _grown(foreign: NDArray[np.bool_], settings: SkirtTextureSettings) -> NDArray[np.bool_]:
+    """Without single texels, and with what is around the rest."""
+    side = 2 * max(1, round(settings.grown * len(foreign))) + 1
     opened = cv2.morphologyEx(foreign.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     grown = cv2.dilate(opened, np.ones((side, side), np.uint8))
     return np.asarray(grown) > 0
