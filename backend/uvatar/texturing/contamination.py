@@ -272,7 +272,8 @@ def _share_around(
         for part in (asked.astype(np.float64), (asked & counted).astype(np.float64))
     ]
     share: NDArray[np.float32] = (sums[1] / np.maximum(sums[0], 1e-6)).astype(np.float32).ravel()
-    return np.take(share, index)
+    chosen: NDArray[np.float32] = share[index]
+    return chosen
 
 
 def background_around(
