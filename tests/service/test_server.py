@@ -211,8 +211,10 @@ def test_senseless_requests_get_an_answer(client: Client) -> None:
     ):
         assert code_of(client.request, "reconstruct", job=job, photos=photos) == "malformed"
     assert code_of(client.request, "reconstruct", job=job, photos=[good], options={"texture_size": 7}) == "bad-option"
-    for kind in ("status", "result", "cancel"):
+    for kind in ("status", "cancel"):
         assert code_of(client.request, kind, job=job) == "unknown-job"
+    assert code_of(client.request, "result", job=job, photo=0) == "unknown-job"
+    assert code_of(client.request, "result", job=job) == "malformed"  # of which photo?
     done, _ = run(client, photo())
     assert code_of(client.request, "result", job=done, photo="0") == "malformed"
     assert code_of(client.request, "result", job=done, photo=-1) == "no-result"
