@@ -53,7 +53,9 @@ def main() -> None:
     """Write the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     root = Path(__file__).resolve().parents[1]
-    parser.add_argument("--weights", type=Path, default=root / "weights")
+    parser.add_argument(
+        "--weights", type=Path, default=root / "weights", help="folder to write to (default: %(default)s)"
+    )
     options = parser.parse_args()
     body = load_open_body(options.weights / "open_body.npz")
     base_vertices = load_source().model.base_mesh_vertex_indices.numpy()
