@@ -219,8 +219,8 @@ def side_by_side(*names: str) -> bytes:
 def test_who_cannot_be_fitted_is_said_and_the_others_go_on(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     real = fit_people
 
-    def broken(*arguments: Any) -> list[Fit]:
-        first, second = real(*arguments)
+    def broken(*arguments: Any, **options: Any) -> list[Fit]:
+        first, second = real(*arguments, **options)
         return [first, replace(second, body=replace(second.body, transl=second.body.transl * np.float32("nan")))]
 
     monkeypatch.setattr(uvatar.engine.bodies, "fit_people", broken)
