@@ -60,7 +60,8 @@ def test_a_new_option_is_a_property(settings: Any) -> None:
 def test_a_new_option_is_drawn_among_the_others(settings: Any) -> None:
     page, own = Page(), []
     draw_job_options(page, settings, {"body": lambda layout, _: own.append(layout)})
-    assert own == [page] and [name for heading, name, _ in page.drawn if not heading] == ["texture_size", "texture"]
+    without_heading = [name for heading, name, _ in page.drawn if not heading]
+    assert own == [page] and without_heading == ["texture_size", "texture", "height"]
     made = [name for heading, name, _ in page.drawn if heading == "Make"]
     assert made == ["fast", "refine", "clothing", "shoes", "skirts", "uncertain", "moustache"]
     settings.texture, settings.fast = "predicted", True
