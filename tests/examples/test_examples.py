@@ -31,7 +31,9 @@ def written(folder: Path) -> set[str]:
 def test_one_photo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(monkeypatch, "one_photo.py", SAMPLES / "portrait.jpg", tmp_path)
     assert "portrait.jpg, person 0" in capsys.readouterr().out
-    assert written(tmp_path) == {"texture.png", "texture_source.png", "overlay.jpg", "result.json"}
+    files = written(tmp_path)
+    assert {"texture.png", "texture_source.png", "overlay.jpg", "avatar.glb", "result.json"} <= files
+    assert "avatar.blend" not in files
 
 
 def test_several_photos(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

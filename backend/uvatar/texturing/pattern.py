@@ -57,13 +57,14 @@ def unseen_structure(
         others = of_others(picture, material, settings)
         for cloth in np.unique(texel_group[(texel_group != NO_GROUP) & (texel_labels == material)]):
             source = picture.source & (picture.label == material) & (picture.group == cloth)
-            if source.sum() < settings.least_area * picture.metre**2:
+            large = source.sum() >= settings.least_area * picture.metre**2
+            source &= ~others
+            if not large or not source.any():  # all of it may show other materials beside it
                 continue
             own = np.flatnonzero((texel_group == cloth) & (texel_labels == material))
             column, row = np.clip(place[own].astype(np.int32), 0, (width - 1, height - 1)).T
             wanted = np.bincount(row * width + column, minlength=height * width).reshape(height, width) > 0
             wanted = cv2.dilate(wanted.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-            source &= ~others
             rows, columns = (np.flatnonzero((wanted | source).any(axis)) for axis in (1, 0))
             box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
             values = picture.structure[box]
