@@ -66,7 +66,10 @@ def write_pictures(out: Path, stem: str, result: PhotoResult, body: BodyModel) -
             preview.turntable(vertices @ upright, mesh, skin, columns=8),
             preview.turntable(clothed[number] @ upright, body.data, labels, columns=8),
         ]
-        _write(out / f"{stem}_p{number}_turntable.jpg", np.concatenate(sheets))
+        # A skirt can make the avatar wider than its body.
+        wide = max(sheet.shape[1] for sheet in sheets)
+        padded = [np.pad(sheet, ((0, 0), (0, wide - sheet.shape[1]), (0, 0)), mode="edge") for sheet in sheets]
+        _write(out / f"{stem}_p{number}_turntable.jpg", np.concatenate(padded))
 
 
 def _write(path: Path, image: NDArray[np.uint8]) -> None:
