@@ -42,7 +42,7 @@ def person() -> dict[str, Any]:
 def read(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
     """Validates a file and loads it in three.js (read.mjs)."""
     node = shutil.which("node")
-    if node is None or not (HERE / "node_modules").is_dir():
+    if node is None or not (HERE / "node_modules" / ".package-lock.json").is_file():
         missing = (
             "Node.js or tests/gltf/node_modules (`npm ci --prefix tests/gltf`) is missing: no glTF file is validated"
         )
