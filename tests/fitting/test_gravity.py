@@ -16,7 +16,7 @@ from uvatar.data.gravity import PRIOR_ERROR, Gravity, GravityEvidence
 from uvatar.fitting.chain import State
 from uvatar.fitting.gravity import candidates, estimate, stances_of
 from uvatar.geometry import rotations
-from uvatar.geometry.levelling import levelling, pitch_and_roll, up_of
+from uvatar.protocol.levelling import levelling, pitch_and_roll, up_of
 
 NOTHING = GravityEvidence()
 

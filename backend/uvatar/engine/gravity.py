@@ -14,8 +14,8 @@ from uvatar.data.photo import Photo
 from uvatar.fitting.chain import State
 from uvatar.fitting.gravity import candidates, estimate, stances_of
 from uvatar.fitting.prepared import FittingModel
-from uvatar.geometry.levelling import pitch_and_roll
 from uvatar.perception.vertical_lines import vertical_segments
+from uvatar.protocol.levelling import pitch_and_roll
 
 
 def gravity_evidence(photo: Photo, people: Sequence[Person]) -> GravityEvidence:

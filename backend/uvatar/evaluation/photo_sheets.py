@@ -12,7 +12,7 @@ from uvatar.body import BodyModel
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.person import Person
-from uvatar.geometry.levelling import levelling
+from uvatar.protocol.levelling import levelling
 from uvatar.results import preview
 from uvatar.results.preview.joined import TexturedFaces, joined
 from uvatar.results.result import PersonResult, PhotoResult

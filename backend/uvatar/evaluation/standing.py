@@ -12,7 +12,8 @@ from uvatar.data.fit import BodyParameters
 from uvatar.data.gravity import Gravity
 from uvatar.data.joints import ANKLE_JOINTS, FOOT_JOINTS, HIP_JOINTS, Joint
 from uvatar.evaluation.sitters import Sitter
-from uvatar.fitting.stance import leans, unit
+from uvatar.fitting.stance import leans
+from uvatar.geometry.mesh import unit
 
 STANDING, OTHER = "standing", "not standing"
 _SOLE = 0.012  # metres above the lowest point of a foot at rest up to which its vertices belong to the sole

@@ -26,7 +26,7 @@ from uvatar.fitting.chain import State
 from uvatar.fitting.observations import image_landmarks, standing, unseen_legs
 from uvatar.fitting.prepared import FittingModel
 from uvatar.fitting.stance import Stance, stance
-from uvatar.geometry.levelling import pitch_and_roll, up_of
+from uvatar.protocol.levelling import pitch_and_roll, up_of
 
 
 @dataclass(frozen=True)

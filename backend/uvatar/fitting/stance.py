@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 from uvatar.data.joints import ANKLE_JOINTS, HIP_JOINTS, KNEE_JOINTS, Joint
+from uvatar.geometry.mesh import unit
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,3 @@ def _stands(joints: Floats, settings: StanceSettings) -> float:
     certain, impossible = settings.knees
     straight = np.clip((impossible - min(bends)) / (impossible - certain), 0, 1)
     return float(in_line * straight)
-
-
-def unit(vector: Floats) -> NDArray[np.float64]:
-    """A vector (3,) at length 1."""
-    scaled: NDArray[np.float64] = np.asarray(vector, float) / max(float(np.linalg.norm(vector)), 1e-9)
-    return scaled

@@ -19,8 +19,9 @@ from uvatar.data.gravity import Gravity
 from uvatar.data.joints import ANKLE_JOINTS, COLLAR_JOINTS, HIP_JOINTS, KNEE_JOINTS, Joint
 from uvatar.fitting.chain import POSED, BodySkeleton, State
 from uvatar.fitting.prepared import FittingModel
-from uvatar.fitting.stance import Stance, leans, unit
+from uvatar.fitting.stance import Stance, leans
 from uvatar.geometry import rotations
+from uvatar.geometry.mesh import unit
 
 # Joints that turn as one, from the ground up; all others keep their directions.
 _LEGS = [*HIP_JOINTS, *KNEE_JOINTS]

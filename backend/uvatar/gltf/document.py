@@ -13,6 +13,7 @@ import pygltflib as gltf
 from numpy.typing import NDArray
 
 from uvatar.gltf.surface import Movement, Skeleton, Surface
+from uvatar.protocol.colour import linear_channel
 from uvatar.protocol.parts import MASK, OPAQUE, Part
 from uvatar.protocol.version import __version__
 
@@ -101,7 +102,7 @@ class Document:
             self.content.textures.append(gltf.Texture(sampler=sampler, source=source))
             surface.baseColorTexture = gltf.TextureInfo(index=len(self.content.textures) - 1)
         else:
-            surface.baseColorFactor = [*(_linear(channel) for channel in look.colour), 1.0]
+            surface.baseColorFactor = [*(linear_channel(channel) for channel in look.colour), 1.0]
         self.use_extension(SPECULAR_EXTENSION)
         self.content.materials.append(
             gltf.Material(
@@ -197,11 +198,6 @@ class Document:
         return gltf.Accessor(
             componentType=_COMPONENTS[kind.name], type=_TYPES[components], count=count, byteOffset=None
         )
-
-
-def _linear(channel: float) -> float:
-    """An sRGB value, 0 to 1, as the linear one that glTF's factors are."""
-    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
 
 
 def _index_type(count: int) -> type[np.unsignedinteger[Any]]:

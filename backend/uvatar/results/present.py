@@ -26,12 +26,12 @@ from uvatar.data.gravity import Gravity
 from uvatar.data.labels import Label
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
-from uvatar.geometry.levelling import levelling
 from uvatar.mesh_predictor.result_file import ResultFileError
 from uvatar.photos.encoding import encode_jpeg, encode_png
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.expressions import EXPRESSIONS
 from uvatar.protocol.framing import RESULT_SCHEMA
+from uvatar.protocol.levelling import levelling
 from uvatar.protocol.parts import part_entry
 from uvatar.protocol.version import __version__
 from uvatar.results import preview

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..protocol.levelling import levelling
 from .arrays import Floats
-from .photo_camera import LEVEL, levelling
+from .photo_camera import LEVEL
 from .result import AvatarData, AvatarsResult
 from .rotations import quaternions_from
 from .skeleton import rotation_matrices

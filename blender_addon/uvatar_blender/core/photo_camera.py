@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-from .arrays import Floats
 
 LEVEL = (0.0, -1.0, 0.0)
 _FARTHEST = 1000.0  # metres to the ground; more is a damaged result
@@ -71,32 +68,3 @@ def _checked_up(given: Any) -> tuple[float, float, float]:
 def _checked_ground(given: Any) -> float | None:
     ground = None if given is None else float(given)
     return ground if ground is not None and 0 < ground < _FARTHEST else None
-
-
-def up_of(pitch: float, roll: float) -> tuple[float, float, float]:
-    """Return the direction up (3,) in the frame of a camera of this tilt, radians.
-
-    Pitch is positive where the camera looks down, roll where what is upright leans to the right in the photo.
-    """
-    return (
-        float(np.sin(roll) * np.cos(pitch)),
-        float(-np.cos(roll) * np.cos(pitch)),
-        float(-np.sin(pitch)),
-    )
-
-
-def pitch_and_roll(up: Floats | tuple[float, float, float]) -> tuple[float, float]:
-    """Return the tilt, radians, of the camera in whose frame ``up`` (3,) is up; the inverse of `up_of`."""
-    x, y, z = np.asarray(up, np.float64)
-    return float(np.arcsin(np.clip(-z, -1, 1))), float(np.arctan2(x, -y))
-
-
-def levelling(up: Floats | tuple[float, float, float]) -> NDArray[np.float64]:
-    """Return the rotation (3, 3) from the camera's axes to level ones, y straight down and z ahead."""
-    pitch, roll = pitch_and_roll(up)
-    c, s = np.cos(roll), np.sin(roll)
-    about_z = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
-    c, s = np.cos(pitch), np.sin(pitch)
-    about_x = np.array([[1, 0, 0], [0, c, s], [0, -s, c]])
-    rotation: NDArray[np.float64] = about_x @ about_z
-    return rotation

@@ -6,9 +6,11 @@ from __future__ import annotations
 import bpy
 import numpy as np
 from mathutils import Matrix
+from numpy.typing import ArrayLike
 
 from ..core import skeleton
-from ..core.photo_camera import PhotoCamera, levelling
+from ..core.photo_camera import PhotoCamera
+from ..protocol.levelling import levelling
 from . import compat
 
 PHOTO_SIZE = "uvatar_photo_size"  # custom property of the camera: width and height of the photo in pixels
@@ -53,7 +55,7 @@ def build_camera(
     return camera
 
 
-def turn_camera(camera: bpy.types.Object, up: tuple[float, float, float]) -> None:
+def turn_camera(camera: bpy.types.Object, up: ArrayLike) -> None:
     """Turn a photo's camera, which looks along +y, so that ``up`` (3,), in its own frame, is up in the world."""
     # Blender's cameras look along -z, with y up.
     turned = skeleton.WORLD_FROM_CAMERA @ levelling(up) @ np.diag([1.0, -1.0, -1.0])

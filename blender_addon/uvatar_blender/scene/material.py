@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import bpy
 
+from ..protocol.colour import linear_channel
 from ..protocol.parts import MASK, OPAQUE
 from . import compat
 
@@ -100,7 +101,7 @@ def build_material(
     tree.links.new(shader.outputs[0], output.inputs["Surface"])
     material.use_backface_culling = not look.two_sided
     if look.colour is not None:
-        shader.inputs[0].default_value = (*(_linear(channel) for channel in look.colour), 1.0)
+        shader.inputs[0].default_value = (*(linear_channel(channel) for channel in look.colour), 1.0)
     if not unlit:
         shader.inputs["Roughness"].default_value = look.roughness
         shader.inputs["Specular IOR Level"].default_value = look.specular
@@ -160,18 +161,13 @@ def _add_overlay(tree: bpy.types.NodeTree, texture: bpy.types.Node, source: bpy.
         stops.new(1.0)
     for number, (_, colour) in enumerate(LABELS):
         stops[number].position = number / len(LABELS)
-        stops[number].color = (*(_linear(channel / 255) for channel in colour), 1.0)
+        stops[number].color = (*(linear_channel(channel / 255) for channel in colour), 1.0)
     mix = tree.nodes.new("ShaderNodeMixRGB")
     mix.name, mix.label, mix.location = OVERLAY, "Overlay opacity", (-200, -150)
     tree.links.new(labels.outputs["Color"], spread.inputs[0])
     tree.links.new(spread.outputs[0], ramp.inputs["Fac"])
     tree.links.new(texture.outputs["Color"], mix.inputs["Color1"])
     tree.links.new(ramp.outputs["Color"], mix.inputs["Color2"])
-
-
-def _linear(channel: float) -> float:
-    """Convert a channel from sRGB to linear light (IEC 61966-2-1); both 0 to 1."""
-    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
 
 
 def avatar_material(body: bpy.types.Object) -> bpy.types.Material | None:

@@ -12,8 +12,8 @@ from mathutils import Matrix, Vector
 from ..core import skeleton
 from ..core.arrays import Floats
 from ..core.levelled import turned_pose
-from ..core.photo_camera import levelling, pitch_and_roll, up_of
 from ..core.rest_pose import RestPose, local_rotations
+from ..protocol.levelling import levelling, pitch_and_roll, up_of
 from ..protocol.rig import BODY_JOINTS
 from .avatar import lowest_point
 from .camera import UP, turn_camera
@@ -38,7 +38,7 @@ def set_tilt(camera: bpy.types.Object, pitch: float, roll: float) -> None:
 
     Args:
         camera: a photo's camera.
-        pitch, roll: radians, see `uvatar_blender.core.photo_camera.up_of`.
+        pitch, roll: radians, see `uvatar_blender.protocol.levelling.up_of`.
     """
     before, after = levelling(tuple(camera.get(UP, (0.0, -1.0, 0.0)))), levelling(up_of(pitch, roll))
     axes = skeleton.WORLD_FROM_CAMERA

@@ -15,9 +15,9 @@ from scipy.spatial.transform import Rotation
 
 from tests.blender_addon.in_blender.test_panels import addon  # noqa: F401
 from tests.blender_addon.sample import joints, pixels_of, posed_vertices, sample_result
-from uvatar_blender.core.photo_camera import up_of
 from uvatar_blender.core.rest_pose import RestPose
 from uvatar_blender.core.result import parse_result
+from uvatar_blender.protocol.levelling import up_of
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.avatar import Imported, ImportOptions, import_people, lowest_point
 from uvatar_blender.scene.mesh import evaluated_vertices

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uvatar.geometry.levelling import levelling, pitch_and_roll, up_of
+from uvatar.protocol.levelling import levelling, pitch_and_roll, up_of
 
 
 @pytest.mark.parametrize("pitch", [-40, 0, 12, 55])
