@@ -79,7 +79,7 @@ def test_the_panels_stay_when_rigify_leads(window: Window, serve: Callable[..., 
     window.until("bpy.context.object and 'hand_ik.L' in bpy.context.object.pose.bones", "the control rig is active")
     window.settle()
     picture(window, "addon-led")
-    window.press("uvatar.leave_control_rig")
+    window.press("uvatar.remove_control_rig")
     assert not window.value("[thing.name for thing in bpy.data.objects if rig.LED_BY in thing]")
 
 

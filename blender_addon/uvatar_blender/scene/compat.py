@@ -52,20 +52,28 @@ def scale_to_render(tree: bpy.types.NodeTree) -> tuple[bpy.types.NodeSocket, bpy
     return node.inputs["Image"], node.outputs["Image"]
 
 
-def curve_maker(thing: bpy.types.Object, action: bpy.types.Action) -> Callable[[str, int, str], bpy.types.FCurve]:
-    """Assign a new action to an object and return a function (data path, index, group) that adds F-Curves to it."""
+def curve_maker(
+    thing: bpy.types.Object | bpy.types.Key, action: bpy.types.Action, kind: str = "OBJECT"
+) -> Callable[[str, int, str], bpy.types.FCurve]:
+    """Assign a new action to a data-block and return a function (data path, index, group) that adds F-Curves to it.
+
+    Args:
+        thing: an object, or shape keys.
+        action: without F-Curves yet.
+        kind: Blender's name of the type of data-block.
+    """
     animation = thing.animation_data or thing.animation_data_create()
     if bpy.app.version < (4, 4, 0):
         animation.action = action
         return more_curves(thing)
-    slot = action.slots.new(id_type="OBJECT", name=thing.name)
+    slot = action.slots.new(id_type=kind, name=thing.name)
     action.layers.new("Layer").strips.new(type="KEYFRAME")
     animation.action, animation.action_slot = action, slot
     return more_curves(thing)
 
 
-def more_curves(thing: bpy.types.Object) -> Callable[[str, int, str], bpy.types.FCurve]:
-    """Return the function of `curve_maker` for an object that has its action from there."""
+def more_curves(thing: bpy.types.Object | bpy.types.Key) -> Callable[[str, int, str], bpy.types.FCurve]:
+    """Return the function of `curve_maker` for a data-block that has its action from there."""
     action = thing.animation_data.action
     if bpy.app.version < (4, 4, 0):
         return lambda path, index, group: action.fcurves.new(path, index=index, action_group=group)
@@ -95,8 +103,8 @@ def fill_curve(curve: bpy.types.FCurve, frames: ArrayLike, values: ArrayLike) ->
     curve.update()
 
 
-def action_curves(thing: bpy.types.Object) -> list[bpy.types.FCurve]:
-    """Return the F-Curves of the object's action."""
+def action_curves(thing: bpy.types.Object | bpy.types.Key) -> list[bpy.types.FCurve]:
+    """Return the F-Curves of the action of an object or of shape keys."""
     animation = thing.animation_data
     if animation is None or animation.action is None:
         return []

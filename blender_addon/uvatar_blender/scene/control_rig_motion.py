@@ -13,6 +13,7 @@ from mathutils import Euler, Matrix, Quaternion, Vector
 from ..core.skeleton import JOINTS
 from ..protocol.rig import FINGERS, JAW, LEFT_EYE, LEFT_HAND, RIGHT_EYE, RIGHT_HAND
 from . import compat
+from .control_rig_limbs import limbs, pole_matrix
 from .rig import edit_mode, joint_names
 
 _SIDES = ("L", "R")
@@ -44,7 +45,6 @@ FINE_CONTROLS = (
         for k in range(3)
     ),
 )
-_SWITCHES = tuple(f"{limb}_parent.{side}" for limb in ("upper_arm", "thigh") for side in _SIDES)
 _TEMPORARY = "uvatar carries "
 
 
@@ -68,8 +68,8 @@ def is_at_rest(rig: bpy.types.Object) -> bool:
 def transfer_motion(rig: bpy.types.Object, control: bpy.types.Object) -> None:
     """Give the control rig the pose of the avatar, or its motion in a new action.
 
-    The limbs are switched to FK, which follows a pose exactly. Both rigs must be at the same place, the avatar must not
-    follow the control rig yet, and Blender must be in Object Mode. Controls that an edited metarig lacks are skipped.
+    Both rigs must be at the same place, the avatar must not follow the control rig yet, and Blender must be in Object
+    Mode. Controls that an edited metarig lacks are skipped.
 
     Raises:
         RigError: the avatar's armature is linked from another file.
@@ -80,12 +80,10 @@ def transfer_motion(rig: bpy.types.Object, control: bpy.types.Object) -> None:
     if is_at_rest(rig):
         return  # and so is the control rig
     moving = has_motion(rig)
-    frames = _frames(rig, scene) if moving else [scene.frame_current]
+    frames = moving_frames(rig, scene) if moving else [scene.frame_current]
     before = scene.frame_current
-    for name in set(_SWITCHES) & set(control.pose.bones.keys()):
-        control.pose.bones[name]["IK_FK"] = 1.0
     with _constrained(rig, control, controls):
-        poses = [_local_pose(control, list(controls), frame) for frame in frames]
+        poses = [_local_pose(rig, control, list(controls), frame) for frame in frames]
     if moving:
         _write_action(rig, control, frames, poses)
     else:
@@ -94,8 +92,8 @@ def transfer_motion(rig: bpy.types.Object, control: bpy.types.Object) -> None:
     scene.frame_set(before)
 
 
-def _frames(rig: bpy.types.Object, scene: bpy.types.Scene) -> range:
-    """Return the frames of the avatar's action; those of the scene if NLA strips move it."""
+def moving_frames(rig: bpy.types.Object, scene: bpy.types.Scene) -> range:
+    """Return the frames of a rig's action; those of the scene if NLA strips move it."""
     animation = rig.animation_data
     if animation.action is None:
         return range(scene.frame_start, scene.frame_end + 1)
@@ -130,15 +128,17 @@ def _constrained(rig: bpy.types.Object, control: bpy.types.Object, controls: dic
                 rig.data.edit_bones.remove(rig.data.edit_bones[_TEMPORARY + name])
 
 
-def _local_pose(control: bpy.types.Object, names: Sequence[str], frame: int) -> dict[str, Matrix]:
-    """Return the local transforms of the controls at a frame."""
+def _local_pose(
+    rig: bpy.types.Object, control: bpy.types.Object, names: Sequence[str], frame: int
+) -> dict[str, Matrix]:
+    """Return the local transforms of the controls, poles of the limbs included, at a frame."""
     bpy.context.scene.frame_set(frame)
     bones = control.pose.bones
+    wanted = {name: bones[name].matrix for name in names}
+    wanted |= {limb.pole: pole_matrix(bones[limb.pole], limb.place) for limb in limbs(rig, control)}
     return {
-        name: control.convert_space(
-            pose_bone=bones[name], matrix=bones[name].matrix, from_space="POSE", to_space="LOCAL"
-        )
-        for name in names
+        name: control.convert_space(pose_bone=bones[name], matrix=matrix, from_space="POSE", to_space="LOCAL")
+        for name, matrix in wanted.items()
     }
 
 

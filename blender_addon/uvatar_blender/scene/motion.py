@@ -51,7 +51,7 @@ def load_motion(rig: bpy.types.Object, path: Path, up: UpAxis = UpAxis.AUTOMATIC
     if suffix not in SUFFIXES:
         raise MotionError(f"{path.name} is not a motion file; Uvatar reads {', '.join(SUFFIXES)}.")
     if suffix == ".bvh":
-        return retarget(load_bvh(path), _smpl_t_joints(rig), SMPL_PARENTS, up)
+        return retarget(load_bvh(path), smpl_t_joints(rig), SMPL_PARENTS, up)
     return load_smpl_motion(path, up)
 
 
@@ -90,7 +90,7 @@ def apply_motion(
     if here:
         motion = starting_here(motion)
     if ground:
-        motion = grounded(motion, _smpl_t_joints(rig), t_toe_tips(rig), SMPL_PARENTS)
+        motion = grounded(motion, smpl_t_joints(rig), t_toe_tips(rig), SMPL_PARENTS)
     clear_pose(rig)
     names = joint_names(rig)
     rotations = rotations_for(motion, len(names), relaxed_hands(rig))
@@ -126,7 +126,7 @@ def _take_shape(rig: bpy.types.Object, motion: Motion) -> None:
     refresh_joints(rig)
 
 
-def _smpl_t_joints(rig: bpy.types.Object) -> NDArray[np.float64]:
+def smpl_t_joints(rig: bpy.types.Object) -> NDArray[np.float64]:
     """Return SMPL's 24 joints (24, 3) in the T pose, see `t_joints`; hands are at the knuckles."""
     joints = t_joints(rig)
     return joints if len(joints) == skeleton.JOINTS else joints[skeleton.SMPL_OF_RIG]

@@ -43,7 +43,7 @@ def check_posable(rig: bpy.types.Object, keyed: bool) -> None:
         RigError: the avatar follows a control rig, or its motion would overwrite the pose.
     """
     if LED_BY in rig:
-        raise RigError(f"{rig.name} follows its control rig; pose the control rig, or leave it first.")
+        raise RigError(f"{rig.name} follows its control rig; pose the control rig, or remove it first.")
     if has_motion(rig) and not keyed:
         action = rig.animation_data.action
         motion = f"its action “{action.name}”" if action is not None else "its NLA strips"

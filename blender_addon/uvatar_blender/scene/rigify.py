@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rigify: a metarig on the avatar's joints, and the generated control rig that drives the avatar.
+"""Rigify's control rig, which is generated from the avatar's metarig and drives the avatar.
 
 The avatar keeps its own bones, which copy those of the control rig, so that export, poses and pose correctives work as
 before.
@@ -7,31 +7,20 @@ before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-import addon_utils
 import bpy
-from mathutils import Vector
+from mathutils import Matrix
 
-from ..core.skeleton import JOINTS, SMPL_OF_RIG
-from ..protocol.rig import BODY_JOINTS, LEFT_HAND
-from .control_rig_motion import FINE_CONTROLS, is_at_rest, transfer_motion
+from ..core.skeleton import JOINTS
+from ..protocol.rig import BODY_JOINTS
+from .control_rig_limbs import limbs, switch
+from .control_rig_motion import has_motion, is_at_rest, transfer_motion
+from .metarig import FINE_BONES, enable_rigify, find_metarig, make_metarig
 from .rig import AVATAR, LED_BY, RigError, check_own, edit_mode, joint_names
 
-METARIG = "uvatar_metarig_of"
 _FOLLOW = "Uvatar follows Rigify"  # name of the constraints
+_CONNECTED = "uvatar_connected"  # of the armature: joints whose bones are connected while nothing leads them
 _COLLECTION = "Uvatar"  # bone collection of the bones that the avatar copies
-# Bones of Rigify's basic human metarig: (name, head, tail). A number is a joint, "tip" the tail of its bone, a pair the
-# point half-way between two joints.
-_TRUNK = (
-    ("spine", 0, 3), ("spine.001", 3, 6), ("spine.002", 6, 9), ("spine.003", 9, 12), ("spine.004", 12, (12, 15)),
-    ("spine.005", (12, 15), 15), ("spine.006", 15, "tip"),
-)  # fmt: skip
-_SIDES = (
-    ("shoulder", 13, 16), ("upper_arm", 16, 18), ("forearm", 18, 20), ("hand", 20, 22), ("thigh", 1, 4), ("shin", 4, 7),
-    ("foot", 7, 10), ("toe", 10, "tip"),
-)  # fmt: skip
-# The deform bone of the control rig that each joint follows.
+# The bone of the metarig whose control each joint follows.
 _DEFORM = (
     "spine", "thigh.L", "thigh.R", "spine.001", "shin.L", "shin.R", "spine.002", "foot.L", "foot.R", "spine.003",
     "toe.L", "toe.R",
@@ -39,98 +28,9 @@ _DEFORM = (
     "hand.L", "hand.R",
     "hand.L", "hand.R",
 )  # fmt: skip
-# Bones that are added for an avatar with fingers, jaw and eyes, by joint, and the types of their controls. A finger's
-# type is that of its first bone.
-_FINE = {joint: name for name, joint in FINE_CONTROLS}
-_FINE_TYPES = {
-    name: "basic.super_copy" if joint < LEFT_HAND.start else "limbs.super_finger"
-    for joint, name in _FINE.items()
-    if joint < LEFT_HAND.start or ".01." in name
-}
-_SMALLEST_BEND = 0.004  # metres; from a straighter limb Rigify cannot tell which way it bends
-_UNUSED = ("breast", "pelvis")
-
-
-def make_metarig(rig: bpy.types.Object) -> bpy.types.Object:
-    """Add Rigify's basic human metarig, with its bones on the avatar's joints. Needs Object Mode.
-
-    Raises:
-        RigError: Rigify cannot be enabled, or the avatar is incomplete.
-    """
-    _enable()
-    bpy.ops.object.armature_basic_human_metarig_add()
-    metarig = bpy.context.object
-    metarig.name = f"{rig.name} metarig"
-    metarig.matrix_world = rig.matrix_world
-    metarig[METARIG] = metarig[AVATAR] = rig
-    names = joint_names(rig)
-    point = _joint_points(rig, names)
-    with edit_mode(metarig):
-        edit_bones = metarig.data.edit_bones
-        for bone in [bone for bone in edit_bones if bone.name.split(".")[0] in _UNUSED]:
-            edit_bones.remove(bone)
-        placed = [(name, start, end) for name, start, end in _TRUNK]
-        for side, step in (("L", 0), ("R", 1)):
-            placed += [
-                (f"{name}.{side}", start + step, end + step if isinstance(end, int) else end)
-                for name, start, end in _SIDES
-            ]
-        for name, start, end in placed:
-            joint = start if isinstance(start, int) else start[0]
-            bone = edit_bones[name]
-            bone.head, bone.tail = point(start, joint), point(end, joint)
-        for side in "LR":
-            _bend(edit_bones[f"upper_arm.{side}"], edit_bones[f"forearm.{side}"], Vector((0, 1, 0)))
-            _bend(edit_bones[f"thigh.{side}"], edit_bones[f"shin.{side}"], Vector((0, -1, 0)))
-            _place_heel(edit_bones, side)
-        for name, *_ in placed:
-            bone = edit_bones[name]
-            bone.align_roll(Vector((0, 0, 1)) if name[:4] in ("foot", "toe.") else Vector((0, -1, 0)))
-        if len(names) > JOINTS:
-            _add_fine_bones(rig, edit_bones, names)
-    for bone in metarig.pose.bones:
-        if bone.name in _FINE_TYPES:
-            bone.rigify_type = _FINE_TYPES[bone.name]
-        if hasattr(bone.rigify_parameters, "segments"):
-            bone.rigify_parameters.segments = 1  # one deform bone per limb segment, as SMPL's skin weights have
-    return metarig
-
-
-_Where = int | str | tuple[int, int]
-
-
-def _joint_points(rig: bpy.types.Object, names: Sequence[str]) -> Callable[[_Where, int], Vector]:
-    """Return the function from a place, as in `_SIDES`, and SMPL's joint of its bone to a point of the armature."""
-    bones, smpl = rig.data.bones, range(JOINTS) if len(names) == JOINTS else SMPL_OF_RIG
-
-    def point(where: _Where, joint: int) -> Vector:
-        if where == "tip":
-            return bones[names[smpl[joint]]].tail_local.copy()
-        if isinstance(where, tuple):
-            return 0.5 * (point(where[0], joint) + point(where[1], joint))
-        return bones[names[smpl[int(where)]]].head_local.copy()
-
-    return point
-
-
-def _add_fine_bones(rig: bpy.types.Object, edit_bones: bpy.types.ArmatureEditBones, names: Sequence[str]) -> None:
-    """Add the bones of jaw, eyes and fingers to the metarig, where the avatar has them."""
-    for joint, name in _FINE.items():
-        own, bone = rig.data.bones[names[joint]], edit_bones.new(name)
-        bone.head, bone.tail = own.head_local, own.tail_local
-        bone.align_roll(own.z_axis)
-        if joint < LEFT_HAND.start:
-            bone.parent = edit_bones["spine.006"]
-            continue
-        side, number = name[-1], int(name.split(".")[1])
-        bone.parent = edit_bones[_FINE[joint - 1] if number > 1 else f"hand.{side}"]
-        bone.use_connect = number > 1
-
-
-def find_metarig(rig: bpy.types.Object) -> bpy.types.Object | None:
-    """Return the metarig that was made for this avatar; None if there is none."""
-    made = (thing for thing in bpy.context.scene.objects if thing.type == "ARMATURE" and METARIG in thing)
-    return next((thing for thing in made if thing[METARIG] in (rig, rig.name)), None)  # older versions stored the name
+# Limbs follow the bones that Rigify's FK and IK chains end in, which twist as the controls do; its deform bones spread
+# the twist over segments that the avatar does not have.
+_LIMB_BONES = ("thigh", "shin", "foot", "toe", "upper_arm", "forearm", "hand")
 
 
 def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object | None = None) -> bpy.types.Object:
@@ -149,13 +49,13 @@ def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object | None
         RigError: the avatar cannot follow a control rig, in which case nothing was made, or Rigify failed.
     """
     if control_rig(rig) is not None:  # it would take over the motion that it drives itself
-        raise RigError(f"{rig.name} already follows a control rig; leave that one first.")
+        raise RigError(f"{rig.name} already follows a control rig; remove that one first.")
     if rig.library is not None:
         check_own(rig)
     if not is_at_rest(rig):  # pose and motion are transferred with temporary bones
         check_own(rig.data)
     metarig = metarig or find_metarig(rig) or make_metarig(rig)
-    _enable()
+    enable_rigify()
     before = set(bpy.data.objects)
     layer = bpy.context.view_layer
     for thing in layer.objects.selected:
@@ -181,8 +81,21 @@ def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object | None
 
 
 def lead(rig: bpy.types.Object, control: bpy.types.Object) -> None:
-    """Transfer the avatar's pose and motion to the control rig, and make the avatar follow it."""
+    """Transfer the avatar's pose or motion to the control rig, and make the avatar follow it.
+
+    A pose is led by IK (limbs that bend backward by FK), exactly: what the controls cannot express, such as a thigh's twist about itself, stays as a
+    constant on hidden bones. A motion is led by FK, which follows it most closely; the IK controls are keyed as well.
+    """
+    leaders = [control.pose.bones[_leader(name)] for name in joint_names(rig)]
+    for bone in leaders:
+        bone.matrix_basis = Matrix.Identity(4)
     transfer_motion(rig, control)
+    bent, moving = limbs(rig, control), has_motion(rig)
+    switch(control, {limb.switch for limb in bent if moving or limb.backward})
+    if not moving:
+        bpy.context.view_layer.update()
+        for name, bone in zip(joint_names(rig), leaders, strict=True):
+            bone.matrix = rig.pose.bones[name].matrix.copy()
     follow(rig, control)
 
 
@@ -191,8 +104,14 @@ def follow(rig: bpy.types.Object, control: bpy.types.Object) -> None:
     unfollow(rig)
     for name in joint_names(rig):
         constraint = rig.pose.bones[name].constraints.new("COPY_TRANSFORMS")
-        constraint.name, constraint.target, constraint.subtarget = _FOLLOW, control, f"{_COLLECTION}-{name}"
+        constraint.name, constraint.target, constraint.subtarget = _FOLLOW, control, _leader(name)
+    _disconnect(rig)
     rig[LED_BY] = control.name
+
+
+def _leader(name: str) -> str:
+    """Return the name of the control rig's bone that the avatar's bone of this name copies."""
+    return f"{_COLLECTION}-{name}"
 
 
 def control_rig(rig: bpy.types.Object) -> bpy.types.Object | None:
@@ -211,22 +130,48 @@ def unfollow(rig: bpy.types.Object) -> None:
         for constraint in [constraint for constraint in bone.constraints if constraint.name.startswith(_FOLLOW)]:
             bone.constraints.remove(constraint)
     rig.pop(LED_BY, None)
+    _reconnect(rig)
+
+
+def _disconnect(rig: bpy.types.Object) -> None:
+    """Let constraints move the joints: a connected bone stays at its parent's end, a few millimetres beside a control.
+
+    A linked armature cannot be edited and stays as it is.
+    """
+    if rig.data.library is not None or rig.data.override_library is not None:
+        return
+    names = joint_names(rig)
+    rig.data[_CONNECTED] = [joint for joint, name in enumerate(names) if rig.data.bones[name].use_connect]
+    with edit_mode(rig):
+        for name in names:
+            rig.data.edit_bones[name].use_connect = False
+
+
+def _reconnect(rig: bpy.types.Object) -> None:
+    if _CONNECTED not in rig.data:
+        return
+    names, connected = joint_names(rig), list(rig.data[_CONNECTED])
+    with edit_mode(rig):
+        for joint in connected:
+            rig.data.edit_bones[names[joint]].use_connect = True
+    del rig.data[_CONNECTED]
 
 
 def _add_leaders(rig: bpy.types.Object, control: bpy.types.Object) -> None:
-    """Add bones to the control rig that match the avatar's, rolls included, as children of its deform bones."""
+    """Add bones to the control rig that match the avatar's, rolls included, as children of those that they follow."""
     rests = {name: (rig.data.bones[name].matrix_local.copy(), rig.data.bones[name].length) for name in joint_names(rig)}
     collection = control.data.collections.new(_COLLECTION)
     collection.is_visible = False
     with edit_mode(control):
-        deforms = _DEFORM if len(rests) == JOINTS else (*_DEFORM[:BODY_JOINTS], *_FINE.values())
+        deforms = _DEFORM if len(rests) == JOINTS else (*_DEFORM[:BODY_JOINTS], *FINE_BONES.values())
         for name, deform in zip(rests, deforms, strict=True):
-            parent = control.data.edit_bones.get(f"DEF-{deform}")
+            led = f"{'ORG' if deform.split('.')[0] in _LIMB_BONES else 'DEF'}-{deform}"
+            parent = control.data.edit_bones.get(led)
             if parent is None:
                 raise RigError(
-                    f"The generated rig has no bone DEF-{deform}; the metarig was changed too much to drive the avatar."
+                    f"The generated rig has no bone {led}; the metarig was changed too much to drive the avatar."
                 )
-            bone = control.data.edit_bones.new(f"{_COLLECTION}-{name}")
+            bone = control.data.edit_bones.new(_leader(name))
             bone.length = rests[name][1]
             bone.matrix = rests[name][0]
             bone.length = rests[name][1]
@@ -234,27 +179,3 @@ def _add_leaders(rig: bpy.types.Object, control: bpy.types.Object) -> None:
             for other in list(bone.collections):
                 other.unassign(bone)
             collection.assign(bone)
-
-
-def _bend(upper: bpy.types.EditBone, lower: bpy.types.EditBone, outward: Vector) -> None:
-    """Move the middle joint of a limb that is too straight a little outward."""
-    along = (lower.tail - upper.head).normalized()
-    across = (upper.tail - upper.head) - (upper.tail - upper.head).dot(along) * along
-    if across.dot(outward) < _SMALLEST_BEND:
-        moved = upper.tail + (_SMALLEST_BEND - across.dot(outward)) * outward
-        upper.tail = lower.head = moved
-
-
-def _place_heel(edit_bones: bpy.types.ArmatureEditBones, side: str) -> None:
-    ankle, toe = edit_bones[f"foot.{side}"].head, edit_bones[f"toe.{side}"].tail
-    length = abs(toe.y - ankle.y)
-    middle = Vector((ankle.x, ankle.y + 0.3 * length, toe.z))
-    heel = edit_bones[f"heel.02.{side}"]
-    half = Vector((0.15 * length if side == "L" else -0.15 * length, 0, 0))
-    heel.head, heel.tail = middle - half, middle + half
-
-
-def _enable() -> None:
-    # Rigify's preferences must exist before it registers. With default_set it is enabled as in the Preferences window.
-    if not addon_utils.check("rigify")[1] and addon_utils.enable("rigify", default_set=True) is None:
-        raise RigError("Rigify, which comes with Blender, could not be enabled; see Edit > Preferences > Add-ons.")

@@ -142,7 +142,7 @@ def _own_body(rig: bpy.types.Object) -> bpy.types.Object:
     """Return the mesh object of a rig whose joints may be moved; RigError if they may not."""
     if LED_BY in rig:
         raise RigError(
-            f"{rig.name} follows its control rig, whose bones would stay where they are; leave the control rig first."
+            f"{rig.name} follows its control rig, whose bones would stay where they are; remove the control rig first."
         )
     body = find_body(rig)
     check_own(rig.data, body.data)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The base of all operators on the selected avatar."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import bpy
@@ -10,23 +12,30 @@ from ..scene.rig import RigError, find_rig
 
 
 class AvatarOperator:
-    """Mixin for operators on the selected avatar: reports in one sentence why one cannot run."""
+    """Mixin for operators on the selected avatar: reports in one sentence why one cannot run.
+
+    Attributes:
+        modes: those in which it can run.
+        leaves_pose_mode: whether it must run in Object Mode, to which it then goes from Pose Mode, and back.
+    """
 
     modes: tuple[str, ...] = ("OBJECT",)
+    leaves_pose_mode = False
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if find_rig(context.object) is None:
             cls.poll_message_set("Select an avatar")  # type: ignore[attr-defined]
             return False
-        if context.mode not in cls.modes:
+        if context.mode not in cls.modes and not (cls.leaves_pose_mode and context.mode == "POSE"):
             cls.poll_message_set("Go to Object Mode first")  # type: ignore[attr-defined]
             return False
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            said = self.act(context, find_rig(context.object))
+            with _object_mode(context) if self.leaves_pose_mode else nullcontext():
+                said = self.act(context, find_rig(context.object))
         except (RigError, MotionError, OSError) as error:
             self.report({"ERROR"}, str(error))  # type: ignore[attr-defined]
             return {"CANCELLED"}
@@ -46,6 +55,19 @@ class AvatarOperator:
             OSError: a file cannot be read or written.
         """
         raise NotImplementedError
+
+
+@contextmanager
+def _object_mode(context: bpy.types.Context) -> Iterator[None]:
+    """Leave Pose Mode and return to it, if its object is still there."""
+    posed = context.object.name if context.mode == "POSE" else None
+    if posed is not None:
+        bpy.ops.object.mode_set(mode="OBJECT")
+    try:
+        yield
+    finally:
+        if posed is not None and context.object is not None and context.object.name == posed:
+            bpy.ops.object.mode_set(mode="POSE")
 
 
 def absolute_path(path: str) -> Path:

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import bpy
 
+from ..core.clips import Clip
 from ..core.export_presets import Target
 from ..protocol.bone_names import naming_of
 from ..scene.avatar import PHOTO_NOTES
@@ -134,8 +135,34 @@ def _draw_texture(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.t
         column.operator("uvatar.look_through", icon="CAMERA_DATA")
 
 
+class UVATAR_PT_animate(_AvatarPanel, bpy.types.Panel):
+    """Control rig and motion of the selected avatar"""
+
+    bl_idname = "UVATAR_PT_animate"
+    bl_label = "Animate"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, rig = self.layout, find_rig(context.object)
+        assert rig is not None  # see poll
+        column = layout.column(align=True)
+        if LED_BY in rig:
+            column.operator("uvatar.bake_control_rig", icon="ACTION")
+            column.operator("uvatar.remove_control_rig", icon="X")
+        else:
+            large = column.row()
+            large.scale_y = 1.3
+            large.operator("uvatar.generate_control_rig", icon="ARMATURE_DATA")
+            column.operator("uvatar.make_metarig", icon="OUTLINER_OB_ARMATURE")
+        column = layout.column(align=True)
+        column.label(text="Sample clips")
+        row = column.row(align=True)
+        for clip in Clip:
+            row.operator("uvatar.play_clip", text=clip.value.capitalize()).clip = clip.value
+        layout.operator("uvatar.import_motion", icon="ANIM")
+
+
 class UVATAR_PT_tools(_AvatarPanel, bpy.types.Panel):
-    """Poses, rig and motion of the selected avatar"""
+    """Poses and bones of the selected avatar"""
 
     bl_idname = "UVATAR_PT_tools"
     bl_label = "Tools"
@@ -149,7 +176,6 @@ class UVATAR_PT_tools(_AvatarPanel, bpy.types.Panel):
         for pose in ("T", "A", "PHOTO", "REST"):
             row.operator("uvatar.pose", text=pose.capitalize()).pose = pose
         layout.operator("uvatar.snap_to_ground", icon="IMPORT")
-        layout.operator("uvatar.import_motion", icon="ANIM")
         layout.operator("uvatar.refit", icon="SCULPTMODE_HLT")
         try:
             now = naming_of(joint_names(rig))
@@ -161,13 +187,6 @@ class UVATAR_PT_tools(_AvatarPanel, bpy.types.Panel):
         row = column.row(align=True)
         for value, text, _ in NAMINGS:
             row.operator("uvatar.name_bones", text=text, depress=now is not None and now.value == value).naming = value
-        column = layout.column(align=True)
-        column.label(text="Rigify")
-        if LED_BY in rig:
-            column.operator("uvatar.leave_control_rig", icon="UNLINKED")
-        else:
-            column.operator("uvatar.make_metarig", icon="OUTLINER_OB_ARMATURE")
-            column.operator("uvatar.generate_control_rig", icon="CONSTRAINT_BONE")
 
 
 class UVATAR_PT_export(_AvatarPanel, bpy.types.Panel):
@@ -207,4 +226,4 @@ class UVATAR_PT_origin(_AvatarPanel, bpy.types.Panel):
                 draw_text(column, f"{what.replace('_', ' ').capitalize()}: {licence}")
 
 
-CLASSES = (UVATAR_PT_avatar, UVATAR_PT_origin, UVATAR_PT_tools, UVATAR_PT_export)
+CLASSES = (UVATAR_PT_avatar, UVATAR_PT_origin, UVATAR_PT_animate, UVATAR_PT_tools, UVATAR_PT_export)

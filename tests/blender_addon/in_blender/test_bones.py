@@ -22,7 +22,7 @@ from uvatar_blender.scene.export import export_avatar
 from uvatar_blender.scene.ground import snap_to_ground
 from uvatar_blender.scene.measures import measurements
 from uvatar_blender.scene.mesh import set_slider
-from uvatar_blender.scene.rigify import make_metarig
+from uvatar_blender.scene.metarig import make_metarig
 from uvatar_blender.scene.shape import apply_shape, refit, refresh_joints
 
 TOOLS: dict[str, Callable[[bpy.types.Object, Path], object]] = {

@@ -18,6 +18,7 @@ from tests.blender_addon.test_motion import write_bvh
 from uvatar_blender.core.motion import MotionError
 from uvatar_blender.protocol.bone_names import Naming, joint_names
 from uvatar_blender.scene import compat, correctives, rigify
+from uvatar_blender.scene import metarig as metarigs
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.motion import apply_motion, load_motion
 from uvatar_blender.scene.shape import refresh_joints
@@ -196,8 +197,8 @@ def test_rigify_generates_from_the_metarig_and_leads_the_avatar(result: dict[str
     rig = imported(result, scene, photo_pose=False)
     rig.location = (1, 2, 0)
     rest = shown(rig)
-    metarig = rigify.make_metarig(rig)
-    assert rigify.find_metarig(rig) == metarig
+    metarig = metarigs.make_metarig(rig)
+    assert metarigs.find_metarig(rig) == metarig
     spots = {"thigh.L": "left_hip", "forearm.R": "right_elbow", "spine": "pelvis", "foot.R": "right_ankle"}
     for theirs, own in spots.items():
         assert (metarig.data.bones[theirs].head_local - rig.data.bones[own].head_local).length < 0.01
@@ -207,7 +208,7 @@ def test_rigify_generates_from_the_metarig_and_leads_the_avatar(result: dict[str
     control.pose.bones["torso"].location = (0, 0, -0.1)
     led = shown(rig)
     assert np.abs(led - rest).max() > 0.2
-    with pytest.raises(rigs.RigError, match="leave the control rig"):
+    with pytest.raises(rigs.RigError, match="remove the control rig"):
         refresh_joints(rig)
     rigify.unfollow(rig)
     assert np.abs(shown(rig) - rest).max() < 1e-4

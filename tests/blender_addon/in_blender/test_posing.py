@@ -14,6 +14,7 @@ from tests.blender_addon.in_blender.test_panels import addon, drawn  # noqa: F40
 from tests.blender_addon.sample import sample_result
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.scene import compat, rigify
+from uvatar_blender.scene import metarig as metarigs
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.avatar import import_people
 from uvatar_blender.scene.motion import apply_motion, load_motion
@@ -75,7 +76,7 @@ def test_the_control_rig_takes_the_motion_over(rig: Any, walk: Path, named: str)
         "upper_arm_fk.R",
         "head",
     }
-    bpy.ops.uvatar.leave_control_rig()
+    bpy.ops.uvatar.remove_control_rig()
     assert np.abs(joints_over_time(rig, frames) - before).max() < 1e-4
 
 
@@ -92,7 +93,7 @@ def test_the_control_rig_takes_the_photos_pose_over_and_later_motions(rig: Any, 
 
 @pytest.mark.parametrize("renamed", [False, True])
 def test_panels_follow_the_avatar_from_any_of_its_objects(rig: Any, renamed: bool) -> None:
-    metarig = rigify.make_metarig(rig)
+    metarig = metarigs.make_metarig(rig)
     control = lead(rig)
     assert bpy.context.object == control  # which Rigify leaves active
     hat = bpy.data.objects.new("hat", None)
@@ -104,13 +105,12 @@ def test_panels_follow_the_avatar_from_any_of_its_objects(rig: Any, renamed: boo
     for thing in (rig, control, metarig, hat.parent, hat):
         assert rigs.find_rig(thing) == rig
         bpy.context.view_layer.objects.active = thing
-        assert "uvatar.leave_control_rig" in drawn(avatar_panels.UVATAR_PT_tools).buttons
+        assert "uvatar.remove_control_rig" in drawn(avatar_panels.UVATAR_PT_animate).buttons
         assert drawn(avatar_panels.UVATAR_PT_export).buttons and drawn(avatar_panels.UVATAR_PT_avatar).properties
-    assert rigify.find_metarig(rig) == metarig and rigify.control_rig(rig) == control
+    assert metarigs.find_metarig(rig) == metarig and rigify.control_rig(rig) == control
     bpy.context.view_layer.objects.active = control
-    assert bpy.ops.uvatar.leave_control_rig() == {"FINISHED"} and rigs.LED_BY not in rig
-    bpy.data.objects.remove(rig)
-    assert rigs.find_rig(control) is None and rigs.find_rig(metarig) is None
+    assert bpy.ops.uvatar.remove_control_rig() == {"FINISHED"} and rigs.LED_BY not in rig
+    assert bpy.context.object == rig and not rigify.control_rig(rig) and not metarigs.find_metarig(rig)
 
 
 def test_what_stands_beside_an_avatar_is_not_one(rig: Any) -> None:
@@ -238,7 +238,7 @@ def test_a_control_rig_of_a_deleted_avatar_offers_nothing(rig: Any) -> None:
 
 def test_a_motion_that_cannot_be_applied_leaves_the_control_rig_leading(rig: Any, walk: Path) -> None:
     control = lead(rig)
-    with pytest.raises(RuntimeError, match="leave the control rig first"):
+    with pytest.raises(RuntimeError, match="remove the control rig first"):
         bpy.ops.uvatar.import_motion(filepath=str(walk), shape=True)
     assert rigify.control_rig(rig) == control and rigs.LED_BY in rig
     with pytest.raises(RuntimeError, match="already follows a control rig"):

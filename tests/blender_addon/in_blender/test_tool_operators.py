@@ -15,6 +15,7 @@ from tests.blender_addon.sample import encoded, sample_result
 from uvatar_blender.core.jobs import Job
 from uvatar_blender.core.result import TextureResult, parse_result
 from uvatar_blender.scene import correctives, material, rigify
+from uvatar_blender.scene import metarig as metarigs
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.avatar import UUID, import_people
 from uvatar_blender.ui import state
@@ -217,16 +218,16 @@ def test_a_folder_without_photos_says_so(
 
 def test_rigify_by_its_buttons(rig: bpy.types.Object) -> None:
     assert bpy.ops.uvatar.make_metarig() == {"FINISHED"}
-    (metarig,) = (thing for thing in bpy.data.objects if rigify.METARIG in thing)
+    (metarig,) = (thing for thing in bpy.data.objects if metarigs.METARIG in thing)
     bpy.context.view_layer.objects.active = rig
     assert bpy.ops.uvatar.generate_control_rig() == {"FINISHED"}  # from the metarig that is there
-    assert [thing for thing in bpy.data.objects if rigify.METARIG in thing] == [metarig] and rigs.LED_BY in rig
+    assert [thing for thing in bpy.data.objects if metarigs.METARIG in thing] == [metarig] and rigs.LED_BY in rig
     control = bpy.data.objects[rig[rigs.LED_BY]]
     assert "hand_ik.L" in control.pose.bones
     bpy.context.view_layer.objects.active = rigs.find_body(rig)
-    with pytest.raises(RuntimeError, match="leave the control rig"):
+    with pytest.raises(RuntimeError, match="remove the control rig"):
         bpy.ops.uvatar.refresh_joints()
-    assert bpy.ops.uvatar.leave_control_rig() == {"FINISHED"} and rigs.LED_BY not in rig
+    assert bpy.ops.uvatar.remove_control_rig() == {"FINISHED"} and rigs.LED_BY not in rig
     assert bpy.ops.uvatar.refresh_joints() == {"FINISHED"}
 
 
