@@ -88,8 +88,12 @@ def switch(control: bpy.types.Object, fk: set[str]) -> None:
         control: the control rig.
         fk: names of the switches (`Limb.switch`) of the limbs that follow FK.
     """
-    for upper, _, _ in _LIMBS:
+    for upper, lower, _ in _LIMBS:
         for side in _SIDES:
+            for name in (f"{upper}_ik.{side}", f"MCH-{lower}_ik.{side}"):
+                if name in control.pose.bones:
+                    control.pose.bones[name].ik_stretch = 0.0
+            _limit_reach(control, upper, lower, side)
             name = f"{upper}_parent.{side}"
             bone = control.pose.bones.get(name)
             if bone is not None:
@@ -100,6 +104,14 @@ def switch(control: bpy.types.Object, fk: set[str]) -> None:
                 if collection is not None:
                     collection.is_visible = visible
     control.update_tag()  # drivers read the switches
+
+
+def _limit_reach(control: bpy.types.Object, upper: str, lower: str, side: str) -> None:
+    """Keep hand or foot on the limb where the control is out of reach; Rigify leaves 3.5 % for limbs that stretch."""
+    target = control.pose.bones.get(f"MCH-{upper}_ik_target.{side}")
+    for constraint in target.constraints if target is not None else ():
+        if constraint.type == "LIMIT_DISTANCE":
+            constraint.distance = sum(control.data.bones[f"ORG-{name}.{side}"].length for name in (upper, lower))
 
 
 def pole_matrix(bone: bpy.types.PoseBone, place: Vector) -> Matrix:

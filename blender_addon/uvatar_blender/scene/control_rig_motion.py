@@ -136,10 +136,11 @@ def _local_pose(
     bones = control.pose.bones
     wanted = {name: bones[name].matrix for name in names}
     wanted |= {limb.pole: pole_matrix(bones[limb.pole], limb.place) for limb in limbs(rig, control)}
-    return {
+    local = {
         name: control.convert_space(pose_bone=bones[name], matrix=matrix, from_space="POSE", to_space="LOCAL")
         for name, matrix in wanted.items()
     }
+    return {name: Matrix.LocRotScale(*matrix.decompose()[:2], None) for name, matrix in local.items()}
 
 
 def _write_action(

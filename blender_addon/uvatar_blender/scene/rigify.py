@@ -56,7 +56,7 @@ def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object | None
         check_own(rig.data)
     metarig = metarig or find_metarig(rig) or make_metarig(rig)
     enable_rigify()
-    before = set(bpy.data.objects)
+    before, armatures = set(bpy.data.objects), set(bpy.data.armatures)
     layer = bpy.context.view_layer
     for thing in layer.objects.selected:
         thing.select_set(False)
@@ -70,6 +70,9 @@ def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object | None
     control = metarig.data.rigify_target_rig or next(
         thing for thing in set(bpy.data.objects) - before if thing.type == "ARMATURE"
     )
+    for armature in set(bpy.data.armatures) - armatures:
+        if armature.users == 0:  # Rigify's copy of the metarig
+            bpy.data.armatures.remove(armature)
     control.name, control[AVATAR] = f"{rig.name} control", rig
     control.matrix_world = rig.matrix_world
     _add_leaders(rig, control)
@@ -89,6 +92,7 @@ def lead(rig: bpy.types.Object, control: bpy.types.Object) -> None:
     leaders = [control.pose.bones[_leader(name)] for name in joint_names(rig)]
     for bone in leaders:
         bone.matrix_basis = Matrix.Identity(4)
+    switch(control, set())  # stops limbs from stretching, which would go into the transferred pose
     transfer_motion(rig, control)
     bent, moving = limbs(rig, control), has_motion(rig)
     switch(control, {limb.switch for limb in bent if moving or limb.backward})
