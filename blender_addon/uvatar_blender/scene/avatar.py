@@ -21,6 +21,7 @@ from .camera import build_camera, look_through, render_aspect
 from .correctives import add_correctives
 from .expressions import PHOTO_EXPRESSION
 from .material import build_material, original_texture, packed_image, packed_texture
+from .material_slots import can_split, split_materials, store_material_map
 from .mesh import build_mesh, evaluated_vertices
 from .parts import build_part
 from .placement import Box, around, avatar_box, avatar_boxes, free_step, ground_below, other_boxes
@@ -58,6 +59,7 @@ class ImportOptions:
         level: turn the photo's world so that up in the photo is up in the scene; otherwise the camera counts as level.
         placement: "PHOTO" keeps people as they stand in the photo, "ROW" puts them side by side; either way beside the
             avatars that are in the scene.
+        split: give skin, hair and each garment a material slot of its own.
     """
 
     photo_pose: bool = True
@@ -68,6 +70,7 @@ class ImportOptions:
     naming: str = "SMPL"
     placement: str = "PHOTO"
     level: bool = True
+    split: bool = False
 
 
 @dataclass(frozen=True)
@@ -275,6 +278,8 @@ def _build_avatar(
         else None
     )
     body.data.materials.append(build_material(name, texture, source, options.unlit))
+    if textured and avatar.materials_png:
+        store_material_map(body, name, avatar.materials_png, avatar.material_names)
     yield
     yield from _until_object_mode()  # bones can only be added in Edit Mode
     with on_stage(stage):
@@ -288,6 +293,8 @@ def _build_avatar(
         attach(thing, rig, preserve_volume=modelled.posedirs is None)
         thing[UUID] = identity
     stand_as_in_photo(rig, modelled)
+    if options.split and can_split(body):
+        split_materials(rig)
     _record_provenance(rig, result, avatar)
     yield from add_correctives(body, rig, modelled)
     return rig

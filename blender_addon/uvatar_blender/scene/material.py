@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import bpy
+import numpy as np
+from numpy.typing import NDArray
 
 from ..protocol.colour import linear_channel
 from ..protocol.parts import MASK, OPAQUE
@@ -36,6 +38,14 @@ def packed_image(name: str, encoded: bytes, color_space: str = "sRGB") -> bpy.ty
     image.colorspace_settings.name = color_space
     image.filepath_raw = f"//{name}"
     return image
+
+
+def read_pixels(image: bpy.types.Image) -> NDArray[np.float32]:
+    """Read the pixels (H, W, 4) of an image as Blender stores them: 0 to 1, the bottom row first."""
+    width, height = image.size
+    pixels = np.empty(width * height * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    return pixels.reshape(height, width, 4)
 
 
 def packed_texture(name: str, encoded: bytes) -> bpy.types.Image:
@@ -171,15 +181,21 @@ def _add_overlay(tree: bpy.types.NodeTree, texture: bpy.types.Node, source: bpy.
 
 
 def avatar_material(body: bpy.types.Object) -> bpy.types.Material | None:
-    """Return the material of the body that `build_material` made; None if the user has replaced it."""
-    for slot in body.material_slots:
-        if (
-            slot.material is not None
-            and slot.material.node_tree is not None
-            and TEXTURE in slot.material.node_tree.nodes
-        ):
-            return slot.material
-    return None
+    """Return the material of the body that `build_material` made, or the first of `material_slots.split_materials`.
+
+    None if the user has replaced it.
+    """
+    return next(iter(avatar_materials(body)), None)
+
+
+def avatar_materials(body: bpy.types.Object) -> list[bpy.types.Material]:
+    """Return the materials of the body that show its texture, in the order of their slots."""
+    materials = [slot.material for slot in body.material_slots]
+    return [
+        material
+        for material in materials
+        if material is not None and material.node_tree is not None and TEXTURE in material.node_tree.nodes
+    ]
 
 
 def texture_image(material: bpy.types.Material) -> bpy.types.Image:

@@ -8,13 +8,20 @@ from collections.abc import Generator
 from pathlib import Path
 
 import bpy
-import numpy as np
-from numpy.typing import NDArray
 
 from ..core.pictures import PNG, Picture
 from ..core.result import ResultError, TextureResult
 from .avatar import UUID
-from .material import avatar_material, original_texture, packed_image, packed_texture, source_image, texture_image
+from .material import (
+    avatar_material,
+    avatar_materials,
+    original_texture,
+    packed_image,
+    packed_texture,
+    read_pixels,
+    source_image,
+    texture_image,
+)
 from .rig import RigError, find_body, is_rig
 
 
@@ -66,13 +73,13 @@ def apply_completed(result: TextureResult) -> bpy.types.Object:
     material = avatar_material(find_body(rig))
     if material is None or rig.get("uvatar_body_model") != result.body_model:
         raise ResultError(f"The completed texture does not match {rig.name}.")
-    nodes = material.node_tree.nodes
+    shown = {node for other in avatar_materials(find_body(rig)) for node in other.node_tree.nodes}
     texture, source = texture_image(material), source_image(material)
     pictures = [(texture, packed_texture(texture.name, result.texture_png))]
     if source is not None:
         pictures.append((source, packed_image(source.name, result.source_png, "Non-Color")))
     for old, new in pictures:
-        for node in nodes:
+        for node in shown:
             if getattr(node, "image", None) == old:
                 node.image = new
         name, original = old.name, original_texture(old)
@@ -92,14 +99,6 @@ def _picture(image: bpy.types.Image) -> Picture:
         if data.startswith(PNG):
             return data
     return read_pixels(image)[:, :, :3]
-
-
-def read_pixels(image: bpy.types.Image) -> NDArray[np.float32]:
-    """Read the pixels (H, W, 4) of an image as Blender stores them: 0 to 1, the bottom row first."""
-    width, height = image.size
-    pixels = np.empty(width * height * 4, np.float32)
-    image.pixels.foreach_get(pixels)
-    return pixels.reshape(height, width, 4)
 
 
 def temporary_folder() -> Path:

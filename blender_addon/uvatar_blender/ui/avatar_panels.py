@@ -15,6 +15,7 @@ from ..scene.avatar import PHOTO_NOTES
 from ..scene.camera import photo_camera
 from ..scene.correctives import correctives
 from ..scene.material import LABELS, avatar_material, shown_sources, source_image
+from ..scene.material_slots import can_split, is_split
 from ..scene.measures import measurements
 from ..scene.mesh import CLOTHING_KEY
 from ..scene.rig import LED_BY, RigError, find_body, find_rig, joint_names
@@ -131,6 +132,10 @@ def _draw_texture(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.t
             if part:
                 column.label(text=f"{name}: {100 * part:.0f} %", icon=_ICONS[name])
     column.operator("uvatar.complete_texture", icon="BRUSH_DATA")
+    if can_split(body):
+        column.operator("uvatar.material_slots", icon="MATERIAL").split = True
+    elif is_split(body):
+        column.operator("uvatar.material_slots", text="One Material", icon="MATERIAL").split = False
     if photo_camera(rig) is not None:
         column.operator("uvatar.look_through", icon="CAMERA_DATA")
 

@@ -113,6 +113,7 @@ def draw_import_options(layout: bpy.types.UILayout, settings: bpy.types.Property
     camera.active = settings.camera
     camera.prop(settings, "use_camera")
     layout.prop(settings, "unlit")
+    layout.prop(settings, "split")
     layout.prop(settings, "show")
 
 

@@ -9,7 +9,7 @@ import bpy
 
 from ..protocol import discovery
 from ..protocol.photo_lists import PHOTO_SUFFIXES
-from ..scene.painting import read_pixels
+from ..scene.material import read_pixels
 from . import state
 from .properties import NOBODY
 

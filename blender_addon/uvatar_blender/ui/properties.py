@@ -103,7 +103,11 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
     unlit: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Unlit", description="Show the photo's colours unchanged, without lighting"
     )
-
+    split: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Material slots",
+        description="Give skin, hair, shoes and each garment a material of its own. They share the texture. You can do "
+        "it later, too",
+    )
     show: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Show new avatars",
         description="Move the 3D View to new avatars until you move it, and show their textures in Solid shading",
@@ -135,6 +139,7 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
             naming=self.naming,
             placement=self.placement,
             level=self.level,
+            split=self.split,
         )
 
 

@@ -15,10 +15,11 @@ from ..scene.avatar import UUID
 from ..scene.camera import look_through, photo_camera
 from ..scene.correctives import set_live
 from ..scene.ground import snap_to_ground
-from ..scene.material import avatar_material, show_sources
+from ..scene.material import SKIN_ROUGHNESS, avatar_materials, show_sources
+from ..scene.material_slots import join_materials, split_materials
 from ..scene.painting import painted_pictures, temporary_folder
 from ..scene.posing import check_posable, key_pose, take_photo_pose, take_pose
-from ..scene.rig import RigError, clear_pose, find_body, parents, rename_joints
+from ..scene.rig import RigError, check_own, clear_pose, find_body, parents, rename_joints
 from ..scene.shape import apply_shape, refit, refresh_joints
 from .avatar_operator import AvatarOperator
 from .properties import NAMINGS
@@ -117,6 +118,24 @@ class UVATAR_OT_name_bones(AvatarOperator, bpy.types.Operator):
         rename_joints(rig, joint_names(Naming(self.naming), len(parents(rig))))
 
 
+class UVATAR_OT_material_slots(AvatarOperator, bpy.types.Operator):
+    """Give skin, hair, shoes and each garment a material of its own, with the same texture, or join them again"""
+
+    bl_idname = "uvatar.material_slots"
+    bl_label = "Material Slots"
+    bl_options = {"REGISTER", "UNDO"}
+    modes = ("OBJECT", "POSE")
+
+    split: bpy.props.BoolProperty(name="Split", default=True, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str:
+        check_own(find_body(rig).data)
+        if not self.split:
+            join_materials(rig, SKIN_ROUGHNESS)
+            return "One material again."
+        return f"Materials: {', '.join(split_materials(rig))}."
+
+
 class UVATAR_OT_show_sources(AvatarOperator, bpy.types.Operator):
     """Show where the texture comes from: seen in the photo, mirrored, completed or predicted"""
 
@@ -128,10 +147,11 @@ class UVATAR_OT_show_sources(AvatarOperator, bpy.types.Operator):
     share: bpy.props.FloatProperty(name="Overlay", min=0.0, max=1.0, default=0.6, subtype="FACTOR")  # type: ignore[valid-type]
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str | None:
-        material = avatar_material(find_body(rig))
-        if material is None:
+        materials = avatar_materials(find_body(rig))
+        if not materials:
             raise RigError(f"{rig.name} no longer has its original material.")
-        show_sources(material, self.share)
+        for material in materials:
+            show_sources(material, self.share)
         if context.space_data is not None and context.space_data.type == "VIEW_3D":
             shading = context.space_data.shading
             if self.share > 0 and shading.type in ("WIREFRAME", "SOLID"):
@@ -219,6 +239,7 @@ CLASSES = (
     UVATAR_OT_pose,
     UVATAR_OT_snap_to_ground,
     UVATAR_OT_name_bones,
+    UVATAR_OT_material_slots,
     UVATAR_OT_show_sources,
     UVATAR_OT_live_correctives,
     UVATAR_OT_look_through,
