@@ -80,12 +80,19 @@ def write_guide(folder: Path) -> None:
     for name in GUIDE_PAGES:
         html = MarkdownIt("commonmark").enable("table").render((DOCS / f"{name}.md").read_text(encoding="utf-8"))
         html = re.sub(r'<a href="(?!https?:)([^"#]*)(#[^"]*)?">(.*?)</a>', _guide_link, html)
+        html = re.sub(r"<h([23])>(.*?)</h\1>", _with_anchor, html)
         for picture in re.findall(r'src="(images/[^"]+)"', html):
             (folder / "images").mkdir(exist_ok=True)
             shutil.copy(DOCS / picture, folder / picture)
         title = re.search(r"<h1>(.*?)</h1>", html)
         head = f'<meta charset="utf-8"><title>{title[1] if title else name}</title><style>{_GUIDE_STYLE}</style>'
         (folder / f"{name}.html").write_text(f'<!doctype html><html lang="en">{head}{html}</html>', encoding="utf-8")
+
+
+def _with_anchor(found: re.Match[str]) -> str:
+    """Give a heading the anchor that links to sections have: its words, as on code hosts."""
+    words = re.sub(r"<[^>]+>|[^\w -]", "", found[2].lower()).replace(" ", "-")
+    return f'<h{found[1]} id="{words}">{found[2]}</h{found[1]}>'
 
 
 def _guide_link(found: re.Match[str]) -> str:

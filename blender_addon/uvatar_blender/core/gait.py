@@ -55,7 +55,10 @@ class Settings:
 def turned(x: Floats | float = 0.0, y: Floats | float = 0.0, z: Floats | float = 0.0) -> NDArray[np.float64]:
     """Return rotations (..., 3, 3) about x, then y, then z, by angles (...) in degrees."""
     axes = np.eye(3)
-    about = [rotation_matrices(np.radians(np.asarray(angle, float))[..., None] * axes[k]) for k, angle in enumerate((x, y, z))]
+    about = [
+        rotation_matrices(np.radians(np.asarray(angle, float))[..., None] * axes[k])
+        for k, angle in enumerate((x, y, z))
+    ]
     result: NDArray[np.float64] = about[2] @ about[1] @ about[0]
     return result
 
@@ -115,7 +118,9 @@ def finished(whole: NDArray[np.float64], pelvis: NDArray[np.float64], notes: tup
     return Motion(unchained(whole, PARENTS), pelvis, RATE, notes=notes)
 
 
-def walk(joints: Floats, toes: Floats, strides: int = 4, in_place: bool = False, settings: Settings | None = None) -> Motion:
+def walk(
+    joints: Floats, toes: Floats, strides: int = 4, in_place: bool = False, settings: Settings | None = None
+) -> Motion:
     """Make a walk.
 
     Args:
@@ -135,7 +140,9 @@ def walk(joints: Floats, toes: Floats, strides: int = 4, in_place: bool = False,
     whole[:, 0] = turned(x=settings.lean, y=-settings.list * np.sin(phase), z=-yaw)
     against = turned(z=settings.chest_yaw * np.cos(phase))
     for joint, share in ((3, 0.33), (6, 0.66), (9, 1.0)):
-        whole[:, joint] = turned(x=settings.lean, z=-yaw * (1 - share)) @ turned(z=share * settings.chest_yaw * np.cos(phase))
+        whole[:, joint] = turned(x=settings.lean, z=-yaw * (1 - share)) @ turned(
+            z=share * settings.chest_yaw * np.cos(phase)
+        )
     whole[:, 9] = turned(x=settings.lean) @ against
     whole[:, 12] = turned(x=0.5 * settings.lean, z=0.3 * settings.chest_yaw * np.cos(phase))
     whole[:, 15] = turned(x=1.5 * np.cos(2 * phase))
@@ -194,7 +201,14 @@ def _foot(
     foot = abs(tip[1] - ankle[1])
     heel = np.array([0.0, 0.28 * foot, -ankle[2]])
     front = np.array([0.0, ball[1] - ankle[1], -ankle[2]])
-    down = np.stack([sign * settings.width * leg * np.ones_like(time), -stride * (number + 0.5 * settings.stance), ankle[2] + 0 * time], -1)
+    down = np.stack(
+        [
+            sign * settings.width * leg * np.ones_like(time),
+            -stride * (number + 0.5 * settings.stance),
+            ankle[2] + 0 * time,
+        ],
+        -1,
+    )
 
     def rolled(turns: Floats, pivot: Floats) -> NDArray[np.float64]:
         return heading @ pivot - np.einsum("...ab,b->...a", turns, pivot)

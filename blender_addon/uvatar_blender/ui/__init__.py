@@ -12,6 +12,7 @@ from . import (
     export_operators,
     guide,
     hands_and_face,
+    live_joints,
     motion_operators,
     operators,
     panels,
@@ -60,6 +61,7 @@ def register() -> None:
 def unregister() -> None:
     """Close the session, even during a run, and unregister everything."""
     state.close_session()
+    live_joints.stop()
     bpy.types.IMAGE_MT_image.remove(photos.draw_image_menu)
     del bpy.types.Object.uvatar_tilt
     del bpy.types.Object.uvatar_shape

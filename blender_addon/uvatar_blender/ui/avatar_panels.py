@@ -50,6 +50,8 @@ class _AvatarPanel(SidebarPanel):
 class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
     """Shape and texture of the selected avatar"""
 
+    guide = ("artist-guide", "5-look-at-it-shape-it")
+
     bl_idname = "UVATAR_PT_avatar"
     bl_label = "Avatar"
 
@@ -67,7 +69,7 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
         draw_sliders(layout.column(align=True), rig, body)
         try:
             _draw_measurements(layout, rig)
-            _draw_fit(layout, rig)
+            _draw_fit(layout, rig, context.scene.uvatar)
         except RigError as error:
             draw_text(layout, str(error), "ERROR")
         if CLOTHING_KEY in keys:
@@ -86,7 +88,7 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
             draw_text(layout.column(align=True), note, "INFO")
 
 
-def _draw_fit(layout: bpy.types.UILayout, rig: bpy.types.Object) -> None:
+def _draw_fit(layout: bpy.types.UILayout, rig: bpy.types.Object, settings: bpy.types.PropertyGroup) -> None:
     """Draw the joint buttons, with a reminder if a slider was moved since the joints were last fitted."""
     off = LED_BY not in rig and not rig.data.is_editmode and joints_are_off(rig)
     column = layout.column(align=True)
@@ -95,6 +97,7 @@ def _draw_fit(layout: bpy.types.UILayout, rig: bpy.types.Object) -> None:
     row = column.row(align=True)
     row.operator("uvatar.refresh_joints", text="Fit Joints", icon="BONE_DATA", depress=off)
     row.operator("uvatar.apply_shape", text="Apply Shape")
+    column.prop(settings, "live_joints")
 
 
 def _draw_measurements(layout: bpy.types.UILayout, rig: bpy.types.Object) -> None:
@@ -143,6 +146,8 @@ def _draw_texture(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.t
 class UVATAR_PT_animate(_AvatarPanel, bpy.types.Panel):
     """Control rig and motion of the selected avatar"""
 
+    guide = ("artist-guide", "6-pose-and-animate")
+
     bl_idname = "UVATAR_PT_animate"
     bl_label = "Animate"
 
@@ -168,6 +173,8 @@ class UVATAR_PT_animate(_AvatarPanel, bpy.types.Panel):
 
 class UVATAR_PT_tools(_AvatarPanel, bpy.types.Panel):
     """Poses and bones of the selected avatar"""
+
+    guide = ("addon", "tools")
 
     bl_idname = "UVATAR_PT_tools"
     bl_label = "Tools"
@@ -196,6 +203,8 @@ class UVATAR_PT_tools(_AvatarPanel, bpy.types.Panel):
 
 class UVATAR_PT_export(_AvatarPanel, bpy.types.Panel):
     """Files of the selected avatar for game engines"""
+
+    guide = ("artist-guide", "7-export")
 
     bl_idname = "UVATAR_PT_export"
     bl_label = "Export"

@@ -116,9 +116,7 @@ class UVATAR_OT_play_clip(AvatarOperator, bpy.types.Operator):
         return f"{self.clip.capitalize()}: frames {first} to {scene.frame_end}."
 
 
-def _handed_over(
-    rig: bpy.types.Object, control: bpy.types.Object | None, action: bpy.types.Action
-) -> tuple[int, int]:
+def _handed_over(rig: bpy.types.Object, control: bpy.types.Object | None, action: bpy.types.Action) -> tuple[int, int]:
     """Let the control rig that led the avatar take over its new motion, and lead it again.
 
     Only now, so that it keeps driving the avatar if the motion cannot be applied.

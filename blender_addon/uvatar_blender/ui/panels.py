@@ -18,11 +18,18 @@ _PHOTO, _PREVIEW = 5.0, 7.0  # sizes of the selected photo and of a person's pre
 
 
 class SidebarPanel:
-    """Base of all panels: where they appear."""
+    """Base of all panels: where they appear, and the page and section of the guide that their Help button opens."""
 
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "Uvatar"
+    guide: tuple[str, str] | None = None
+
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
+        """Draw the Help button at the right end of the header."""
+        if self.guide is not None:
+            button = self.layout.operator("uvatar.guide", text="", icon="QUESTION", emboss=False)  # type: ignore[attr-defined]
+            button.page, button.section = self.guide
 
 
 class UVATAR_PT_photos(SidebarPanel, bpy.types.Panel):
@@ -30,10 +37,7 @@ class UVATAR_PT_photos(SidebarPanel, bpy.types.Panel):
 
     bl_idname = "UVATAR_PT_photos"
     bl_label = "Avatars from Photos"
-
-    def draw_header_preset(self, context: bpy.types.Context) -> None:
-        """Draw the Help button at the right end of the header."""
-        self.layout.operator("uvatar.guide", text="", icon="QUESTION", emboss=False)
+    guide = ("artist-guide", "")
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings, session = self.layout, context.scene.uvatar, state.session()
@@ -57,6 +61,7 @@ class UVATAR_PT_results(SidebarPanel, bpy.types.Panel):
 
     bl_idname = "UVATAR_PT_results"
     bl_label = "Results"
+    guide = ("artist-guide", "4-make-avatars")
     bl_parent_id = "UVATAR_PT_photos"
 
     @classmethod
@@ -76,6 +81,7 @@ class UVATAR_PT_options(SidebarPanel, bpy.types.Panel):
 
     bl_idname = "UVATAR_PT_options"
     bl_label = "Options"
+    guide = ("addon", "from-photos-to-avatars")
     bl_parent_id = "UVATAR_PT_photos"
     bl_options = {"DEFAULT_CLOSED"}
 

@@ -113,6 +113,11 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
         description="Move the 3D View to new avatars until you move it, and show their textures in Solid shading",
         default=True,
     )
+    live_joints: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Joints follow",
+        description="Fit the joints to the shape whenever you have moved a slider. Animated avatars keep their joints",
+        default=True,
+    )
     textures_shown: bpy.props.BoolProperty(options={"HIDDEN"})  # type: ignore[valid-type]
 
     def chosen(self) -> list[UVATAR_PG_photo]:

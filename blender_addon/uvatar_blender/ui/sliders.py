@@ -10,6 +10,7 @@ import bpy
 
 from ..scene.mesh import BETA_LIMIT, set_slider
 from ..scene.rig import RigError, beta_names, find_body
+from .live_joints import follow_soon
 
 _MOST = 10.0  # standard deviations that Blender allows a shape key
 _SMPL_BETAS = 10
@@ -71,6 +72,7 @@ def _writer(name: str) -> Callable[[bpy.types.PropertyGroup, float], None]:
             set_slider(find_body(group.id_data).data.shape_keys.key_blocks[name], value)
         except (RigError, KeyError, AttributeError):  # the mesh was deleted, or is linked from another file
             return
+        follow_soon(group.id_data)
 
     return write
 
@@ -84,7 +86,7 @@ class UVATAR_PG_shape(bpy.types.PropertyGroup):
     __annotations__ = {
         identifier(name): bpy.props.FloatProperty(
             name=slider.label,
-            description=f"{slider.tip}. Press Fit Joints afterwards",
+            description=slider.tip,
             soft_min=-BETA_LIMIT,
             soft_max=BETA_LIMIT,
             min=-_MOST,

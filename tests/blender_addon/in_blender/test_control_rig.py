@@ -18,7 +18,7 @@ from uvatar_blender.core.result import parse_result
 from uvatar_blender.protocol.bone_names import Naming, joint_names
 from uvatar_blender.scene import compat, rigify
 from uvatar_blender.scene import rig as rigs
-from uvatar_blender.scene.avatar import ImportOptions, import_people
+from uvatar_blender.scene.avatar import import_people
 from uvatar_blender.scene.control_rig_limbs import bending
 from uvatar_blender.scene.mesh import evaluated_vertices
 

@@ -680,6 +680,7 @@ def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon: Any, result: d
         page = drawn(avatar_panels.UVATAR_PT_avatar)
         assert page.properties == [
             *(sliders.identifier(name) for name in result["people"][0]["beta_names"]),
+            "live_joints",
             "Clothes and hair",
             "pitch",
             "roll",
@@ -719,6 +720,7 @@ def test_options_reach_the_backend_and_the_import(addon: Any) -> None:
         "camera",
         "use_camera",
         "unlit",
+        "split",
         "show",
     }
     from uvatar.protocol.options import checked_options

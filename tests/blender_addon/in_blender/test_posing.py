@@ -19,7 +19,7 @@ from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.avatar import import_people
 from uvatar_blender.scene.motion import apply_motion, load_motion
 from uvatar_blender.scene.shape import refresh_joints
-from uvatar_blender.ui import avatar_panels, guide, sliders
+from uvatar_blender.ui import avatar_panels, guide, live_joints, sliders
 
 FRAMES = 12
 
@@ -191,7 +191,7 @@ def test_sliders_say_what_they_do_and_write_the_shape_keys(rig: Any) -> None:
     body = rigs.find_body(rig)
     for name in rigs.beta_names(rig):
         described = rig.uvatar_shape.bl_rna.properties[sliders.identifier(name)]
-        assert len(described.description) > 30 and described.name
+        assert len(described.description) > 20 and described.name
         setattr(rig.uvatar_shape, sliders.identifier(name), 1.25)
         assert body.data.shape_keys.key_blocks[name].value == pytest.approx(1.25)
         assert getattr(rig.uvatar_shape, sliders.identifier(name)) == pytest.approx(1.25)
@@ -246,6 +246,29 @@ def test_a_motion_that_cannot_be_applied_leaves_the_control_rig_leading(rig: Any
     assert rigify.control_rig(rig) == control
 
 
+def test_joints_follow_the_sliders_when_the_user_pauses(rig: Any, walk: Path) -> None:
+    bpy.context.view_layer.objects.active = rig
+    before = rig.data.bones["head"].head_local.copy()
+
+    def moved(value: float) -> bool:
+        before = rig.data.bones["head"].head_local.copy()
+        rig.uvatar_shape.stature = value
+        assert live_joints.fit_waiting() is None
+        return (rig.data.bones["head"].head_local - before).length > 1e-3
+
+    assert moved(1.5)
+    bpy.context.scene.uvatar.live_joints = False
+    assert not moved(0.5)
+    bpy.context.scene.uvatar.live_joints = True
+    bpy.ops.object.mode_set(mode="POSE")
+    rig.uvatar_shape.stature = -1.5
+    assert live_joints.fit_waiting()  # later
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert live_joints.fit_waiting() is None and (rig.data.bones["head"].head_local - before).length > 1e-3
+    apply_motion(rig, load_motion(rig, walk), "walk")
+    assert not moved(-1.0)
+
+
 def test_edit_mode_is_explained(rig: Any) -> None:
     body = rigs.find_body(rig)
     bpy.context.view_layer.objects.active = body
@@ -260,7 +283,7 @@ def test_edit_mode_is_explained(rig: Any) -> None:
 def test_help_opens_a_file_of_this_computer(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     file = guide.guide()
     assert file is not None and file.is_file() and file.as_uri().startswith("file:///")
-    monkeypatch.setattr(guide, "_PLACES", (Path("/nowhere"),))
+    monkeypatch.setattr(guide, "_PLACES", ((Path("/nowhere"), ".html"),))
     with pytest.raises(RuntimeError, match="guide is missing"):
         bpy.ops.uvatar.guide()
 

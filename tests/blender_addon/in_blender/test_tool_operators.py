@@ -14,7 +14,7 @@ import uvatar_blender
 from tests.blender_addon.sample import encoded, sample_result
 from uvatar_blender.core.jobs import Job
 from uvatar_blender.core.result import TextureResult, parse_result
-from uvatar_blender.scene import correctives, material, rigify
+from uvatar_blender.scene import correctives, material
 from uvatar_blender.scene import metarig as metarigs
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.avatar import UUID, import_people
