@@ -100,9 +100,8 @@ def _stand(joints: Floats, seconds: float, talking: bool) -> Motion:
     nod = 4.0 * (_bump(time, 1.4, 0.35) + _bump(time, 4.4, 0.35) + _bump(time, 6.5, 0.4)) if talking else 0 * time
     look = 5.0 * np.sin(2 * turn + 0.6) if talking else 7.0 * _bump(time, 0.5 * seconds, 1.6)
     for joint, share in ((3, 0.3), (6, 0.6), (9, 1.0)):
-        whole[:, joint] = gait.turned(
-            x=1.0 + share * (0.8 * breath + 0.3 * nod), y=-0.8 * share * side, z=share * 0.2 * look
-        )
+        forward = 1.0 + share * (0.8 * breath + 0.3 * nod)
+        whole[:, joint] = gait.turned(x=forward, y=-0.8 * share * side, z=0.2 * share * look)
     whole[:, 12] = gait.turned(x=1.0 + 0.4 * nod, z=0.5 * look)
     whole[:, 15] = gait.turned(x=nod + 0.5 * breath, y=0.15 * look, z=look)
     swing, elbow = np.zeros((2, len(time))), np.full((2, len(time)), 14.0)

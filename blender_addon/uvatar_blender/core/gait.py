@@ -55,11 +55,11 @@ class Settings:
 def turned(x: Floats | float = 0.0, y: Floats | float = 0.0, z: Floats | float = 0.0) -> NDArray[np.float64]:
     """Return rotations (..., 3, 3) about x, then y, then z, by angles (...) in degrees."""
     axes = np.eye(3)
-    about = [
-        rotation_matrices(np.radians(np.asarray(angle, float))[..., None] * axes[k])
-        for k, angle in enumerate((x, y, z))
-    ]
-    result: NDArray[np.float64] = about[2] @ about[1] @ about[0]
+    first, second, third = (
+        rotation_matrices(np.radians(np.asarray(angle, float))[..., None] * axis)
+        for axis, angle in zip(axes, (x, y, z), strict=True)
+    )
+    result: NDArray[np.float64] = third @ second @ first
     return result
 
 
@@ -138,12 +138,9 @@ def walk(
     whole = np.broadcast_to(np.eye(3), (len(time), JOINTS, 3, 3)).copy()
     yaw = settings.yaw * np.cos(phase)
     whole[:, 0] = turned(x=settings.lean, y=-settings.list * np.sin(phase), z=-yaw)
-    against = turned(z=settings.chest_yaw * np.cos(phase))
     for joint, share in ((3, 0.33), (6, 0.66), (9, 1.0)):
-        whole[:, joint] = turned(x=settings.lean, z=-yaw * (1 - share)) @ turned(
-            z=share * settings.chest_yaw * np.cos(phase)
-        )
-    whole[:, 9] = turned(x=settings.lean) @ against
+        against = share * settings.chest_yaw * np.cos(phase) - (1 - share) * yaw
+        whole[:, joint] = turned(x=settings.lean, z=against)
     whole[:, 12] = turned(x=0.5 * settings.lean, z=0.3 * settings.chest_yaw * np.cos(phase))
     whole[:, 15] = turned(x=1.5 * np.cos(2 * phase))
     swing = settings.arm_swing * np.cos(phase)
@@ -201,14 +198,8 @@ def _foot(
     foot = abs(tip[1] - ankle[1])
     heel = np.array([0.0, 0.28 * foot, -ankle[2]])
     front = np.array([0.0, ball[1] - ankle[1], -ankle[2]])
-    down = np.stack(
-        [
-            sign * settings.width * leg * np.ones_like(time),
-            -stride * (number + 0.5 * settings.stance),
-            ankle[2] + 0 * time,
-        ],
-        -1,
-    )
+    places = (sign * settings.width * leg, -stride * (number + 0.5 * settings.stance), ankle[2])
+    down = np.stack(np.broadcast_arrays(*places), -1)
 
     def rolled(turns: Floats, pivot: Floats) -> NDArray[np.float64]:
         return heading @ pivot - np.einsum("...ab,b->...a", turns, pivot)

@@ -163,6 +163,11 @@ def _place_heel(edit_bones: bpy.types.ArmatureEditBones, side: str) -> None:
 
 
 def enable_rigify() -> None:
+    """Enable Rigify, which comes with Blender.
+
+    Raises:
+        RigError: it cannot be enabled.
+    """
     # Rigify's preferences must exist before it registers. With default_set it is enabled as in the Preferences window.
     if not addon_utils.check("rigify")[1] and addon_utils.enable("rigify", default_set=True) is None:
         raise RigError("Rigify, which comes with Blender, could not be enabled; see Edit > Preferences > Add-ons.")

@@ -86,8 +86,9 @@ def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object | None
 def lead(rig: bpy.types.Object, control: bpy.types.Object) -> None:
     """Transfer the avatar's pose or motion to the control rig, and make the avatar follow it.
 
-    A pose is led by IK (limbs that bend backward by FK), exactly: what the controls cannot express, such as a thigh's twist about itself, stays as a
-    constant on hidden bones. A motion is led by FK, which follows it most closely; the IK controls are keyed as well.
+    A pose is led by IK (limbs that bend backward by FK), exactly: what the controls cannot express, such as a thigh's
+    twist about itself, stays as a constant on hidden bones. A motion is led by FK, which follows it most closely; the
+    IK controls are keyed as well.
     """
     leaders = [control.pose.bones[_leader(name)] for name in joint_names(rig)]
     for bone in leaders:

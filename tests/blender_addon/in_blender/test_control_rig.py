@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import bpy
@@ -116,9 +117,9 @@ def test_hands_and_feet_reach_and_limbs_bend_the_right_way(scene: Any, posed: bo
         assert np.linalg.norm(joint - np.array(rig.pose.bones[first].tail)) < 0.01  # the limb stays in one piece
     # Out of reach nothing stretches, and the hand stays on the arm.
     arm = ("left_shoulder", "left_elbow", "left_wrist")
-    lengths = [np.linalg.norm(head(rig, end) - head(rig, start)) for start, end in zip(arm, arm[1:], strict=False)]
+    lengths = [np.linalg.norm(head(rig, end) - head(rig, start)) for start, end in pairwise(arm)]
     move(control, "hand_ik.L", (2.0, 0, 0))
-    for start, end, length in zip(arm, arm[1:], lengths, strict=False):
+    for (start, end), length in zip(pairwise(arm), lengths, strict=True):
         assert np.linalg.norm(head(rig, end) - head(rig, start)) == pytest.approx(length, abs=2e-3)
 
 
