@@ -24,6 +24,7 @@ from . import (
     state,
     tilt,
     tools,
+    translation,
 )
 
 _MODULES = (
@@ -51,6 +52,7 @@ def register() -> None:
     for module in _MODULES:
         for cls in module.CLASSES:
             bpy.utils.register_class(cls)
+    translation.register()
     bpy.types.Scene.uvatar = bpy.props.PointerProperty(type=properties.UVATAR_PG_scene)
     bpy.types.Object.uvatar_shape = bpy.props.PointerProperty(type=sliders.UVATAR_PG_shape)
     bpy.types.Object.uvatar_tilt = bpy.props.PointerProperty(type=tilt.UVATAR_PG_tilt)
@@ -62,6 +64,7 @@ def unregister() -> None:
     """Close the session, even during a run, and unregister everything."""
     state.close_session()
     live_joints.stop()
+    translation.unregister()
     bpy.types.IMAGE_MT_image.remove(photos.draw_image_menu)
     del bpy.types.Object.uvatar_tilt
     del bpy.types.Object.uvatar_shape

@@ -9,6 +9,7 @@ import bpy
 
 from ..core.motion import MotionError
 from ..scene.rig import RigError, find_rig
+from .translation import tr
 
 
 class AvatarOperator:
@@ -37,10 +38,10 @@ class AvatarOperator:
             with _object_mode(context) if self.leaves_pose_mode else nullcontext():
                 said = self.act(context, find_rig(context.object))
         except (RigError, MotionError, OSError) as error:
-            self.report({"ERROR"}, str(error))  # type: ignore[attr-defined]
+            self.report({"ERROR"}, tr(str(error)))  # type: ignore[attr-defined]
             return {"CANCELLED"}
         if said:
-            self.report({"INFO"}, said)  # type: ignore[attr-defined]
+            self.report({"INFO"}, tr(said))  # type: ignore[attr-defined]
         return {"FINISHED"}
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str | None:

@@ -25,6 +25,7 @@ from .panels import SidebarPanel
 from .properties import NAMINGS
 from .sliders import draw_sliders
 from .tilt import draw_tilt
+from .translation import tr
 from .view import textures_are_hidden
 
 EDITED = (
@@ -104,7 +105,7 @@ def _draw_measurements(layout: bpy.types.UILayout, rig: bpy.types.Object) -> Non
     box = layout.box().column(align=True)
     for name, value in measurements(rig).items():
         row = box.row()
-        row.label(text=name.replace("_", " ").capitalize())
+        row.label(text=tr(name.replace("_", " ").capitalize()))
         row.label(text=f"{value:.1f} cm")
 
 
@@ -113,7 +114,7 @@ def _draw_shoes(layout: bpy.types.UILayout, rig: bpy.types.Object) -> None:
     worn = json.loads(rig.get("uvatar_shoes", "{}"))
     if worn:
         kinds = sorted({kind or "none" for kind in worn.values()})
-        layout.label(text=f"Shoes: {', '.join(kinds)}")
+        layout.label(text=tr(f"Shoes: {', '.join(tr(kind) for kind in kinds)}"))
 
 
 def _draw_texture(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.types.Object) -> None:
@@ -133,7 +134,7 @@ def _draw_texture(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.t
         for name, _ in LABELS[1:]:
             part = metrics.get(f"texels_{name.lower()}")
             if part:
-                column.label(text=f"{name}: {100 * part:.0f} %", icon=_ICONS[name])
+                column.label(text=f"{tr(name)}: {100 * part:.0f} %", icon=_ICONS[name])
     column.operator("uvatar.complete_texture", icon="BRUSH_DATA")
     if can_split(body):
         column.operator("uvatar.material_slots", icon="MATERIAL").split = True

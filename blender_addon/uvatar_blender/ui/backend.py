@@ -14,6 +14,7 @@ from ..core.session import Link
 from ..protocol.version import __version__
 from . import drawing, state
 from .preferences import ABOUT, costs, preferences
+from .translation import tr
 
 LOG_TEXT = "Uvatar log"
 _DIALOG = 420  # width of the set-up's dialog in pixels
@@ -48,7 +49,7 @@ class _LinksUp:
         try:
             link_up(context, self.start)
         except ValueError as error:
-            self.report({"ERROR"}, str(error))  # type: ignore[attr-defined]
+            self.report({"ERROR"}, tr(str(error)))  # type: ignore[attr-defined]
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -171,7 +172,7 @@ class UVATAR_OT_remove_backend(bpy.types.Operator):
         except (OSError, ValueError) as error:
             self.report(
                 {"ERROR"},
-                f"The backend could not be removed: {in_words(error) if isinstance(error, OSError) else error}",
+                tr(f"The backend could not be removed: {in_words(error) if isinstance(error, OSError) else error}"),
             )
             return {"CANCELLED"}
         state.begin_setup(None)
@@ -203,7 +204,9 @@ class UVATAR_OT_show_log(bpy.types.Operator):
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the pop-up."""
         column = self.layout.column(align=True)
-        column.label(text=f"The end of the log; the full log is the text “{LOG_TEXT}” in the Text Editor", icon="TEXT")
+        column.label(
+            text=tr(f"The end of the log; the full log is the text “{LOG_TEXT}” in the Text Editor"), icon="TEXT"
+        )
         for line in bpy.data.texts[LOG_TEXT].as_string().splitlines()[-25:]:
             column.label(text=line[:140])
 
@@ -232,7 +235,7 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     words = row.row()
     words.alignment = "EXPAND"
     if session.link is Link.ON:
-        words.label(text=f"Backend {session.version} is ready", icon="LINKED")
+        words.label(text=tr(f"Backend {session.version} is ready"), icon="LINKED")
         if session.version != __version__:
             row.operator("uvatar.update_backend", text="", icon="FILE_REFRESH")
     elif session.link is Link.CONNECTING:
@@ -241,7 +244,7 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
         there = bool(chosen.address) or state.installed(chosen.location())
         old = "" if there else state.outdated(chosen.location())
         off = f"Backend {old} is too old" if old else "No backend yet"
-        words.label(text="Backend is off" if there else off, icon="UNLINKED")
+        words.label(text=tr("Backend is off" if there else off), icon="UNLINKED")
         button = row.row()
         button.ui_units_x = 4.5
         if chosen.address:

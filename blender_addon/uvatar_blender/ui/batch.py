@@ -12,6 +12,7 @@ from . import state
 from .panels import SidebarPanel
 from .photos import is_photo
 from .runs import begin, can_begin, linked
+from .translation import tr
 
 
 class UVATAR_OT_batch(bpy.types.Operator):
@@ -53,17 +54,17 @@ class UVATAR_OT_batch(bpy.types.Operator):
                 if not os.access(avatars, os.W_OK):
                     raise PermissionError(13, "permission denied", str(avatars))
         except OSError as error:
-            self.report({"ERROR"}, f"The folder cannot be used: {error.strerror or error}.")
+            self.report({"ERROR"}, tr(f"The folder cannot be used: {error.strerror or error}."))
             return {"CANCELLED"}
         if not photos:
-            self.report({"ERROR"}, f"There are no photos in {folder.name or folder}.")
+            self.report({"ERROR"}, tr(f"There are no photos in {folder.name or folder}."))
             return {"CANCELLED"}
         if not linked(self, context):
             return {"CANCELLED"}
         options = context.scene.uvatar.job_options()
         run = begin([(photos, options)])
         state.importer().folders = {job.id: avatars for job in run.jobs} if self.keep == "SAVE" else {}
-        self.report({"INFO"}, "1 photo" if len(photos) == 1 else f"{len(photos)} photos")
+        self.report({"INFO"}, tr("1 photo" if len(photos) == 1 else f"{len(photos)} photos"))
         return {"FINISHED"}
 
 

@@ -9,6 +9,7 @@ import bpy
 
 from ..core.problem import ONLINE_NOW, Problem, Remedy
 from . import state
+from .translation import tr
 
 _REMEDIES = {
     Remedy.SETUP: ("uvatar.setup_backend", "IMPORT"),
@@ -73,7 +74,7 @@ def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE", width: 
     if width is None:
         whole = region.width / bpy.context.preferences.system.ui_scale if region is not None else 10_000
         width = whole - _MARGIN * _LETTER
-    lines = textwrap.wrap(text, max(20, int(width / _LETTER)), break_on_hyphens=False)  # paths have hyphens
+    lines = textwrap.wrap(tr(text), max(20, int(width / _LETTER)), break_on_hyphens=False)  # paths have hyphens
     for number, line in enumerate(lines):
         layout.label(text=line, icon=icon if number == 0 else "NONE")
 
@@ -89,7 +90,7 @@ def draw_setup(layout: bpy.types.UILayout) -> bool:
         return False
     if setup.running:
         row = layout.row(align=True)
-        row.progress(factor=setup.progress.fraction, text=setup.progress.message)
+        row.progress(factor=setup.progress.fraction, text=tr(setup.progress.message))
         row.operator("uvatar.cancel_setup", icon="CANCEL", text="")
         return True
     if setup.problem is not None:

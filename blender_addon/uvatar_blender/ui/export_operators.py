@@ -12,6 +12,7 @@ from ..scene.rig import find_rig
 from ..scene.rig import joint_names as bone_names
 from .avatar_operator import AvatarOperator, absolute_path
 from .properties import NAMINGS
+from .translation import tr
 
 _OF_THE_PRESET, _AS_THEY_ARE = "PRESET", "KEEP"
 
@@ -92,7 +93,7 @@ class UVATAR_OT_export(AvatarOperator, bpy.types.Operator):
         finally:
             told.progress_end()
         for remark in remarks:
-            self.report({"WARNING"}, remark)
+            self.report({"WARNING"}, tr(remark))
         return f"{path.name} written"
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import bpy
 
+from .translation import tr
+
 _ADDON = Path(__file__).resolve().parents[1]
 # In the built add-on (tools/build_addon.py writes it), and in a checkout of the source.
 _PLACES = ((_ADDON / "guide", ".html"), (_ADDON.parents[1] / "docs", ".md"))
@@ -30,7 +32,7 @@ class UVATAR_OT_guide(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         file = guide(self.page)
         if file is None:
-            self.report({"ERROR"}, "The guide is missing: install the add-on again.")
+            self.report({"ERROR"}, tr("The guide is missing: install the add-on again."))
             return {"CANCELLED"}
         bpy.ops.wm.url_open(url=file.as_uri() + (f"#{self.section}" if self.section else ""))
         return {"FINISHED"}

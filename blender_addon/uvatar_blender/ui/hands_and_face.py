@@ -14,10 +14,10 @@ from ..scene.posing import check_posable
 from ..scene.rig import RigError, find_body, find_rig
 from .avatar_operator import AvatarOperator
 
-_FINGER_ITEMS = [(pose, pose.capitalize(), f"Fingers: {pose}") for pose in FINGER_POSES]
+_FINGER_ITEMS = [(pose, pose.capitalize(), "") for pose in FINGER_POSES]
 _EXPRESSION_ITEMS = [
     (PHOTO, "As in the Photo", "The expression in the photo, where it is known"),
-    *((mood, mood.capitalize(), f"Expression: {mood}") for mood in MOODS),
+    *((mood, mood.capitalize(), "") for mood in MOODS),
     *((viseme, viseme.replace("viseme_", "Speech: "), "A mouth shape of speech") for viseme in VISEMES),
 ]
 

@@ -12,6 +12,7 @@ from .backend import draw_backend
 from .drawing import draw_import_options, draw_problem, draw_text, duration
 from .importing import ImportedPhoto, can_import
 from .job_options import draw_job_options
+from .translation import tr
 
 _MOST_RESULTS = 8  # the results of the last so many photos are shown
 _PHOTO, _PREVIEW = 5.0, 7.0  # sizes of the selected photo and of a person's preview, in heights of a button
@@ -73,7 +74,7 @@ class UVATAR_PT_results(SidebarPanel, bpy.types.Panel):
         for summary in summaries[-_MOST_RESULTS:]:
             _draw_summary(self.layout, summary)
         if len(summaries) > _MOST_RESULTS:
-            self.layout.label(text=f"and {len(summaries) - _MOST_RESULTS} earlier photos")
+            self.layout.label(text=tr(f"and {len(summaries) - _MOST_RESULTS} earlier photos"))
 
 
 class UVATAR_PT_options(SidebarPanel, bpy.types.Panel):
@@ -142,7 +143,9 @@ def _draw_unfinished(layout: bpy.types.UILayout) -> None:
     box = layout.box()
     draw_text(
         box.column(align=True),
-        f"An earlier run of {photos} photo{'s' if photos > 1 else ''} is not finished",
+        f"An earlier run of {photos} photos is not finished"
+        if photos > 1
+        else "An earlier run of 1 photo is not finished",
         "RECOVER_LAST",
     )
     row = box.row()
@@ -154,15 +157,15 @@ def _draw_progress(layout: bpy.types.UILayout, run: JobGroup) -> None:
     job = run.current
     column = layout.column(align=True)
     row = column.row(align=True)
-    left = "" if run.seconds_left is None else f", {duration(run.seconds_left)} left"
+    left = "" if run.seconds_left is None else tr(f", {duration(run.seconds_left)} left")
     row.progress(factor=run.fraction, text=f"{run.fraction * 100:.0f} %{left}")
     row.operator("uvatar.cancel", icon="CANCEL", text="")
     photos = sum(len(one.photos) for one in run.jobs)
     if photos > 1 and job.stage:
         done = sum(len(one.ended) for one in run.jobs)
-        column.label(text=f"{job.photos[job.photo].name}, photo {min(done + 1, photos)} of {photos}")
+        column.label(text=tr(f"{job.photos[job.photo].name}, photo {min(done + 1, photos)} of {photos}"))
     if job.stage not in STAGES:
-        column.label(text=job.message, icon="SORTTIME")
+        column.label(text=tr(job.message), icon="SORTTIME")
         return
     names = list(STAGES)
     for index, stage in enumerate(names):
@@ -170,7 +173,7 @@ def _draw_progress(layout: bpy.types.UILayout, run: JobGroup) -> None:
         line = column.row()
         line.active = place <= 0
         line.label(
-            text=job.message if place == 0 else STAGES[stage],
+            text=tr(job.message if place == 0 else STAGES[stage]),
             icon="CHECKMARK" if place < 0 else "PLAY" if place == 0 else "DOT",
         )
 
@@ -178,7 +181,7 @@ def _draw_progress(layout: bpy.types.UILayout, run: JobGroup) -> None:
 def _draw_outcome(layout: bpy.types.UILayout, run: JobGroup) -> None:
     if (building := state.importer().progress) is not None:
         fraction, name = building
-        layout.progress(factor=fraction, text=f"Building {name}")
+        layout.progress(factor=fraction, text=tr(f"Building {name}"))
     if any(run.waiting()) and not can_import():
         layout.label(text="Avatars are imported when you return to Object Mode", icon="INFO")
         layout.operator("uvatar.import_now")
@@ -188,7 +191,7 @@ def _draw_outcome(layout: bpy.types.UILayout, run: JobGroup) -> None:
         layout.label(text="Cancelled", icon="CANCEL")
     if run.people:
         layout.label(
-            text="1 avatar imported" if run.people == 1 else f"{run.people} avatars imported", icon="CHECKMARK"
+            text=tr("1 avatar imported" if run.people == 1 else f"{run.people} avatars imported"), icon="CHECKMARK"
         )
 
 
@@ -204,7 +207,7 @@ def _draw_summary(layout: bpy.types.UILayout, summary: ImportedPhoto) -> None:
         if person.preview is not None and (icon := state.thumbnail(person.preview)):
             column.template_icon(icon_value=icon, scale=_PREVIEW)
         if person.confidence is not None:
-            column.progress(factor=person.confidence, text=f"{person.confidence * 100:.0f} % sure")
+            column.progress(factor=person.confidence, text=tr(f"{person.confidence * 100:.0f} % sure"))
     for note in summary.notes:
         draw_text(box.column(align=True), note, "INFO")
 

@@ -12,6 +12,7 @@ from ..protocol.photo_lists import PHOTO_SUFFIXES
 from ..scene.material import read_pixels
 from . import state
 from .properties import NOBODY
+from .translation import tr
 
 _HIDDEN = {"HIDDEN", "SKIP_SAVE"}  # so that an operator does not start with the files of the last time
 
@@ -51,7 +52,7 @@ class UVATAR_OT_add_photos(bpy.types.Operator):
         chosen = [Path(self.directory, file.name) for file in self.files if file.name]
         photos = [path for path in chosen if is_photo(path)]
         if not photos:
-            self.report({"WARNING"}, "These files are not photos" if chosen else "No photo was chosen")
+            self.report({"WARNING"}, tr("These files are not photos" if chosen else "No photo was chosen"))
             return {"CANCELLED"}
         add(context.scene, photos)
         return {"FINISHED"}
@@ -88,11 +89,11 @@ class UVATAR_OT_add_image(bpy.types.Operator):
         except (OSError, RuntimeError) as error:
             self.report(
                 {"ERROR"},
-                f"The picture could not be written for the backend: {str(error).removeprefix('Error: ').strip()}",
+                tr(f"The picture could not be written for the backend: {str(error).removeprefix('Error: ').strip()}"),
             )
             return {"CANCELLED"}
         state.watch()
-        self.report({"INFO"}, "Added: see the Uvatar tab in the 3D View's sidebar")
+        self.report({"INFO"}, tr("Added: see the Uvatar tab in the 3D View's sidebar"))
         return {"FINISHED"}
 
 

@@ -18,6 +18,7 @@ from ..core.setup import INSTALLED, NEEDED, SetupOptions
 from ..protocol.devices import AUTO, DEVICE_VARIABLE, DEVICES
 from ..protocol.version import __version__
 from . import drawing, state
+from .translation import tr
 
 _SHIPPED = Path(__file__).resolve().parents[1] / "backend"  # what the add-on's zip brings for the backend
 _TESTED = _SHIPPED / "constraints"
@@ -111,8 +112,9 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         folder, row = self.environment(), layout.row()
         if is_complete(folder):
             stamp, old = read_stamp(folder) or {}, outdated_version(folder)
-            text = f"Version {stamp.get('version')} is set up" + (": too old for this add-on" if old else "")
-            row.label(text=text, icon="ERROR" if old else "CHECKMARK")
+            version = stamp.get("version")
+            text = f"Version {version} is set up: too old for this add-on" if old else f"Version {version} is set up"
+            row.label(text=tr(text), icon="ERROR" if old else "CHECKMARK")
             if old or set_up_choice(stamp) is self.choice():
                 row.operator("uvatar.setup_backend", text="Update", icon="FILE_REFRESH")
             else:
@@ -131,7 +133,7 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         wanted = self.chosen_device() or os.environ.get(DEVICE_VARIABLE) or AUTO
         if session.link is Link.ON and not self.address and session.device not in ("", wanted):
             row = layout.row()
-            row.label(text=f"The running backend was started with the device {session.device}.", icon="INFO")
+            row.label(text=tr(f"The running backend was started with the device {session.device}."), icon="INFO")
             row.operator("uvatar.restart_backend", text="Restart", icon="FILE_REFRESH")
 
     def chosen_device(self) -> str:

@@ -43,6 +43,7 @@ from uvatar_blender.ui import (
     preferences,
     sliders,
     state,
+    translation,
 )
 from uvatar_blender.ui.view import Views
 
@@ -747,3 +748,18 @@ def test_a_lost_connection_is_shown_while_the_run_waits(addon: Any) -> None:
     session.link, session.problem = Link.CONNECTING, LOST
     page = drawn(panels.UVATAR_PT_photos)
     assert "Connecting…" in page.labels and LOST.message in page.labels and page.progress
+
+
+def test_panels_speak_the_interfaces_language(
+    addon: Any, result: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blender's module has no languages: what Blender looks up itself is checked by `test_translations.py`."""
+    monkeypatch.setattr(translation, "language_of", lambda locale: "de")
+    bpy.context.preferences.view.use_translate_interface = True
+    assert "Noch kein Backend" in drawn(panels.UVATAR_PT_photos).labels
+    (rig,) = import_people(parse_result(result), bpy.context.scene).rigs
+    bpy.context.view_layer.objects.active = rig
+    with pytest.raises(RuntimeError, match="ist keine Bewegungsdatei; Uvatar liest"):
+        bpy.ops.uvatar.import_motion(filepath=str(Path(bpy.app.tempdir) / "walk.mp4"))
+    bpy.context.preferences.view.use_translate_interface = False
+    assert "No backend yet" in drawn(panels.UVATAR_PT_photos).labels
