@@ -202,7 +202,8 @@ def _foot(
     down = np.stack(np.broadcast_arrays(*places), -1)
 
     def rolled(turns: Floats, pivot: Floats) -> NDArray[np.float64]:
-        return heading @ pivot - np.einsum("...ab,b->...a", turns, pivot)
+        shift: NDArray[np.float64] = heading @ pivot - np.einsum("...ab,b->...a", turns, pivot)
+        return shift
 
     on_heel = (pitch > 0)[:, None]
     planted = down + np.where(on_heel, rolled(turn, heel), rolled(turn, front))
@@ -230,7 +231,8 @@ def _unit(vectors: Floats) -> NDArray[np.float64]:
 
 def _about(axis: Floats, vector: Floats, angle: Floats) -> NDArray[np.float64]:
     """Rotate unit vectors (F, 3), which are perpendicular to the axes (F, 3), by angles (F,) forward."""
-    return np.cos(angle)[:, None] * vector + np.sin(angle)[:, None] * np.cross(vector, axis)
+    rotated: NDArray[np.float64] = np.cos(angle)[:, None] * vector + np.sin(angle)[:, None] * np.cross(vector, axis)
+    return rotated
 
 
 def _frames(along: Floats, across: Floats) -> NDArray[np.float64]:

@@ -68,14 +68,16 @@ def limbs(rig: bpy.types.Object, control: bpy.types.Object) -> list[Limb]:
                 continue
             # The joints of the control rig's limb, which is plane, as the avatar's bones carry them.
             halves = [control.data.bones[f"ORG-{name}.{side}"] for name in (upper, lower)]
-            rest = [halves[0].head_local, halves[0].tail_local, halves[1].tail_local]
-            last = names[joint + step + 4 if upper == "upper_arm" else joint + step + 6]
-            carry = [rig.pose.bones[name].matrix @ rig.data.bones[name].matrix_local.inverted() for name in (own, last)]
-            posed = [carry[0] @ rest[0], carry[0] @ rest[1], carry[1] @ rest[2]]
-            natural, _ = bending(*rest, rest[1] - rest[0])
-            outward, backward = bending(*posed, carry[0].to_3x3() @ natural)
+            start, middle, end = halves[0].head_local, halves[0].tail_local, halves[1].tail_local
+            last = names[joint + step + (4 if upper == "upper_arm" else 6)]
+            first_turn, last_turn = (
+                rig.pose.bones[name].matrix @ rig.data.bones[name].matrix_local.inverted() for name in (own, last)
+            )
+            natural, _ = bending(start, middle, end, middle - start)
+            posed = first_turn @ middle
+            outward, backward = bending(first_turn @ start, posed, last_turn @ end, first_turn.to_3x3() @ natural)
             length = halves[0].length + halves[1].length
-            found.append(Limb(switch_bone, pole, posed[1] + length * outward, backward))
+            found.append(Limb(switch_bone, pole, posed + length * outward, backward))
     return found
 
 

@@ -136,7 +136,7 @@ def _face_labels(mesh: bpy.types.Mesh, labels: NDArray[np.int32], count: int) ->
     votes = np.zeros((faces, count + 1))
     np.add.at(votes, (np.concatenate([np.arange(faces), owner]), np.minimum(found, count)), 1.0)
     votes[:, 0] = 0.5  # texels without a material count only where there are no others
-    chosen = np.maximum(votes.argmax(1) - 1, 0).astype(np.int32)
+    chosen: NDArray[np.int32] = np.maximum(votes.argmax(1) - 1, 0).astype(np.int32)
     pairs = _neighbours(mesh, owner)
     for _ in range(_ROUNDS):
         around = np.zeros((faces, count))

@@ -17,6 +17,7 @@ from ..core.retarget import retarget
 from ..core.rotations import quaternions_from, without_flips
 from ..core.upright import UpAxis
 from . import compat
+from .fbx_motion import load_fbx
 from .fingers import relaxed_hands
 from .mesh import set_slider
 from .rig import (
@@ -31,11 +32,11 @@ from .rig import (
 )
 from .shape import refresh_joints
 
-SUFFIXES = (".bvh", ".npz", ".npy", ".pkl")  # of the files that `load_motion` reads
+SUFFIXES = (".bvh", ".fbx", ".npz", ".npy", ".pkl")  # of the files that `load_motion` reads
 
 
 def load_motion(rig: bpy.types.Object, path: Path, up: UpAxis = UpAxis.AUTOMATIC) -> Motion:
-    """Read a BVH file, or a file of SMPL poses, as motion for this avatar.
+    """Read a BVH or FBX file, or a file of SMPL poses, as motion for this avatar.
 
     Args:
         rig: the avatar's armature object.
@@ -50,8 +51,9 @@ def load_motion(rig: bpy.types.Object, path: Path, up: UpAxis = UpAxis.AUTOMATIC
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise MotionError(f"{path.name} is not a motion file; Uvatar reads {', '.join(SUFFIXES)}.")
-    if suffix == ".bvh":
-        return retarget(load_bvh(path), smpl_t_joints(rig), SMPL_PARENTS, up)
+    if suffix in (".bvh", ".fbx"):
+        capture = load_bvh(path) if suffix == ".bvh" else load_fbx(path)
+        return retarget(capture, smpl_t_joints(rig), SMPL_PARENTS, up)
     return load_smpl_motion(path, up)
 
 

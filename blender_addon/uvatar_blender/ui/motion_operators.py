@@ -15,7 +15,7 @@ from .avatar_operator import AvatarOperator, absolute_path
 
 
 class UVATAR_OT_import_motion(AvatarOperator, bpy.types.Operator):
-    """Animate the avatar with a BVH file or a file of SMPL poses (AMASS, AIST++, video pose estimators)"""
+    """Animate the avatar with a BVH or FBX file (Mixamo), or with SMPL poses (AMASS, AIST++, video pose estimators)"""
 
     bl_idname = "uvatar.import_motion"
     bl_label = "Import Motion"

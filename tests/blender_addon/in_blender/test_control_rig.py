@@ -117,10 +117,10 @@ def test_hands_and_feet_reach_and_limbs_bend_the_right_way(scene: Any, posed: bo
         assert np.linalg.norm(joint - np.array(rig.pose.bones[first].tail)) < 0.01  # the limb stays in one piece
     # Out of reach nothing stretches, and the hand stays on the arm.
     arm = ("left_shoulder", "left_elbow", "left_wrist")
-    lengths = [np.linalg.norm(head(rig, end) - head(rig, start)) for start, end in pairwise(arm)]
+    lengths = [np.linalg.norm(head(rig, lower) - head(rig, upper)) for upper, lower in pairwise(arm)]
     move(control, "hand_ik.L", (2.0, 0, 0))
-    for (start, end), length in zip(pairwise(arm), lengths, strict=True):
-        assert np.linalg.norm(head(rig, end) - head(rig, start)) == pytest.approx(length, abs=2e-3)
+    for (upper, lower), length in zip(pairwise(arm), lengths, strict=True):
+        assert np.linalg.norm(head(rig, lower) - head(rig, upper)) == pytest.approx(length, abs=2e-3)
 
 
 def test_the_way_a_limb_bends() -> None:
