@@ -42,7 +42,7 @@ def match_joints(names: Iterable[str], parents: Mapping[str, str | None]) -> dic
         SMPL joint -> name of its bone, for the joints that were recognised.
     """
     names = list(names)
-    plain = dict(zip(names, map(_plain, _without_shared_parts(names)), strict=True))
+    plain = dict(zip(names, plain_names(names), strict=True))
     found: dict[int, str] = {}
     order = sorted(range(len(SMPL_NAMES)), key=lambda joint: SMPL_NAMES[joint].endswith("shoulder"))
     for joint in order:
@@ -65,6 +65,11 @@ def match_joints(names: Iterable[str], parents: Mapping[str, str | None]) -> dic
             if bone is not None:
                 found[joint] = bone
     return found
+
+
+def plain_names(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return side ("left", "right" or "") and name in small letters of each bone, without what most names share."""
+    return [_plain(name) for name in _without_shared_parts(names)]
 
 
 def _tell_shoulders_from_collars(found: dict[int, str], plain: Mapping[str, tuple[str, str]]) -> None:

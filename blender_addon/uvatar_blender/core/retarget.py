@@ -15,6 +15,8 @@ from .bvh import Capture
 from .motion import Motion, MotionError
 from .naming import looked_for, match_joints
 from .rest_pose import unchained
+from .retarget_fingers import fine_rotations, match_fingers
+from .rotations import swing
 from .skeleton import JOINTS
 from .standing import Standing, standing, unit
 from .upright import UpAxis
@@ -28,7 +30,13 @@ _NEEDED = (0, *_LIMBS)
 _LOW = 0.03  # metres above the ankle of a foot on the ground; a heel that is lifted in walking is higher
 
 
-def retarget(capture: Capture, joints: Floats, parents: Sequence[int], up: UpAxis = UpAxis.AUTOMATIC) -> Motion:
+def retarget(
+    capture: Capture,
+    joints: Floats,
+    parents: Sequence[int],
+    up: UpAxis = UpAxis.AUTOMATIC,
+    fingers: Floats | None = None,
+) -> Motion:
     """Retarget a capture to a skeleton with these rest joints.
 
     Trunk and head rotate as in the capture, relative to its rest pose if that stands upright, otherwise relative to the
@@ -41,6 +49,7 @@ def retarget(capture: Capture, joints: Floats, parents: Sequence[int], up: UpAxi
         parents: (24,) parent of each joint, -1 for the root.
         up: the axis of the file's world that points up. Automatic: the one along which its rest pose stands, otherwise
             the one along which people stand in its frames.
+        fingers: (55, 3) all joints of a skeleton with fingers in the T pose, so that fingers of the capture move them.
 
     Raises:
         MotionError: the skeleton is not recognised, or stands upright neither at rest nor in any frame.
@@ -58,10 +67,14 @@ def retarget(capture: Capture, joints: Floats, parents: Sequence[int], up: UpAxi
         if joint in _LIMBS:  # there may be bones between the two joints that bend as well, such as twist bones
             end = _LIMBS[joint]
             points = np.einsum("fab,b->fa", whole[:, joint], joints[end] - joints[joint])
-            whole[:, joint] = _swing(points, theirs.now(end) - theirs.now(joint)) @ whole[:, joint]
+            whole[:, joint] = swing(points, theirs.now(end) - theirs.now(joint)) @ whole[:, joint]
     hips = joints[[1, 2]].mean(0) - joints[0]
     pelvis = scale * (theirs.now(1) + theirs.now(2)) / 2 - np.einsum("fab,b->fa", whole[:, 0], hips) - joints[0]
-    return Motion(unchained(whole, parents), pelvis, capture.rate, notes=capture.notes)
+    bones = match_fingers(capture.names) if fingers is not None else {}
+    fine = None
+    if bones and fingers is not None:
+        fine = fine_rotations(bones, theirs.rest, theirs.turned, fingers, whole, aligned)
+    return Motion(unchained(whole, parents), pelvis, capture.rate, notes=capture.notes, fine=fine)
 
 
 def _recognised(capture: Capture) -> dict[int, int]:
@@ -92,12 +105,12 @@ def _alignment(
     before = aligned[_BEFORE[joint]] if joint in _BEFORE else np.eye(3)
     if joint in _LIMBS:
         points = theirs.then(_LIMBS[joint]) - theirs.then(joint)
-        return _swing(before @ (joints[_LIMBS[joint]] - joints[joint]), points) @ before
+        return swing(before @ (joints[_LIMBS[joint]] - joints[joint]), points) @ before
     if joint in _HANDS and joint in theirs.bone:
         bone, hand = theirs.bone[joint], theirs.bone.get(_HANDS[joint])
         points = (theirs.rest_ends[bone] if hand is None else theirs.rest[hand]) - theirs.rest[bone]
         if np.linalg.norm(points) > 1e-6:
-            return _swing(before @ (joints[_HANDS[joint]] - joints[joint]), points) @ before
+            return swing(before @ (joints[_HANDS[joint]] - joints[joint]), points) @ before
         return before  # a hand without length rests as its forearm does
     if theirs.at_rest:
         return np.eye(3)
@@ -142,18 +155,3 @@ def _foot_axes(along: Floats, shank: Floats) -> NDArray[np.float64]:
 
 def _leg(hip: Floats, knee: Floats, ankle: Floats) -> float:
     return float(np.linalg.norm(knee - hip) + np.linalg.norm(ankle - knee))
-
-
-def _swing(start: Floats, end: Floats) -> NDArray[np.float64]:
-    """Return the smallest rotations (..., 3, 3) from directions (..., 3) to others."""
-    start = start / np.maximum(np.linalg.norm(start, axis=-1, keepdims=True), 1e-12)
-    end = end / np.maximum(np.linalg.norm(end, axis=-1, keepdims=True), 1e-12)
-    cross, cosine = np.cross(start, end), (start * end).sum(-1)[..., None, None]
-    x, y, z = np.moveaxis(cross, -1, 0)
-    zero = np.zeros_like(x)
-    skew = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*x.shape, 3, 3)
-    # Opposite directions have no unique smallest rotation: half a turn about any perpendicular axis will do.
-    across = np.cross(start, np.where(np.abs(start[..., :1]) < 0.9, [1.0, 0, 0], [0, 1.0, 0]))
-    across = across / np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-12)
-    half_turn = 2 * across[..., :, None] * across[..., None, :] - np.eye(3)
-    return np.where(cosine > -1 + 1e-9, np.eye(3) + skew + skew @ skew / np.maximum(1 + cosine, 1e-12), half_turn)

@@ -181,3 +181,18 @@ def _orthonormal(one: Floats, other: Floats) -> NDArray[np.float64]:
     other = other - (one * other).sum(-1, keepdims=True) * one
     other = other / np.linalg.norm(other, axis=-1, keepdims=True)
     return np.stack([one, other, np.cross(one, other)], -2)
+
+
+def swing(start: Floats, end: Floats) -> NDArray[np.float64]:
+    """Return the smallest rotations (..., 3, 3) from directions (..., 3) to others."""
+    start = start / np.maximum(np.linalg.norm(start, axis=-1, keepdims=True), 1e-12)
+    end = end / np.maximum(np.linalg.norm(end, axis=-1, keepdims=True), 1e-12)
+    cross, cosine = np.cross(start, end), (start * end).sum(-1)[..., None, None]
+    x, y, z = np.moveaxis(cross, -1, 0)
+    zero = np.zeros_like(x)
+    skew = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*x.shape, 3, 3)
+    # Opposite directions have no unique smallest rotation: half a turn about any perpendicular axis will do.
+    across = np.cross(start, np.where(np.abs(start[..., :1]) < 0.9, [1.0, 0, 0], [0, 1.0, 0]))
+    across = across / np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-12)
+    half_turn = 2 * across[..., :, None] * across[..., None, :] - np.eye(3)
+    return np.where(cosine > -1 + 1e-9, np.eye(3) + skew + skew @ skew / np.maximum(1 + cosine, 1e-12), half_turn)

@@ -18,7 +18,7 @@ from ..core.rotations import quaternions_from, without_flips
 from ..core.upright import UpAxis
 from . import compat
 from .fbx_motion import load_fbx
-from .fingers import relaxed_hands
+from .fingers import has_fingers, relaxed_hands
 from .mesh import set_slider
 from .rig import (
     basis_rotations,
@@ -53,7 +53,8 @@ def load_motion(rig: bpy.types.Object, path: Path, up: UpAxis = UpAxis.AUTOMATIC
         raise MotionError(f"{path.name} is not a motion file; Uvatar reads {', '.join(SUFFIXES)}.")
     if suffix in (".bvh", ".fbx"):
         capture = load_bvh(path) if suffix == ".bvh" else load_fbx(path)
-        return retarget(capture, smpl_t_joints(rig), SMPL_PARENTS, up)
+        fingers = t_joints(rig) if has_fingers(rig) else None
+        return retarget(capture, smpl_t_joints(rig), SMPL_PARENTS, up, fingers)
     return load_smpl_motion(path, up)
 
 

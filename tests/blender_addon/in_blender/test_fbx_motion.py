@@ -11,13 +11,18 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.blender_addon.in_blender.helpers import data_names, imported
+from tests.blender_addon.sample import with_fingers
+from uvatar_blender.core import retarget_fingers
 from uvatar_blender.core.clips import Clip
 from uvatar_blender.core.export_presets import Target
 from uvatar_blender.core.motion import MotionError
 from uvatar_blender.protocol.bone_names import Naming
+from uvatar_blender.protocol.rig import RIG_NAMES
+from uvatar_blender.scene import compat
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.clips import apply_clip
 from uvatar_blender.scene.export import export_avatar
+from uvatar_blender.scene.fingers import key_fingers, pose_fingers
 from uvatar_blender.scene.motion import apply_motion, load_motion
 
 
@@ -62,3 +67,47 @@ def test_what_cannot_be_used_says_why(result: dict[str, Any], scene: Any, tmp_pa
     with pytest.raises(OSError, match="No such file"):
         load_motion(rig, tmp_path / "missing.fbx")
     assert data_names() == names
+
+
+def test_fingers_of_a_file_move_ours(result: dict[str, Any], scene: Any, tmp_path: Path) -> None:
+    rig = imported(with_fingers(result), scene, photo_pose=False)
+    scene.render.fps = 30
+    apply_clip(rig, Clip.IDLE)
+    pose_fingers(rig, "fist", "LEFT")
+    pose_fingers(rig, "point", "RIGHT")
+    key_fingers(rig)
+    for curve in compat.action_curves(rig):  # for the whole clip
+        if any(f'"{name}"' in curve.data_path for name in rigs.joint_names(rig)[25:]):
+            value = curve.evaluate(scene.frame_current)
+            for point in curve.keyframe_points:
+                point.co.y = value
+            curve.update()
+    scene.frame_start, scene.frame_end = 0, 10
+
+    def fingers() -> NDArray[Any]:
+        scene.frame_set(5)
+        tips = np.array([rig.pose.bones[name].tail for name in rigs.joint_names(rig)[25:]])
+        wrists = np.array([rig.pose.bones[f"{side}_wrist"].head for side in ("left", "right")])
+        return tips - np.repeat(wrists, 15, 0)
+
+    expected = fingers()
+    export_avatar(rig, tmp_path / "fist.fbx", Target.UNITY, Naming.MIXAMO, animation=True)
+    apply_motion(rig, load_motion(rig, tmp_path / "fist.fbx"), "fist", rate=30.0)
+    assert np.abs(fingers() - expected).max() < 0.01
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["mixamorig:LeftHandThumb2", "mixamorig:LeftHandPinky3", "mixamorig:RightHandIndex1"],
+        ["thumb_02_l", "pinky_03_l", "index_01_r"],
+        ["DEF-thumb.02.L", "DEF-f_pinky.03.L", "DEF-f_index.01.R"],
+        ["LeftThumbIntermediate", "LeftLittleDistal", "RightIndexProximal"],
+        ["finger1-2.L", "finger5-3.L", "finger2-1.R"],
+    ],
+)
+def test_names_of_fingers(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retarget_fingers, "_NEEDED", 1)
+    left, right = RIG_NAMES.index("left_pinky3"), RIG_NAMES.index("right_index1")
+    found = retarget_fingers.match_fingers(names)
+    assert found[RIG_NAMES.index("left_thumb2")] == 0 and found[left] == 1 and found[right] == 2
