@@ -50,7 +50,7 @@ def load_fbx(path: Path) -> Capture:
 
 def _import(path: Path) -> None:
     try:
-        if hasattr(bpy.types, "WM_OT_fbx_import"):  # Blender 4.5
+        if bpy.app.version >= (4, 5, 0):
             bpy.ops.wm.fbx_import(filepath=str(path), use_anim=True)
         else:
             bpy.ops.import_scene.fbx(filepath=str(path), use_anim=True)
