@@ -18,6 +18,7 @@ from uvatar.commands.common import (
     DataOption,
     DeviceOption,
     GlbOption,
+    PageOption,
     PipelineOption,
     ServerOption,
     attached,
@@ -48,6 +49,7 @@ def batch(
     options: dict[str, Any],
     blend: BlendOption = True,
     glb: GlbOption = DEFAULT_GLB,
+    page: PageOption = True,
     workers: Annotated[int, typer.Option(min=1, help="Number of model processes, if a server has to be started.")] = 1,
     ray: Annotated[
         str | None,
@@ -75,7 +77,7 @@ def batch(
     from uvatar.service.batch.run import run_batch
 
     console = console_of()
-    exporter = Exporter(out, blender_of(console) if blend else None, presets_of(glb))
+    exporter = Exporter(out, blender_of(console) if blend else None, presets_of(glb), page)
 
     try:
         if ray:

@@ -28,6 +28,11 @@ DEFAULT_PIPELINE = "uvatar.engine.pipeline:Pipeline"
 
 BlendOption = Annotated[bool, typer.Option("--blend/--no-blend", help="Write avatar.blend (needs Blender).")]
 
+PageOption = Annotated[
+    bool,
+    typer.Option("--page/--no-page", help="Write avatar.html, which shows avatar and photo in any browser (3 MB)."),
+]
+
 
 def _known_presets(names: list[str]) -> list[str]:
     unknown = [name for name in names if name not in (*PRESETS, NO_GLB)]

@@ -20,6 +20,7 @@ from uvatar.commands.common import (
     DataOption,
     DeviceOption,
     GlbOption,
+    PageOption,
     PipelineOption,
     ServerOption,
     attached,
@@ -50,6 +51,7 @@ def reconstruct(
     ] = None,
     blend: BlendOption = True,
     glb: GlbOption = DEFAULT_GLB,
+    page: PageOption = True,
     show: Annotated[bool, typer.Option("--open", help="Open the folder when done, if there is a desktop.")] = False,
     device: DeviceOption = None,
     data: DataOption = None,
@@ -58,7 +60,7 @@ def reconstruct(
 ) -> None:
     """Make avatars from photos of people.
 
-    Each person gets a folder <photo>_p<number> with avatar.blend, avatar.glb, texture.png, overlay.jpg and more.
+    Each person gets a folder <photo>_p<number> with avatar.html, avatar.blend, avatar.glb, texture.png and more.
     Exit code 0: all photos worked. 1: some did not, and the reasons were printed. 2: the command was not understood.
     """
     from uvatar.commands.running import Run
@@ -72,7 +74,7 @@ def reconstruct(
     run = Run(
         console,
         partial(attached, console, data, server, pipeline, device),
-        export.Exporter(out, blender, presets_of(glb)),
+        export.Exporter(out, blender, presets_of(glb), page),
     )
     ended = _follow(run, pending, options) if pending else None
     failures = [*failures, *unknown, *run.failures]

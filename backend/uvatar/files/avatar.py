@@ -199,7 +199,9 @@ class Avatar:
         skinned: NDArray[np.float32] = (mixed + self.transl).astype(np.float32)
         return skinned
 
-    def save(self, folder: Path | str, blender: bool = True, glb: Sequence[str] = ("gltf",)) -> PersonFiles:
+    def save(
+        self, folder: Path | str, blender: bool = True, glb: Sequence[str] = ("gltf",), page: bool = True
+    ) -> PersonFiles:
         """Write the avatar's files into a folder of its own below ``folder``, as the command line does.
 
         Texture, overlay and result.json are always written (docs/result-schema.md); avatar.blend if Blender or bpy is
@@ -209,6 +211,7 @@ class Avatar:
             folder: where the avatar's folder is made.
             blender: False leaves out avatar.blend, which takes some seconds.
             glb: the .glb files to write, by the names of `uvatar.gltf.presets.PRESETS`.
+            page: False leaves out avatar.html, which shows the avatar in a browser.
 
         Returns:
             what was written; ``problem`` says why avatar.blend is missing.
@@ -218,7 +221,7 @@ class Avatar:
             OSError: a file cannot be written.
         """
         presets = [PRESETS[name] for name in glb]
-        exporter = Exporter(Path(folder), blender_command() if blender else None, presets)
+        exporter = Exporter(Path(folder), blender_command() if blender else None, presets, page)
         (written,) = exporter.write(self.result, only=self.number)
         return written
 
