@@ -57,7 +57,7 @@ def person() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def read(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
-    """Validates a file and loads it in three.js (read.mjs)."""
+    """Validates a file, by default the person's at full detail, and loads it in three.js (read.mjs)."""
     node = node_or_skip()
     folder = tmp_path_factory.mktemp("gltf")
 
@@ -68,9 +68,10 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, An
         pose: Mapping[str, Sequence[float]] | None = None,
         weights: Mapping[str, float] | None = None,
         vertices: Sequence[int] = (),
+        data: bytes | None = None,
     ) -> dict[str, Any]:
         file, request = folder / preset.file, folder / "request.json"
-        file.write_bytes(glb(person, preset, "Anna"))
+        file.write_bytes(glb(person, preset, "Anna") if data is None else data)
         wanted = {"mesh": mesh, "pose": pose or {}, "weights": weights or {}, "vertices": list(vertices)}
         request.write_text(json.dumps(wanted))
         command = [node, str(HERE / "read.mjs"), str(file), str(request)]

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from tests.viewer.conftest import Visit
-from uvatar.viewer.page import avatar_page
+from uvatar.gltf.avatar import glb
+from uvatar.gltf.presets import PRESETS
+from uvatar.viewer.facts import facts_of
+from uvatar.viewer.page import avatar_page, page_of
 
 STAGE = (slice(60, 640), slice(0, 660))  # rows and columns of a screenshot that the panel does not cover
 MOUTH = (slice(510, 590), slice(285, 385))  # in a view of the face
@@ -118,6 +121,15 @@ def test_it_fits_a_phone_and_is_dark_where_the_phone_is(page: Path, visit: Calla
                         {"read": "#panel"}], width=390, height=844, scheme="dark")  # fmt: skip
     assert seen.picture("first").mean() < 90
     assert seen.changed("first", "walks") > 1e-3 and "Turntable" in seen.read["#panel"]
+
+
+def test_the_page_of_a_file_for_engines(person: dict[str, Any], tmp_path: Path, visit: Callable[..., Visit]) -> None:
+    """Which has keys of the body's shape as well."""
+    facts = {**facts_of(person, None, person["rig"]["finger_axes"], "0", []), "photo": None, "maps": []}
+    page = tmp_path / "avatar.html"
+    page.write_text(page_of("Anna", facts, glb(person, PRESETS["gltf"], "Anna")), encoding="utf-8")
+    seen = visit(page, [{"shot": "first"}, {"click": "#mood-surprised"}, {"click": "#view-face"}, {"shot": "face"}])
+    assert not seen.complaints and seen.changed("first", "face", STAGE) > 0.05
 
 
 def test_without_webgl_it_says_so_and_shows_the_photo(page: Path, visit: Callable[..., Visit]) -> None:

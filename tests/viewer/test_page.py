@@ -28,6 +28,8 @@ from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.expressions import EXPRESSIONS
 from uvatar.protocol.rig import LEFT_HAND, RIG_NAMES, RIG_PARENTS
 from uvatar.results.present import body_entry
+from uvatar.service.batch.record import PhotoOutcome
+from uvatar.service.batch.report import write_report
 from uvatar.viewer import PAGE, motions
 from uvatar.viewer.maps import coloured_labels, material_colours
 from uvatar.viewer.page import avatar_page
@@ -225,6 +227,13 @@ def test_what_cannot_be_shown_is_said(folder: Path, tmp_path: Path) -> None:
     (folder / "result.json").write_text(json.dumps(summary))
     with pytest.raises(UvatarError, match="damaged"):
         page_in(avatars_in(folder)[0])
+
+
+def test_the_report_of_a_batch_links_the_pages_that_there_are(folder: Path) -> None:
+    outcomes = [PhotoOutcome("anna.jpg", "anna", "", folders=(folder.name,))]
+    assert f'href="{folder.name}/"' in write_report(folder.parent, outcomes, 1).read_text(encoding="utf-8")
+    page_in(avatars_in(folder)[0])
+    assert f'href="{folder.name}/{PAGE}"' in write_report(folder.parent, outcomes, 1).read_text(encoding="utf-8")
 
 
 def test_the_command_writes_and_names_the_page(folder: Path) -> None:

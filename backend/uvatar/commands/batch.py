@@ -18,6 +18,7 @@ from uvatar.commands.common import (
     DataOption,
     DeviceOption,
     GlbOption,
+    LodsOption,
     PageOption,
     PipelineOption,
     ServerOption,
@@ -49,6 +50,7 @@ def batch(
     options: dict[str, Any],
     blend: BlendOption = True,
     glb: GlbOption = DEFAULT_GLB,
+    lods: LodsOption = False,
     page: PageOption = True,
     workers: Annotated[int, typer.Option(min=1, help="Number of model processes, if a server has to be started.")] = 1,
     ray: Annotated[
@@ -77,7 +79,7 @@ def batch(
     from uvatar.service.batch.run import run_batch
 
     console = console_of()
-    exporter = Exporter(out, blender_of(console) if blend else None, presets_of(glb), page)
+    exporter = Exporter(out, blender_of(console) if blend else None, presets_of(glb), page, lods)
 
     try:
         if ray:

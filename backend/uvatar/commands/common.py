@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uvatar.gltf.presets import PRESETS, Preset
+from uvatar.gltf.presets import LEVELS, PRESETS, Preset
 from uvatar.protocol.devices import AUTO, DEVICE_VARIABLE, DEVICES
 
 if TYPE_CHECKING:
@@ -31,6 +31,16 @@ BlendOption = Annotated[bool, typer.Option("--blend/--no-blend", help="Write ava
 PageOption = Annotated[
     bool,
     typer.Option("--page/--no-page", help="Write avatar.html, which shows avatar and photo in any browser (3 MB)."),
+]
+
+LodsOption = Annotated[
+    bool,
+    typer.Option(
+        "--lods",
+        help="Write each file for engines at lower levels of detail, too: "
+        + ", ".join(f"{level.triangles:,}" for level in LEVELS)
+        + " triangles.",
+    ),
 ]
 
 

@@ -20,6 +20,7 @@ from uvatar.commands.common import (
     DataOption,
     DeviceOption,
     GlbOption,
+    LodsOption,
     PageOption,
     PipelineOption,
     ServerOption,
@@ -51,6 +52,7 @@ def reconstruct(
     ] = None,
     blend: BlendOption = True,
     glb: GlbOption = DEFAULT_GLB,
+    lods: LodsOption = False,
     page: PageOption = True,
     show: Annotated[bool, typer.Option("--open", help="Open the folder when done, if there is a desktop.")] = False,
     device: DeviceOption = None,
@@ -74,7 +76,7 @@ def reconstruct(
     run = Run(
         console,
         partial(attached, console, data, server, pipeline, device),
-        export.Exporter(out, blender, presets_of(glb), page),
+        export.Exporter(out, blender, presets_of(glb), page, lods),
     )
     ended = _follow(run, pending, options) if pending else None
     failures = [*failures, *unknown, *run.failures]

@@ -200,7 +200,12 @@ class Avatar:
         return skinned
 
     def save(
-        self, folder: Path | str, blender: bool = True, glb: Sequence[str] = ("gltf",), page: bool = True
+        self,
+        folder: Path | str,
+        blender: bool = True,
+        glb: Sequence[str] = ("gltf",),
+        page: bool = True,
+        lods: bool = False,
     ) -> PersonFiles:
         """Write the avatar's files into a folder of its own below ``folder``, as the command line does.
 
@@ -212,6 +217,7 @@ class Avatar:
             blender: False leaves out avatar.blend, which takes some seconds.
             glb: the .glb files to write, by the names of `uvatar.gltf.presets.PRESETS`.
             page: False leaves out avatar.html, which shows the avatar in a browser.
+            lods: True writes each of ``glb`` at lower levels of detail as well.
 
         Returns:
             what was written; ``problem`` says why avatar.blend is missing.
@@ -221,7 +227,7 @@ class Avatar:
             OSError: a file cannot be written.
         """
         presets = [PRESETS[name] for name in glb]
-        exporter = Exporter(Path(folder), blender_command() if blender else None, presets, page)
+        exporter = Exporter(Path(folder), blender_command() if blender else None, presets, page, lods)
         (written,) = exporter.write(self.result, only=self.number)
         return written
 

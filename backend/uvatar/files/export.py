@@ -31,7 +31,7 @@ from uvatar.files.avatar_folders import (
     read_avatar,
     stem_of,
 )
-from uvatar.gltf.presets import Preset
+from uvatar.gltf.presets import LEVELS, Preset
 from uvatar.protocol import message_files
 from uvatar.protocol.people import people_of
 from uvatar.runtime.spawn import environment, module_command
@@ -96,12 +96,14 @@ class Exporter:
         blender: command that runs the add-on's headless exporter (see `blender_command`); None leaves out its file.
         glb: the .glb files to write.
         page: whether to write the page that shows the avatar.
+        lods: whether each of ``glb`` is also written at lower levels of detail.
     """
 
     out: Path
     blender: list[str] | None = None
     glb: Sequence[Preset] = ()
     page: bool = False
+    lods: bool = False
     _folder_names: FolderNames | None = None
 
     def write(
@@ -200,11 +202,15 @@ class Exporter:
     def _write_glb(self, person: Mapping[str, Any], name: str, folder: Path) -> list[str]:
         if not self.glb:
             return []
-        from uvatar.gltf.avatar import glb  # takes half a second
+        from uvatar.gltf.avatar import glb, lods  # takes half a second
 
-        for preset in self.glb:
-            (folder / preset.file).write_bytes(glb(person, preset, name))
-        return [preset.file for preset in self.glb]
+        files = {preset.file: glb(person, preset, name) for preset in self.glb}
+        for preset in self.glb if self.lods else ():
+            for level, data in zip(LEVELS, lods(person, preset, name), strict=True):
+                files[level.file(preset)] = data
+        for file, data in files.items():
+            (folder / file).write_bytes(data)
+        return list(files)
 
     def _write_page(self, result: Mapping[str, Any], person: Mapping[str, Any], name: str, folder: Path) -> list[str]:
         if not self.page:

@@ -5,12 +5,14 @@ Khronos Group, glTF 2.0 specification, 2021. Objects are those of `pygltflib`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import io
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pygltflib as gltf
 from numpy.typing import NDArray
+from PIL import Image
 
 from uvatar.gltf.surface import Movement, Skeleton, Surface
 from uvatar.protocol.colour import linear_channel
@@ -50,6 +52,18 @@ class Look:
     def of_part(part: Part) -> Look:
         """The material of a part that does not wear the body's."""
         return Look(part.texture, part.colour, part.roughness, part.alpha, part.two_sided)
+
+    def with_texture_of(self, side: int) -> Look:
+        """The material with a texture of at most ``side`` pixels."""
+        if not self.texture:
+            return self
+        with Image.open(io.BytesIO(self.texture)) as picture:
+            if max(picture.size) <= side:
+                return self
+            picture.thumbnail((side, side), Image.Resampling.BOX)
+            data = io.BytesIO()
+            picture.save(data, "PNG" if self.texture.startswith(_PNG) else "JPEG", quality=90)
+        return replace(self, texture=data.getvalue())
 
 
 class Document:

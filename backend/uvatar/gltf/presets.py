@@ -31,6 +31,30 @@ class Preset:
     vrm: bool = False
 
 
+@dataclass(frozen=True)
+class Level:
+    """A level of detail.
+
+    Attributes:
+        number: 1 is the finest.
+        triangles: of body and parts together.
+        keys: whether there are morph targets; without them, parts that only move with the face are left out.
+        texture: pixels of a texture's side, at most.
+    """
+
+    number: int
+    triangles: int
+    keys: bool
+    texture: int
+
+    def file(self, preset: Preset) -> str:
+        """The name of the file, such as avatar_lod1.glb."""
+        stem, suffix = preset.file.rsplit(".", 1)
+        return f"{stem}_lod{self.number}.{suffix}"
+
+
+LEVELS = (Level(1, 13_000, True, 1024), Level(2, 5_000, True, 512), Level(3, 1_500, False, 512))
+
 PRESETS: Mapping[str, Preset] = {
     preset.name: preset
     for preset in (

@@ -6,8 +6,9 @@ const GROUPS = [
   ["Cheeks and nose", /^(cheek|nose)/],
 ];
 
-/** Fill `place`; `onChange` gets the weights of the keys. */
-export function faceControls(place, keys, moods, visemes, onChange) {
+/** Fill `place`; `onChange` gets the weights of the keys. Keys of the body's shape, which files may have, are left out. */
+export function faceControls(place, allKeys, moods, visemes, onChange) {
+  const keys = allKeys.filter((key) => GROUPS.some(([, pattern]) => pattern.test(key)));
   const values = Object.fromEntries(keys.map((key) => [key, 0])), mouth = {};
   const inputs = {};
   const tell = () => {
