@@ -9,6 +9,7 @@ from typing import Any
 from uvatar.gltf.decimation import decimated
 from uvatar.gltf.document import Document, Look
 from uvatar.gltf.presets import LEVELS, Level, Preset
+from uvatar.gltf.roughness import roughness_texture
 from uvatar.gltf.surface import Skeleton, Surface, body_at_rest, mixed, part_at_rest
 from uvatar.gltf.vrm import VrmMeta, add_vrm
 from uvatar.protocol.bone_names import Naming, joint_names
@@ -89,7 +90,8 @@ class _Mesh:
 def _meshes(person: Mapping[str, Any], preset: Preset) -> tuple[list[_Mesh], Skeleton]:
     body, skeleton = body_at_rest(person, preset.shape_sliders)
     sliders = person["beta_names"] if preset.shape_sliders else ()
-    look = Look(person["texture_png"])
+    rough = roughness_texture(person.get("materials_png", b""), person.get("material_names", ()))
+    look = Look(person["texture_png"], roughness_texture=rough)
     meshes = [_Mesh(BODY, body, MATERIAL, look)]
     for part in parts_of(person, len(skeleton.parents), len(person["betas"])):
         own = (MATERIAL, look) if part.body_texture else (part.material or part.name, Look.of_part(part))

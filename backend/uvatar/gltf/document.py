@@ -40,6 +40,7 @@ class Look:
         roughness: 0 (polished) to 1.
         alpha: what the texture's alpha channel does (`uvatar.protocol.parts.ALPHA_MODES`).
         two_sided: whether the surface is seen from behind as well.
+        roughness_texture: PNG with roughness in green and metal in blue, in place of ``roughness``; empty without.
     """
 
     texture: bytes
@@ -47,6 +48,7 @@ class Look:
     roughness: float = ROUGHNESS
     alpha: str = OPAQUE
     two_sided: bool = False
+    roughness_texture: bytes = b""
 
     @staticmethod
     def of_part(part: Part) -> Look:
@@ -109,14 +111,12 @@ class Document:
         """Add a material."""
         surface = gltf.PbrMetallicRoughness(metallicFactor=0.0, roughnessFactor=look.roughness)
         if look.texture:
-            kind = "image/png" if look.texture.startswith(_PNG) else "image/jpeg"
-            self.content.images.append(gltf.Image(name=name, mimeType=kind, bufferView=self._view(look.texture)))
-            self.content.samplers.append(gltf.Sampler(magFilter=gltf.LINEAR, minFilter=gltf.LINEAR_MIPMAP_LINEAR))
-            sampler, source = len(self.content.samplers) - 1, len(self.content.images) - 1
-            self.content.textures.append(gltf.Texture(sampler=sampler, source=source))
-            surface.baseColorTexture = gltf.TextureInfo(index=len(self.content.textures) - 1)
+            surface.baseColorTexture = self._texture(name, look.texture)
         else:
             surface.baseColorFactor = [*(linear_channel(channel) for channel in look.colour), 1.0]
+        if look.roughness_texture:
+            surface.metallicRoughnessTexture = self._texture(f"{name} roughness", look.roughness_texture)
+            surface.metallicFactor = surface.roughnessFactor = 1.0  # the texture is times these
         self.use_extension(SPECULAR_EXTENSION)
         self.content.materials.append(
             gltf.Material(
@@ -167,6 +167,15 @@ class Document:
         """List an extension among those that the document uses."""
         if name not in self.content.extensionsUsed:
             self.content.extensionsUsed.append(name)
+
+    def _texture(self, name: str, picture: bytes) -> Any:
+        """What a material says of a picture, PNG or JPEG."""
+        kind = "image/png" if picture.startswith(_PNG) else "image/jpeg"
+        self.content.images.append(gltf.Image(name=name, mimeType=kind, bufferView=self._view(picture)))
+        self.content.samplers.append(gltf.Sampler(magFilter=gltf.LINEAR, minFilter=gltf.LINEAR_MIPMAP_LINEAR))
+        sampler, source = len(self.content.samplers) - 1, len(self.content.images) - 1
+        self.content.textures.append(gltf.Texture(sampler=sampler, source=source))
+        return gltf.TextureInfo(index=len(self.content.textures) - 1)
 
     def _view(self, data: bytes, target: int | None = None) -> int:
         self._data += bytes(-len(self._data) % _ALIGNMENT)
