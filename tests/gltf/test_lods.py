@@ -34,6 +34,7 @@ def levels(body: tuple[Surface, Skeleton]) -> list[Surface]:
     return decimated(body[0], body[1].heads, [13_000, 5_000, 1_500])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 def test_files_are_valid_and_share_the_skeleton(smooth: dict[str, Any], read: Read, preset: Any) -> None:
     whole = read(smooth, preset)

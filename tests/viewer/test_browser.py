@@ -16,6 +16,8 @@ from uvatar.gltf.presets import PRESETS
 from uvatar.viewer.facts import facts_of
 from uvatar.viewer.page import avatar_page, page_of
 
+pytestmark = pytest.mark.slow
+
 STAGE = (slice(60, 640), slice(0, 660))  # rows and columns of a screenshot that the panel does not cover
 MOUTH = (slice(510, 590), slice(285, 385))  # in a view of the face
 
@@ -128,8 +130,19 @@ def test_the_page_of_a_file_for_engines(person: dict[str, Any], tmp_path: Path, 
     facts = {**facts_of(person, None, person["rig"]["finger_axes"], "0", []), "photo": None, "maps": []}
     page = tmp_path / "avatar.html"
     page.write_text(page_of("Anna", facts, glb(person, PRESETS["gltf"], "Anna")), encoding="utf-8")
-    seen = visit(page, [{"shot": "first"}, {"click": "#mood-surprised"}, {"click": "#view-face"}, {"shot": "face"}])
-    assert not seen.complaints and seen.changed("first", "face", STAGE) > 0.05
+    steps: list[dict[str, Any]] = [
+        {"shot": "first"}, {"click": "label:has([value=walk])"},
+        {"set": ["#moment", 0.1]}, {"wait": 60}, {"shot": "step"},
+        {"set": ["#moment", 0.4]}, {"wait": 60}, {"shot": "on"},
+        {"click": "label:has([value=t])"}, {"click": "#view-face"}, {"shot": "face"}, {"click": "#mood-surprised"},
+        {"shot": "surprised"}, {"click": "label:has(#talk)"},
+        {"set": ["#moment", 0.1]}, {"wait": 60}, {"shot": "says"},
+        {"set": ["#moment", 0.5]}, {"wait": 60}, {"shot": "more"},
+    ]  # fmt: skip
+    seen = visit(page, steps)
+    assert not seen.complaints
+    for one, other in pairwise(["first", "step", "on", "face", "surprised", "says", "more"]):
+        assert seen.changed(one, other, STAGE) > 1e-3, other
 
 
 def test_without_webgl_it_says_so_and_shows_the_photo(page: Path, visit: Callable[..., Visit]) -> None:
