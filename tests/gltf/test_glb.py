@@ -17,7 +17,7 @@ from tests.blender_addon.sample import encoded
 from tests.parts import made_part
 from uvatar.gltf.avatar import glb
 from uvatar.gltf.document import ROUGHNESS
-from uvatar.gltf.presets import PRESETS
+from uvatar.gltf.presets import PRESETS, chosen_presets
 from uvatar.gltf.roughness import roughness_texture
 from uvatar.gltf.surface import body_at_rest, part_at_rest
 from uvatar.protocol.bone_names import Naming, joint_names
@@ -135,6 +135,15 @@ def test_each_material_has_a_roughness_of_its_own(person: dict[str, Any], read: 
         red, green, blue = (np.asarray(channel) / 255 for channel in picture.split())
     assert green.shape == (256, 256) and not red.any() and not blue.any()
     assert green[10, 10] < ROUGHNESS < green[250, 10] and green[250, 250] == pytest.approx(ROUGHNESS, abs=0.01)
+
+
+def test_textures_can_be_webp(person: dict[str, Any], read: Read) -> None:
+    names = ("gltf", "vrm", "gltf")
+    light, vrm = chosen_presets(names, webp=True)
+    answer = read(person, light)
+    assert answer["issues"]["numErrors"] == answer["issues"]["numWarnings"] == 0 and not plain(answer["issues"])
+    assert answer["meshes"]["Body"]["textured"] and b"RIFF" in glb(person, light, "Anna")
+    assert b"RIFF" not in glb(person, vrm, "Anna") and not chosen_presets(names)[0].webp
 
 
 def test_damaged_parts_are_refused(person: dict[str, Any]) -> None:

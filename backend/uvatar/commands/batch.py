@@ -22,6 +22,7 @@ from uvatar.commands.common import (
     PageOption,
     PipelineOption,
     ServerOption,
+    WebpOption,
     attached,
     blender_of,
     console_of,
@@ -51,6 +52,7 @@ def batch(
     blend: BlendOption = True,
     glb: GlbOption = DEFAULT_GLB,
     lods: LodsOption = False,
+    webp: WebpOption = False,
     page: PageOption = True,
     workers: Annotated[int, typer.Option(min=1, help="Number of model processes, if a server has to be started.")] = 1,
     ray: Annotated[
@@ -79,7 +81,7 @@ def batch(
     from uvatar.service.batch.run import run_batch
 
     console = console_of()
-    exporter = Exporter(out, blender_of(console) if blend else None, presets_of(glb), page, lods)
+    exporter = Exporter(out, blender_of(console) if blend else None, presets_of(glb, webp), page, lods)
 
     try:
         if ray:

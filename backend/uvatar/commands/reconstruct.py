@@ -24,6 +24,7 @@ from uvatar.commands.common import (
     PageOption,
     PipelineOption,
     ServerOption,
+    WebpOption,
     attached,
     blender_of,
     console_of,
@@ -53,6 +54,7 @@ def reconstruct(
     blend: BlendOption = True,
     glb: GlbOption = DEFAULT_GLB,
     lods: LodsOption = False,
+    webp: WebpOption = False,
     page: PageOption = True,
     show: Annotated[bool, typer.Option("--open", help="Open the folder when done, if there is a desktop.")] = False,
     device: DeviceOption = None,
@@ -76,7 +78,7 @@ def reconstruct(
     run = Run(
         console,
         partial(attached, console, data, server, pipeline, device),
-        export.Exporter(out, blender, presets_of(glb), page, lods),
+        export.Exporter(out, blender, presets_of(glb, webp), page, lods),
     )
     ended = _follow(run, pending, options) if pending else None
     failures = [*failures, *unknown, *run.failures]

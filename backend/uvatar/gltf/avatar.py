@@ -103,7 +103,7 @@ def _written(meshes: Sequence[_Mesh], skeleton: Skeleton, preset: Preset, meta: 
     names = joint_names(Naming[preset.naming], len(skeleton.parents))
     if not preset.bone_prefix:
         names = tuple(joint.removeprefix(MIXAMO_PREFIX) for joint in names)
-    document = Document()
+    document = Document(webp=preset.webp)
     skin, joints = document.add_skeleton(ARMATURE, skeleton, names)
     nodes, materials = {}, {}
     for mesh in meshes:

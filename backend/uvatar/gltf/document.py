@@ -26,6 +26,8 @@ _ALIGNMENT = 4  # bytes
 # As the extension's material: between skin and cloth, and a weak highlight, because the photo's are in the texture.
 ROUGHNESS, SPECULAR = 0.6, 0.6
 SPECULAR_EXTENSION = "KHR_materials_specular"
+WEBP_EXTENSION = "EXT_texture_webp"
+WEBP_QUALITY = 90  # 0 to 100: no difference was seen from near
 ALPHA_CUTOFF = 0.5
 _PNG = b"\x89PNG"
 
@@ -71,7 +73,8 @@ class Look:
 class Document:
     """A document with one scene. Methods that add something return its index."""
 
-    def __init__(self, copyright_notice: str | None = None) -> None:
+    def __init__(self, copyright_notice: str | None = None, webp: bool = False) -> None:
+        self._webp = webp
         self.content = gltf.GLTF2(
             asset=gltf.Asset(generator=f"Uvatar {__version__}", copyright=copyright_notice),
             scene=0,
@@ -163,18 +166,27 @@ class Document:
         self.content.scenes[0].nodes.append(node)
         return node
 
-    def use_extension(self, name: str) -> None:
-        """List an extension among those that the document uses."""
+    def use_extension(self, name: str, required: bool = False) -> None:
+        """List an extension among those that the document uses, or that are required to read it."""
         if name not in self.content.extensionsUsed:
             self.content.extensionsUsed.append(name)
+        if required and name not in self.content.extensionsRequired:
+            self.content.extensionsRequired.append(name)
 
     def _texture(self, name: str, picture: bytes) -> Any:
         """What a material says of a picture, PNG or JPEG."""
         kind = "image/png" if picture.startswith(_PNG) else "image/jpeg"
+        if self._webp:
+            kind, picture = "image/webp", _as_webp(picture)
         self.content.images.append(gltf.Image(name=name, mimeType=kind, bufferView=self._view(picture)))
         self.content.samplers.append(gltf.Sampler(magFilter=gltf.LINEAR, minFilter=gltf.LINEAR_MIPMAP_LINEAR))
         sampler, source = len(self.content.samplers) - 1, len(self.content.images) - 1
-        self.content.textures.append(gltf.Texture(sampler=sampler, source=source))
+        if self._webp:
+            self.use_extension(WEBP_EXTENSION, required=True)
+            texture = gltf.Texture(sampler=sampler, extensions={WEBP_EXTENSION: {"source": source}})
+        else:
+            texture = gltf.Texture(sampler=sampler, source=source)
+        self.content.textures.append(texture)
         return gltf.TextureInfo(index=len(self.content.textures) - 1)
 
     def _view(self, data: bytes, target: int | None = None) -> int:
@@ -221,6 +233,13 @@ class Document:
         return gltf.Accessor(
             componentType=_COMPONENTS[kind.name], type=_TYPES[components], count=count, byteOffset=None
         )
+
+
+def _as_webp(picture: bytes) -> bytes:
+    with Image.open(io.BytesIO(picture)) as image:
+        data = io.BytesIO()
+        image.save(data, "WEBP", quality=WEBP_QUALITY)
+    return data.getvalue()
 
 
 def _index_type(count: int) -> type[np.unsignedinteger[Any]]:
