@@ -28,7 +28,7 @@ NEWEST := $(CACHE)/newest-$(notdir $(NEWEST_PYTHON))
 NEWEST_TESTS := tests/test_photo.py tests/test_pipeline.py tests/test_preview.py tests/test_self_test.py tests/texturing tests/perception \
   tests/fitting tests/evaluation tests/body tests/mesh_predictor tests/texture_predictor tests/transfer
 
-.PHONY: demo test test-gpu test-newest test-ui lint lock self-test-values onnx bench dist docs addon clean
+.PHONY: demo test test-gpu test-newest test-ui lint lock self-test-values onnx viewer bench dist docs addon clean
 
 demo: $(DEMO_DEPENDENCIES)/complete
 	$(PYTHON) blender_addon/copy_protocol.py
@@ -73,6 +73,11 @@ self-test-values: .venv/ready
 onnx: .venv/ready
 	PYTHONPATH=$(CURDIR) $(BIN)/python tools/export_onnx.py $(ARGS)
 
+# What the page beside every avatar runs, of tools/viewer/src and three.js: backend/uvatar/viewer/viewer.js. Needs npm.
+viewer:
+	npm ci --prefix tools/viewer --no-audit --no-fund --loglevel=error
+	npm run build --prefix tools/viewer
+
 bench: .venv/ready
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -113,6 +118,7 @@ $(DEPENDENCIES)/complete $(DEMO_DEPENDENCIES)/complete:
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(PROJECTS:%=--editable %)
 	touch $@
 
-# Khronos' validator, three.js and its VRM loader, with which the tests read the glTF files that Uvatar writes.
+# Khronos' validator, three.js and its VRM loader, with which the tests read the glTF files that Uvatar writes, and the
+# Chromium in which they open its pages.
 tests/gltf/node_modules/.package-lock.json: tests/gltf/package-lock.json
-	npm ci --prefix tests/gltf --no-audit --no-fund --loglevel=error || echo "npm is missing or failed: NO GLTF FILE IS VALIDATED."
+	npm ci --prefix tests/gltf --no-audit --no-fund --loglevel=error || echo "npm is missing or failed: NO GLTF FILE IS VALIDATED, NO PAGE IS OPENED."

@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from PIL import Image
 from rich.console import Console
 
-from tests.service.fake_pipeline import picture, result
+from tests.service.fake_pipeline import result
 from tests.service.servers import FAKE, PATIENCE, Server, photo, python, wait_until
 from uvatar.commands.reconstruct import report
-from uvatar.files.export import Exporter, colour_labels, readable_json, summarise
+from uvatar.files.export import Exporter, readable_json, summarise
 from uvatar.protocol import discovery
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service.client import find
@@ -78,7 +77,7 @@ def test_photos_to_folders_and_back_again(tmp_path: Path, data: Path) -> None:
     summary = json.loads((folder / "result.json").read_text())
     assert set(summary["files"]) == {path.name for path in folder.iterdir()}
     pictures = {"texture.png", "texture_source.png", "overlay.jpg", "turntable.png"}
-    assert set(summary["files"]) == {*pictures, "avatar.glb", "result.json"}
+    assert set(summary["files"]) == {*pictures, "avatar.glb", "avatar.html", "result.json"}
     assert summary["person"]["id"] == "p1" and summary["person"]["metrics"]["mask_iou"] == 0.9
 
     status = uvatar("status", "--data", data)
@@ -320,15 +319,6 @@ def test_what_is_about_a_photo_is_said_once_and_names_it_once(tmp_path: Path) ->
         and said.count("crowd.jpg: 4 people were found.") == said.count("4 people") == 1
     )
     assert said.count("b.jpg") == 1 and "c.jpg: The file cannot be read." in said
-
-
-def test_labels_become_colours_and_stay_labels() -> None:
-    coloured = colour_labels(picture(value=2))
-    stored = io.BytesIO()
-    coloured.save(stored, "PNG")
-    with Image.open(stored) as read:
-        assert read.convert("RGB").getpixel((0, 0)) == (86, 180, 233)
-        assert np.all(np.asarray(read) == 2)
 
 
 @pytest.mark.parametrize("name", ["../../me.jpg", "con:|?*.jpg", ".jpg", "ü" * 300, "..", "me.jpg"])

@@ -22,8 +22,7 @@ from uvatar.results.present import body_entry
 HERE = Path(__file__).parent
 
 
-@pytest.fixture(scope="session")
-def person() -> dict[str, Any]:
+def made_person() -> dict[str, Any]:
     """A person of a result, with teeth."""
     entry, random = body_entry(load_open_body()), np.random.default_rng(5)
     offsets = random.normal(0, 0.002, entry["template"].shape).astype(np.float32)
@@ -38,16 +37,28 @@ def person() -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="session")
-def read(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
-    """Validates a file and loads it in three.js (read.mjs)."""
+def node_or_skip() -> str:
+    """The command `node`, where it and its packages are installed; else the test is skipped, loudly."""
     node = shutil.which("node")
     if node is None or not (HERE / "node_modules" / ".package-lock.json").is_file():
         missing = (
-            "Node.js or tests/gltf/node_modules (`npm ci --prefix tests/gltf`) is missing: no glTF file is validated"
+            "Node.js or tests/gltf/node_modules (`npm ci --prefix tests/gltf`) is missing: no glTF file is validated, "
+            "no page is opened"
         )
         warnings.warn(missing, stacklevel=1)
         pytest.skip(missing)
+    return node
+
+
+@pytest.fixture(scope="session")
+def person() -> dict[str, Any]:
+    return made_person()
+
+
+@pytest.fixture(scope="session")
+def read(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+    """Validates a file, by default the person's at full detail, and loads it in three.js (read.mjs)."""
+    node = node_or_skip()
     folder = tmp_path_factory.mktemp("gltf")
 
     def read(
@@ -57,9 +68,10 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, An
         pose: Mapping[str, Sequence[float]] | None = None,
         weights: Mapping[str, float] | None = None,
         vertices: Sequence[int] = (),
+        data: bytes | None = None,
     ) -> dict[str, Any]:
         file, request = folder / preset.file, folder / "request.json"
-        file.write_bytes(glb(person, preset, "Anna"))
+        file.write_bytes(glb(person, preset, "Anna") if data is None else data)
         wanted = {"mesh": mesh, "pose": pose or {}, "weights": weights or {}, "vertices": list(vertices)}
         request.write_text(json.dumps(wanted))
         command = [node, str(HERE / "read.mjs"), str(file), str(request)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,12 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from tests.blender_addon.sample import encoded
 from tests.parts import made_part
 from uvatar.gltf.avatar import glb
-from uvatar.gltf.presets import PRESETS
+from uvatar.gltf.document import ROUGHNESS
+from uvatar.gltf.presets import PRESETS, chosen_presets
+from uvatar.gltf.roughness import roughness_texture
 from uvatar.gltf.surface import body_at_rest, part_at_rest
 from uvatar.protocol.bone_names import Naming, joint_names
 from uvatar.protocol.expressions import EXPRESSIONS, VISEMES
@@ -117,6 +121,29 @@ def test_a_body_without_fingers_face_and_texture(person: dict[str, Any], read: R
     answer = read(bare, PRESETS["gltf"])
     assert answer["issues"]["numErrors"] == answer["issues"]["numWarnings"] == 0
     assert len(answer["bones"]) == 24 and not answer["meshes"]["Body"]["textured"]
+
+
+def test_each_material_has_a_roughness_of_its_own(person: dict[str, Any], read: Read) -> None:
+    materials = np.zeros((512, 512), np.uint8)
+    materials[:256], materials[256:, :256] = 1, 2
+    mapped = {**person, "materials_png": encoded(materials), "material_names": ["skin", "upper 2", "unheard of"]}
+    answer = read(mapped, PRESETS["gltf"])
+    assert answer["issues"]["numErrors"] == answer["issues"]["numWarnings"] == 0 and not plain(answer["issues"])
+    assert answer["meshes"]["Body"]["rough"] == "by texture"
+    assert read(person, PRESETS["gltf"])["meshes"]["Body"]["rough"] == pytest.approx(ROUGHNESS)
+    with Image.open(io.BytesIO(roughness_texture(mapped["materials_png"], mapped["material_names"]))) as picture:
+        red, green, blue = (np.asarray(channel) / 255 for channel in picture.split())
+    assert green.shape == (256, 256) and not red.any() and not blue.any()
+    assert green[10, 10] < ROUGHNESS < green[250, 10] and green[250, 250] == pytest.approx(ROUGHNESS, abs=0.01)
+
+
+def test_textures_can_be_webp(person: dict[str, Any], read: Read) -> None:
+    names = ("gltf", "vrm", "gltf")
+    light, vrm = chosen_presets(names, webp=True)
+    answer = read(person, light)
+    assert answer["issues"]["numErrors"] == answer["issues"]["numWarnings"] == 0 and not plain(answer["issues"])
+    assert answer["meshes"]["Body"]["textured"] and b"RIFF" in glb(person, light, "Anna")
+    assert b"RIFF" not in glb(person, vrm, "Anna") and not chosen_presets(names)[0].webp
 
 
 def test_damaged_parts_are_refused(person: dict[str, Any]) -> None:

@@ -135,7 +135,9 @@ def test_they_run_where_nothing_else_of_uvatar_is(built: Path, tmp_path: Path) -
     try:
         said = place.program("uvatar", "reconstruct", portrait, "--fast", "--no-turntable", "--out", out)
         assert 'pip install "uvatar[blender]"' in said
-        assert {"result.json", "texture.png", "avatar.glb"} <= {path.name for path in out.glob("portrait_p*/*")}
+        assert {"result.json", "texture.png", "avatar.glb", "avatar.html"} <= {
+            path.name for path in out.glob("portrait_p*/*")
+        }
         place.install(_wheel(built, "uvatar_training"), _wheel(built, "uvatar_blender"))
         assert "synthesize" in place.program("uvatar-train", "--help")
         found = place.run(place.python, "-P", "-c", "import uvatar_blender; print(uvatar_blender.__file__)")
@@ -167,6 +169,8 @@ def test_without_pytorch_photos_become_avatars_and_little_is_downloaded(built: P
     out = tmp_path / "avatars"
     try:
         place.program("uvatar", "reconstruct", ROOT / "samples" / "portrait.jpg", "--no-turntable", "--out", out)
-        assert {"result.json", "texture.png", "avatar.glb"} <= {path.name for path in out.glob("portrait_p*/*")}
+        assert {"result.json", "texture.png", "avatar.glb", "avatar.html"} <= {
+            path.name for path in out.glob("portrait_p*/*")
+        }
     finally:
         place.program("uvatar", "stop")

@@ -18,8 +18,11 @@ from uvatar.commands.common import (
     DataOption,
     DeviceOption,
     GlbOption,
+    LodsOption,
+    PageOption,
     PipelineOption,
     ServerOption,
+    WebpOption,
     attached,
     blender_of,
     console_of,
@@ -48,6 +51,9 @@ def batch(
     options: dict[str, Any],
     blend: BlendOption = True,
     glb: GlbOption = DEFAULT_GLB,
+    lods: LodsOption = False,
+    webp: WebpOption = False,
+    page: PageOption = True,
     workers: Annotated[int, typer.Option(min=1, help="Number of model processes, if a server has to be started.")] = 1,
     ray: Annotated[
         str | None,
@@ -75,7 +81,7 @@ def batch(
     from uvatar.service.batch.run import run_batch
 
     console = console_of()
-    exporter = Exporter(out, blender_of(console) if blend else None, presets_of(glb))
+    exporter = Exporter(out, blender_of(console) if blend else None, presets_of(glb, webp), page, lods)
 
     try:
         if ray:

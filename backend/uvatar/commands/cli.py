@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from uvatar.commands import batch, doctor, evaluate, reconstruct, servers, weights
+from uvatar.commands import batch, doctor, evaluate, reconstruct, servers, view, weights
 from uvatar.commands.job_options import with_job_options
 from uvatar.protocol.options import BATCH, RECONSTRUCT
 
@@ -25,6 +25,7 @@ def make_app() -> typer.Typer:
     app.command(BATCH)(with_job_options(BATCH, batch.batch))
     for command in (servers.serve, servers.status, servers.stop, servers.forget, servers.logs, doctor.doctor):
         app.command()(command)
+    app.command()(view.view)
     app.command()(weights.weights)
     evaluation = _group("Measure the quality of avatars: on photos, on rendered people, and for each start of the fit.")
     for measure in evaluate.COMMANDS:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uvatar.gltf.presets import PRESETS, Preset
+from uvatar.gltf.presets import LEVELS, PRESETS, Preset, chosen_presets
 from uvatar.protocol.devices import AUTO, DEVICE_VARIABLE, DEVICES
 
 if TYPE_CHECKING:
@@ -27,6 +27,26 @@ DEFAULT_GLB = ["gltf"]
 DEFAULT_PIPELINE = "uvatar.engine.pipeline:Pipeline"
 
 BlendOption = Annotated[bool, typer.Option("--blend/--no-blend", help="Write avatar.blend (needs Blender).")]
+
+PageOption = Annotated[
+    bool,
+    typer.Option("--page/--no-page", help="Write avatar.html, which shows avatar and photo in any browser (3 MB)."),
+]
+
+LodsOption = Annotated[
+    bool,
+    typer.Option(
+        "--lods",
+        help="Write each file for engines at lower levels of detail, too: "
+        + ", ".join(f"{level.triangles:,}" for level in LEVELS)
+        + " triangles.",
+    ),
+]
+
+WebpOption = Annotated[
+    bool,
+    typer.Option("--webp", help="Textures as WebP in files for engines that read it (EXT_texture_webp); not in VRM."),
+]
 
 
 def _known_presets(names: list[str]) -> list[str]:
@@ -92,9 +112,9 @@ def console_of(stderr: bool = False) -> Console:
     return terminal(stderr)
 
 
-def presets_of(names: Sequence[str]) -> list[Preset]:
+def presets_of(names: Sequence[str], webp: bool) -> list[Preset]:
     """The presets with these names; none for `NO_GLB`."""
-    return [PRESETS[name] for name in dict.fromkeys(names) if name != NO_GLB]
+    return chosen_presets([name for name in names if name != NO_GLB], webp)
 
 
 def blender_of(console: Console) -> list[str] | None:

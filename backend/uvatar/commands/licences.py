@@ -60,9 +60,10 @@ _LIBRARIES = (
     ("(lib)?tbb", "oneTBB", "Apache-2.0"),
     ("(lib)?(iomp5|omp)", "LLVM's OpenMP", "Apache-2.0 WITH LLVM-exception"),
     ("directml", "DirectML", "LicenseRef-Microsoft-DirectML"),
+    (r"viewer\.js$", "three.js (in the page that shows avatars)", "MIT"),
     ("msvcp|vcruntime|concrt", "Microsoft's C++ runtime", "LicenseRef-Microsoft-VC-Runtime"),
 )
-_LIBRARY_FILE = re.compile(r"\.(dll|dylib)$|\.so(\.\d+)*$", re.IGNORECASE)
+_LIBRARY_FILE = re.compile(r"\.(dll|dylib|js)$|\.so(\.\d+)*$", re.IGNORECASE)
 _EXTENSION_MODULE = re.compile(r"\.(cpython|abi3|cp\d+)[^/]*\.(so|dylib)$")
 _FOLDER_OF_LIBRARIES = re.compile(r"\.(libs|dylibs)$")
 

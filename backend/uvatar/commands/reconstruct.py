@@ -20,8 +20,11 @@ from uvatar.commands.common import (
     DataOption,
     DeviceOption,
     GlbOption,
+    LodsOption,
+    PageOption,
     PipelineOption,
     ServerOption,
+    WebpOption,
     attached,
     blender_of,
     console_of,
@@ -50,6 +53,9 @@ def reconstruct(
     ] = None,
     blend: BlendOption = True,
     glb: GlbOption = DEFAULT_GLB,
+    lods: LodsOption = False,
+    webp: WebpOption = False,
+    page: PageOption = True,
     show: Annotated[bool, typer.Option("--open", help="Open the folder when done, if there is a desktop.")] = False,
     device: DeviceOption = None,
     data: DataOption = None,
@@ -58,7 +64,7 @@ def reconstruct(
 ) -> None:
     """Make avatars from photos of people.
 
-    Each person gets a folder <photo>_p<number> with avatar.blend, avatar.glb, texture.png, overlay.jpg and more.
+    Each person gets a folder <photo>_p<number> with avatar.html, avatar.blend, avatar.glb, texture.png and more.
     Exit code 0: all photos worked. 1: some did not, and the reasons were printed. 2: the command was not understood.
     """
     from uvatar.commands.running import Run
@@ -72,7 +78,7 @@ def reconstruct(
     run = Run(
         console,
         partial(attached, console, data, server, pipeline, device),
-        export.Exporter(out, blender, presets_of(glb)),
+        export.Exporter(out, blender, presets_of(glb, webp), page, lods),
     )
     ended = _follow(run, pending, options) if pending else None
     failures = [*failures, *unknown, *run.failures]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from uvatar.files.export import Exporter, PersonFiles, blender_command
-from uvatar.gltf.presets import PRESETS
+from uvatar.gltf.presets import chosen_presets
 from uvatar.protocol.expressions import EXPRESSIONS, movement
 from uvatar.protocol.parts import Part, parts_of
 from uvatar.protocol.people import people_of, with_rig
@@ -199,7 +199,15 @@ class Avatar:
         skinned: NDArray[np.float32] = (mixed + self.transl).astype(np.float32)
         return skinned
 
-    def save(self, folder: Path | str, blender: bool = True, glb: Sequence[str] = ("gltf",)) -> PersonFiles:
+    def save(
+        self,
+        folder: Path | str,
+        blender: bool = True,
+        glb: Sequence[str] = ("gltf",),
+        page: bool = True,
+        lods: bool = False,
+        webp: bool = False,
+    ) -> PersonFiles:
         """Write the avatar's files into a folder of its own below ``folder``, as the command line does.
 
         Texture, overlay and result.json are always written (docs/result-schema.md); avatar.blend if Blender or bpy is
@@ -209,6 +217,9 @@ class Avatar:
             folder: where the avatar's folder is made.
             blender: False leaves out avatar.blend, which takes some seconds.
             glb: the .glb files to write, by the names of `uvatar.gltf.presets.PRESETS`.
+            page: False leaves out avatar.html, which shows the avatar in a browser.
+            lods: True writes each of ``glb`` at lower levels of detail as well.
+            webp: True writes the textures of ``glb``, but for VRM, as WebP.
 
         Returns:
             what was written; ``problem`` says why avatar.blend is missing.
@@ -217,8 +228,8 @@ class Avatar:
             KeyError: there is no preset of a name.
             OSError: a file cannot be written.
         """
-        presets = [PRESETS[name] for name in glb]
-        exporter = Exporter(Path(folder), blender_command() if blender else None, presets)
+        command = blender_command() if blender else None
+        exporter = Exporter(Path(folder), command, chosen_presets(glb, webp), page, lods)
         (written,) = exporter.write(self.result, only=self.number)
         return written
 

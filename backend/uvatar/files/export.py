@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
 import os
 import re
@@ -19,9 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from uvatar.data.labels import LABEL_COLOURS
 from uvatar.files.avatar_folders import (
     STORED_RESULT,
     SUMMARY,
@@ -34,10 +31,11 @@ from uvatar.files.avatar_folders import (
     read_avatar,
     stem_of,
 )
-from uvatar.gltf.presets import Preset
+from uvatar.gltf.presets import LEVELS, Preset
 from uvatar.protocol import message_files
 from uvatar.protocol.people import people_of
 from uvatar.runtime.spawn import environment, module_command
+from uvatar.viewer import PAGE
 
 SUMMARY_SCHEMA = 1  # of result.json
 BLEND = "avatar.blend"
@@ -97,11 +95,15 @@ class Exporter:
         out: the output folder.
         blender: command that runs the add-on's headless exporter (see `blender_command`); None leaves out its file.
         glb: the .glb files to write.
+        page: whether to write the page that shows the avatar.
+        lods: whether each of ``glb`` is also written at lower levels of detail.
     """
 
     out: Path
     blender: list[str] | None = None
     glb: Sequence[Preset] = ()
+    page: bool = False
+    lods: bool = False
     _folder_names: FolderNames | None = None
 
     def write(
@@ -168,7 +170,9 @@ class Exporter:
         for name in files:
             (person_folder / name).write_bytes(person[pictures[name]])
         if person.get("source_png"):
-            colour_labels(person["source_png"]).save(person_folder / "texture_source.png")
+            from uvatar.viewer.maps import coloured_labels
+
+            coloured_labels(person["source_png"]).save(person_folder / "texture_source.png")
             files.append("texture_source.png")
         for part in person.get("parts", ()):
             if part.get("texture"):
@@ -177,6 +181,7 @@ class Exporter:
         problem = None
         try:
             files += self._write_glb(person, f"{stem}_p{number}", person_folder)
+            files += self._write_page(result, person, f"{stem}_p{number}", person_folder)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             problem = f"The result is damaged, perhaps because it comes from a newer Uvatar: {error!r}."
         if self.blender:
@@ -197,11 +202,25 @@ class Exporter:
     def _write_glb(self, person: Mapping[str, Any], name: str, folder: Path) -> list[str]:
         if not self.glb:
             return []
-        from uvatar.gltf.avatar import glb  # takes half a second
+        from uvatar.gltf.avatar import glb, lods  # takes half a second
 
-        for preset in self.glb:
-            (folder / preset.file).write_bytes(glb(person, preset, name))
-        return [preset.file for preset in self.glb]
+        files = {preset.file: glb(person, preset, name) for preset in self.glb}
+        for preset in self.glb if self.lods else ():
+            for level, data in zip(LEVELS, lods(person, preset, name), strict=True):
+                files[level.file(preset)] = data
+        for file, data in files.items():
+            (folder / file).write_bytes(data)
+        return list(files)
+
+    def _write_page(self, result: Mapping[str, Any], person: Mapping[str, Any], name: str, folder: Path) -> list[str]:
+        if not self.page:
+            return []
+        from uvatar.viewer.page import avatar_page  # takes half a second
+
+        notes = [*person.get("notes", ()), *_about_photo(result)]
+        up, photo = result["camera"].get("up"), result["photo"].get("jpeg", b"")
+        (folder / PAGE).write_text(avatar_page(person, name, up, photo, notes), encoding="utf-8")
+        return [PAGE]
 
     def _run_blender(self, stored: Path, number: int, folder: Path) -> None:
         blend = (folder / BLEND).resolve()
@@ -316,15 +335,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value
-
-
-def colour_labels(source_png: bytes) -> Image.Image:
-    """The label map as a picture with readable colours: a palette image whose indices are the labels."""
-    with Image.open(io.BytesIO(source_png)) as grey:
-        labels = np.asarray(grey.convert("L"))
-    picture = Image.fromarray(np.minimum(labels, len(LABEL_COLOURS) - 1), mode="P")
-    picture.putpalette([channel for colour in LABEL_COLOURS for channel in colour])
-    return picture
 
 
 def _blender_environment() -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Preset:
         shape_sliders: whether the ten shape coefficients are morph targets.
         visemes: whether there are morph targets of whole mouth shapes, composed of the expression keys.
         vrm: whether the file is a VRM 1.0 model.
+        webp: whether textures are WebP, which is smaller and which not everything reads.
     """
 
     name: str
@@ -29,7 +30,32 @@ class Preset:
     shape_sliders: bool = False
     visemes: bool = False
     vrm: bool = False
+    webp: bool = False
 
+
+@dataclass(frozen=True)
+class Level:
+    """A level of detail.
+
+    Attributes:
+        number: 1 is the finest.
+        triangles: of body and parts together.
+        keys: whether there are morph targets; without them, parts that only move with the face are left out.
+        texture: pixels of a texture's side, at most.
+    """
+
+    number: int
+    triangles: int
+    keys: bool
+    texture: int
+
+    def file(self, preset: Preset) -> str:
+        """The name of the file, such as avatar_lod1.glb."""
+        stem, suffix = preset.file.rsplit(".", 1)
+        return f"{stem}_lod{self.number}.{suffix}"
+
+
+LEVELS = (Level(1, 13_000, True, 1024), Level(2, 5_000, True, 512), Level(3, 1_500, False, 512))
 
 PRESETS: Mapping[str, Preset] = {
     preset.name: preset
@@ -46,3 +72,17 @@ PRESETS: Mapping[str, Preset] = {
         Preset("vrm", "VRM 1.0: VTubing, VRChat-like worlds, UniVRM", "avatar.vrm", "VRM", vrm=True),
     )
 }
+
+
+def chosen_presets(names: Iterable[str], webp: bool = False) -> list[Preset]:
+    """The presets of these names, each once.
+
+    Args:
+        names: of `PRESETS`.
+        webp: whether textures are WebP; those of VRM, whose programs need not read it, stay as they are.
+
+    Raises:
+        KeyError: there is no preset of a name.
+    """
+    presets = [PRESETS[name] for name in dict.fromkeys(names)]
+    return [replace(preset, webp=webp and not preset.vrm) for preset in presets]

@@ -40,6 +40,7 @@ class Surface:
         joints: (N, 4) uint8, 0 where the weight is 0.
         weights: (N, 4) sums are 1.
         movements: morph targets by name.
+        sources: (N,) the vertex of the body or part that each is made of: at seams of the texture several are of one.
     """
 
     positions: NDArray[np.float32]
@@ -49,6 +50,7 @@ class Surface:
     joints: NDArray[np.uint8]
     weights: NDArray[np.float32]
     movements: Mapping[str, Movement]
+    sources: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,24 @@ def _surface(
         joints=joints[vertices],
         weights=weights[vertices],
         movements={name: split_movement(movement, vertices, len(rest)) for name, movement in movements.items()},
+        sources=vertices,
+    )
+
+
+def with_triangles(surface: Surface, triangles: NDArray[np.integer[Any]]) -> Surface:
+    """The surface with other triangles (F, 3) of its vertices, without those that none has."""
+    used, corners = np.unique(triangles, return_inverse=True)
+    return Surface(
+        positions=surface.positions[used],
+        normals=surface.normals[used],
+        uv=None if surface.uv is None else surface.uv[used],
+        triangles=corners.reshape(-1, 3).astype(np.uint32),
+        joints=surface.joints[used],
+        weights=surface.weights[used],
+        movements={
+            name: split_movement(movement, used, len(surface.positions)) for name, movement in surface.movements.items()
+        },
+        sources=surface.sources[used],
     )
 
 

@@ -16,6 +16,7 @@ from uvatar.files.avatar_folders import THUMBNAILS, is_avatar_name
 from uvatar.protocol.atomic_files import write_atomically
 from uvatar.protocol.photo_lists import shown
 from uvatar.service.batch.record import PhotoOutcome
+from uvatar.viewer import PAGE
 
 REPORT = "report.html"
 SIDE = 240  # pixels of a thumbnail's longer side
@@ -89,7 +90,8 @@ def _card(out: Path, outcome: PhotoOutcome, number: int, folder: str) -> str:
     image = f'<img loading="lazy" src="{quote(picture)}" alt="">' if picture else ""
     title = f"<b>{escape(shown(outcome.key))}</b>, person {number}"
     caption = f"<figcaption>{title}<br>{escape(', '.join(words))}</figcaption>"
-    return f'<figure><a href="{quote(folder)}/">{image}</a>{caption}</figure>\n'
+    page = PAGE if (out / folder / PAGE).is_file() else ""
+    return f'<figure><a href="{quote(folder)}/{page}">{image}</a>{caption}</figure>\n'
 
 
 def _delete_other_thumbnails(out: Path, folders: Collection[str]) -> None:
