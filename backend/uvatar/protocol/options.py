@@ -279,6 +279,15 @@ class Options:
             active_if={"refine": True, "fast": False, "clothing": True},
         ),
     )
+    hair: bool = option(
+        True,
+        "Make long hair a mesh of its own.",
+        panel=Panel(
+            "Long hair",
+            "Make long hair a mesh of its own, rather than part of the head's surface",
+            active_if={"refine": True, "fast": False, "clothing": True},
+        ),
+    )
     same_person: bool = option(
         False,
         "All photos, or all views in one photo, show the same person: make one avatar from them.",
