@@ -108,7 +108,8 @@ def build_hair(
     points, kept = _cut(rings.plane.points(rings.points), shown)
     # Between what lies before a shoulder and what lies behind it there is the shoulder.
     across = np.linalg.norm(np.roll(rings.points, -1, 1) - rings.points, axis=-1)
-    kept &= (np.maximum(across[:-1], across[1:]) < settings.widest * rings.plane.size) | (rings.points[1:, :, 2] < rings.chin)
+    joined = np.maximum(across[:-1], across[1:]) < settings.widest * rings.plane.size
+    kept &= joined | (rings.points[1:, :, 2] < rings.chin)
     if not kept.any() or not np.isfinite(points).all():
         return None
     rows, columns = shown.shape
