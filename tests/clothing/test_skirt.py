@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from tests.clothing.test_offsets import CAMERA, clothing_model, seen_as, silhouette, standing
 from uvatar.body import BodyModel, load_open_body
+from uvatar.clothing.limbs import limbs
 from uvatar.clothing.offsets import clothing_offsets
-from uvatar.clothing.skirt.dressing import BENT, HIDDEN, build_skirt, find_skirt, without_skirt
 from uvatar.clothing.shells import at_rest
-from uvatar.clothing.skirt.plane import limbs
+from uvatar.clothing.skirt.dressing import BENT, HIDDEN, build_skirt, find_skirt, without_skirt
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.joints import HIP_JOINTS, KNEE_JOINTS, Joint

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.rig import with_relaxed_hands
+from uvatar.clothing.bridging import cloth_shares
 from uvatar.clothing.ears import ears_under_hair, with_whole_ears
 from uvatar.clothing.hair.dressing import hair_pixels, with_hair, without_hair
 from uvatar.clothing.hair.pixels import long_hair
@@ -116,12 +117,16 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
         if hair is not None:
             person = without_hair(person, hair_pixels(hair, view, body))
         hidden = hair is None and ears_under_hair(replace(view, fit=fit), body, engine.clothing.ears)
-        offsets = clothing_offsets(fit, without_skirt(person, found), camera, engine.clothing, shoes, hidden)
+        cloth = cloth_shares(view, body, engine.clothing.mesh.averaging, engine.clothing.settings.bridging)
+        worn = functools.partial(
+            clothing_offsets, fit, camera=camera, model=engine.clothing, shoes=shoes, hair_on_ears=hidden, cloth=cloth
+        )
+        offsets = worn(person=without_skirt(person, found))
         skirt = None
         if found is not None:
             skirt, offsets, notes = build_skirt(found, view, body, offsets)
             if skirt is None:
-                offsets = clothing_offsets(fit, person, camera, engine.clothing, shoes, hidden)
+                offsets = worn(person=person)
         fit = replace(fit, offsets=fit.offsets + offsets, shoes=(kind, kind), skirt=skirt, notes=fit.notes + notes)
         dressed = body.data.v_template + body.data.shapedirs @ fit.body.betas + fit.offsets
         face = with_whole_ears(face_offsets(fit, person, camera, body, engine.face), dressed, engine.clothing.ears)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from uvatar.body import BodyModel
+from uvatar.clothing.limbs import limbs
 from uvatar.clothing.shells import at_rest
-from uvatar.clothing.skirt.plane import limbs
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.shell import Hair, Shell, Skirt
 from uvatar.data.view import View

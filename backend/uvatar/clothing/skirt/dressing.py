@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
 from uvatar.body.data import BodyData
+from uvatar.clothing.limbs import limbs
 from uvatar.clothing.offsets import pose_and_skinning
 from uvatar.clothing.plane import BodyPlane
 from uvatar.clothing.skirt.detection import SkirtRows, skirt_rows
 from uvatar.clothing.skirt.mesh import skirt_mesh
-from uvatar.clothing.skirt.plane import RowPicture, leg_plane, limbs, row_picture
+from uvatar.clothing.skirt.plane import RowPicture, leg_plane, row_picture
 from uvatar.clothing.skirt.rings import Rings, skirt_rings
 from uvatar.data.arrays import Floats
 from uvatar.data.joints import ANKLE_JOINTS, HIP_JOINTS, KNEE_JOINTS

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from uvatar.body.data import BodyData
+from uvatar.clothing.limbs import ARM_JOINTS, limbs
 from uvatar.clothing.plane import BodyPlane
 from uvatar.clothing.shells import ring_layout, strongest
-from uvatar.clothing.skirt.plane import ARM_JOINTS, limbs
 from uvatar.clothing.skirt.rings import Rings
 from uvatar.data.arrays import Floats
 from uvatar.data.fit import BodyParameters

@@ -13,27 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.data import BodyData
+from uvatar.clothing.limbs import limbs
 from uvatar.clothing.plane import BodyPlane, sampled
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.joints import (
     ANKLE_JOINTS,
-    ELBOW_JOINTS,
-    FOOT_JOINTS,
-    HAND_JOINTS,
-    HIP_JOINTS,
     KNEE_JOINTS,
-    SHOULDER_JOINTS,
-    WRIST_JOINTS,
     Joint,
 )
 from uvatar.data.person import Person
 from uvatar.geometry.mesh import unit
 from uvatar.geometry.raster import rasterize
-
-ARM_JOINTS = [*SHOULDER_JOINTS, *ELBOW_JOINTS, *WRIST_JOINTS, *HAND_JOINTS]
-# Left and right: thigh, shin and foot.
-LEG_JOINTS = [list(side) for side in zip(HIP_JOINTS, KNEE_JOINTS, ANKLE_JOINTS, FOOT_JOINTS, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -102,12 +93,6 @@ def leg_plane(joints: Floats, stature: float) -> BodyPlane:
     pelvis = np.asarray(joints[Joint.PELVIS], np.float64)
     down = unit(joints[ANKLE_JOINTS].mean(0) - pelvis) + unit(joints[KNEE_JOINTS].mean(0) - pelvis)
     return BodyPlane.facing(pelvis, down, stature)
-
-
-def limbs(data: BodyData) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-    """(V,) vertices of the arms, of the left leg and of the right leg."""
-    joint = data.weights.argmax(1)
-    return np.isin(joint, ARM_JOINTS), np.isin(joint, LEG_JOINTS[0]), np.isin(joint, LEG_JOINTS[1])
 
 
 def row_picture(
