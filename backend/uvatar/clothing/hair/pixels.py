@@ -71,9 +71,9 @@ class HairPixelSettings:
     unlike: float = 0.1
     apart: float = 0.04
     beside: float = 0.45
-    chin: float = -0.08
+    chin: float = -0.12
     below: float = 0.3
-    standing_out: float = 0.08
+    standing_out: float = 0.06
 
 
 DEFAULT_SETTINGS = HairPixelSettings()
