@@ -30,7 +30,7 @@ from uvatar.texturing.hair import hair_texture
 
 CAMERA = Camera.for_photo(1000, 1400)
 WALL, SKIN, CLOTH, HAIR = (150, 160, 165), (205, 160, 135), (60, 80, 150), (70, 40, 25)
-SHOULDERS, CHEST = 0.22, 0.4  # lengths of hair, metres below the forehead's top
+SHOULDERS, CHEST = 0.22, 0.33  # lengths of hair, metres below the forehead's top
 
 
 @pytest.fixture(scope="module")

@@ -45,8 +45,8 @@ class HairPixelSettings:
         smoothing: of likeness.
         closing: gaps that are closed.
         unlike: colour distance from skin and clothes from which what stands out beside the face counts as hair.
-        apart: colour distance between hair and clothes below which there is none. Of nine heads with long hair .06 to .2,
-            of hoods .02.
+        apart, hood: colour distance from the hair's below which a place on the trunk may show hair, and the share of
+            such places from which on it may be a hood. Eight heads with long hair have up to .07 of them.
         beside: distance from the middle from which hair is beside the face.
         chin: height under the chin to which hair beside the face reaches at least, if it is long.
         below: height over the chin below which hair stands out of the bare head and neck if it is long.
@@ -69,7 +69,8 @@ class HairPixelSettings:
     smoothing: float = 0.03
     closing: float = 0.03
     unlike: float = 0.1
-    apart: float = 0.04
+    apart: float = 0.05
+    hood: float = 0.2
     beside: float = 0.45
     chin: float = -0.12
     below: float = 0.3
@@ -189,15 +190,20 @@ def _grown(picture: _Picture, settings: HairPixelSettings) -> NDArray[np.bool_]:
     nothing = np.zeros_like(picture.mask)
     low, high = settings.above
     seed = picture.mask & (picture.height > low) & (picture.height < high) & (picture.across < settings.across)
-    clothes = _samples(picture, picture.clothes, settings.samples)
-    others = np.concatenate([_samples(picture, picture.mask & picture.inner, settings.samples), clothes])
-    hair = _samples(picture, seed, settings.samples)
+    skin, clothes, hair = (
+        _samples(picture, kind, settings.samples) for kind in (picture.mask & picture.inner, picture.clothes, seed)
+    )
     few = settings.neighbours * 3
-    if min(len(hair), len(others), len(clothes)) < few:
+    if min(len(hair), len(clothes), len(skin)) < few:
         return nothing
     # Without what the sky or a hand adds at the edge.
     off = np.linalg.norm(hair - np.median(hair, 0), axis=1)
     hair = hair[off <= np.quantile(off, 0.8)]
+    # A hood looks like its jacket; of clothes that hair covers, some look like it.
+    alike = _distance(clothes, hair, settings) < settings.apart
+    if alike.mean() > settings.hood:
+        return nothing
+    others = np.concatenate([skin, clothes[~alike]])
     place = np.flatnonzero(picture.mask)
     colours = picture.colours.reshape(-1, 3)[place]
     to_others = _distance(colours, others, settings)
@@ -223,9 +229,7 @@ def _grown(picture: _Picture, settings: HairPixelSettings) -> NDArray[np.bool_]:
         hair = _samples(picture, found | around, settings.learnt)
         if len(hair) < few:
             return nothing
-    # A hood looks like its jacket.
-    apart = float(np.median(_distance(hair, clothes, settings)))
-    return found if apart > settings.apart else nothing
+    return found
 
 
 def _samples(picture: _Picture, chosen: NDArray[np.bool_], count: int) -> Floats:
