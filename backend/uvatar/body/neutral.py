@@ -95,13 +95,13 @@ def _region(data: BodyData, edges: Integers, settings: NeutralSettings) -> NDArr
     belly = skin & (side < 0.02) & (rest[:, 2] > pelvis[2]) & (np.abs(rest[:, 1] - pelvis[1] - 0.05) < 0.1)
     region |= skin & _around(rest, belly, fineness, settings.navel, settings.detail)
     hips = joints[HIP_JOINTS][:, 1].mean()
-    region |= (
-        skin & (side < settings.crotch) & (rest[:, 2] > pelvis[2] + 0.04) & (np.abs(rest[:, 1] - hips + 0.07) < 0.04)
-    )
+    between = np.abs(rest[:, 1] - hips + 0.07) < 0.04
+    region |= skin & (side < settings.crotch) & (rest[:, 2] > pelvis[2] + 0.04) & between
     seat = skin & (side < settings.seat) & (rest[:, 2] < pelvis[2] - settings.behind)
     seat &= rest[:, 1] < pelvis[1] + settings.seat_above
     seat &= rest[:, 1] > hips - settings.seat_below
-    return region | seat
+    bridged: NDArray[np.bool_] = region | seat
+    return bridged
 
 
 def _around(rest: Floats, chosen: NDArray[np.bool_], edges: Floats, radius: float, count: int) -> NDArray[np.bool_]:

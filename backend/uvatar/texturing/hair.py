@@ -69,8 +69,8 @@ def hair_texture(
     detail = np.log((colours @ LUMA + 1e-3) / (even @ LUMA + 1e-3))[seen]
     contrast = float(np.clip(1.48 * np.median(np.abs(detail - np.median(detail))), *settings.contrast))
     strands = even * np.exp(contrast * _strands(size, settings))[..., None]
-    share = cv2.distanceTransform(seen.astype(np.uint8), cv2.DIST_L2, 3)
-    share = smoothstep(share, 0, settings.blend)[..., None]
+    inside = np.asarray(cv2.distanceTransform(seen.astype(np.uint8), cv2.DIST_L2, 3), np.float32)
+    share = smoothstep(inside, 0, settings.blend)[..., None]
     return srgb_from_linear(colours * share + strands * (1 - share))
 
 
@@ -95,8 +95,8 @@ def _even(colours: NDArray[np.float32], seen: NDArray[np.bool_], settings: HairT
     weight = np.concatenate([seen[:, -pad:], seen, seen[:, :pad]], 1).astype(np.float32)
     filled = push_pull(wrapped * weight[..., None], weight)[0][:, pad:-pad]
     # Far from what is seen hair has the colour of all of it: what is near may be a rim that the sun lights.
-    away = cv2.distanceTransform((weight < 0.5).astype(np.uint8), cv2.DIST_L2, 3)[:, pad:-pad]
-    far = smoothstep(away / size, *settings.far)[..., None]
+    away = np.asarray(cv2.distanceTransform((weight < 0.5).astype(np.uint8), cv2.DIST_L2, 3), np.float32)
+    far = smoothstep(away[:, pad:-pad] / size, *settings.far)[..., None]
     filled = filled * (1 - far) + np.median(colours[seen], 0) * far
     spread = settings.even * size
     even = cv2.GaussianBlur(np.ascontiguousarray(filled), (0, 0), spread, borderType=cv2.BORDER_REFLECT)
@@ -108,17 +108,16 @@ def _strands(size: int, settings: HairTextureSettings) -> Floats:
     generator = np.random.default_rng(0)
     total = np.zeros((size, size), np.float32)
     for width in settings.widths:
-        noise = generator.normal(size=(size, size)).astype(np.float32)
-        noise = cv2.GaussianBlur(
-            np.concatenate([noise, noise[:, : size // 4]], 1),
-            (0, 0),
-            sigmaX=max(0.5, width * size),
-            sigmaY=settings.length * size,
-        )[:, :size]
-        total += noise / max(float(noise.std()), 1e-9)
-    wave = cv2.GaussianBlur(generator.normal(size=(size, size)).astype(np.float32), (0, 0), 0.08 * size)
-    wave *= settings.wave * size / max(float(wave.std()), 1e-9)
+        total += _blurred_noise(generator, size, max(0.5, width * size), settings.length * size)
+    wave = settings.wave * size * _blurred_noise(generator, size, 0.08 * size, 0.08 * size)
     column, row = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
     moved = cv2.remap(total, column + wave, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    strands: Floats = np.clip(moved / max(float(moved.std()), 1e-9), -2.5, 2.5)
+    strands: Floats = np.clip(np.asarray(moved) / max(float(np.std(moved)), 1e-9), -2.5, 2.5)
     return strands
+
+
+def _blurred_noise(generator: np.random.Generator, size: int, across: float, along: float) -> NDArray[np.float32]:
+    """(N, N) of standard deviation 1, smooth over so many columns and rows."""
+    noise = generator.normal(size=(size, size)).astype(np.float32)
+    blurred = np.asarray(cv2.GaussianBlur(noise, (0, 0), sigmaX=across, sigmaY=along), np.float32)
+    return blurred / max(float(blurred.std()), 1e-9)
