@@ -220,10 +220,10 @@ def _grown(picture: _Picture, settings: HairPixelSettings) -> NDArray[np.bool_]:
         like *= np.exp(-0.5 * (np.maximum(to_hair - settings.far, 0) / settings.fading) ** 2)
         likeness = np.zeros(picture.mask.shape, np.float32)
         likeness.ravel()[place] = like
-        likeness = cv2.GaussianBlur(likeness, (0, 0), max(1.0, settings.smoothing * picture.unit))
-        some = ((likeness > 0.5) & picture.mask & ~picture.inner).astype(np.uint8)
-        some = cv2.morphologyEx(some, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-        some = cv2.morphologyEx(some, cv2.MORPH_CLOSE, disc)
+        smooth = np.asarray(cv2.GaussianBlur(likeness, (0, 0), max(1.0, settings.smoothing * picture.unit)))
+        likely = ((smooth > 0.5) & picture.mask & ~picture.inner).astype(np.uint8)
+        opened = cv2.morphologyEx(likely, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+        some = np.asarray(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, disc))
         _, labels = cv2.connectedComponents(some)
         found = np.isin(labels, np.setdiff1d(labels[seed & (some > 0)], [0])) & picture.mask & ~picture.inner
         hair = _samples(picture, found | around, settings.learnt)

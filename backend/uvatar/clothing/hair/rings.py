@@ -234,7 +234,8 @@ def _halves(
     centre = gaussian_filter1d(centre, 2, axis=0, mode="nearest")
     left, right = centre[:, 0] - sides[:, 0], sides[:, 1] - centre[:, 0]
     excess = (spans[:, 0] - sides[:, 0] + sides[:, 1] - spans[:, 1]) / 2
-    thick = np.clip(np.median(excess[above]), *(size * v for v in settings.thickness))
+    thinnest, thickest = (size * bound for bound in settings.thickness)
+    thick = float(np.clip(np.median(excess[above]), thinnest, thickest))
     before = np.where(above, centre[:, 1] - spans[:, 2], centre[:, 1] - at_brow[2]) + settings.front * thick
     fade = smoothstep(heights, head.chin - 0.02 * size, head.chin + 0.08 * size)
     before = before * (1 - fade) + settings.before * size * fade
