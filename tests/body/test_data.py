@@ -10,9 +10,11 @@ import pytest
 from scipy import sparse
 
 from uvatar.body import BodyError, BodyModel, load_body, load_open_body, save_body
+from uvatar.runtime.weights import weights_folder
 
 
-def test_a_saved_body_comes_back(body: BodyModel, tmp_path: Path) -> None:
+def test_a_saved_body_comes_back(tmp_path: Path) -> None:
+    body = BodyModel(load_body(weights_folder() / "open_body.npz"))
     save_body(body.data, tmp_path / "body.npz")
     again = load_body(tmp_path / "body.npz")
     assert np.allclose(again.weights, body.data.weights, atol=5e-4)  # stored as float16

@@ -219,7 +219,7 @@ def test_a_mask_somewhere_else_gives_no_clothes(body: BodyModel) -> None:
     fit = standing(body)
     mask = np.zeros((CAMERA.height, CAMERA.width), bool)
     mask[:20, :20] = True
-    assert not clothing_offsets(fit, seen_as(mask), CAMERA, clothing_model(body)).any()
+    assert np.abs(clothing_offsets(fit, seen_as(mask), CAMERA, clothing_model(body))).max() < 1e-9
 
 
 def test_a_body_of_triangles_is_dressed_too(body: BodyModel) -> None:

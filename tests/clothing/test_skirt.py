@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 
 from tests.clothing.test_offsets import CAMERA, clothing_model, seen_as, silhouette, standing
 from uvatar.body import BodyModel, load_open_body
+from uvatar.clothing.limbs import limbs
 from uvatar.clothing.offsets import clothing_offsets
+from uvatar.clothing.shells import at_rest
 from uvatar.clothing.skirt.dressing import BENT, HIDDEN, build_skirt, find_skirt, without_skirt
-from uvatar.clothing.skirt.mesh import at_rest
-from uvatar.clothing.skirt.plane import limbs
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.joints import HIP_JOINTS, KNEE_JOINTS, Joint
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
-from uvatar.data.skirt import Skirt
+from uvatar.data.shell import Skirt
 from uvatar.data.view import View
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.mesh import face_normals, unit

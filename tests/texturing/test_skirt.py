@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tests.clothing.test_offsets import CAMERA
 from tests.clothing.test_skirt import dressed
 from uvatar.body import BodyModel, load_open_body
-from uvatar.data.skirt import Skirt
+from uvatar.data.shell import Skirt
 from uvatar.data.view import View
 from uvatar.geometry.raster import rasterize
 from uvatar.texturing import Atlases

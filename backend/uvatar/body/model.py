@@ -18,6 +18,7 @@ from uvatar.body.data import BodyData, BodyError, load_body
 from uvatar.body.face import load_face
 from uvatar.body.mouth import FILE as MOUTH_FILE
 from uvatar.body.mouth import load_mouth
+from uvatar.body.neutral import neutral
 from uvatar.body.rig import Rig, pose_of
 from uvatar.body.tree import JointTree
 from uvatar.data.arrays import Floats
@@ -278,7 +279,7 @@ def _rest_joints(template: NDArray[np.float32], directions: NDArray[np.float32],
 
 def load_open_body(path: Path | str | None = None) -> BodyModel:
     """The open body that ships with the program, or the one at ``path``, with expression keys, teeth, tongue and lashes
-    beside it.
+    beside it. Its anatomy is neutral (`uvatar.body.neutral`).
 
     Raises:
         WeightsError: the program's weights are not installed.
@@ -286,7 +287,7 @@ def load_open_body(path: Path | str | None = None) -> BodyModel:
     """
     path = Path(path) if path is not None else weights_folder() / "open_body.npz"
     face, mouth = _beside(path.with_name(FACE_FILE), load_face), _beside(path.with_name(MOUTH_FILE), load_mouth)
-    return BodyModel(replace(load_body(path), face=face, mouth=mouth))
+    return BodyModel(replace(neutral(load_body(path)), face=face, mouth=mouth))
 
 
 def _beside(path: Path, load: Callable[[Path], _Read]) -> _Read | None:

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from uvatar.body import BodyModel
 from uvatar.body.data import BodyData
+from uvatar.clothing.bridging import BridgingSettings
 from uvatar.clothing.ears import Ear, EarSettings, find_ears
 from uvatar.clothing.fields import FieldSettings, Nodes, nodes_on
 from uvatar.clothing.outline import OutlineShiftSettings
@@ -69,7 +70,8 @@ class ClothingSettings:
             5 on four people in photos, 1 kept both the toe caps and the outline.
         damping: of taking displacements from the pose back to rest, as a vertex between two bones that are twisted half
             around each other has no inverse.
-        outline, fields, unfolding, face, ears: of the parts.
+        bridged_before: rounds before the end at which cloth bridges hollows; these rounds meet the outline again.
+        outline, fields, unfolding, face, ears, bridging: of the parts.
     """
 
     rounds: tuple[tuple[float, float], ...] = ((1.0, 0.001), (0.5, 0.001), (0.2, 0.02), (0.1, 0.05), (0.1, 0.05))
@@ -92,11 +94,13 @@ class ClothingSettings:
     hand_slide_stiffness: float = 0.1
     shod_foot_stiffness: float = 1.0
     damping: float = 1e-3
+    bridged_before: int = 2
     outline: OutlineShiftSettings = field(default_factory=OutlineShiftSettings)
     fields: FieldSettings = field(default_factory=FieldSettings)
     unfolding: UnfoldingSettings = field(default_factory=UnfoldingSettings)
     face: ClothedFaceSettings = field(default_factory=ClothedFaceSettings)
     ears: EarSettings = field(default_factory=EarSettings)
+    bridging: BridgingSettings = field(default_factory=BridgingSettings)
 
 
 DEFAULT_SETTINGS = ClothingSettings()

@@ -25,6 +25,7 @@ from scipy.spatial import cKDTree
 
 from uvatar.body import BodyModel
 from uvatar.body.data import BODY, LEFT_EYE, RIGHT_EYE, BodyData
+from uvatar.clothing.bridging import bridged
 from uvatar.clothing.ears import Ear, flat_ears, with_whole_ears
 from uvatar.clothing.model import ClothingModel, ClothingSettings, bones_of
 from uvatar.clothing.outline import MaskPicture, mask_picture, outline_shifts
@@ -33,6 +34,7 @@ from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
+from uvatar.geometry.mesh import unit, vertex_normals
 from uvatar.geometry.raster import rasterize
 
 
@@ -43,6 +45,7 @@ def clothing_offsets(
     model: ClothingModel,
     shoes: NDArray[np.float32] | None = None,
     hair_on_ears: bool = False,
+    cloth: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float32]:
     """Displacements (V, 3), rest pose, metres, that bring the fitted body's outline to the person's mask.
 
@@ -54,6 +57,7 @@ def clothing_offsets(
     displacements to begin from, as if they were the body's own form; they are part of what is returned.
     ``hair_on_ears`` says whether the photo shows hair where the ears are: they are laid flat if the outline stands off
     the head there. Otherwise they keep their form.
+    ``cloth`` (V,) says where cloth bridges what is hollow in the body (`uvatar.clothing.bridging`).
     """
     body, data = model.body, model.body.data
     rest = data.v_template + data.shapedirs @ fit.body.betas
@@ -70,7 +74,7 @@ def clothing_offsets(
         flat = [ear for ear in model.ears if ear.swelling(swollen) > ear.settings.swollen]
         pressed = flat_ears(flat, rest)
         start, rest, posed = start + pressed, rest + pressed, posed + np.einsum("vij,vj->vi", skinning, pressed)
-    return (start + _grown(rest, posed, skinning, fit, picture, model, flat)).astype(np.float32)
+    return (start + _grown(rest, posed, skinning, fit, picture, model, flat, cloth)).astype(np.float32)
 
 
 def _grown(
@@ -81,6 +85,7 @@ def _grown(
     picture: MaskPicture,
     model: ClothingModel,
     flat: Sequence[Ear] = (),
+    cloth: NDArray[np.float64] | None = None,
 ) -> Floats:
     """Displacements (V, 3) of the body with vertices ``rest``, ``posed`` (V, 3) to the outline, in all rounds."""
     settings = model.settings
@@ -92,7 +97,14 @@ def _grown(
     bare = BareBody.of(rest, posed, skinning, model.mesh, [ear.region for ear in flat])
 
     swelling, offsets = np.zeros(len(rest)), np.zeros_like(rest)
-    for stiffness, size in settings.rounds:
+    for number, (stiffness, size) in enumerate(settings.rounds):
+        if cloth is not None and number == len(settings.rounds) - settings.bridged_before:
+            dressed = posed + np.einsum("vij,vj->vi", skinning, fit.offsets + offsets)
+            normals = vertex_normals(dressed, model.body.data.faces)
+            for _ in range(settings.bridging.smoothing):  # a hollow faces the way that its surroundings do
+                normals = model.mesh.averaging @ normals
+            facing = np.abs((unit(normals) * unit(dressed)).sum(1))
+            offsets = bridged(offsets, rest, facing, cloth, model.body.data, model.mesh.averaging, settings.bridging)
         vertices = posed + np.einsum("vij,vj->vi", skinning, fit.offsets + offsets)
         step = _solve(vertices, swell, picture, model, stiffness, size)
         if step is None:

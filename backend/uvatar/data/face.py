@@ -54,3 +54,8 @@ INNER_LIPS = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 3
 LIPS = [(80, 88), (81, 178), (82, 87), (13, 14), (312, 317), (311, 402), (310, 318)]
 # The ridge of the nose from between the eyes to the tip, and the septum below it.
 NOSE_RIDGE = [168, 6, 197, 195, 5, 4, 1, 19, 94, 2]
+# The rim of the face, once round, from the forehead's top.
+FACE_OVAL = [
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+]  # fmt: skip

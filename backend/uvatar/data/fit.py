@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.data.skirt import Skirt
+from uvatar.data.shell import Hair, Shell, Skirt
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class Fit:
             nothing was fitted.
         shoes: the kind of shoe on the left and the right foot, None for a bare one; the shoes are in ``offsets``.
         skirt: a skirt, dress or long coat that is a mesh beside the body, or None.
+        hair: long hair that is a mesh beside the body, or None.
     """
 
     body: BodyParameters
@@ -70,3 +71,17 @@ class Fit:
     cost: float = float("nan")
     shoes: tuple[str | None, str | None] = (None, None)
     skirt: Skirt | None = None
+    hair: Hair | None = None
+
+    @property
+    def shells(self) -> tuple[Shell, ...]:
+        """The meshes beside the body."""
+        return tuple(shell for shell in (self.skirt, self.hair) if shell is not None)
+
+    def joined_to_shells(
+        self, vertices: NDArray[np.float32], faces: NDArray[np.int32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Vertices (V, 3), camera frame, and triangles (F, 3) of the body and its shells."""
+        for shell in self.shells:
+            vertices, faces = shell.joined_to(vertices, faces)
+        return vertices, faces

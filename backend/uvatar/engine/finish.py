@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.rig import with_relaxed_hands
+from uvatar.clothing.bridging import cloth_shares
 from uvatar.clothing.ears import ears_under_hair, with_whole_ears
+from uvatar.clothing.hair.dressing import hair_pixels, with_hair, without_hair
+from uvatar.clothing.hair.pixels import long_hair
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.clothing.shoes import shoe_offsets
 from uvatar.clothing.skirt.dressing import build_skirt, find_skirt, without_skirt
@@ -28,7 +31,7 @@ from uvatar.data.view import View
 from uvatar.engine.detect import DetectedPeople
 from uvatar.engine.faces import with_faces
 from uvatar.engine.gravity import photo_gravity
-from uvatar.engine.skirts import dressed_mesh, skirt_parts
+from uvatar.engine.shells import dressed_mesh, shell_parts
 from uvatar.engine.timing import Stopwatch
 from uvatar.fitting.report import DEFAULT_SETTINGS as REPORT_SETTINGS
 from uvatar.fitting.report import finished
@@ -95,7 +98,7 @@ def finish_person(view: View, prediction: Prediction | None, engine: Engine, opt
         texture, notes = texture_views([replace(view, fit=fit)], engine, options)
     clock.lap("texturing")
     as_is = None if options.refine else prediction
-    parts = skirt_parts(replace(view, fit=fit), options.texture_size, engine)
+    parts = shell_parts(replace(view, fit=fit), options.texture_size, engine)
     done = PersonResult(view.person, replace(fit, notes=fit.notes + notes), texture, prediction=as_is, parts=parts)
     return replace(judge(done, view.photo, view.camera, engine), seconds=clock.laps)
 
@@ -110,17 +113,26 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
     if not options.fast and options.clothing and options.refine:
         kind, shoes = shoe_offsets(view, body, engine.shoes, options.shoes) if engine.shoes else (None, None)
         found, notes = find_skirt(view, body) if options.skirts else (None, ())
-        hidden = ears_under_hair(replace(view, fit=fit), body, engine.clothing.ears)
-        offsets = clothing_offsets(fit, without_skirt(person, found), camera, engine.clothing, shoes, hidden)
+        hair = long_hair(view, body) if options.hair else None
+        if hair is not None:
+            person = without_hair(person, hair_pixels(hair, view, body))
+        hidden = hair is None and ears_under_hair(replace(view, fit=fit), body, engine.clothing.ears)
+        cloth = cloth_shares(view, body, engine.clothing.mesh.averaging, engine.clothing.settings.bridging)
+        worn = functools.partial(
+            clothing_offsets, fit, camera=camera, model=engine.clothing, shoes=shoes, hair_on_ears=hidden, cloth=cloth
+        )
+        offsets = worn(person=without_skirt(person, found))
         skirt = None
         if found is not None:
             skirt, offsets, notes = build_skirt(found, view, body, offsets)
             if skirt is None:
-                offsets = clothing_offsets(fit, person, camera, engine.clothing, shoes, hidden)
+                offsets = worn(person=person)
         fit = replace(fit, offsets=fit.offsets + offsets, shoes=(kind, kind), skirt=skirt, notes=fit.notes + notes)
         dressed = body.data.v_template + body.data.shapedirs @ fit.body.betas + fit.offsets
         face = with_whole_ears(face_offsets(fit, person, camera, body, engine.face), dressed, engine.clothing.ears)
         fit = replace(fit, offsets=(fit.offsets + face).astype(np.float32))
+        if hair is not None:
+            fit = with_hair(fit, hair, view, body, engine.clothing.ears)
     if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():
         raise FloatingPointError("The body's vertices are not finite.")
     return fit
@@ -129,8 +141,8 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
 def texture_views(views: Sequence[View], engine: Engine, options: Options) -> tuple[Texture, tuple[str, ...]]:
     """A person's texture from one or more views, and notes about it."""
     predictor = engine.texture_predictor
-    # The photo shows the skirt where the legs inside are.
-    views = [replace(view, person=without_skirt(view.person, view.fit.skirt)) for view in views]
+    # The photo shows the skirt where the legs inside are, and loose hair where neck and trunk are.
+    views = [replace(view, person=without_shells(view.person, view.fit)) for view in views]
     chosen = options.texture or ("projected" if options.fast else "combined")
     atlas = engine.atlases.at(options.texture_size)
     without = functools.partial(texture_person, views, atlas, face=engine.face, fast=options.fast)
@@ -141,6 +153,12 @@ def texture_views(views: Sequence[View], engine: Engine, options: Options) -> tu
         return without(predicted=predict, keep_photo=chosen != "predicted"), ()
     except PredictionError as error:
         return without(), (f"{error} It was completed without the Texture Predictor.",)
+
+
+def without_shells(person: Person, fit: Fit) -> Person:
+    """The person without the pixels of skirt and loose hair; those of hair before the head are painted on the head."""
+    person = without_skirt(person, fit.skirt)
+    return person if fit.hair is None else without_hair(person, fit.hair.loose)
 
 
 def judge(person: PersonResult, photo: Photo, camera: Camera, engine: Engine) -> PersonResult:

@@ -15,7 +15,7 @@ from uvatar.engine.finish import outline_iou
 from uvatar.engine.placement import device_notes, stage_devices
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.engine.same_person import reconstruct_same_person
-from uvatar.engine.skirts import dressed_mesh, parts_on
+from uvatar.engine.shells import dressed_mesh, parts_on
 from uvatar.mesh_predictor.prediction import NAME, OPEN_BODY, SMPL
 from uvatar.mesh_predictor.result_file import ResultFileError
 from uvatar.photos.decoding import PhotoError

@@ -20,7 +20,7 @@ from uvatar.engine.faces import with_faces
 from uvatar.engine.finish import clothe, counted, finish_people, judge, sound_numbers, texture_views
 from uvatar.engine.gravity import photo_gravity
 from uvatar.engine.likeness import appearance
-from uvatar.engine.skirts import skirt_parts
+from uvatar.engine.shells import shell_parts
 from uvatar.engine.timing import Stopwatch
 from uvatar.fitting.shape import AGE_NOTES
 from uvatar.mesh_predictor.result_file import ResultFileError
@@ -182,7 +182,7 @@ def _merged(detected: Sequence[DetectedPeople], fits: Sequence[Fit], context: _C
     with sound_numbers(main.person, main.photo):
         texture, notes = texture_views([views[i] for i in order], engine, options)
     clock.lap("texturing")
-    parts = skirt_parts(main, options.texture_size, engine)
+    parts = shell_parts(main, options.texture_size, engine)
     fit = replace(main.fit, notes=main.fit.notes + age + notes)
     person = PersonResult(main.person, fit, texture, parts=parts)
     person = judge(person, main.photo, main.camera, engine)

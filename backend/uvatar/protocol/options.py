@@ -132,6 +132,7 @@ TEXTURES = ("projected", "predicted", "combined")
 TEXTURE_SIZES = (512, 1024, 2048, 4096)  # pixels on a side
 # What is worn on the feet: what the photo shows, bare feet, or this kind of shoe.
 SHOES = ("auto", "none", "trainer", "flat", "boot", "heel")
+_DRESSED = {"refine": True, "fast": False, "clothing": True}  # where clothes are fitted
 # Which body avatars have: the one that ships, or SMPL, whose files the user brings.
 BODIES = ("open_body", "smpl")
 
@@ -268,7 +269,7 @@ class Options:
                 "boot": ("boot", "Boots", "Shoes with a shaft"),
                 "heel": ("heel", "Heels", "Shoes with a high heel"),
             },
-            active_if={"refine": True, "fast": False, "clothing": True},
+            active_if=_DRESSED,
         ),
     )
     skirts: bool = option(
@@ -276,9 +277,10 @@ class Options:
         "Make skirts, dresses and long coats meshes of their own.",
         panel=Panel(
             tooltip="Make skirts, dresses and long coats meshes of their own, rather than part of the body's surface",
-            active_if={"refine": True, "fast": False, "clothing": True},
+            active_if=_DRESSED,
         ),
     )
+    hair: bool = option(True, "Make long hair a mesh of its own.", panel=Panel("Long hair", active_if=_DRESSED))
     same_person: bool = option(
         False,
         "All photos, or all views in one photo, show the same person: make one avatar from them.",

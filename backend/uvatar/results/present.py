@@ -138,8 +138,7 @@ def _present_person(
         parts = [(part, body.posed_part(shown.fit.body, part) @ level) for part in shown.parts]
         sheet = preview.turntable(vertices @ level, body.data, shown.texture.image, parts=parts)
         encoding["turntable_png"] = encoder.submit(encode_png, sheet)
-    if shown.fit.skirt is not None:
-        vertices, faces = shown.fit.skirt.joined_to(vertices, faces)
+    vertices, faces = shown.fit.joined_to_shells(vertices, faces)
     overlay = preview.overlay(result.photo.pixels, result.camera, [vertices], faces, max_side=OVERLAY_SIDE)
     encoding["overlay_jpeg"] = encoder.submit(encode_jpeg, overlay)
     metrics = {

@@ -14,13 +14,13 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
 from uvatar.data.arrays import Floats
-from uvatar.data.skirt import Skirt
+from uvatar.data.shell import Skirt
 from uvatar.data.view import View
-from uvatar.geometry.mesh import unit
 from uvatar.geometry.raster import rasterize
 from uvatar.photos.colour import DISTANCE_WEIGHTS, colour_distance, perceptual, srgb_from_linear
 from uvatar.texturing.contamination import background_around
 from uvatar.texturing.foreground import cut_out, push_pull
+from uvatar.texturing.shells import footprint_of, shell_texels
 from uvatar.texturing.surface import ARMS, HANDS, Surface
 
 
@@ -79,9 +79,9 @@ def skirt_texture(
         size: pixels on a side.
         settings: tuned numbers.
     """
-    points, cosine = _texels(skirt, size)
+    points, cosine = shell_texels(skirt, size)
     pixels = view.camera.project(points.reshape(-1, 3))
-    footprint = _footprint(pixels.reshape(size, size, 2))
+    footprint = footprint_of(pixels.reshape(size, size, 2))
     front = cosine > min(settings.grazing, 0.9 * float(cosine.max()))
     foreground = cut_out(view.photo, view.person, float(np.percentile(footprint[front], 25)))
     colours = foreground.sample(pixels, footprint.ravel()).reshape(size, size, 3)
@@ -96,30 +96,6 @@ def skirt_texture(
     seen &= ~_gaps(view, pixels, colours, seen, cosine, settings)
     seen &= ~_foreign(colours, seen, cosine, settings)
     return srgb_from_linear(_completed(colours, seen))
-
-
-def _texels(skirt: Skirt, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(size, size, 3) the texels' places in the camera frame, and (size, size) their cosines to the line of sight."""
-    grid = skirt.grid()
-    first = skirt.columns // 4
-    grid = np.concatenate([grid[:, first:], grid[:, : first + 1]], 1).astype(np.float32)
-    # The inverse of the mesh's layout: a margin all round, rows from the top.
-    place = ((np.arange(size, dtype=np.float32) + 0.5) / size - 0.005) / 0.99
-    across, down = np.meshgrid(place * skirt.columns, place * (skirt.outer - 1))
-    at, edge = (across.astype(np.float32), down.astype(np.float32)), cv2.BORDER_REPLICATE
-    points = np.asarray(cv2.remap(grid, *at, cv2.INTER_LINEAR, borderMode=edge), np.float32)
-    along, below = np.gradient(grid, axis=1), np.gradient(grid, axis=0)
-    normal = unit(np.cross(below, along)).astype(np.float32)
-    normal = np.asarray(cv2.remap(normal, *at, cv2.INTER_LINEAR, borderMode=edge), np.float32)
-    cosine = -(unit(normal) * unit(points)).sum(-1)
-    return points, cosine.astype(np.float32)
-
-
-def _footprint(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(h, w) the width of a texel in pixels of the photo; ``pixels`` (h, w, 2)."""
-    steps = [np.linalg.norm(np.gradient(pixels, axis=axis), axis=-1) for axis in range(2)]
-    footprint: NDArray[np.float32] = np.sqrt(np.maximum(steps[0] * steps[1], 1e-4)).astype(np.float32)
-    return footprint
 
 
 def _arms(

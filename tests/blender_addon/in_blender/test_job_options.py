@@ -63,7 +63,7 @@ def test_a_new_option_is_drawn_among_the_others(settings: Any) -> None:
     without_heading = [name for heading, name, _ in page.drawn if not heading]
     assert own == [page] and without_heading == ["texture_size", "texture", "height"]
     made = [name for heading, name, _ in page.drawn if heading == "Make"]
-    assert made == ["fast", "refine", "clothing", "shoes", "skirts", "uncertain", "moustache"]
+    assert made == ["fast", "refine", "clothing", "shoes", "skirts", "hair", "uncertain", "moustache"]
     settings.texture, settings.fast = "predicted", True
     page = Page()
     draw_job_options(page, settings, {})

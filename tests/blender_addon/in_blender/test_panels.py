@@ -711,7 +711,19 @@ def test_options_reach_the_backend_and_the_import(addon: Any) -> None:
     page = drawn(panels.UVATAR_PT_options)
     settings = bpy.context.scene.uvatar
     settings.texture_size, settings.fast, settings.refine, settings.unlit = "2048", True, False, True
-    made = {"body", "texture_size", "texture", "fast", "refine", "clothing", "shoes", "skirts", "uncertain", "height"}
+    made = {
+        "body",
+        "texture_size",
+        "texture",
+        "fast",
+        "refine",
+        "clothing",
+        "shoes",
+        "skirts",
+        "hair",
+        "uncertain",
+        "height",
+    }
     assert set(page.properties) == made | {
         "photo_pose",
         "rest_pose",

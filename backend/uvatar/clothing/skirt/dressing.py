@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
 from uvatar.body.data import BodyData
+from uvatar.clothing.limbs import limbs
 from uvatar.clothing.offsets import pose_and_skinning
+from uvatar.clothing.plane import BodyPlane
 from uvatar.clothing.skirt.detection import SkirtRows, skirt_rows
 from uvatar.clothing.skirt.mesh import skirt_mesh
-from uvatar.clothing.skirt.plane import LegPlane, RowPicture, limbs, row_picture
+from uvatar.clothing.skirt.plane import RowPicture, leg_plane, row_picture
 from uvatar.clothing.skirt.rings import Rings, skirt_rings
 from uvatar.data.arrays import Floats
 from uvatar.data.joints import ANKLE_JOINTS, HIP_JOINTS, KNEE_JOINTS
 from uvatar.data.person import Person
-from uvatar.data.skirt import Skirt
+from uvatar.data.shell import Skirt
 from uvatar.data.view import View
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.mesh import unit
@@ -88,7 +90,7 @@ def find_skirt(
     if np.linalg.norm(ends[1] - ends[0]) < settings.least_legs:
         return None, ()
     rest = body.data.v_template[:, 1] + body.data.shapedirs[:, 1] @ view.fit.body.betas
-    plane = LegPlane.of(joints, float(np.ptp(rest)))
+    plane = leg_plane(joints, float(np.ptp(rest)))
     picture = row_picture(plane, vertices, body.data, view.person, view.camera)
     rows = skirt_rows(picture, joints)
     if rows.hidden:
@@ -136,7 +138,7 @@ def build_skirt(
     return skirt, inside, ()
 
 
-def _stands(joints: Floats, plane: LegPlane, settings: DressingSettings) -> bool:
+def _stands(joints: Floats, plane: BodyPlane, settings: DressingSettings) -> bool:
     """Whether thighs and shins go along the legs' direction: not those of somebody who sits or kneels."""
     thighs = unit(joints[KNEE_JOINTS] - joints[HIP_JOINTS])
     shins = unit(joints[ANKLE_JOINTS] - joints[KNEE_JOINTS])
@@ -176,7 +178,7 @@ def _pixels(
 
 
 def _inside(
-    rings: Rings, body: Floats, trunk: NDArray[np.bool_], plane: LegPlane, settings: DressingSettings
+    rings: Rings, body: Floats, trunk: NDArray[np.bool_], plane: BodyPlane, settings: DressingSettings
 ) -> Floats:
     """(V, 3) how far the body's vertices (V, 3) must move to stay inside the cloth, all in the plane's coordinates."""
     centre = np.stack([np.interp(body[:, 2], rings.s, rings.centre[:, axis]) for axis in range(2)], 1)

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from uvatar.body.data import BodyData
-from uvatar.clothing.skirt.plane import ARM_JOINTS, LegPlane, limbs
+from uvatar.clothing.limbs import ARM_JOINTS, limbs
+from uvatar.clothing.plane import BodyPlane
+from uvatar.clothing.shells import ring_layout, strongest
 from uvatar.clothing.skirt.rings import Rings
 from uvatar.data.arrays import Floats
 from uvatar.data.fit import BodyParameters
 from uvatar.data.joints import HIP_JOINTS, KNEE_JOINTS, Joint
-from uvatar.data.skirt import Skirt
+from uvatar.data.shell import Skirt
 from uvatar.geometry.rotations import exp
 from uvatar.photos.colour import smoothstep
 
@@ -55,7 +57,7 @@ DEFAULT_SETTINGS = MeshSettings()
 
 def skirt_mesh(
     rings: Rings,
-    plane: LegPlane,
+    plane: BodyPlane,
     data: BodyData,
     parameters: BodyParameters,
     vertices: Floats,
@@ -79,7 +81,7 @@ def skirt_mesh(
     inner = np.stack([_drawn_in(rings, row, settings.thickness * size) for row in inner])
     points = np.concatenate([outer, inner])
     posed = plane.points(points).reshape(-1, 3)
-    quads, uv, quad_uv = _layout(len(points), rows, points.shape[1])
+    quads, uv, quad_uv = ring_layout(len(points), rows, points.shape[1])
     weights = _weights(posed, points.reshape(-1, 3)[:, 2] - top, plane, data, parameters, vertices, joints, settings)
     return Skirt(posed.astype(np.float32), quads, uv, quad_uv, weights, points.shape[1], rows, pixels)
 
@@ -94,33 +96,10 @@ def _drawn_in(rings: Rings, ring: Floats, distance: float) -> Floats:
     return drawn
 
 
-def _layout(rows: int, outer: int, columns: int) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]:
-    """Quads of the grid, closed around, and a rectangle of texture coordinates.
-
-    The seam is behind, seen from the camera; the hem's inner side wears the outer side's texture.
-    """
-    row, column = (values.ravel() for values in np.meshgrid(np.arange(rows - 1), np.arange(columns), indexing="ij"))
-    after = (column + 1) % columns
-    quads = np.stack(
-        [row * columns + column, (row + 1) * columns + column, (row + 1) * columns + after, row * columns + after], 1
-    )
-    wide = columns + 1
-    # Directions run from the picture's right to behind; the middle of the texture is the front.
-    begin = columns // 4
-    place = (column - begin) % columns
-    quad_uv = np.stack(
-        [row * wide + place, (row + 1) * wide + place, (row + 1) * wide + place + 1, row * wide + place + 1], 1
-    )
-    down = np.concatenate([np.linspace(0, 1, outer), np.linspace(1, 0.9, rows - outer)])
-    u, v = np.meshgrid(np.linspace(0, 1, wide), 1 - down)
-    uv = np.stack([0.005 + 0.99 * u, 0.005 + 0.99 * v], -1).reshape(-1, 2)
-    return quads.astype(np.int32), uv.astype(np.float32), quad_uv.astype(np.int32)
-
-
 def _weights(
     posed: Floats,
     below_top: Floats,
-    plane: LegPlane,
+    plane: BodyPlane,
     data: BodyData,
     parameters: BodyParameters,
     vertices: Floats,
@@ -156,14 +135,4 @@ def _weights(
     body = np.einsum("nk,nkj->nj", near, weights_of[nearest])
     body /= np.maximum(body.sum(1, keepdims=True), 1e-9)
     weights[high] = own[high, None] * weights[high] + (1 - own[high, None]) * body
-    least = np.sort(weights, 1)[:, -settings.influences, None]
-    weights[weights < least] = 0
-    normalized: NDArray[np.float32] = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
-    return normalized
-
-
-def at_rest(skirt: Skirt, transforms: Floats) -> NDArray[np.float32]:
-    """The skirt's vertices (N, 3) in the rest pose of the body whose joints moved by ``transforms`` (24, 3, 4)."""
-    mixed = np.einsum("nj,jab->nab", skirt.weights.astype(np.float64), transforms)
-    rest: NDArray[np.float32] = np.linalg.solve(mixed[:, :, :3], (skirt.vertices - mixed[:, :, 3])[..., None])[..., 0]
-    return rest.astype(np.float32)
+    return strongest(weights, settings.influences)

@@ -13,26 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.data import BodyData
+from uvatar.clothing.limbs import limbs
+from uvatar.clothing.plane import BodyPlane, sampled
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.joints import (
     ANKLE_JOINTS,
-    ELBOW_JOINTS,
-    FOOT_JOINTS,
-    HAND_JOINTS,
-    HIP_JOINTS,
     KNEE_JOINTS,
-    SHOULDER_JOINTS,
-    WRIST_JOINTS,
     Joint,
 )
 from uvatar.data.person import Person
 from uvatar.geometry.mesh import unit
 from uvatar.geometry.raster import rasterize
-
-ARM_JOINTS = [*SHOULDER_JOINTS, *ELBOW_JOINTS, *WRIST_JOINTS, *HAND_JOINTS]
-# Left and right: thigh, shin and foot.
-LEG_JOINTS = [list(side) for side in zip(HIP_JOINTS, KNEE_JOINTS, ANKLE_JOINTS, FOOT_JOINTS, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -59,40 +51,6 @@ DEFAULT_SETTINGS = PlaneSettings()
 
 
 @dataclass(frozen=True)
-class LegPlane:
-    """The frame of both legs: origin at the pelvis joint, axes in the camera frame.
-
-    Attributes:
-        origin: (3,) metres.
-        axes: (3, 3) rows: across to the picture's right (u), away from the camera (w), down along the legs (s).
-        size: the person's stature / 1.7 m, by which lengths of settings grow.
-    """
-
-    origin: Floats
-    axes: Floats
-    size: float
-
-    @classmethod
-    def of(cls, joints: Floats, stature: float) -> LegPlane:
-        """``joints`` (24, 3) posed, camera frame; ``stature`` metres."""
-        pelvis = np.asarray(joints[Joint.PELVIS], np.float64)
-        down = unit(unit(joints[ANKLE_JOINTS].mean(0) - pelvis) + unit(joints[KNEE_JOINTS].mean(0) - pelvis))
-        away = unit(pelvis)
-        away = unit(away - (away @ down) * down)
-        return cls(pelvis, np.stack([np.cross(down, away), away, down]), stature / 1.7)
-
-    def coordinates(self, points: Floats) -> Floats:
-        """Points (..., 3) of the camera frame -> u, w and s (..., 3)."""
-        found: Floats = (points - self.origin) @ self.axes.T
-        return found
-
-    def points(self, coordinates: Floats) -> Floats:
-        """The inverse of `coordinates`."""
-        found: Floats = coordinates @ self.axes + self.origin
-        return found
-
-
-@dataclass(frozen=True)
 class RowPicture:
     """The photo on the plane; H rows and W columns.
 
@@ -109,7 +67,7 @@ class RowPicture:
         arms: (H, W) where the bare arms are.
     """
 
-    plane: LegPlane
+    plane: BodyPlane
     s: Floats
     u: Floats
     depth: Floats
@@ -130,14 +88,15 @@ class RowPicture:
         return int(np.clip(np.searchsorted(self.s, s), 0, len(self.s) - 1))
 
 
-def limbs(data: BodyData) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-    """(V,) vertices of the arms, of the left leg and of the right leg."""
-    joint = data.weights.argmax(1)
-    return np.isin(joint, ARM_JOINTS), np.isin(joint, LEG_JOINTS[0]), np.isin(joint, LEG_JOINTS[1])
+def leg_plane(joints: Floats, stature: float) -> BodyPlane:
+    """The plane along both legs, with its origin at the pelvis; ``joints`` (24, 3) posed, ``stature`` metres."""
+    pelvis = np.asarray(joints[Joint.PELVIS], np.float64)
+    down = unit(joints[ANKLE_JOINTS].mean(0) - pelvis) + unit(joints[KNEE_JOINTS].mean(0) - pelvis)
+    return BodyPlane.facing(pelvis, down, stature)
 
 
 def row_picture(
-    plane: LegPlane,
+    plane: BodyPlane,
     vertices: Floats,
     data: BodyData,
     person: Person,
@@ -157,14 +116,14 @@ def row_picture(
     grid = np.stack(np.broadcast_arrays(u[None], depth[:, None], s[:, None]), -1)
     pixels = camera.project(plane.points(grid).astype(np.float32))
     x0, y0, x1, y1 = person.window
-    mask, others = (_on_plane(image, pixels - np.array([x0, y0], np.float32)) for image in (person.mask, person.others))
+    mask, others = (sampled(image, pixels - np.array([x0, y0], np.float32)) for image in (person.mask, person.others))
     outside = (pixels < 0).any(-1) | (pixels >= (camera.width, camera.height)).any(-1)
     scale = min(1.0, settings.body_side / max(x1 - x0, y1 - y0))
     own = camera.cropped(person.window, scale)
     moved = (pixels - np.array([x0, y0], np.float32)) * np.float32(scale)
     of_arms = arms[data.faces].any(1)
     body, bare_arms = (
-        _on_plane(rasterize(vertices, data.faces[chosen], own).mask.astype(np.uint8) * np.uint8(255), moved) > 127
+        sampled(rasterize(vertices, data.faces[chosen], own).mask.astype(np.uint8) * np.uint8(255), moved) > 127
         for chosen in (~of_arms, of_arms)
     )
     known = (others < 64) & ~outside
@@ -176,12 +135,6 @@ def dilated(mask: NDArray[np.bool_], metres: float, picture: RowPicture) -> NDAr
     side = 2 * max(1, round(metres * picture.plane.size / picture.step)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     return np.asarray(cv2.dilate(mask.astype(np.uint8), disc)) > 0
-
-
-def _on_plane(image: NDArray[np.uint8], at: NDArray[np.float32]) -> NDArray[np.uint8]:
-    # Pixel centres are at (i + 0.5) in the program, and at i in OpenCV.
-    x, y = (np.ascontiguousarray(at[..., axis]) - np.float32(0.5) for axis in range(2))
-    return np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.uint8)
 
 
 def _extreme(points: Floats, s: Floats, slab: float, sign: int) -> Floats:

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, median_filter
-from scipy.spatial import ConvexHull, QhullError
 
+from uvatar.clothing.bridging import hull_reach
 from uvatar.clothing.skirt.detection import SkirtRows
 from uvatar.clothing.skirt.plane import RowPicture
 from uvatar.data.arrays import Floats, Integers
@@ -256,7 +256,7 @@ def _rings(
             if ease == settings.ease:
                 place[:, 0] = np.clip(place[:, 0], -left[index], right[index])
             points.append(place)
-        radius[index] = _reach(np.concatenate(points), way)
+        radius[index] = hull_reach(np.concatenate(points), way)
     radius = gaussian_filter1d(radius, settings.smooth_turn, axis=1, mode="wrap")
     radius = gaussian_filter1d(radius, settings.smooth_rows, axis=0, mode="nearest")
     return Rings(outline.s, centre, radius, _hem(centre, radius, turn, outline, hem_line, picture, settings))
@@ -286,19 +286,6 @@ def _centres(
     hanging = outline.s > settings.hanging * size
     half[hanging] = np.maximum.accumulate(half[hanging])
     return centre, gaussian_filter1d(half, 2, mode="nearest")
-
-
-def _reach(points: Floats, way: Floats) -> Floats:
-    """(C,) distance in directions (C, 2) from the origin, which lies inside, to the convex hull of points (N, 2)."""
-    try:
-        hull = ConvexHull(points).equations
-    except QhullError:  # all in a line
-        return np.full(len(way), float(np.abs(points).max()))
-    facing = way @ hull[:, :2].T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        reach = np.where(facing > 1e-9, -hull[:, 2] / facing, np.inf).min(1)
-    found: Floats = np.maximum(reach, 1e-3)
-    return found
 
 
 def _hem(

@@ -1,20 +1,19 @@
-"""A skirt, the lower part of a dress, or that of a long coat, as a mesh beside the body."""
+"""A mesh of its own over a person's body, made of rings around it: a skirt, or long hair."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 
-SKIRT = "Skirt"  # name of the part of an avatar
-
 
 @dataclass(frozen=True)
-class Skirt:
-    """Rings of R rows and C columns from waist to hem around both legs, open at both ends, in the photo's pose.
+class Shell:
+    """Rings of R rows and C columns around the body, in the photo's pose.
 
     Attributes:
         vertices: (R * C, 3) metres, camera frame, row by row from the top; within a row round the body, so that the
@@ -24,9 +23,9 @@ class Skirt:
         quad_uv: (Q, 4) int32 into ``uv``.
         weights: (R * C, 24) of SMPL's joints; rows sum to 1.
         columns: C.
-        outer: rows of the outside; the others are the hem's inner side.
-        pixels: uint8 of the person's window in the photo, 255 where the skirt is, with a margin and without arms: the
-            body there is not seen.
+        outer: rows of the outside; the others are its inner side.
+        pixels: uint8 of the person's window in the photo, 255 where the shell is, and not the body: the body there is
+            not seen.
     """
 
     vertices: NDArray[np.float32]
@@ -46,10 +45,33 @@ class Skirt:
     def joined_to(
         self, vertices: NDArray[np.float32], faces: NDArray[np.int32]
     ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        """Vertices (V, 3), camera frame, and triangles (F, 3) of a body and the skirt."""
+        """Vertices (V, 3), camera frame, and triangles (F, 3) of a body and the shell."""
         return np.concatenate([vertices, self.vertices]), np.concatenate([faces, self.triangles + len(vertices)])
 
     def grid(self) -> Floats:
         """(outer, C, 3) the outside's vertices."""
         rings: Floats = self.vertices.reshape(-1, self.columns, 3)[: self.outer]
         return rings
+
+
+class Skirt(Shell):
+    """A skirt, the lower part of a dress, or that of a long coat: from waist to hem around both legs, open at both
+    ends. Its pixels have a margin and are without arms.
+    """
+
+    NAME: ClassVar[str] = "Skirt"  # of the part of an avatar
+
+
+@dataclass(frozen=True)
+class Hair(Shell):
+    """Long hair: a cap over the skull that goes on as a curtain, open before the face and below. Quads are left out
+    where there is none. Its pixels have a margin.
+
+    Attributes:
+        shown: uint8 of the person's window, 255 where hair is.
+        loose: the same of ``pixels`` that are not before the bare head: what hair hides of neck and trunk.
+    """
+
+    shown: NDArray[np.uint8]
+    loose: NDArray[np.uint8]
+    NAME: ClassVar[str] = "Hair"  # of the part of an avatar

@@ -1,0 +1,1 @@
+"""Long hair as a mesh beside the body."""

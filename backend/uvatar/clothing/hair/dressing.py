@@ -1,0 +1,194 @@
+"""A person's long hair, from the photo to a mesh beside the body, and what it leaves for the body's own surface."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.body import BodyModel
+from uvatar.clothing.ears import Ear, flat_ears
+from uvatar.clothing.hair.pixels import HairPixels
+from uvatar.clothing.hair.rings import HairRings, hair_rings
+from uvatar.clothing.plane import sampled
+from uvatar.clothing.shells import ring_layout, strongest
+from uvatar.data.arrays import Floats
+from uvatar.data.camera import Camera
+from uvatar.data.fit import Fit
+from uvatar.data.joints import Joint
+from uvatar.data.landmarks import EARS
+from uvatar.data.person import Person
+from uvatar.data.shell import Hair
+from uvatar.data.view import View
+from uvatar.geometry.raster import rasterize
+from uvatar.photos.colour import smoothstep
+
+
+@dataclass(frozen=True)
+class HairSettings:
+    """Tuned numbers of hair's mesh; lengths in metres on a person of 1.7 m.
+
+    Attributes:
+        margin: around hair's pixels in which the head does not follow the photo's outline.
+        inset: share of a ring's width by which the photo is looked at nearer to its middle: its edge is uncertain.
+        blur: pixels of the picture in which hair is found, by which its edge is smoothed.
+        face: before the ears, how far back the face reaches on the side that is not seen.
+        fading: above the ends.
+        widest: distance of neighbouring columns below the chin over which there is hair.
+        neck, free: below the chin, from which on hair does not follow the head alone, and from which on not at all.
+    """
+
+    margin: float = 0.012
+    inset: float = 0.05
+    blur: float = 1.2
+    face: float = 0.02
+    fading: float = 0.01
+    widest: float = 0.045
+    neck: float = -0.02
+    free: float = 0.22
+
+
+DEFAULT_SETTINGS = HairSettings()
+
+
+def hair_pixels(
+    found: HairPixels, view: View, body: BodyModel, settings: HairSettings = DEFAULT_SETTINGS
+) -> NDArray[np.uint8]:
+    """uint8 of the person's window, 255 where hair is, with a margin."""
+    depth = float(np.linalg.norm(body.landmarks_of(view.fit.body)[EARS].mean(0)))
+    side = 2 * max(1, round(settings.margin * found.camera.focal / depth)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return _in_window(cv2.dilate(found.hair.astype(np.uint8), disc) > 0, found.camera, view)
+
+
+def without_hair(person: Person, pixels: NDArray[np.uint8]) -> Person:
+    """The person with the hair's pixels as somebody else's: the body there is not seen."""
+    return replace(person, others=np.maximum(person.others, pixels))
+
+
+def with_hair(fit: Fit, found: HairPixels, view: View, body: BodyModel, ears: Sequence[Ear]) -> Fit:
+    """The dressed fit with hair over it and its ears laid flat; as it is where hair cannot be built."""
+    rest = body.data.v_template + body.data.shapedirs @ fit.body.betas + fit.offsets
+    offsets = (fit.offsets + flat_ears(ears, rest)).astype(np.float32)
+    of_ears = np.concatenate([ear.vertices for ear in ears]) if ears else np.zeros(0, np.int64)
+    hair = build_hair(found, replace(view, fit=fit), body, offsets, of_ears)
+    return fit if hair is None else replace(fit, offsets=offsets, hair=hair)
+
+
+def _in_window(picture: NDArray[np.bool_], camera: Camera, view: View) -> NDArray[np.uint8]:
+    """A camera's picture (H, W) as uint8 of the person's window."""
+    x0, y0, x1, y1 = view.person.window
+    grid = np.stack(np.meshgrid(np.arange(x0, x1) + 0.5, np.arange(y0, y1) + 0.5), -1)
+    scale = camera.focal / view.camera.focal
+    offset = np.array(camera.center) - np.array(view.camera.center) * scale
+    return sampled(picture.astype(np.uint8) * np.uint8(255), (grid * scale + offset).astype(np.float32))
+
+
+def build_hair(
+    found: HairPixels,
+    view: View,
+    body: BodyModel,
+    offsets: NDArray[np.float32],
+    ears: NDArray[np.int64],
+    settings: HairSettings = DEFAULT_SETTINGS,
+) -> Hair | None:
+    """The hair over the body with all its ``offsets`` (V, 3); None where the photo shows too little of it.
+
+    ``ears``: vertices of ears.
+    """
+    fit, data = view.fit, body.data
+    vertices = body.posed(fit.body, offsets)[0]
+    rings = hair_rings(found, fit, body, vertices, ears)
+    if rings is None:
+        return None
+    shown = _opacity(found, rings, fit, body, settings)
+    points, kept = _cut(rings.plane.points(rings.points), shown)
+    # Between what lies before a shoulder and what lies behind it there is the shoulder.
+    across = np.linalg.norm(np.roll(rings.points, -1, 1) - rings.points, axis=-1)
+    joined = np.maximum(across[:-1], across[1:]) < settings.widest * rings.plane.size
+    kept &= joined | (rings.points[1:, :, 2] < rings.chin)
+    if not kept.any() or not np.isfinite(points).all():
+        return None
+    rows, columns = shown.shape
+    quads, uv, quad_uv = ring_layout(rows, rows, columns)
+    down = (rings.points[..., 2].ravel() - rings.chin) / rings.plane.size
+    free = smoothstep(down, settings.neck, settings.free)
+    weights = np.zeros((rows * columns, data.weights.shape[1]))
+    for joint, share in ((Joint.HEAD, (1 - free) ** 2), (Joint.NECK, 2 * free * (1 - free)), (Joint.SPINE3, free**2)):
+        weights[:, joint] = share
+    pixels = hair_pixels(found, view, body, settings)
+    fragments = rasterize(vertices, data.faces, found.camera)
+    of_head = fragments.mask & (data.weights[data.faces[fragments.face, 0], Joint.HEAD] > 0.5)
+    return Hair(
+        points.reshape(-1, 3).astype(np.float32),
+        quads[kept.ravel()],
+        uv,
+        quad_uv[kept.ravel()],
+        strongest(weights, 4),
+        columns,
+        rows,
+        pixels,
+        shown=_in_window(found.hair, found.camera, view),
+        loose=np.where(_in_window(of_head, found.camera, view) > 127, 0, pixels).astype(np.uint8),
+    )
+
+
+def _opacity(found: HairPixels, rings: HairRings, fit: Fit, body: BodyModel, settings: HairSettings) -> Floats:
+    """(R, C) how much hair there is at the rings' points, 0..1."""
+    points = rings.points
+    columns = points.shape[1]
+    along = np.sin(np.arange(columns) * (2 * np.pi / columns))
+    seen = np.broadcast_to(along < -1e-6, points.shape[:2])
+    inwards = points.copy()
+    inwards[..., 0] += (rings.centre[:, :1] - points[..., 0]) * settings.inset
+    inwards[..., 2] += np.maximum(rings.brow - points[..., 2], 0) * 2 * settings.inset
+    placed = rings.plane.points(inwards)
+    soft = cv2.GaussianBlur(found.hair.astype(np.float32), (0, 0), settings.blur)
+    picture = np.asarray(np.round(soft * 255), np.uint8)
+    shown = _looked_up(picture, found.camera, placed)
+    hanging = smoothstep((rings.hem - points[..., 2]) / rings.plane.size, -settings.fading, settings.fading)
+    hidden = hanging.copy()
+    # The side of the face that the photo does not show has the hairline of the other side.
+    head = body.transforms_of(fit.body)[Joint.HEAD]
+    rest = (rings.plane.points(points) - head[:, 3]) @ np.linalg.inv(head[:, :3]).T
+    ears = (body.data.landmark_template + body.data.landmark_shapedirs @ fit.body.betas)[EARS].mean(0)
+    before = rest[..., 2] > ears[2] + settings.face
+    mirrored = (rest * (-1, 1, 1)) @ head[:, :3].T + head[:, 3]
+    other = rings.plane.coordinates(mirrored)
+    known = other[..., 1] < rings.centre[:, 1:]
+    hidden = np.where(before & known, np.minimum(hanging, _looked_up(picture, found.camera, mirrored)), hidden)
+    opacity: Floats = np.where(seen, shown, hidden)
+    # The crown has no holes: hair begins where a column first shows some, and goes on to the top.
+    crown = points[..., 2] < rings.brow
+    first = np.where(((opacity > 0.5) & crown).any(0), ((opacity > 0.5) & crown).argmax(0), 0)
+    opacity[np.arange(len(opacity))[:, None] <= first] = 1
+    return opacity
+
+
+def _looked_up(picture: NDArray[np.uint8], camera: Camera, points: Floats) -> Floats:
+    """(R, C) 0..1, what the picture shows at points (R, C, 3)."""
+    pixels = camera.project(points.reshape(-1, 3).astype(np.float32)).reshape(*points.shape[:2], 2)
+    return sampled(picture, pixels.astype(np.float32)) / 255.0
+
+
+def _cut(points: Floats, shown: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Points (R, C, 3) with those at an edge moved onto it, where ``shown`` (R, C) passes a half, and the quads that
+    are kept, (R - 1, C).
+    """
+    inside = shown > 0.5
+    corners = np.stack([inside[:-1], inside[1:], np.roll(inside[1:], -1, 1), np.roll(inside[:-1], -1, 1)])
+    kept = corners.sum(0) >= 2
+    total, count = np.zeros_like(points), np.zeros(shown.shape)
+    for axis, step in ((0, 1), (0, -1), (1, 1), (1, -1)):
+        near, value = np.roll(points, step, axis), np.roll(shown, step, axis)
+        crossing = ~inside & (value > 0.5)
+        if axis == 0:
+            crossing[0 if step == 1 else -1] = False
+        share = np.where(crossing, (0.5 - shown) / np.maximum(value - shown, 1e-6), 0)
+        total += np.where(crossing[..., None], points + share[..., None] * (near - points), 0)
+        count += crossing
+    moved = np.where(count[..., None] > 0, total / np.maximum(count, 1)[..., None], points)
+    return moved, kept
