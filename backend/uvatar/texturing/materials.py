@@ -18,7 +18,7 @@ from uvatar.photos.colour import perceptual
 from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.clustering import clustered, joined, plausible_skin, smoothed, tidied, without_islands
 from uvatar.texturing.material_settings import DEFAULT_SETTINGS, MaterialSettings
-from uvatar.texturing.surface import HANDS, Part, Surface
+from uvatar.texturing.surface import ARMS, HANDS, Part, Surface
 
 UNSEEN = -1
 SKIN, HAIR = 0, 1  # the first two materials of everybody; garments follow
@@ -84,6 +84,7 @@ def segment(
         if bare.sum() >= settings.smallest:
             like = skin_likeness(colour[bare], skin).mean() >= settings.glove
             labels[bare] = SKIN if like else max(int(labels.max()), HAIR) + 1
+    _label_bare_limbs(labels, colour, skin, plausible_skin(skin_feature, settings), surface, settings)
     _label_head(labels, raw, seen & head, skin_feature, surface, settings)
     labels, count = _renumbered(labels)
     colours = np.tile(np.asarray(skin, np.float32), (count, 1))
@@ -185,6 +186,29 @@ def _numbered(
         result[own] = SKIN if bare else following
         following += not bare
     return result
+
+
+def _label_bare_limbs(
+    labels: NDArray[np.int32],
+    colour: Floats,
+    skin: Floats,
+    plausible: bool,
+    surface: Surface,
+    settings: MaterialSettings,
+) -> None:
+    """Give the label of skin to what may be skin in another light than the face, and lies on the arms, but hardly on
+    the trunk: bare arms, with the legs if they are as bare.
+    """
+    if not plausible:
+        return
+    for label in np.unique(labels[labels > HAIR]):
+        own = labels == label
+        area = surface.vertex_area[own] / surface.vertex_area[own].sum()
+        part = surface.part[own]
+        on_arms, on_trunk = area[np.isin(part, ARMS)].sum(), area[part == Part.TRUNK].sum()
+        if on_arms > settings.bare_arms and on_trunk < settings.bare_trunk:
+            if np.median(skin_likeness(colour[own], skin, settings.bare_skin)) > settings.bare_like:
+                labels[own] = SKIN
 
 
 def _label_head(
