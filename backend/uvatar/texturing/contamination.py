@@ -33,8 +33,8 @@ class ContaminationSettings:
     Attributes:
         glove: mean likeness to skin below which a hand is gloved, or not seen at all.
         found_hand: score of the hand's landmarks, or visibility of the wrist's, from which the photo shows the hand.
-        bare: mean likeness to skin from which a hand of which nothing was found is there all the same, and the other one
-            wears no glove.
+        bare: mean likeness to skin from which a hand of which nothing was found is there all the same, and the other
+            one wears no glove.
         pocket: colour distance between the hand's texels and the clothes around it below which it is in a pocket.
         hand_margin: pixels around the hand's box in which clothes are compared.
         like_cloth: colour distances to the nearest of the clothes' colours up to which a hand's texel is hidden, and
@@ -191,9 +191,8 @@ def _on_hands(
             around = projection.colours[cloth[near]]
             colour = np.median(projection.colours[own], 0)
             in_pocket = len(around) > 0 and np.median(colour_distance(around, colour)) < settings.pocket
-            # Gloves come in pairs.
-            in_pocket |= len(likeness[other]) > 0 and likeness[other].mean() > settings.bare
-            foreign[own] = hidden[own] = float(in_pocket)
+            alone = len(likeness[other]) > 0 and likeness[other].mean() > settings.bare  # gloves come in pairs
+            foreign[own] = hidden[own] = float(in_pocket or alone)
             continue
         nearest, _ = clothes.query(_feature(projection.colours[own]))
         foreign[own] = 1 - like

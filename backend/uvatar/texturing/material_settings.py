@@ -41,8 +41,8 @@ class MaterialSettings:
         spread, coupling, potts_rounds: of the Potts model that tidies up: deviation of colours inside a material, and
             how much all neighbours count.
         same_skin: distance from the skin's colour below which a garment is bare skin.
-        bare_skin, bare_like: likeness to skin, and how much of it, from which bare limbs are skin: darker than the face,
-            but not black.
+        bare_skin, bare_like: likeness to skin, and how much of it, from which bare limbs are skin: darker than the
+            face, but not black.
         bare_arms, bare_trunk: shares of a material on the arms from which, and on the trunk up to which, it may be bare
             limbs.
         hair_height, hair_shades: as `CompletionSettings`.

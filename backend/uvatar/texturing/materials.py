@@ -76,9 +76,12 @@ def segment(
         own = tidied(own, feature, graph, settings)
         own = without_islands(own, graph, settings)
         labels[dressed] = _numbered(own, feature, skin_feature, settings)
-    things = _single_things(labels, surface, settings) | _too_little(labels, surface, settings)
+    things = _single_things(labels, surface, settings)
     labels[things] = UNSEEN
     _split_shoes(labels, surface, settings)
+    little = _too_little(labels, surface, settings)
+    labels[little] = UNSEEN
+    things |= little
     for hand in HANDS:
         bare = seen & (surface.part == hand)
         if bare.sum() >= settings.smallest:
@@ -206,9 +209,9 @@ def _label_bare_limbs(
         area = surface.vertex_area[own] / surface.vertex_area[own].sum()
         part = surface.part[own]
         on_arms, on_trunk = area[np.isin(part, ARMS)].sum(), area[part == Part.TRUNK].sum()
-        if on_arms > settings.bare_arms and on_trunk < settings.bare_trunk:
-            if np.median(skin_likeness(colour[own], skin, settings.bare_skin)) > settings.bare_like:
-                labels[own] = SKIN
+        like = np.median(skin_likeness(colour[own], skin, settings.bare_skin))
+        if on_arms > settings.bare_arms and on_trunk < settings.bare_trunk and like > settings.bare_like:
+            labels[own] = SKIN
 
 
 def _label_head(

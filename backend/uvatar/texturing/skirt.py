@@ -35,8 +35,8 @@ class SkirtTextureSettings:
         hem: share of the skirt's length above the hem that is not sampled: the photo may show legs there.
         arm_margin: metres around the arms in which the photo may show sleeves and hands.
         sure: cosine from which the photo surely shows the skirt.
-        foreign: colour distances to everything surely seen from which a texel at the sides shows something else if it is
-            next to such a thing, and from which wherever it is.
+        foreign: colour distances to everything surely seen from which a texel at the sides shows something else if it
+            is next to such a thing, and from which wherever it is.
         background, plain: colour distance up to which a texel has the background's colour, and standard deviation of
             the background up to which that tells.
         mistaken: share of the texels surely seen from which the cloth itself has that colour.
