@@ -2,6 +2,7 @@
 
     python -m benchmarks.perception --every 10                # a short run: every tenth photo
     python -m benchmarks.perception --folder coco_photos      # your own annotated photos
+    python -m benchmarks.perception --rendered 40             # rendered people whose limbs leave gaps, instead
 
 Run it after a change of `uvatar.perception`. The folder holds photos with COCO annotations of one person each
 (annotations.json, LICENSES.tsv); by default the shared ones beside the repository.
@@ -17,8 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.csv_results import write_csv
+from uvatar.body import load_open_body
 from uvatar.data.arrays import Floats
 from uvatar.data.landmarks import COCO_LANDMARKS
+from uvatar.data.photo import Photo
+from uvatar.evaluation.gaps import gap_agreement, people_with_gaps, whole_mask
+from uvatar.geometry.masks import mask_iou as outline_iou
 from uvatar.perception import Perception, Person
 from uvatar.perception.annotated import Annotation, keypoint_errors, mask_iou, match, read_annotations
 from uvatar.photos.decoding import decode_photo
@@ -83,12 +88,31 @@ def summary(name: str, rows: list[Row]) -> dict[str, object]:
     }
 
 
+def measure_gaps(count: int, seed: int = 1) -> dict[str, object]:
+    """Means over rendered people whose limbs leave gaps; the constants of `uvatar.perception.gaps` are of seed 0."""
+    perception, body = Perception(WEIGHTS), load_open_body()
+    figures = []
+    for picture in people_with_gaps(body, count, seed):
+        people = perception.people(Photo(picture.pixels, None, "0" * 64))
+        person = max(
+            people, key=lambda one: outline_iou(whole_mask(one, picture.mask.shape), picture.mask), default=None
+        )
+        outline = outline_iou(whole_mask(person, picture.mask.shape), picture.mask)
+        figures.append((*gap_agreement(person, picture.mask), outline))
+    names = ("gap IoU", "gaps left out", "mask IoU")
+    return {"people": count, **dict(zip(names, np.mean(figures, 0).tolist(), strict=True))}
+
+
 def main() -> None:
     """Measure, print the figures and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=ANNOTATED, help="folder of annotated photos")
     parser.add_argument("--every", type=int, default=1, help="take every Nth photo")
+    parser.add_argument("--rendered", type=int, metavar="N", help="measure on N rendered people with gaps instead")
     arguments = parser.parse_args()
+    if arguments.rendered:
+        print("  ".join(f"{key} {cell:.4g}" for key, cell in measure_gaps(arguments.rendered).items()))
+        return
     if not arguments.folder.is_dir():
         print(f"{arguments.folder} is missing: nothing to measure perception on")
         return

@@ -14,12 +14,17 @@ from tests.texturing.conftest import Paint, Studio
 from uvatar.body import BodyModel
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
+from uvatar.photos.colour import linear_from_srgb
 from uvatar.texturing import texture_person
 from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.materials import SKIN as SKIN_LABEL
+from uvatar.texturing.materials import segment
+from uvatar.texturing.surface import ARMS, Part
 
 SIZE = 256
 PITCH = 0.06  # metres, of stripes
 WAIST = -0.15  # metres, height of a hem on the rest body
+SKIN = (215.0, 160, 135)
 
 
 def stripes(rest: NDArray[Any]) -> NDArray[Any]:
@@ -109,3 +114,33 @@ def test_plain_cloth_stays_plain(studio: Studio, atlas: Atlas) -> None:
     texture = textured(studio, two_garments, atlas)
     _, colours = behind(texture, atlas, back_of(studio.body))
     assert colours.std(0).max() < 12
+
+
+@pytest.mark.parametrize(("limbs", "bare"), [((150, 108, 90), True), ((40, 38, 37), False), ((70, 120, 80), False)])
+def test_shaded_arms_are_skin_and_sleeves_are_not(atlas: Atlas, limbs: tuple[int, int, int], bare: bool) -> None:
+    surface = atlas.surface
+    paint = np.tile(np.array([60.0, 70, 160]), (len(surface.part), 1))
+    paint[surface.part == Part.HEAD] = SKIN
+    paint[np.isin(surface.part, ARMS)] = limbs
+    seen = (surface.template[:, 2] > np.median(surface.template[:, 2])).astype(np.float32)
+    colour, skin = linear_from_srgb(paint.astype(np.uint8)), linear_from_srgb(np.array(SKIN, np.uint8))
+    found = segment(colour, seen, np.zeros_like(seen), skin, surface)
+    arms = found.labels[np.isin(surface.part, ARMS) & (seen > 0)]
+    assert (arms == SKIN_LABEL).mean() == pytest.approx(float(bare), abs=0.1)
+    trunk = found.labels[(surface.part == Part.TRUNK) & (seen > 0)]
+    assert (trunk == SKIN_LABEL).mean() < 0.05
+
+
+def test_one_glove_alone_is_something_else(studio: Studio, atlas: Atlas) -> None:
+    wrist = float(np.abs(atlas.surface.template[atlas.surface.part == Part.RIGHT_HAND, 0]).min())
+
+    def black_right_hand(rest: NDArray[Any]) -> NDArray[Any]:
+        colours = np.where(np.abs(rest[:, :1]) > 0.2, SKIN, [60.0, 70, 160])
+        colours[rest[:, 1] > 0.25] = SKIN
+        colours[rest[:, 0] < -wrist] = 25
+        return colours
+
+    texture = textured(studio, black_right_hand, atlas)
+    colours = texture.image.reshape(-1, 3)[atlas.table.pixel].astype(float)
+    hand = atlas.of_first_vertex(atlas.surface.part) == Part.RIGHT_HAND
+    assert np.median(colours[hand].mean(1)) > 80

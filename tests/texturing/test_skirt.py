@@ -86,3 +86,20 @@ def test_a_gap_that_the_mask_has_closed_does_not_show_the_wall_on_the_cloth(body
     surface = Atlases(body).at(512).surface
     texture = skirt_texture(skirt, view, body.posed(view.fit.body, inside)[0], surface, SIZE)
     assert not like(texture, wall).any()
+
+
+def test_a_dark_edge_is_not_carried_behind(body: BodyModel) -> None:
+    """The photo shows the neighbour's shadow and a bit of the ground at the skirt's outline."""
+    view, skirt, inside = dressed(body)
+    picture = painted(body, view, skirt, inside)
+    cloth = (np.abs(picture.astype(int) - GREEN).max(-1) == 0).astype(np.uint8)
+    rows = np.flatnonzero(cloth.any(1))
+    for row in rows[len(rows) // 2 :]:
+        first = int(cloth[row].argmax())
+        picture[row, first + 4 : first + 10] = np.multiply(GREEN, 0.85)
+        picture[row, first : first + 4] = (60, 45, 35)
+    view = replace(view, photo=replace(view.photo, pixels=picture))
+    surface = Atlases(body).at(512).surface
+    texture = skirt_texture(skirt, view, body.posed(view.fit.body, inside)[0], surface, SIZE)
+    side = texture[:-8, 8 : SIZE // 4].astype(int)
+    assert (np.abs(side - GREEN).max(-1) < 15).mean() > 0.95

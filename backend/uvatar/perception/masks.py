@@ -23,6 +23,7 @@ from uvatar.data.landmarks import (
     WRISTS,
 )
 from uvatar.perception.claims import background_odds, contested_odds
+from uvatar.perception.gaps import gap_odds
 from uvatar.perception.geometry import Pyramid
 from uvatar.perception.models import sigmoid
 from uvatar.perception.pose import LANDMARK_SIDE, Pose
@@ -114,7 +115,9 @@ def _refined(photo: Pyramid, poses: list[Pose], index: int, window: Window) -> N
 
 
 def _own_odds(guide: NDArray[np.float32], poses: list[Pose], index: int, to_photo: Floats) -> NDArray[np.float32]:
-    """One person's log odds over ``guide``, lowered where others have a better claim or colours say background."""
+    """One person's log odds over ``guide``, lowered where others have a better claim, colours say background, or the
+    limbs leave a gap.
+    """
     size = guide.shape[1], guide.shape[0]
     claims = [logits_in(pose, to_photo, size) for pose in poses]
     arms = [_arm_odds(pose, to_photo, guide.shape[:2]) for pose in poses]
@@ -131,7 +134,9 @@ def _own_odds(guide: NDArray[np.float32], poses: list[Pose], index: int, to_phot
         contested = contested_odds(guide, claims[index], claims[other], third, arms[index], arms[other])
         odds = np.minimum(odds, np.where((rival > 0) & (own <= 0), own - rival, contested))
         rivals = np.maximum(rivals, rival)
-    return np.minimum(odds, own + background_odds(guide, own, rivals))
+    odds = np.minimum(odds, own + background_odds(guide, own, rivals))
+    landmarks = (poses[index].landmarks[:, :2] - to_photo[:, 2]) / [to_photo[0, 0], to_photo[1, 1]]
+    return np.minimum(odds, gap_odds(guide, own, rivals, landmarks))
 
 
 def _arm_odds(pose: Pose, to_photo: Floats, shape: tuple[int, ...]) -> NDArray[np.float32]:

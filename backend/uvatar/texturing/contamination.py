@@ -33,7 +33,8 @@ class ContaminationSettings:
     Attributes:
         glove: mean likeness to skin below which a hand is gloved, or not seen at all.
         found_hand: score of the hand's landmarks, or visibility of the wrist's, from which the photo shows the hand.
-        bare: mean likeness to skin from which a hand of which nothing was found is there all the same.
+        bare: mean likeness to skin from which a hand of which nothing was found is there all the same, and the other
+            one wears no glove.
         pocket: colour distance between the hand's texels and the clothes around it below which it is in a pocket.
         hand_margin: pixels around the hand's box in which clothes are compared.
         like_cloth: colour distances to the nearest of the clothes' colours up to which a hand's texel is hidden, and
@@ -173,11 +174,11 @@ def _on_hands(
         return Doubt(foreign, hidden)
     chosen = np.random.default_rng(0).choice(cloth, min(settings.cloth_samples, len(cloth)), replace=False)
     clothes = cKDTree(_feature(projection.colours[chosen]))
-    for hand in HANDS:
-        own = np.flatnonzero(part == hand)
+    likeness = {hand: skin_likeness(projection.colours[part == hand], skin) for hand in HANDS}
+    for hand, other in zip(HANDS, HANDS[::-1], strict=True):
+        own, like = np.flatnonzero(part == hand), likeness[hand]
         if not len(own):
             continue
-        like = skin_likeness(projection.colours[own], skin)
         if like.mean() < settings.bare and not _hand_found(view, hand, settings):
             # The body's hand lies somewhere before what the photo shows: a hand in patches of cloth and skin is worse
             # than one of plain skin.
@@ -190,7 +191,8 @@ def _on_hands(
             around = projection.colours[cloth[near]]
             colour = np.median(projection.colours[own], 0)
             in_pocket = len(around) > 0 and np.median(colour_distance(around, colour)) < settings.pocket
-            foreign[own] = hidden[own] = float(in_pocket)
+            alone = len(likeness[other]) > 0 and likeness[other].mean() > settings.bare  # gloves come in pairs
+            foreign[own] = hidden[own] = float(in_pocket or alone)
             continue
         nearest, _ = clothes.query(_feature(projection.colours[own]))
         foreign[own] = 1 - like

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from uvatar.photos.skin import SkinLikenessSettings
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,10 @@ class MaterialSettings:
         spread, coupling, potts_rounds: of the Potts model that tidies up: deviation of colours inside a material, and
             how much all neighbours count.
         same_skin: distance from the skin's colour below which a garment is bare skin.
+        bare_skin, bare_like: likeness to skin, and how much of it, from which bare limbs are skin: darker than the
+            face, but not black.
+        bare_arms, bare_trunk: shares of a material on the arms from which, and on the trunk up to which, it may be bare
+            limbs.
         hair_height, hair_shades: as `CompletionSettings`.
         bald: distance of the scalp's colour from the skin's below which there is no hair.
         thing_piece, thing_area: square metres up to which a piece of a material, or all of the material, may be a
@@ -80,6 +86,10 @@ class MaterialSettings:
     coupling: float = 4.0
     potts_rounds: int = 8
     same_skin: float = 0.07
+    bare_skin: SkinLikenessSettings = field(default_factory=lambda: SkinLikenessSettings(shade=(0.35, 0.5)))
+    bare_like: float = 0.8
+    bare_arms: float = 0.05
+    bare_trunk: float = 0.3
     hair_height: float = 0.4
     hair_shades: tuple[float, float] = (0.15, 0.5)
     bald: float = 0.06

@@ -18,7 +18,7 @@ from uvatar.photos.colour import perceptual
 from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.clustering import clustered, joined, plausible_skin, smoothed, tidied, without_islands
 from uvatar.texturing.material_settings import DEFAULT_SETTINGS, MaterialSettings
-from uvatar.texturing.surface import HANDS, Part, Surface
+from uvatar.texturing.surface import ARMS, HANDS, Part, Surface
 
 UNSEEN = -1
 SKIN, HAIR = 0, 1  # the first two materials of everybody; garments follow
@@ -76,14 +76,18 @@ def segment(
         own = tidied(own, feature, graph, settings)
         own = without_islands(own, graph, settings)
         labels[dressed] = _numbered(own, feature, skin_feature, settings)
-    things = _single_things(labels, surface, settings) | _too_little(labels, surface, settings)
+    things = _single_things(labels, surface, settings)
     labels[things] = UNSEEN
     _split_shoes(labels, surface, settings)
+    little = _too_little(labels, surface, settings)
+    labels[little] = UNSEEN
+    things |= little
     for hand in HANDS:
         bare = seen & (surface.part == hand)
         if bare.sum() >= settings.smallest:
             like = skin_likeness(colour[bare], skin).mean() >= settings.glove
             labels[bare] = SKIN if like else max(int(labels.max()), HAIR) + 1
+    _label_bare_limbs(labels, colour, skin, plausible_skin(skin_feature, settings), surface, settings)
     _label_head(labels, raw, seen & head, skin_feature, surface, settings)
     labels, count = _renumbered(labels)
     colours = np.tile(np.asarray(skin, np.float32), (count, 1))
@@ -185,6 +189,29 @@ def _numbered(
         result[own] = SKIN if bare else following
         following += not bare
     return result
+
+
+def _label_bare_limbs(
+    labels: NDArray[np.int32],
+    colour: Floats,
+    skin: Floats,
+    plausible: bool,
+    surface: Surface,
+    settings: MaterialSettings,
+) -> None:
+    """Give the label of skin to what may be skin in another light than the face, and lies on the arms, but hardly on
+    the trunk: bare arms, with the legs if they are as bare.
+    """
+    if not plausible:
+        return
+    for label in np.unique(labels[labels > HAIR]):
+        own = labels == label
+        area = surface.vertex_area[own] / surface.vertex_area[own].sum()
+        part = surface.part[own]
+        on_arms, on_trunk = area[np.isin(part, ARMS)].sum(), area[part == Part.TRUNK].sum()
+        like = np.median(skin_likeness(colour[own], skin, settings.bare_skin))
+        if on_arms > settings.bare_arms and on_trunk < settings.bare_trunk and like > settings.bare_like:
+            labels[own] = SKIN
 
 
 def _label_head(

@@ -20,7 +20,7 @@ from uvatar.texturing.projection import ProjectedView
 from uvatar.texturing.propagation import PropagationSettings, colours_at, labels_at, material_colours, propagate
 from uvatar.texturing.shading import ShadingSettings, log_shading
 from uvatar.texturing.structure_picture import Dressed
-from uvatar.texturing.surface import HANDS, Part, Surface
+from uvatar.texturing.surface import ARMS, HANDS, Part, Surface
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class OutfitSettings:
         trusted: alpha up to which a texel is filled by material alone, and from which by the smooth completion alone:
             where the photo half shows it, the photo's own colours continue best.
         sure_mirror: certainty of a texel's mirror image from which it is kept, and fully.
-        hand_reach: distance, metres, from a hand within which skin on trunk and legs is that hand's.
+        hand_reach: distance, metres, from a hand or a bare arm within which skin on trunk and legs is theirs.
         least_seen: share of the vertices that must be seen to tell materials.
     """
 
@@ -73,7 +73,7 @@ def dressed_fill(
         return smooth, None
     shading = log_shading(colour, share, view.visibility.normals, surface, settings.shading)
     materials = segment(colour, share, shading, seen.skin, surface, settings.materials)
-    materials = _without_hands(materials, view.visibility.vertices, surface, settings)
+    materials = _without_arms(materials, view.visibility.vertices, surface, settings)
     before = _material_before(materials, view, surface)
     probability = propagate(materials, share, before, surface, settings.propagation)
     labels = probability.argmax(1)
@@ -107,16 +107,18 @@ def _well_mirrored(mirrored: NDArray[np.bool_], seen: SeenColours, settings: Out
     return result
 
 
-def _without_hands(
+def _without_arms(
     materials: Materials, vertices: NDArray[np.float32], surface: Surface, settings: OutfitSettings
 ) -> Materials:
-    """Skin on trunk and legs close to a hand is the hand's: the photo's hand lies there, not quite where the mesh's."""
-    hands = np.isin(surface.part, HANDS)
+    """Skin on trunk and legs close to a hand or a bare arm is that one's: it lies there in the photo, not quite where
+    the mesh's does.
+    """
+    bare = np.isin(surface.part, HANDS) | (np.isin(surface.part, ARMS) & (materials.labels == SKIN))
     dressed = np.isin(surface.part, (Part.TRUNK, Part.LEFT_LEG, Part.RIGHT_LEG))
     doubtful = np.flatnonzero(dressed & (materials.labels == SKIN))
-    if not len(doubtful) or not hands.any():
+    if not len(doubtful) or not bare.any():
         return materials
-    distance, _ = cKDTree(vertices[hands]).query(vertices[doubtful])
+    distance, _ = cKDTree(vertices[bare]).query(vertices[doubtful])
     labels = materials.labels.copy()
     labels[doubtful[distance < settings.hand_reach]] = UNSEEN
     return replace(materials, labels=labels)

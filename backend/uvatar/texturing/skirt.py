@@ -35,7 +35,8 @@ class SkirtTextureSettings:
         hem: share of the skirt's length above the hem that is not sampled: the photo may show legs there.
         arm_margin: metres around the arms in which the photo may show sleeves and hands.
         sure: cosine from which the photo surely shows the skirt.
-        foreign: colour distance to everything surely seen from which a texel at the sides shows something else.
+        foreign: colour distances to everything surely seen from which a texel at the sides shows something else if it
+            is next to such a thing, and from which wherever it is.
         background, plain: colour distance up to which a texel has the background's colour, and standard deviation of
             the background up to which that tells.
         mistaken: share of the texels surely seen from which the cloth itself has that colour.
@@ -49,12 +50,12 @@ class SkirtTextureSettings:
     hem: float = 0.025
     arm_margin: float = 0.015
     sure: float = 0.85
-    foreign: float = 0.12
+    foreign: tuple[float, float] = (0.045, 0.12)
     background: float = 0.08
     plain: float = 0.12
     mistaken: float = 0.15
     samples: tuple[int, int] = (1500, 4)
-    grown: float = 0.008
+    grown: float = 0.014
     picture_side: int = 480
 
 
@@ -144,7 +145,14 @@ def _foreign(
     distance, _ = cKDTree(perceptual(known) * DISTANCE_WEIGHTS).query(
         perceptual(colours.reshape(-1, 3)[doubtful]) * DISTANCE_WEIGHTS, [wrong]
     )
-    foreign.ravel()[doubtful] = distance[:, 0] > settings.foreign
+    low, high = settings.foreign
+    odd = np.zeros(seen.shape, np.uint8)
+    odd.ravel()[doubtful] = distance[:, 0] > low
+    foreign.ravel()[doubtful] = distance[:, 0] > high
+    # What is odd and goes on from something foreign, or from what is not seen, is its shadow or its blurred edge.
+    around = cv2.dilate((~seen | foreign).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    _, piece = cv2.connectedComponents(odd, connectivity=8)
+    foreign |= (odd > 0) & np.isin(piece, np.unique(piece[around & (odd > 0)]))
     return _grown(foreign, settings)
 
 
