@@ -111,6 +111,7 @@ class Engine:
             raise WeightsError(f"{BODY_FILE} is missing from {assets}. Install Uvatar again, or give another folder.")
         check_shipped(assets)
         body = load_open_body(assets / BODY_FILE)
+        face_field = FaceField.load(assets, body)
         mesh_predictor, mesh_problem = _found(
             lambda: Predictor.find(assets, models, placement), models, "the Mesh Predictor is left out."
         )
@@ -122,8 +123,8 @@ class Engine:
         return cls(
             body=body,
             perception=Perception(assets / "perception", threads=threads),
-            fitting=prepare_fitting(body, PoseModels.load(assets)),
-            face_field=FaceField.load(assets, body),
+            fitting=prepare_fitting(body, PoseModels.load(assets), face_field.points if face_field else None),
+            face_field=face_field,
             face=FaceSpline.load(assets, body),
             atlases=Atlases(body),
             smpl=UserSmpl(body, models),
