@@ -6,6 +6,7 @@
 2. Its outline is drawn to the mask, with pairs of points made anew before each step.
 3. Whoever stands is made upright where the photo does not tell (`uvatar.fitting.upright`).
 4. The body that is left of each person follows landmarks and outline closely, its shape held.
+5. Several people who stand are made larger or smaller, and so farther away or nearer, until they stand on one ground.
 """
 
 from __future__ import annotations
@@ -153,6 +154,9 @@ def fit_people(
     if gravity is not None:
         hypotheses = _upright(problem, hypotheses, gravity)
     hypotheses = _fit_closely(problem, hypotheses, _stage_report(report, _OUTLINE_DONE, 1.0, "Fitting the details"))
+    if gravity is not None:
+        # The last steps have moved feet, but little: the bodies are as large as they should be.
+        hypotheses = _on_one_ground(problem, hypotheses, gravity)
     return _results(problem, hypotheses, open_age)
 
 
@@ -295,13 +299,21 @@ def _upright(problem: _Problem, hypotheses: Hypotheses, evidence: GravityEvidenc
     if not any(stance.upright for stance in stances):
         return hypotheses
     gravity = estimate(candidates(evidence, observed.camera), stances)
-    state = straightened(hypotheses.state, stances, gravity, observed.model.skeleton)
-    if problem.options.betas is None:
-        children = hypotheses.of_children
-        state = on_one_ground(state, stances, gravity, observed.model, observed.heights, children)
+    straight = straightened(hypotheses.state, stances, gravity, observed.model.skeleton)
+    hypotheses = _on_one_ground(problem, replace(hypotheses, state=straight), evidence)
     objective = problem.objective(hypotheses).at(Stage.LANDMARKS)
-    state, _ = problem.minimised(objective, state, problem.settings.upright_steps, free=only(TRANSL))
+    state, _ = problem.minimised(objective, hypotheses.state, problem.settings.upright_steps, free=only(TRANSL))
     return replace(hypotheses, state=state)
+
+
+def _on_one_ground(problem: _Problem, hypotheses: Hypotheses, evidence: GravityEvidence) -> Hypotheses:
+    """The bodies of those who stand larger and farther away, or the reverse, so that they stand on one ground."""
+    if problem.options.betas is not None or len(hypotheses.owners) < 2:
+        return hypotheses
+    seen, bodies, children = problem.observed, hypotheses.state, hypotheses.of_children
+    stances = stances_of(seen.people, bodies, seen.camera, seen.model)
+    gravity = estimate(candidates(evidence, seen.camera), stances)
+    return replace(hypotheses, state=on_one_ground(bodies, stances, gravity, seen.model, seen.heights, children))
 
 
 def _fit_closely(problem: _Problem, hypotheses: Hypotheses, report: Report) -> Hypotheses:

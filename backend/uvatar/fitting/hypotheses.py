@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from uvatar.data.arrays import Floats
 from uvatar.data.start import Start
 from uvatar.fitting.chain import State
-from uvatar.fitting.shape import ShapeGroup, ShapeSettings
+from uvatar.fitting.shape import CHILD, ShapeGroup, ShapeSettings
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Hypotheses:
     @property
     def of_children(self) -> NDArray[np.bool_]:
         """(G,) which are of the group of children."""
-        return np.array([group.name == "child" for group in self.groups])
+        return np.array([group.name == CHILD for group in self.groups])
 
     def decided(self, faces: Floats, settings: ShapeSettings) -> tuple[Hypotheses, set[int]]:
         """The cheapest of each person, a child's only where it is so by far, and the people who may be children too.

@@ -36,7 +36,7 @@ class ShapeSettings:
             is left unexplained, a nat more says little. Of 90 people in real photos whose legs are seen, thirteen won
             by 1.0 to 9.6 % without the face's size, children of up to about ten all of them; six by up to 0.5 %: a boy
             of about twelve, and five youths and grown-ups (skaters, skiers, a woman at a desk). With the face's size
-            grown-ups in real photos lose by 0.6 nats or more, rendered ones by 0.1.
+            grown-ups in real photos lose by 0.7 nats or more, rendered ones by 0.5.
         male_share: of the mean adult's shape; the rest is female. It was chosen so that the chest just stays flat.
         gender_variance: of the adults' step from the female to the male mean, in units of that step. How it was chosen
             is not recorded.
@@ -46,8 +46,8 @@ class ShapeSettings:
     group_costs: tuple[tuple[str, float], ...] = (("adult", 0.0), ("female", 2.0), ("child", 3.0))
     unseen_child_cost: float = 20.0
     lying: tuple[float, float] = (22.0, 38.0)
-    inclined: tuple[float, float] = (25.0, 45.0)
-    surely_child: tuple[float, float] = (0.0075, 0.0035)
+    inclined: tuple[float, float] = (32.0, 46.0)
+    surely_child: tuple[float, float] = (0.0075, 0.001)
     male_share: float = 0.65
     gender_variance: float = 0.1
     least_variance: float = 1e-3
