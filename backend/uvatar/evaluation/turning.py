@@ -127,7 +127,10 @@ _FIGURES = ("stature", "stature_error", "joints", "joints_pa", "lean", "lean_err
 
 def _mean(rows: Sequence[Row]) -> Row:
     """The last row of the table."""
-    means = {name: float(np.nanmean([float(row[name]) for row in rows])) for name in ("views", *_FIGURES)}
+    means = {}
+    for name in ("views", *_FIGURES):
+        known = [float(row[name]) for row in rows if not np.isnan(float(row[name]))]
+        means[name] = float(np.mean(known)) if known else np.nan
     return {"person": "mean", "group": "", **means}
 
 
