@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import cv2
@@ -9,7 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from uvatar.body import BodyModel, load_open_body
+from uvatar.body.face_points import FILE, load_correspondence
 from uvatar.data.camera import Camera
+from uvatar.data.face import FACE_LANDMARKS
 from uvatar.data.fit import BodyParameters
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
@@ -34,8 +37,9 @@ class Eyes:
 
 @cache
 def fitting_model() -> FittingModel:
-    """The open body, ready to be fitted with the pose prior and the lifter that ship."""
-    return prepare_fitting(load_open_body(), PoseModels.load(weights_folder()))
+    """The open body, ready to be fitted with the pose prior, the lifter and the face's points that ship."""
+    body = load_open_body()
+    return prepare_fitting(body, PoseModels.load(weights_folder()), load_correspondence(weights_folder() / FILE, body))
 
 
 def standing(**changes: ArrayLike) -> BodyParameters:
@@ -50,6 +54,19 @@ def standing(**changes: ArrayLike) -> BodyParameters:
         "transl": np.array([0.1, -0.4, 3.2], np.float32),
     }
     return BodyParameters(**{**values, **{key: np.asarray(value, np.float32) for key, value in changes.items()}})
+
+
+def with_face(person: Person, body: BodyModel, parameters: BodyParameters, larger: float = 1.0) -> Person:
+    """The person with the face mesh of this body, ``larger`` than the body's by a factor."""
+    points = load_correspondence(weights_folder() / FILE, body)
+    assert points is not None
+    places = points.at(body.posed(parameters)[0]).astype(float)
+    middle = places.mean(0)
+    pixels = CAMERA.project(places)
+    face, depth = np.tile(CAMERA.project(middle), (FACE_LANDMARKS, 1)), np.zeros(FACE_LANDMARKS)
+    face[points.index] += larger * (pixels - CAMERA.project(middle))
+    depth[points.index] = larger * (places[:, 2] - middle[2]) * CAMERA.focal / middle[2]
+    return replace(person, face=face.astype(np.float32), face_depth=depth.astype(np.float32), face_score=1.0)
 
 
 def person_of(body: BodyModel, parameters: BodyParameters, camera: Camera = CAMERA) -> Person:

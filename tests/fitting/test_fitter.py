@@ -185,10 +185,21 @@ def test_only_who_is_a_child_by_far_gets_a_childs_proportions(
     )
     owners = np.repeat([0, 1], count)  # somebody else beside the person, who is as certain
     hypotheses = Hypotheses(owners, [start] * (2 * count), groups * 2, state, np.array(list(costs.values()) * 2))
-    decided, open_age = hypotheses.decided(ShapeSettings())
+    decided, open_age = hypotheses.decided(np.zeros(2), ShapeSettings())
     assert [one.name for one in decided.groups] == [group] * 2 and list(decided.owners) == [0, 1]
     assert open_age == ({0, 1} if is_open else set())
     assert list(decided.costs) == [costs[group]] * 2
+
+
+def test_a_face_that_is_seen_decides_sooner() -> None:
+    groups = [ShapeGroup(name, np.zeros(10), np.eye(10)) for name in ("adult", "child")]
+    start = Start("landmarks", np.eye(3), np.zeros((21, 3)))
+    rest = np.tile(np.eye(3), (2, 1, 1)), np.zeros((2, 21, 3)), np.zeros((2, 10)), np.zeros((2, 3))
+    hypotheses = Hypotheses(np.zeros(2, int), [start] * 2, groups, State(*rest), np.array([201.0, 200.0]))
+    assert [hypotheses.decided(np.array([face]), ShapeSettings())[0].groups[0].name for face in (0.0, 1.0)] == [
+        "adult",
+        "child",
+    ]
 
 
 def test_progress_is_told_step_by_step(body: BodyModel) -> None:

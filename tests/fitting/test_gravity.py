@@ -129,3 +129,17 @@ def test_whoever_does_not_stand_leaves_the_camera_level(pose: str, body: BodyMod
     pitch, roll = np.degrees(pitch_and_roll(np.array(gravity.up)))
     assert abs(roll) < 3 and -5 < pitch < 15 and gravity.up[1] < -0.9
     assert gravity.confidence < 0.25
+
+
+def test_a_reflection_in_water_does_not_turn_the_scene_upside_down(body: BodyModel) -> None:
+    above, below = standing(transl=[0, -0.6, 3.6]), replace(odd_poses()["on the hands"], transl=np.array([0, 1.2, 3.6]))
+    alone, both = estimated([above], body), estimated([above, below], body)
+    assert np.allclose(both.up, alone.up, atol=1e-6) and both.ground == pytest.approx(alone.ground)
+
+
+@pytest.mark.parametrize("roll", [-20, 12])
+def test_a_tilted_photo_whose_accelerometer_tells_is_level(roll: float, body: BodyModel) -> None:
+    up = up_of(np.radians(3), np.radians(roll))
+    (one,) = seen_by([standing(global_orient=[np.pi, 0, 0])], up, body)
+    gravity = estimated([one], body, GravityEvidence(up=(float(up[0]), float(up[1]), float(up[2]))))
+    assert degrees_off(gravity, up) < 2 and gravity.sources[0] == "accelerometer"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.fitting.hands import hand_of_body
-from tests.fitting.people import CAMERA, fitting_model, person_of, standing
+from tests.fitting.people import CAMERA, fitting_model, person_of, standing, with_face
 from uvatar.body import BodyModel
 from uvatar.fitting.chain import UNKNOWNS, BodyPoints, State
 from uvatar.fitting.objective import Objective
@@ -27,7 +27,8 @@ def objective(body: BodyModel) -> Objective:
     """All terms, the outline's with twenty pairs of vertices and pixels that are far apart."""
     model, data = fitting_model(), body.data
     hand = hand_of_body(body, standing(hand_pose=np.zeros((30, 3))), True, CAMERA)
-    person = replace(person_of(body, standing()), left_hand=replace(hand, points=2 * hand.points - hand.points.mean(0)))
+    seen_person = with_face(person_of(body, standing()), body, standing(), larger=1.2)
+    person = replace(seen_person, left_hand=replace(hand, points=2 * hand.points - hand.points.mean(0)))
     seen = Observations.of([person], CAMERA, replace(model, lifter=None), heights=[1.8])
     rng = np.random.default_rng(0)
     index = rng.integers(len(data.v_template), size=(1, 20))

@@ -257,6 +257,52 @@ def test_hmr2_s_files_hold_matrices_and_its_own_camera(inside: bool, focal: bool
     )  # where its pinhole sees the origin
 
 
+def smplx_joints(turns: NDArray[Any], rest: NDArray[Any]) -> NDArray[Any]:
+    """(22, 3) joints of SMPL-X's body: its tree, walked joint by joint."""
+    parents = [-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19]
+    turned, places = [turns[0]], [rest[0]]
+    for joint, parent in enumerate(parents[1:], 1):
+        places.append(places[parent] + turned[parent] @ (rest[joint] - rest[parent]))
+        turned.append(turned[parent] @ turns[joint])
+    return np.array(places)
+
+
+@pytest.mark.parametrize("form", ["vectors", "matrices", "one array"])
+def test_smplx_s_bodies_are_posed_and_placed_as_its_own_model_does(form: str, tmp_path: Path) -> None:
+    """Fingers, jaw and betas, which are another body's, are left out."""
+    vectors = RNG.normal(0, 0.3, (2, 55, 3))
+    metres = np.array([[0.3, -0.2, 4.0], [-1, 0.1, 7]])
+    place = {"transl": metres, "focal_length": np.array(900.0), "img_size": np.array([640.0, 480])}
+    body = vectors[:, :22]
+    if form == "one array":
+        pose = {"rotvec": vectors}
+    elif form == "vectors":
+        pose = {"global_orient": body[:, 0], "body_pose": body[:, 1:].reshape(2, 63)}
+    else:
+        matrices = Rotation.from_rotvec(body.reshape(-1, 3)).as_matrix().reshape(2, 22, 3, 3)
+        pose = {"global_orient": matrices[:, :1], "body_pose": matrices[:, 1:]}
+    further = {"betas": RNG.normal(size=(2, 16)), "left_hand_pose": np.full((2, 45), np.nan), "expression": "nonsense"}
+    np.savez(tmp_path / "x.npz", **pose, **place, **further)
+    got = load_results(tmp_path / "x.npz", 640, 480)
+    assert not got.betas.any()
+    open_body = load_open_body()
+    for person in range(2):
+        turns = Rotation.from_rotvec(body[person]).as_matrix()
+        expected = smplx_joints(turns, open_body.data.joint_template.astype(float))
+        joints = open_body.joints(got.betas[person : person + 1], got.pose[person : person + 1])[0]
+        np.testing.assert_allclose(joints[:22], expected, atol=1e-5)
+    np.testing.assert_allclose(got.center, 900 * metres[:, :2] / metres[:, 2:] + [320, 240], atol=0.01)
+
+
+def test_an_smplx_pose_without_a_camera_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", rotvec=np.zeros((1, 53, 3)), transl=np.ones((1, 3)))
+    with pytest.raises(ResultFileError, match=r"no camera: .* transl with focal_length and img_size"):
+        load_results(tmp_path / "x.npz", 640, 480)
+    np.savez(tmp_path / "x.npz", rotvec=np.zeros((1, 54, 3)), transl=np.ones((1, 3)))
+    with pytest.raises(ResultFileError, match=r"its rotvec of shape"):
+        load_results(tmp_path / "x.npz", 640, 480)
+
+
 def test_a_video_s_file_gives_the_frame_named_like_the_photo(tmp_path: Path) -> None:
     first, second = minimal(), minimal()
     path = save(tmp_path / "video_results.npz", {"00001.jpg": first, "00002.jpg": second})

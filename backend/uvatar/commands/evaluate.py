@@ -56,6 +56,24 @@ def synthetic(
     evaluate_synthetic(out, poses=poses, textures=textures, count=count, seed=seed, split=split)
 
 
+def turning(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the pictures.")] = Path(
+        "evaluation-turning"
+    ),
+    count: Annotated[int, typer.Option(min=1, help="Number of people to render.")] = 6,
+    seed: Annotated[int, typer.Option(help="Random seed: the same number gives the same people.")] = 0,
+    split: Annotated[
+        Literal["tuning", "final"],
+        typer.Option(help="Whose poses: those that numbers may be tuned on, or those that are only reported."),
+    ] = "tuning",
+) -> None:
+    """Render people who stand from eight sides, and measure how far the avatars of one person differ."""
+    _prepare(out)
+    from uvatar.evaluation.turning import evaluate_turning
+
+    evaluate_turning(out, count=count, seed=seed, split=split)
+
+
 def starts(
     folder: FolderArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table.")] = Path("evaluation-starts"),
@@ -122,7 +140,7 @@ def faces(
     evaluate_faces(out, count=count, seed=seed, textures=textures)
 
 
-COMMANDS = (photos, synthetic, faces, starts, hands, around)
+COMMANDS = (photos, synthetic, turning, faces, starts, hands, around)
 
 
 def _prepare(out: Path) -> None:

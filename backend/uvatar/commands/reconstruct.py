@@ -48,7 +48,8 @@ def reconstruct(
         Path | None,
         typer.Option(
             exists=True,
-            help="Use people from another estimator's .npz (such as ROMP's), or a folder of <photo>.npz.",
+            help="Use people from another estimator's .npz (such as ROMP's), a .json of joints, or a folder of "
+            "<photo>.npz or <photo>.json.",
         ),
     ] = None,
     blend: BlendOption = True,
@@ -130,7 +131,8 @@ def pending_photos(
 
     if results is None or not photos:
         return [PendingPhoto(path, size) for path, size in photos], []
-    from uvatar.mesh_predictor.result_file import ResultFileError, ResultFiles  # takes seconds
+    from uvatar.files.joint_files import people_of_joints  # takes seconds
+    from uvatar.mesh_predictor.result_file import ResultFileError, ResultFiles
     from uvatar.protocol.photo_lists import photo_name
 
     files = ResultFiles(results)
@@ -138,7 +140,10 @@ def pending_photos(
     for path, size in photos:
         name = photo_name(path.name)
         try:
-            pending.append(PendingPhoto(path, size, {"photo": name, **files.people(path.name).as_numbers()}))
+            joints = results / f"{path.stem}.json" if results.is_dir() else results
+            of_joints = joints.suffix.lower() == ".json" and joints.is_file()
+            people = people_of_joints(joints) if of_joints else files.people(path.name)
+            pending.append(PendingPhoto(path, size, {"photo": name, **people.as_numbers()}))
         except ResultFileError as error:
             failures.append((name, str(error)))
     return pending, failures

@@ -107,10 +107,8 @@ class Engine:
         placement = placement_of(device, gpu, threads)
         assets = Path(assets) if assets else weights_folder()
         models = Path(models) if models else models_folder()
-        if not (assets / BODY_FILE).is_file():
-            raise WeightsError(f"{BODY_FILE} is missing from {assets}. Install Uvatar again, or give another folder.")
-        check_shipped(assets)
-        body = load_open_body(assets / BODY_FILE)
+        body = _body_in(assets)
+        faces = FaceField.load(assets, body)
         mesh_predictor, mesh_problem = _found(
             lambda: Predictor.find(assets, models, placement), models, "the Mesh Predictor is left out."
         )
@@ -122,8 +120,8 @@ class Engine:
         return cls(
             body=body,
             perception=Perception(assets / "perception", threads=threads),
-            fitting=prepare_fitting(body, PoseModels.load(assets)),
-            face_field=FaceField.load(assets, body),
+            fitting=prepare_fitting(body, PoseModels.load(assets), faces.points if faces else None),
+            face_field=faces,
             face=FaceSpline.load(assets, body),
             atlases=Atlases(body),
             smpl=UserSmpl(body, models),
@@ -203,6 +201,14 @@ class Engine:
             why = self.texture_predictor_problem.message
         message = f"A predicted texture requires the Texture Predictor, but its weights are missing: {why}"
         return UvatarError(message, Code.NO_WEIGHTS, "Choose the projected texture, or see `uvatar weights`.")
+
+
+def _body_in(assets: Path) -> BodyModel:
+    """The open body in a folder of weights. Raises WeightsError if that is not complete."""
+    if not (assets / BODY_FILE).is_file():
+        raise WeightsError(f"{BODY_FILE} is missing from {assets}. Install Uvatar again, or give another folder.")
+    check_shipped(assets)
+    return load_open_body(assets / BODY_FILE)
 
 
 def _found(

@@ -54,13 +54,13 @@ def drawn_people(split: str, bank: Floats, count: int, seed: int, body: BodyMode
         for name, pose, rng in drawn_poses(bank, count, seed):
             yield Drawn(random_sitter(name, pose, body, rng), rng)
         return
-    poses = _poses_of(split, bank)
+    poses = poses_of(split, bank)
     for name, pose, rng in drawn_poses(poses, count, _SEEDS[split] + seed):
         sitter = random_sitter(name, pose, body, rng, _POPULATION, _VIEWPOINTS)
         yield Drawn(sitter, rng, bool(rng.random() < 0.5))
 
 
-def _poses_of(split: str, bank: Floats) -> Floats:
+def poses_of(split: str, bank: Floats) -> Floats:
     """The poses of a split: every other one; of the second split, none that a pose of the first has, turned or not."""
     first, second = bank[0::2], bank[1::2]
     if split == "tuning":

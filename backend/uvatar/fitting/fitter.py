@@ -6,6 +6,7 @@
 2. Its outline is drawn to the mask, with pairs of points made anew before each step.
 3. Whoever stands is made upright where the photo does not tell (`uvatar.fitting.upright`).
 4. The body that is left of each person follows landmarks and outline closely, its shape held.
+5. Several people who stand are made larger or smaller, and so farther away or nearer, until they stand on one ground.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.gravity import GravityEvidence
-from uvatar.data.joints import WRIST_JOINTS
+from uvatar.data.joints import WRIST_JOINTS, Joint
+from uvatar.data.landmarks import HIPS, SHOULDERS
 from uvatar.data.person import Person
 from uvatar.data.progress import StageProgress
 from uvatar.data.start import Start
@@ -33,11 +35,13 @@ from uvatar.fitting.objective import Objective
 from uvatar.fitting.observations import Observations, world_landmarks
 from uvatar.fitting.prepared import FittingModel
 from uvatar.fitting.report import ReportSettings, quality
-from uvatar.fitting.shape import PERHAPS_CHILD_NOTE, ShapeGroup, ShapeSettings
+from uvatar.fitting.shape import PERHAPS_CHILD_NOTE, ShapeGroup, ShapeSettings, unseen_proportions
+from uvatar.fitting.sizes import likely_sizes
 from uvatar.fitting.solver import SolverSettings, minimise, only
 from uvatar.fitting.starts import StartSettings, landmark_start
 from uvatar.fitting.terms import TERMS, LandmarkTerm, Term
 from uvatar.fitting.terms.base import Stage, project
+from uvatar.fitting.terms.face_size import FaceSizeTerm
 from uvatar.fitting.upright import on_one_ground, straightened
 from uvatar.geometry import rotations
 
@@ -143,10 +147,16 @@ def fit_people(
         hypotheses = _fit_outline(
             problem, hypotheses, _stage_report(report, _LANDMARKS_DONE, _OUTLINE_DONE, "Fitting the outline")
         )
-    hypotheses, open_age = hypotheses.decided(settings.shapes)
+    hypotheses, open_age = hypotheses.decided(problem.faces, settings.shapes)
+    if options.betas is None:
+        likely = likely_sizes(hypotheses.state, hypotheses.groups, problem.observed.heights, model)
+        hypotheses = replace(hypotheses, state=likely)
     if gravity is not None:
         hypotheses = _upright(problem, hypotheses, gravity)
     hypotheses = _fit_closely(problem, hypotheses, _stage_report(report, _OUTLINE_DONE, 1.0, "Fitting the details"))
+    if gravity is not None:
+        # The last steps have moved feet, but little: the bodies are as large as they should be.
+        hypotheses = _on_one_ground(problem, hypotheses, gravity)
     return _results(problem, hypotheses, open_age)
 
 
@@ -190,6 +200,14 @@ class _Problem:
         groups = model.groups if known is None else [ShapeGroup("all", known.astype(float), np.eye(len(known)))]
         terms = [term for make in settings.terms if (term := make(observed)) is not None]
         return cls(observed, terms, groups, options, settings)
+
+    @property
+    def faces(self) -> NDArray[np.float64]:
+        """(N,) 0..1, how well the size of each person's face is known."""
+        for term in self.terms:
+            if isinstance(term, FaceSizeTerm):
+                return term.weights
+        return np.zeros(len(self.observed.people))
 
     def objective(self, hypotheses: Hypotheses) -> Objective:
         """What the hypotheses should agree with, a row for each."""
@@ -281,13 +299,21 @@ def _upright(problem: _Problem, hypotheses: Hypotheses, evidence: GravityEvidenc
     if not any(stance.upright for stance in stances):
         return hypotheses
     gravity = estimate(candidates(evidence, observed.camera), stances)
-    state = straightened(hypotheses.state, stances, gravity, observed.model.skeleton)
-    if problem.options.betas is None:
-        children = hypotheses.of_children
-        state = on_one_ground(state, stances, gravity, observed.model, observed.heights, children)
+    straight = straightened(hypotheses.state, stances, gravity, observed.model.skeleton)
+    hypotheses = _on_one_ground(problem, replace(hypotheses, state=straight), evidence)
     objective = problem.objective(hypotheses).at(Stage.LANDMARKS)
-    state, _ = problem.minimised(objective, state, problem.settings.upright_steps, free=only(TRANSL))
+    state, _ = problem.minimised(objective, hypotheses.state, problem.settings.upright_steps, free=only(TRANSL))
     return replace(hypotheses, state=state)
+
+
+def _on_one_ground(problem: _Problem, hypotheses: Hypotheses, evidence: GravityEvidence) -> Hypotheses:
+    """The bodies of those who stand larger and farther away, or the reverse, so that they stand on one ground."""
+    if problem.options.betas is not None or len(hypotheses.owners) < 2:
+        return hypotheses
+    seen, bodies, children = problem.observed, hypotheses.state, hypotheses.of_children
+    stances = stances_of(seen.people, bodies, seen.camera, seen.model)
+    gravity = estimate(candidates(evidence, seen.camera), stances)
+    return replace(hypotheses, state=on_one_ground(bodies, stances, gravity, seen.model, seen.heights, children))
 
 
 def _fit_closely(problem: _Problem, hypotheses: Hypotheses, report: Report) -> Hypotheses:
@@ -318,10 +344,17 @@ def _with_costs(problem: _Problem, objective: Objective, hypotheses: Hypotheses,
     """
     costs, _, hessian = objective.linearised(state)
     width = 0.5 * np.linalg.slogdet(hessian + 1e-6 * np.eye(UNKNOWNS))[1]
-    # Children are told by their proportions, so their legs must be seen.
-    unseen = problem.observed.unseen_legs[hypotheses.owners].mean(1)
+    # Children are told by their proportions, so these must be seen.
+    seen, owners = problem.observed, hypotheses.owners
+    joints = seen.model.skeleton.pose(state).joints
+    hidden = unseen_proportions(
+        (seen.landmarks[:, SHOULDERS, :2].mean(1) - seen.landmarks[:, HIPS, :2].mean(1))[owners],
+        joints[:, Joint.NECK] - joints[:, Joint.PELVIS],
+        seen.unseen_legs[owners],
+        problem.settings.shapes,
+    )
     group_costs = np.array([group.cost for group in hypotheses.groups])
-    group_costs = group_costs + problem.settings.shapes.unseen_child_cost * hypotheses.of_children * unseen
+    group_costs = group_costs + problem.settings.shapes.unseen_child_cost * hypotheses.of_children * hidden
     return replace(hypotheses, state=state, costs=costs + width + group_costs)
 
 

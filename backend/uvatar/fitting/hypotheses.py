@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.data.start import Start
 from uvatar.fitting.chain import State
-from uvatar.fitting.shape import ShapeGroup, ShapeSettings
+from uvatar.fitting.shape import CHILD, ShapeGroup, ShapeSettings
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,16 @@ class Hypotheses:
     @property
     def of_children(self) -> NDArray[np.bool_]:
         """(G,) which are of the group of children."""
-        return np.array([group.name == "child" for group in self.groups])
+        return np.array([group.name == CHILD for group in self.groups])
 
-    def decided(self, settings: ShapeSettings) -> tuple[Hypotheses, set[int]]:
-        """The cheapest of each person, a child's only where it is so by far, and the people who may be children too."""
+    def decided(self, faces: Floats, settings: ShapeSettings) -> tuple[Hypotheses, set[int]]:
+        """The cheapest of each person, a child's only where it is so by far, and the people who may be children too.
+
+        Args:
+            faces: (N,) 0..1, how well the size of each person's face is known.
+            settings: tuned numbers.
+        """
+        surely = np.interp(faces, [0, 1], settings.surely_child)
         child = self.of_children
         grown_up: dict[int, float] = {}
         for owner, cost in zip(self.owners[~child].tolist(), self.costs[~child].tolist(), strict=True):
@@ -66,7 +73,7 @@ class Hypotheses:
         open_age = {
             int(owner)
             for owner, cost, young in zip(cheapest.owners, cheapest.costs, cheapest.of_children, strict=True)
-            if young and grown_up.get(int(owner), np.inf) < cost * (1 + settings.surely_child)
+            if young and grown_up.get(int(owner), np.inf) < cost * (1 + surely[int(owner)])
         }
         kept = np.flatnonzero(~(child & np.isin(self.owners, list(open_age))))
         return self.rows(kept).best(lambda owner, start, group: owner), open_age

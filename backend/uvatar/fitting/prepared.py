@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BODY, BodyData, BodyModel
+from uvatar.body.face_points import FaceCorrespondence
 from uvatar.data.arrays import Floats
 from uvatar.data.joints import ANKLE_JOINTS, FOOT_JOINTS, JOINT_NAMES, WRIST_JOINTS
 from uvatar.fitting.chain import BodyPoints, BodySkeleton
@@ -49,6 +50,34 @@ class Stature:
 
 
 @dataclass(frozen=True)
+class FaceShape:
+    """The points of the face mesh on the body at rest.
+
+    Attributes:
+        index: (K,) which of the 478 they are.
+        template: (K, 3) metres, of the mean body.
+        shapedirs: (K, 3, 10) metres per beta.
+    """
+
+    index: NDArray[np.int32]
+    template: NDArray[np.float64]
+    shapedirs: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, points: FaceCorrespondence, data: BodyData) -> FaceShape:
+        """Where the points lie on a body; the places are about their middle."""
+        directions = data.shapedirs.reshape(len(data.v_template), 30)
+        template, moved = points.at(data.v_template).astype(float), points.at(directions).astype(float)
+        return cls(points.index, template - template.mean(0), (moved - moved.mean(0)).reshape(-1, 3, 10))
+
+    def size(self, betas: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Root mean square distance of the points from their middle, metres (B,), and its derivative (B, 10)."""
+        places = self.template + np.einsum("kcj,bj->bkc", self.shapedirs, betas)
+        size = np.sqrt((places**2).sum(2).mean(1))
+        return size, np.einsum("bkc,kcj->bj", places, self.shapedirs) / (len(self.index) * size[:, None])
+
+
+@dataclass(frozen=True)
 class FittingModel:
     """A body ready to be fitted.
 
@@ -64,6 +93,7 @@ class FittingModel:
         stature: how tall it is.
         soles: six points under the left foot, then six under the right one.
         palms: wrist and knuckles of index and little finger, left then right; None where the body has no fingers.
+        face: the points of the face mesh; None where they are not known.
     """
 
     skeleton: BodySkeleton
@@ -77,10 +107,23 @@ class FittingModel:
     lifter: Lifter | None = None
     hand: HandSkeleton | None = None
     palms: BodyPoints | None = None
+    face: FaceShape | None = None
 
 
-def prepare_fitting(body: BodyModel, models: PoseModels, shapes: ShapeSettings = DEFAULT_SHAPES) -> FittingModel:
-    """Prepare a body for fitting with the learned parts ``models``."""
+def prepare_fitting(
+    body: BodyModel,
+    models: PoseModels,
+    face: FaceCorrespondence | None = None,
+    shapes: ShapeSettings = DEFAULT_SHAPES,
+) -> FittingModel:
+    """Prepare a body for fitting.
+
+    Args:
+        body: that is fitted.
+        models: the learned parts.
+        face: where the points of the face mesh lie on the body, if that is known.
+        shapes: tuned numbers of the groups of people.
+    """
     data = body.data
     skeleton = BodySkeleton(
         data.joint_template.astype(float), data.joint_shapedirs.astype(float), tuple(int(p) for p in data.parents)
@@ -102,6 +145,7 @@ def prepare_fitting(body: BodyModel, models: PoseModels, shapes: ShapeSettings =
         models.lifter,
         hand_skeleton(data),
         _palms(data),
+        FaceShape.of(face, data) if face is not None else None,
     )
 
 

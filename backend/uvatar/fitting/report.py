@@ -13,7 +13,7 @@ from uvatar.data.fit import Fit
 from uvatar.data.landmarks import HEAD, Landmark
 from uvatar.data.person import Person
 from uvatar.fitting.observations import SEEN, image_landmarks, inside_photo, with_seen_hands
-from uvatar.fitting.shape import CHILD_NOTE, ShapeGroup
+from uvatar.fitting.shape import CHILD, CHILD_NOTE, ShapeGroup
 
 LIMBS = {
     "head": HEAD,
@@ -87,7 +87,7 @@ def quality(
     median, tail = (float(np.percentile(errors, q)) for q in (50, 95)) if len(errors) else (1.0, 1.0)
     trust = float((person.landmarks[:, 2] * inside).mean())
     notes = _limb_notes(seen, inside)
-    if group.name == "child":
+    if group.name == CHILD:
         notes.append(CHILD_NOTE)
     notes += _doubts(person, tail, settings)
     return Quality(median, tail, fit_confidence(person.likelihood, trust, median, settings), tuple(notes))

@@ -19,6 +19,7 @@ from uvatar.data.gravity import Gravity
 from uvatar.data.joints import ANKLE_JOINTS, COLLAR_JOINTS, HIP_JOINTS, KNEE_JOINTS, Joint
 from uvatar.fitting.chain import POSED, BodySkeleton, State
 from uvatar.fitting.prepared import FittingModel
+from uvatar.fitting.sizes import resized
 from uvatar.fitting.stance import Stance, leans
 from uvatar.geometry import rotations
 from uvatar.geometry.mesh import unit
@@ -135,11 +136,7 @@ def on_one_ground(
         / (size**2 + uncertain**2)
         * np.where(known | (below < _NEAREST), 0.0, np.clip(weights / settings.stands, 0, 1))
     )
-    factor = np.exp(share * change)
-    pelvis = model.skeleton.pose(bodies).joints[:, 0]
-    resized = replace(bodies, betas=model.stature.changed(bodies.betas, factor * model.stature.of(bodies.betas)))
-    moved = factor[:, None] * pelvis - model.skeleton.pose(resized).joints[:, 0]
-    return replace(resized, transl=bodies.transl + moved)
+    return resized(bodies, np.exp(share * change), model)
 
 
 def _turned(

@@ -35,9 +35,11 @@ _SMPL_PARAMS = "pred_smpl_params"  # HMR 2's dictionary of pose and shape
 # Members besides ROMP's one that are read: of HMR 2 and others whose arrays lie in the file itself.
 _FLAT = (
     "global_orient", "body_pose", "betas", "pred_cam_t_full", "scaled_focal_length", "img_size", "smpl_thetas",
-    "smpl_betas", "cam_trans",
+    "smpl_betas", "cam_trans", "rotvec", "transl", "focal_length",
     _SMPL_PARAMS,
 )  # fmt: skip
+# Joints of SMPL-X: the pelvis and 21 more as SMPL has them, then jaw, eyes and fingers, or fingers and jaw (Multi-HMR).
+_SMPLX_BODY, _SMPLX_ROTATIONS = 22, (53, 55)
 
 
 class ResultFileError(ValueError):
@@ -106,8 +108,9 @@ class ResultFiles:
         """The people of the photo with this file name: in a video's file the frame, in a folder the file, that is named
         like it.
 
-        Needed are the pose (``smpl_thetas``, or ``global_orient`` and ``body_pose``, axis-angle or matrices) and the
-        place: ``cam``, or ``cam_trans`` for ROMP's camera of 60 degrees, or ``pred_cam_t_full`` for HMR 2's.
+        Needed are the pose (``smpl_thetas``, or ``global_orient`` and ``body_pose`` of SMPL or SMPL-X, axis-angle or
+        matrices, or ``rotvec``) and the place: ``cam``, or ``cam_trans`` for ROMP's camera of 60 degrees, or
+        ``pred_cam_t_full`` for HMR 2's, or ``transl`` with ``focal_length`` and ``img_size``.
 
         Raises ResultFileError: there is no such file, it is damaged, lacks what is needed, or holds more than plain
         arrays.
@@ -117,10 +120,11 @@ class ResultFiles:
             self._opened = path, _members(path)
         members = self._opened[1]
         flat = {key: members[key] for key in _FLAT if key in members}
-        if RESULTS not in members and not {"global_orient", "smpl_thetas", _SMPL_PARAMS} & flat.keys():
+        if RESULTS not in members and not {"global_orient", "smpl_thetas", "rotvec", _SMPL_PARAMS} & flat.keys():
             found = ", ".join(members) or "none at all"
             raise ResultFileError(
-                f"{path.name} is not a result of ROMP, BEV or HMR 2: it has no member '{RESULTS}', only {found}."
+                f"{path.name} is not a result of ROMP, BEV or HMR 2, or of SMPL-X: it has no member '{RESULTS}', "
+                f"only {found}."
             )
         try:
             results = unwrap(members[RESULTS]) if RESULTS in members else flat
@@ -198,16 +202,12 @@ def _people(results: dict[str, Any], betas_of: str) -> GivenPeople:
     if _SMPL_PARAMS in results:
         inside = unwrap(results[_SMPL_PARAMS])
         results = {**results, **(inside if isinstance(inside, dict) else {})}
-    thetas = _rows(results, "smpl_thetas", 72)
-    if thetas is None:
-        orient, pose = _turns(results, "global_orient", 1), _turns(results, "body_pose", 23)
-        if orient is None or pose is None:
-            raise ValueError("it has no pose: smpl_thetas, or global_orient and body_pose")
-        thetas = np.concatenate([orient, pose], 1)
+    thetas, of_smplx = _thetas(results)
     count = len(thetas)
     if count > MOST_GIVEN:
         raise ValueError(f"it has {count} people; at most {MOST_GIVEN} per photo are used")
-    betas = _rows(results, "smpl_betas" if "smpl_betas" in results else "betas", BETAS, BEV_BETAS)
+    # SMPL-X's betas belong to another body: shape is found anew.
+    betas = None if of_smplx else _rows(results, "smpl_betas" if "smpl_betas" in results else "betas", BETAS, BEV_BETAS)
     camera = _camera(results, betas is not None and betas.shape[1] == BEV_BETAS)
     scores = _rows(results, "center_confs", 1)
     center, center_in = _centers(results, camera)
@@ -224,6 +224,26 @@ def _people(results: dict[str, Any], betas_of: str) -> GivenPeople:
     return GivenPeople(**parts, betas_of=betas_of, center_in=center_in)
 
 
+def _thetas(results: dict[str, Any]) -> tuple[NDArray[np.float32], bool]:
+    """(N, 72) the pose, and whether it is SMPL-X's; fingers, jaw and eyes, which it has besides, are left out."""
+    thetas = _rows(results, "smpl_thetas", 72)
+    if thetas is not None:
+        return thetas, False
+    rotations = _turns(results, "rotvec", *_SMPLX_ROTATIONS)
+    if rotations is not None:
+        return _with_hands(rotations[:, : 3 * _SMPLX_BODY]), True
+    orient, pose = _turns(results, "global_orient", 1), _turns(results, "body_pose", 23, _SMPLX_BODY - 1)
+    if orient is None or pose is None:
+        raise ValueError("it has no pose: smpl_thetas, rotvec, or global_orient and body_pose")
+    thetas = np.concatenate([orient, pose], 1)
+    return (thetas, False) if thetas.shape[1] == 72 else (_with_hands(thetas), True)
+
+
+def _with_hands(body: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, 72) a pose (N, 66) of SMPL-X's body as SMPL has it, whose hands are not bent."""
+    return np.concatenate([body, np.zeros((len(body), 72 - 3 * _SMPLX_BODY), np.float32)], 1)
+
+
 def _rows(results: dict[str, Any], key: str, *sizes: int) -> NDArray[np.float32] | None:
     """(N, size) numbers of a key, None if it is not there. Raises ValueError if they are none of these sizes."""
     if key not in results:
@@ -237,10 +257,10 @@ def _rows(results: dict[str, Any], key: str, *sizes: int) -> NDArray[np.float32]
     return values
 
 
-def _turns(results: dict[str, Any], key: str, joints: int) -> NDArray[np.float32] | None:
-    """(N, 3 joints) axis-angle of a key that holds axis-angle or rotation matrices."""
-    values = _rows(results, key, 3 * joints, 9 * joints)
-    if values is None or values.shape[1] == 3 * joints:
+def _turns(results: dict[str, Any], key: str, *joints: int) -> NDArray[np.float32] | None:
+    """(N, 3 joints) axis-angle of a key that holds axis-angle or rotation matrices of so many joints."""
+    values = _rows(results, key, *(3 * count for count in joints), *(9 * count for count in joints))
+    if values is None or values.shape[1] in [3 * count for count in joints]:
         return values
     matrices = values.reshape(-1, 3, 3).astype(np.float64)
     if len(matrices) and (
@@ -264,8 +284,12 @@ def _camera(results: dict[str, Any], of_bev: bool) -> NDArray[np.float32]:
         shift = _rows(results, "pred_cam_t_full", 3)
         assert shift is not None  # it is there
         return _weak(shift, _focal_per_side(results))
+    if camera is None and seen is None and {"transl", "focal_length", "img_size"} <= results.keys():
+        shift = _rows(results, "transl", 3)
+        assert shift is not None  # it is there
+        return _weak(shift, _focal_per_side({**results, "scaled_focal_length": results["focal_length"]}))
     if camera is None and seen is None:
-        raise ValueError("it has no camera: cam, cam_trans or pred_cam_t_full")
+        raise ValueError("it has no camera: cam, cam_trans, pred_cam_t_full, or transl with focal_length and img_size")
     if camera is None or (of_bev and seen is not None):
         assert seen is not None  # one of them is there
         return seen
