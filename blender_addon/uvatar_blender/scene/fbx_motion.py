@@ -39,8 +39,7 @@ def load_fbx(path: Path) -> Capture:
             raise MotionError(f"{path.name} contains no skeleton that moves; export it with its animation.")
         return _sampled(max(moving, key=lambda thing: len(thing.data.bones)), scene)
     finally:
-        for kind in _KINDS:
-            bpy.data.batch_remove(set(getattr(bpy.data, kind)) - before[kind])
+        bpy.data.batch_remove({item for kind in _KINDS for item in set(getattr(bpy.data, kind)) - before[kind]})
         scene.render.fps, scene.render.fps_base, scene.frame_start, scene.frame_end = kept[:4]
         scene.frame_set(kept[4])
         for thing in selected:

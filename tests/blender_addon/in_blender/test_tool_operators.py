@@ -111,9 +111,9 @@ def test_the_up_axis_of_a_motion(rig: bpy.types.Object, tmp_path: Path) -> None:
         scene.frame_set(0)
         heads[up] = (rig.pose.bones["head"].head - rig.pose.bones["pelvis"].head).z
     assert heads["AUTOMATIC"] == pytest.approx(heads["Y"], abs=1e-5) and heads["Y"] > 0.5 and abs(heads["Z"]) < 0.2
-    (tmp_path / "clip.fbx").write_bytes(b"x")
-    with pytest.raises(RuntimeError, match=r"clip\.fbx is not a motion file; Uvatar reads \.bvh, \.npz, \.npy, \.pkl"):
-        bpy.ops.uvatar.import_motion(filepath=str(tmp_path / "clip.fbx"))
+    (tmp_path / "clip.mp4").write_bytes(b"x")
+    with pytest.raises(RuntimeError, match=r"clip\.mp4 is not a motion file; Uvatar reads \.bvh, \.fbx, \.npz"):
+        bpy.ops.uvatar.import_motion(filepath=str(tmp_path / "clip.mp4"))
 
 
 @pytest.mark.parametrize(("target", "suffix"), [("GLTF", ".glb"), ("UNITY", ".fbx"), ("UNREAL", ".fbx")])
