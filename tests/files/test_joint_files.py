@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from uvatar.body import BodyModel, load_open_body
+from uvatar.commands.reconstruct import pending_photos
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.data.landmarks import LANDMARK_NAMES, TRUNK
@@ -92,3 +93,12 @@ def test_a_file_that_is_no_json_or_missing_is_refused(tmp_path: Path) -> None:
         people_of_joints(tmp_path / "b.json")
     with pytest.raises(ResultFileError, match="cannot be used"):
         people_of_joints(write(tmp_path / "c.json", [1, 2]))
+
+
+def test_the_command_finds_the_file_named_like_the_photo(body: BodyModel, tmp_path: Path) -> None:
+    write(tmp_path / "me.json", content_of([walking(0, 4)], body))
+    pending, failures = pending_photos([(Path("me.jpg"), 1), (Path("you.jpg"), 1)], tmp_path)
+    assert [photo.path.name for photo in pending] == ["me.jpg"]
+    assert [name for name, _ in failures] == ["you.jpg"]
+    alone, _ = pending_photos([(Path("other.jpg"), 1)], tmp_path / "me.json")
+    assert len(alone) == 1

@@ -272,8 +272,9 @@ def test_smplx_s_bodies_are_posed_and_placed_as_its_own_model_does(form: str, tm
     """Fingers, jaw and betas, which are another body's, are left out."""
     vectors = RNG.normal(0, 0.3, (2, 55, 3))
     metres = np.array([[0.3, -0.2, 4.0], [-1, 0.1, 7]])
-    place = {"transl": metres, "focal_length": np.array(900.0), "img_size": np.array([640.0, 480])}
+    place: dict[str, Any] = {"transl": metres, "focal_length": np.array(900.0), "img_size": np.array([640.0, 480])}
     body = vectors[:, :22]
+    pose: dict[str, Any]
     if form == "one array":
         pose = {"rotvec": vectors}
     elif form == "vectors":
@@ -281,7 +282,11 @@ def test_smplx_s_bodies_are_posed_and_placed_as_its_own_model_does(form: str, tm
     else:
         matrices = Rotation.from_rotvec(body.reshape(-1, 3)).as_matrix().reshape(2, 22, 3, 3)
         pose = {"global_orient": matrices[:, :1], "body_pose": matrices[:, 1:]}
-    further = {"betas": RNG.normal(size=(2, 16)), "left_hand_pose": np.full((2, 45), np.nan), "expression": "nonsense"}
+    further: dict[str, Any] = {
+        "betas": RNG.normal(size=(2, 16)),
+        "left_hand_pose": np.full((2, 45), np.nan),
+        "expression": "nonsense",
+    }
     np.savez(tmp_path / "x.npz", **pose, **place, **further)
     got = load_results(tmp_path / "x.npz", 640, 480)
     assert not got.betas.any()

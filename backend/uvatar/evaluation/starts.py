@@ -15,6 +15,7 @@ import numpy as np
 from rich.console import Console
 
 from uvatar.body import load_open_body
+from uvatar.body.face_points import FILE, load_correspondence
 from uvatar.data.camera import Camera
 from uvatar.evaluation.tables import Row, print_table, write_csv
 from uvatar.files.photo_files import photos_in, read_photo
@@ -85,7 +86,8 @@ def evaluate_starts(
     """
     console = console or terminal()
     body, perception = load_open_body(), Perception(weights_folder() / "perception")
-    model = prepare_fitting(body, PoseModels.load(weights_folder()))
+    face = load_correspondence(weights_folder() / FILE, body)
+    model = prepare_fitting(body, PoseModels.load(weights_folder()), face)
     predictor = predictor or Predictor.find(weights_folder(), models_folder())
     ends: list[Ends] = []
     for path in photos_in(folder):

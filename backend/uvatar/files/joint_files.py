@@ -43,8 +43,8 @@ from uvatar.protocol.given_people import MOST_GIVEN
 
 NEEDED = [*SHOULDERS, *ELBOWS, *WRISTS, *HIPS, *KNEES, *ANKLES]
 MOST_BYTES = 5_000_000
-FARTHEST = 1000.0  # metres
-_LARGEST = 1e6  # pixels, of pictures and focal lengths
+NEAREST, FARTHEST = 0.2, 1000.0  # metres
+_LARGEST = 1e5  # pixels, of pictures and focal lengths
 
 
 def people_of_joints(path: Path) -> GivenPeople:
@@ -91,7 +91,10 @@ def _people(content: Any) -> GivenPeople:
         seen = (middle[:, :2] / middle[:, 2:]).mean(0) * focal + [width / 2, height / 2]
         (score,) = _numbers([person.get("confidence", 1.0)], 1, 0, 1, "confidence")
         rows.append((pose.ravel(), np.array([size, *(size * origin[:2])]), np.zeros(10), np.array([score]), seen))
-    return GivenPeople(*(np.stack(column).astype(np.float32) for column in zip(*rows, strict=True)), OPEN_BODY, PHOTO)
+    thetas, camera, betas, confidence, center = (
+        np.stack(column).astype(np.float32) for column in zip(*rows, strict=True)
+    )
+    return GivenPeople(thetas, camera, betas, confidence, center, OPEN_BODY, PHOTO)
 
 
 def _landmarks(joints: Mapping[str, Any], rest: Floats, number: int) -> NDArray[np.float64]:
@@ -107,8 +110,8 @@ def _landmarks(joints: Mapping[str, Any], rest: Floats, number: int) -> NDArray[
     missing = [LANDMARK_NAMES[joint] for joint in NEEDED if not known[joint]]
     if missing:
         raise ValueError(f"person {number} lacks {', '.join(missing)}")
-    if (points[known, 2] <= 0).any():
-        raise ValueError(f"person {number} is behind the camera: z is how far ahead of it a joint is, in metres")
+    if (points[known, 2] < NEAREST).any():
+        raise ValueError(f"person {number} is behind the camera or in it: z is how far ahead a joint is, in metres")
     across, up = (points[pair[0]] - points[pair[1]] for pair in (SHOULDERS, (SHOULDERS[0], HIPS[0])))
     trunk = _turn(rest[SHOULDERS[0]] - rest[SHOULDERS[1]], rest[SHOULDERS[0]] - rest[HIPS[0]], across, up)
     face = [Landmark.NOSE, *EARS]
