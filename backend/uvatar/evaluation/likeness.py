@@ -114,29 +114,33 @@ def evaluate_likeness(
             console.print(f"{shown(path.name)}: {error}")
             continue
         for number, person in enumerate(result.people):
-            if face_width(person.person) < LEAST_FACE:
+            width = face_width(person.person, result.camera)
+            if width < LEAST_FACE:
                 continue
             photo, avatars = face_pictures(result, person, engine)
             strip = np.concatenate([photo.picture, *(avatar.picture for avatar in avatars)], 1)
             (out / f"{path.stem}_p{number}_faces.jpg").write_bytes(encode_jpeg(strip, 90))
             faces.append(photo.embedded(embedding))
-            own, left, right, own_without, left_without, right_without = (
-                float(np.linalg.norm(avatar.embedded(embedding) - faces[-1])) for avatar in avatars
-            )
-            width = face_width(person.person)
-            found.append(
-                Likeness(
-                    path.name, number, width, own, (left + right) / 2, own_without, (left_without + right_without) / 2
-                )
-            )
+            distances = [float(np.linalg.norm(avatar.embedded(embedding) - faces[-1])) for avatar in avatars]
+            found.append(_likeness(path.name, number, width, distances))
     found = with_others(found, faces)
     _report(found, out, console)
     return found
 
 
-def face_width(person: Person) -> float:
-    """Pixels; 0 where no face is seen."""
-    return 0.0 if person.face is None or person.face_score <= FACE_SCORE else float(np.ptp(person.face[:, 0]))
+def _likeness(photo: str, number: int, width: float, distances: Sequence[float]) -> Likeness:
+    """Of the distances of the six avatars of `face_pictures`."""
+    own, left, right, own_without, left_without, right_without = distances
+    return Likeness(photo, number, width, own, (left + right) / 2, own_without, (left_without + right_without) / 2)
+
+
+def face_width(person: Person, camera: Camera) -> float:
+    """Pixels; 0 where no face is seen, or where the photo cuts it off."""
+    if person.face is None or person.face_score <= FACE_SCORE:
+        return 0.0
+    points = person.face[ALIGNED_BY]
+    inside = (points >= 0).all() and (points < [camera.width, camera.height]).all()
+    return float(np.ptp(person.face[:, 0])) if inside else 0.0
 
 
 def with_others(found: Sequence[Likeness], faces: Sequence[NDArray[np.float64]]) -> list[Likeness]:
