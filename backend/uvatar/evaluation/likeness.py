@@ -182,8 +182,11 @@ def _around(low: Floats, high: Floats, camera: Camera) -> tuple[int, int, int, i
 
 def _drawn(person: PersonResult, turn: float, camera: Camera, points: FaceCorrespondence, engine: Engine) -> _Close:
     """The avatar turned by so many degrees about the vertical line through the middle of its face."""
-    body, _ = engine.body.posed(person.fit.body, person.fit.offsets)
-    vertices, mesh, texture = dressed(person, engine.body)
+    betas, offsets = person.fit.body.betas, engine.body.with_closed_lips(person.fit.body.betas, person.fit.offsets)
+    teeth = engine.body.parts(betas, offsets)
+    avatar = replace(person, fit=replace(person.fit, offsets=offsets), parts=(*teeth, *person.parts))
+    body, _ = engine.body.posed(person.fit.body, offsets)
+    vertices, mesh, texture = dressed(avatar, engine.body)
     middle = points.at(body).mean(0)
     turned = rotations.exp(np.array([0.0, np.radians(turn), 0.0])).T.astype(np.float32)
     picture = render_textured((vertices - middle) @ turned + middle, mesh, texture, camera)
