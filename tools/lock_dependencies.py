@@ -40,7 +40,7 @@ FOLDER = ROOT / "constraints"
 SYSTEMS = {"linux": "x86_64-unknown-linux-gnu", "windows": "x86_64-pc-windows-msvc", "macos": "aarch64-apple-darwin"}
 PYTHONS = ("3.11", "3.12", "3.13")
 PROJECTS = (ROOT, ROOT / "training", ROOT / "blender_addon")
-EVERYTHING = ("uvatar[blender,ray,smpl,torch,dev]", "uvatar-training")
+EVERYTHING = ("uvatar[blender,likeness,ray,smpl,torch,dev]", "uvatar-training")
 # Packages whose common version has no wheel: torch 2.12 and onnxruntime 1.24 need macOS 14, NumPy 1.26 supports Python
 # up to 3.12, and each release of bpy supports a single Python version.
 FREE_ON_SYSTEM = {"macos": ("torch", "torchvision", "onnxruntime")}

@@ -19,7 +19,7 @@ from uvatar.data.landmarks import Landmark
 from uvatar.data.person import Hand, Person
 from uvatar.fitting.fitter import fit_people
 from uvatar.fitting.hand_solver import HandPose, HandSettings, solve_hands
-from uvatar.fitting.hands import DEFAULT_GATE, chosen_candidate, seen_hands, with_twist_shared
+from uvatar.fitting.hands import DEFAULT_GATE, chosen_candidate, finger_poses, seen_hands, with_twist_shared
 from uvatar.fitting.observations import image_landmarks, with_seen_hands
 from uvatar.geometry import rotations
 from uvatar.protocol.rig import FINGER_POSES, finger_angles
@@ -93,6 +93,29 @@ def test_points_move_as_their_derivatives_say() -> None:
     assert points.shape == (2, 5, 4, 3)
 
 
+def test_fingers_are_the_photos_where_only_the_wrist_cannot_be(body: BodyModel) -> None:
+    hand = hand_of_angles(finger_angles("fist"), ASIDE)
+    [hands] = seen_hands([replace(person_of(body, standing()), left_hand=hand)], CAMERA, skeleton())
+    assert hands[0] is not None
+    palm = hands[0].palms[0]
+    relaxed = skeleton().pose(finger_angles("relaxed"), True)
+
+    def fingers(wrist: NDArray[np.float64], forearm: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
+        wrists, forearms = np.stack([wrist, np.eye(3)]), np.stack([forearm, [-1.0, 0, 0]])
+        found = finger_poses(hands, wrists, forearms, skeleton())
+        return found.pose[:15], 0 in found.seen
+
+    straight, across = palm[:, 0], palm[:, 2]
+    for wrist, forearm, is_seen, as_photo in (
+        (palm, straight, True, True),
+        (palm, across, False, True),
+        (palm @ Rotation.from_euler("x", 180, degrees=True).as_matrix(), straight, False, False),
+    ):
+        pose, seen = fingers(wrist, forearm)
+        assert seen == is_seen
+        np.testing.assert_allclose(pose, hands[0].candidates[0].pose if as_photo else relaxed)
+
+
 def test_gate_refuses_small_doubtful_scattered_and_shared_hands(body: BodyModel) -> None:
     sure = hand_of_angles(finger_angles("relaxed"), ASIDE)
     person = person_of(body, standing())
@@ -115,13 +138,28 @@ def test_gate_refuses_small_doubtful_scattered_and_shared_hands(body: BodyModel)
 
 
 def test_palm_that_contradicts_the_arm_is_turned_or_refused() -> None:
-    wrist = np.eye(3)
+    wrist, forearm = np.eye(3), np.array([1.0, 0.0, 0.0])
     near, far = (Rotation.from_euler("x", angle, degrees=True).as_matrix() for angle in (60, 175))
     limit = Rotation.from_euler("x", DEFAULT_GATE.turned + 1, degrees=True).as_matrix()
-    assert chosen_candidate(np.stack([near, far]), True, wrist) == 0
-    assert chosen_candidate(np.stack([far, near]), True, wrist) == 1
-    assert chosen_candidate(np.stack([far, near]), False, wrist) is None
-    assert chosen_candidate(np.stack([far, limit]), True, wrist) is None
+    assert chosen_candidate(np.stack([near, far]), True, wrist, forearm) == 0
+    assert chosen_candidate(np.stack([far, near]), True, wrist, forearm) == 1
+    assert chosen_candidate(np.stack([far, near]), False, wrist, forearm) is None
+    assert chosen_candidate(np.stack([far, limit]), True, wrist, forearm) is None
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0], ids=["left", "right"])
+def test_a_wrist_bends_far_up_and_down_but_little_to_the_sides(side: float) -> None:
+    forearm, wrist = np.array([side, 0.0, 0.0]), np.eye(3)
+
+    def chosen(axis: str, degrees: float, reversed_turn: float = 180.0) -> int | None:
+        palms = [Rotation.from_euler(axis, angle, degrees=True).as_matrix() for angle in (degrees, reversed_turn)]
+        return chosen_candidate(np.stack(palms), True, wrist, forearm)
+
+    for way in (1, -1):
+        assert chosen("z", way * 80) == 0 and chosen("x", way * 80) == 0
+        assert chosen("y", way * (DEFAULT_GATE.sideways - 1)) == 0
+        assert chosen("y", way * (DEFAULT_GATE.sideways + 1)) is None
+        assert chosen("y", way * (DEFAULT_GATE.sideways + 1), reversed_turn=0.0) == 1
 
 
 def test_twist_is_shared_by_elbow_and_wrist_and_moves_nothing(body: BodyModel) -> None:

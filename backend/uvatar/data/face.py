@@ -14,6 +14,7 @@ class FaceLandmark(IntEnum):
     """A point of the face mesh; its value is its row in every (478, ...) array of them."""
 
     NOSE_TIP = 1
+    NOSE_BASE = 2
     RIGHT_EYE_OUTER = 33
     MOUTH_RIGHT = 61
     RIGHT_EYE_INNER = 133

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats, Integers
 from uvatar.data.fit import BodyParameters
-from uvatar.data.joints import POSED_JOINTS
+from uvatar.data.joints import ELBOW_JOINTS, POSED_JOINTS, WRIST_JOINTS
 from uvatar.geometry import rotations
+from uvatar.geometry.mesh import unit
 
 POSED = POSED_JOINTS
 # Order of the unknowns: global rotation, body pose, shape, translation.
@@ -174,6 +175,11 @@ class PosedSkeleton:
     rotations: Floats
     rest: Floats
     joints: Floats
+
+    @property
+    def forearms(self) -> Floats:
+        """(B, 2, 3) unit directions from the elbows to the wrists, left then right, camera axes."""
+        return unit(self.joints[:, WRIST_JOINTS] - self.joints[:, ELBOW_JOINTS])
 
     @cached_property
     def axes(self) -> Floats:

@@ -370,7 +370,7 @@ def _results(problem: _Problem, hypotheses: Hypotheses, open_age: Collection[int
         judged = quality(person, pixels[i], observed.camera, hypotheses.groups[i], problem.settings.report)
         pose, fingers = state.pose[i], None
         if model.hand is not None:
-            found = finger_poses(observed.hands[i], posed.rotations[i, WRIST_JOINTS], model.hand)
+            found = finger_poses(observed.hands[i], posed.rotations[i, WRIST_JOINTS], posed.forearms[i], model.hand)
             pose, fingers = with_twist_shared(pose, model.skeleton, found.seen), found.pose.astype(np.float32)
         parameters = BodyParameters(
             betas=state.betas[i].astype(np.float32),

@@ -117,12 +117,11 @@ class PalmTerm(Term):
 
     def paired(self, bodies: PosedBodies) -> PalmTerm:
         """Each hand with the candidate that its wrist can take."""
-        wrists = bodies.posed.rotations[:, WRIST_JOINTS]
+        wrists, forearms = bodies.posed.rotations[:, WRIST_JOINTS], bodies.posed.forearms
         chosen, target = self.chosen.copy(), self.target.copy()
         for row, side in zip(*np.nonzero((self.trust > 0) & ~self.kept), strict=True):
-            candidate = chosen_candidate(
-                self.palms[row, side], bool(self.reversible[row, side]), wrists[row, side], self.gate
-            )
+            palms, reversible = self.palms[row, side], bool(self.reversible[row, side])
+            candidate = chosen_candidate(palms, reversible, wrists[row, side], forearms[row, side], self.gate)
             chosen[row, side] = _REFUSED if candidate is None else candidate
             if candidate is not None:
                 target[row, side] = self.palms[row, side, candidate]
