@@ -45,6 +45,8 @@ class MaterialSettings:
             face, but not black.
         bare_arms, bare_trunk: shares of a material on the arms from which, and on the trunk up to which, it may be bare
             limbs.
+        same_hue, same_arms: likeness to skin that leaves out pale clothes, and the share of a material on the arms from
+            which it is then bare limbs, however much of it is on the trunk: in the photo, arms lie before it.
         hair_height, hair_shades: as `CompletionSettings`.
         bald: distance of the scalp's colour from the skin's below which there is no hair.
         thing_piece, thing_area: square metres up to which a piece of a material, or all of the material, may be a
@@ -90,6 +92,10 @@ class MaterialSettings:
     bare_like: float = 0.8
     bare_arms: float = 0.05
     bare_trunk: float = 0.3
+    same_hue: SkinLikenessSettings = field(
+        default_factory=lambda: SkinLikenessSettings(hue=(0.03, 0.05), shade=(0.5, 0.7), light=(1.3, 1.5))
+    )
+    same_arms: float = 0.3
     hair_height: float = 0.4
     hair_shades: tuple[float, float] = (0.15, 0.5)
     bald: float = 0.06

@@ -210,7 +210,9 @@ def _label_bare_limbs(
         part = surface.part[own]
         on_arms, on_trunk = area[np.isin(part, ARMS)].sum(), area[part == Part.TRUNK].sum()
         like = np.median(skin_likeness(colour[own], skin, settings.bare_skin))
-        if on_arms > settings.bare_arms and on_trunk < settings.bare_trunk and like > settings.bare_like:
+        same = np.median(skin_likeness(colour[own], skin, settings.same_hue))
+        mostly = on_arms > settings.bare_arms and on_trunk < settings.bare_trunk and like > settings.bare_like
+        if mostly or (on_arms > settings.same_arms and same > settings.bare_like):
             labels[own] = SKIN
 
 
