@@ -131,6 +131,33 @@ def test_shaded_arms_are_skin_and_sleeves_are_not(atlas: Atlas, limbs: tuple[int
     assert (trunk == SKIN_LABEL).mean() < 0.05
 
 
+@pytest.mark.parametrize("shade", [-0.4, 0.4])
+def test_bare_arms_before_the_trunk_are_no_garment(atlas: Atlas, shade: float) -> None:
+    """In the photo they lie before the trunk as well, and they are taken to be in other light than the face."""
+    surface = atlas.surface
+    paint = np.tile(np.array([235.0, 238, 242]), (len(surface.part), 1))
+    paint[surface.part == Part.HEAD] = SKIN
+    flanks = (surface.part == Part.TRUNK) & (np.abs(surface.template[:, 0]) > 0.12) & (surface.template[:, 1] < 0.1)
+    bare = np.isin(surface.part, ARMS) | flanks
+    paint[bare] = SKIN
+    seen = (surface.template[:, 2] > np.median(surface.template[:, 2])).astype(np.float32)
+    colour, skin = linear_from_srgb(paint.astype(np.uint8)), linear_from_srgb(np.array(SKIN, np.uint8))
+    found = segment(colour, seen, np.where(bare, shade, 0).astype(np.float32), skin, surface)
+    assert (found.labels[np.isin(surface.part, ARMS) & (seen > 0)] == SKIN_LABEL).mean() > 0.95
+
+
+def test_hair_of_which_next_to_nothing_is_seen_has_a_colour(atlas: Atlas) -> None:
+    surface = atlas.surface
+    colour = np.tile(linear_from_srgb(np.array([60, 70, 160], np.uint8)), (len(surface.part), 1))
+    seen = ((surface.template[:, 2] > 0) & ~surface.scalp).astype(np.float32)
+    few = np.flatnonzero(surface.scalp)[:2]
+    seen[few], colour[few] = 1, [[0.02, 0.01, 0.01], [0.2, 0.15, 0.1]]
+    skin = linear_from_srgb(np.array(SKIN, np.uint8))
+    with np.errstate(all="raise"):
+        found = segment(colour, seen, np.zeros_like(seen), skin, surface)
+    assert np.isfinite(found.colours).all()
+
+
 def test_one_glove_alone_is_something_else(studio: Studio, atlas: Atlas) -> None:
     wrist = float(np.abs(atlas.surface.template[atlas.surface.part == Part.RIGHT_HAND, 0]).min())
 

@@ -232,7 +232,9 @@ def _label_head(
     height = surface.template[surface.scalp, 1]
     upper = scalp[surface.template[scalp, 1] > height.min() + settings.hair_height * np.ptp(height)]
     strands = raw[upper if len(upper) else scalp]
-    low, high = (np.quantile(strands[:, 0], quantile) for quantile in settings.hair_shades)
+    darkest, brightest = settings.hair_shades
+    low = np.quantile(strands[:, 0], darkest, method="lower")  # one of them, so that at least that one is taken
+    high = np.quantile(strands[:, 0], brightest)
     hair = np.median(strands[(strands[:, 0] >= low) & (strands[:, 0] <= high)], axis=0)
     if np.linalg.norm(hair - skin) < settings.bald:
         return
