@@ -22,6 +22,7 @@ import numpy as np
 from benchmarks.csv_results import write_csv
 from tests.fitting.people import CAMERA, person_of, standing
 from uvatar.body import load_open_body
+from uvatar.body.face_points import FILE, load_correspondence
 from uvatar.data.fit import BodyParameters
 from uvatar.data.person import Person
 from uvatar.fitting.fitter import FitOptions, fit_people
@@ -54,7 +55,8 @@ def main() -> None:
     people_count = parser.parse_args().people
     rng = np.random.default_rng(0)
     body = load_open_body()
-    model = prepare_fitting(body, PoseModels.load(weights_folder()))
+    face = load_correspondence(weights_folder() / FILE, body)
+    model = prepare_fitting(body, PoseModels.load(weights_folder()), face)
     truths = [sample(rng) for _ in range(people_count)]
     people = [noisy(person_of(body, truth), rng) for truth in truths]
     rows = []

@@ -24,6 +24,7 @@ import torch
 
 from benchmarks.csv_results import write_csv
 from uvatar.body import BodyModel, load_open_body
+from uvatar.body.face_points import FILE, load_correspondence
 from uvatar.clothing.model import prepare_clothing
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.data.camera import Camera
@@ -88,7 +89,8 @@ def prepared(path: Path, body: BodyModel, face: FaceSpline | None) -> View:
     height, width = photo.pixels.shape[:2]
     camera = Camera.for_photo(width, height, photo.focal)
     people = Perception(weights_folder() / "perception").people(photo)
-    model = prepare_fitting(body, PoseModels.load(weights_folder()))
+    points = load_correspondence(weights_folder() / FILE, body)
+    model = prepare_fitting(body, PoseModels.load(weights_folder()), points)
     fit = fit_people(people, camera, model, FitOptions())[0]
     fit = replace(fit, offsets=clothing_offsets(fit, people[0], camera, prepare_clothing(body)))
     fit = replace(fit, offsets=fit.offsets + face_offsets(fit, people[0], camera, body, face))

@@ -39,6 +39,13 @@ def test_cloth_is_told_from_skin(body: BodyModel) -> None:
     assert shares(body)[head_and_hands].max() < 1e-3
 
 
+def test_a_face_in_the_dark_tells_nothing_of_skin(body: BodyModel) -> None:
+    view = portrait(body, None)
+    dark = replace(view, photo=replace(view.photo, pixels=np.zeros_like(view.photo.pixels)))
+    told = cloth_shares(dark, body, clothing_model(body).mesh.averaging)
+    assert np.isfinite(told).all() and told[trunk(body)].mean() > 0.95
+
+
 def hollows(vertices: NDArray[np.float64], body: BodyModel) -> NDArray[np.float64]:
     """(V,) how far a vertex lies under its neighbours."""
     normals = vertex_normals(vertices, body.data.faces)

@@ -202,9 +202,8 @@ def test_hair_cut_by_the_frame_is_no_monster(body: BodyModel) -> None:
     person = replace(view.person, mask=mask)
     found = long_hair(replace(view, person=person), body)
     fit = view.fit if found is None else with_hair(view.fit, found, replace(view, person=person), body, ())
-    if fit.hair is not None:
-        reach = np.abs(fit.hair.vertices - body.posed(fit.body)[1][Joint.HEAD]).max()
-        assert reach < 0.6
+    assert fit.hair is not None
+    assert np.abs(fit.hair.vertices - body.posed(fit.body)[1][Joint.HEAD]).max() < 0.6
 
 
 def test_the_texture_is_hair_all_over(body: BodyModel) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -22,6 +23,7 @@ from rich.console import Console
 
 from tests.service.fake_pipeline import result
 from tests.service.servers import FAKE, PATIENCE, Server, photo, python, wait_until
+from uvatar.commands import evaluate
 from uvatar.commands.reconstruct import report
 from uvatar.files.export import Exporter, readable_json, summarise
 from uvatar.protocol import discovery
@@ -48,6 +50,13 @@ def uvatar(*arguments: str | Path, **variables: str) -> subprocess.CompletedProc
     return subprocess.run(
         command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * PATIENCE
     )
+
+
+def test_documents_name_commands_that_there_are() -> None:
+    root = Path(__file__).parents[2]
+    texts = "".join(path.read_text(encoding="utf-8") for path in (root / "README.md", *sorted(root.glob("docs/*.md"))))
+    measuring = {command.__name__.replace("_", "-") for command in evaluate.COMMANDS}
+    assert set(re.findall(r"uvatar evaluate ([a-z-]+)", texts)) <= measuring
 
 
 def test_photos_to_folders_and_back_again(tmp_path: Path, data: Path) -> None:

@@ -13,7 +13,8 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.commands.reconstruct import pending_photos
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
-from uvatar.data.landmarks import LANDMARK_NAMES, TRUNK
+from uvatar.data.joints import Joint
+from uvatar.data.landmarks import EARS, LANDMARK_NAMES, TRUNK, Landmark
 from uvatar.files.joint_files import NEEDED, people_of_joints
 from uvatar.mesh_predictor.result_file import GivenPeople, ResultFileError
 from uvatar.protocol.options import checked_options
@@ -65,6 +66,20 @@ def test_bodies_are_posed_and_placed_as_their_joints_say(
         apart = np.linalg.norm(points - expected, axis=1)
         assert apart[NEEDED].max() < 0.08  # from some metres away; rest is the analytic pose's own error
         assert np.linalg.norm(CAMERA.project(expected[TRUNK]).mean(0) - center) < 1
+
+
+def test_nose_and_ears_turn_the_head(body: BodyModel, tmp_path: Path) -> None:
+    truth = walking(0.0, 4.0)
+    truth.body_pose[Joint.HEAD - 1] = [0, 0.9, 0]
+    few = {LANDMARK_NAMES[joint] for joint in NEEDED} | {"nose", "left_ear", "right_ear"}
+    given = people_of_joints(write(tmp_path / "photo.json", content_of([truth], body, few)))
+    prediction = GivenPeople.from_numbers(given.as_numbers()).prediction(CAMERA.width, CAMERA.height)
+    ahead = [
+        body.landmarks_of(parameters)[Landmark.NOSE] - body.landmarks_of(parameters)[EARS].mean(0)
+        for parameters in (*prediction.bodies(body, CAMERA), truth)
+    ]
+    cosine = ahead[0] @ ahead[1] / np.linalg.norm(ahead[0]) / np.linalg.norm(ahead[1])
+    assert cosine > np.cos(0.35)
 
 
 def test_whoever_is_written_down_badly_is_refused(body: BodyModel, tmp_path: Path) -> None:

@@ -18,6 +18,9 @@ const browser = await puppeteer.launch({
   executablePath: process.env.UVATAR_CHROMIUM ?? (await chromium.executablePath()),
   args: ["--no-sandbox", ...drawing],
   headless: "shell",
+}).catch((error) => {
+  console.error(`Chromium does not start, so no page is opened: it may need libnss3 and other libraries. ${error.message}`);
+  process.exit(3);  // as tests/viewer/conftest.py knows
 });
 const answer = { requests: [], complaints: [], read: {} };
 try {

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ from typer.testing import CliRunner
 from tests.blender_addon.sample import encoded
 from uvatar.body import load_open_body
 from uvatar.commands.cli import make_app
-from uvatar.files.avatar_folders import read_avatar
+from uvatar.files.avatar_folders import delete_avatar, read_avatar
 from uvatar.files.export import Exporter
 from uvatar.files.pages import avatars_in, page_in
 from uvatar.gltf.presets import PRESETS
+from uvatar.protocol.atomic_files import write_atomically
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.expressions import EXPRESSIONS
 from uvatar.protocol.rig import LEFT_HAND, RIG_NAMES, RIG_PARENTS
@@ -223,10 +225,10 @@ def test_what_cannot_be_shown_is_said(folder: Path, tmp_path: Path) -> None:
     (folder / "result.json").write_text(json.dumps(summary))
     with pytest.raises(UvatarError, match=r"no \.glb file"):
         page_in(avatars_in(folder)[0])
-    del summary["person"]
-    (folder / "result.json").write_text(json.dumps(summary))
-    with pytest.raises(UvatarError, match="damaged"):
-        page_in(avatars_in(folder)[0])
+    for damage in ({"camera": []}, {"camera": None}, {"person": {}}):
+        (folder / "result.json").write_text(json.dumps({**summary, **damage}))
+        with pytest.raises(UvatarError, match="damaged"):
+            page_in(avatars_in(folder)[0])
 
 
 def test_the_report_of_a_batch_links_the_pages_that_there_are(folder: Path) -> None:
@@ -234,6 +236,27 @@ def test_the_report_of_a_batch_links_the_pages_that_there_are(folder: Path) -> N
     assert f'href="{folder.name}/"' in write_report(folder.parent, outcomes, 1).read_text(encoding="utf-8")
     page_in(avatars_in(folder)[0])
     assert f'href="{folder.name}/{PAGE}"' in write_report(folder.parent, outcomes, 1).read_text(encoding="utf-8")
+
+
+def test_a_page_is_listed_before_it_is_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: Any) -> None:
+        if path.name == PAGE:
+            raise OSError("No space left on device")
+        write_atomically(path, data)
+
+    monkeypatch.setattr("uvatar.files.pages.write_atomically", full)
+    with pytest.raises(OSError, match="No space"):
+        page_in(avatars_in(folder)[0])
+    listed = read_avatar(folder)
+    assert listed and PAGE in listed.files and not (folder / PAGE).exists()
+    assert delete_avatar(listed) and not folder.exists()
+
+
+def test_of_several_avatars_none_gets_a_page_unasked(folder: Path) -> None:
+    shutil.copytree(folder, folder.parent / "another_p0")
+    done = CliRunner().invoke(make_app(), ["view", str(folder.parent)])
+    assert done.exit_code == 0 and "another_p0" in done.output and folder.name in done.output
+    assert not list(folder.parent.rglob(PAGE))
 
 
 def test_the_command_writes_and_names_the_page(folder: Path) -> None:

@@ -93,7 +93,7 @@ def cloth_shares(
     columns, rows = np.clip(np.floor(person.face[BARE_SKIN]).astype(int).T, [[x0], [y0]], [[x1 - 1], [y1 - 1]])
     skin = np.median(linear_from_srgb(view.photo.pixels[rows, columns]), 0)
     luma, *chroma = perceptual(skin)
-    if float(np.linalg.norm(chroma)) < settings.least_hue * float(luma):
+    if float(np.linalg.norm(chroma)) <= settings.least_hue * float(luma):  # grey, or black
         return worn
     camera = view.camera.cropped(person.window, min(1.0, settings.picture_side / max(x1 - x0, y1 - y0)))
     fragments = rasterize(body.posed(view.fit.body, view.fit.offsets)[0], data.faces, camera)

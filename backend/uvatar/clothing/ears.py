@@ -187,19 +187,19 @@ def ears_under_hair(view: View, body: BodyModel, ears: Sequence[Ear]) -> bool:
     facing &= vertices[:, 2] > 0
     above = data.v_template[:, 1] - data.landmark_template[EYES, 1].mean() > settings.hair
     crown = np.flatnonzero(facing & above & (data.weights[:, Joint.HEAD] > 0.5))
-    skin = mask_colours(view, person.face[BARE_SKIN])
-    hair = mask_colours(view, view.camera.project(vertices[crown]))
+    skin = _mask_colours(view, person.face[BARE_SKIN])
+    hair = _mask_colours(view, view.camera.project(vertices[crown]))
     if min(len(skin), len(hair)) < settings.least_points:
         return False
     vertices_of_ears = np.concatenate([ear.vertices[facing[ear.vertices]] for ear in ears])
-    colours = mask_colours(view, view.camera.project(vertices[vertices_of_ears]))
+    colours = _mask_colours(view, view.camera.project(vertices[vertices_of_ears]))
     if len(colours) < settings.least_points:
         return False
     like_skin, like_hair = (colour_distance(colours[:, None], some[None]).min(1) for some in (skin, hair))
     return bool((like_skin > settings.likeness * like_hair).mean() > settings.covered)
 
 
-def mask_colours(view: View, pixels: Floats) -> NDArray[np.float32]:
+def _mask_colours(view: View, pixels: Floats) -> NDArray[np.float32]:
     """(K, 3) linear light, of those of the positions (N, 2) in the photo that lie inside the person's mask."""
     x0, y0, x1, y1 = view.person.window
     columns, rows = np.floor(pixels).astype(np.int64).T

@@ -140,7 +140,24 @@ def faces(
     evaluate_faces(out, count=count, seed=seed, textures=textures)
 
 
-COMMANDS = (photos, synthetic, turning, faces, starts, hands, around)
+def likeness(
+    folder: FolderArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the pictures.")] = Path(
+        "evaluation-likeness"
+    ),
+) -> None:
+    """Measure how alike a face embedding finds avatars and their photos. Needs the extra uvatar[likeness]."""
+    _prepare(out)
+    from uvatar.evaluation.likeness import evaluate_likeness
+    from uvatar.protocol.errors import UvatarError
+
+    try:
+        evaluate_likeness(folder, out)
+    except UvatarError as error:
+        raise fatal(console_of(), error) from error
+
+
+COMMANDS = (photos, synthetic, turning, faces, likeness, starts, hands, around)
 
 
 def _prepare(out: Path) -> None:

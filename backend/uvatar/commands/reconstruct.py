@@ -141,7 +141,8 @@ def pending_photos(
         name = photo_name(path.name)
         try:
             joints = results / f"{path.stem}.json" if results.is_dir() else results
-            of_joints = joints.suffix.lower() == ".json" and joints.is_file()
+            others = results.is_dir() and joints.with_suffix(".npz").is_file()  # then .json is something about it
+            of_joints = joints.suffix.lower() == ".json" and joints.is_file() and not others
             people = people_of_joints(joints) if of_joints else files.people(path.name)
             pending.append(PendingPhoto(path, size, {"photo": name, **people.as_numbers()}))
         except ResultFileError as error:

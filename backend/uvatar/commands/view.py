@@ -18,7 +18,8 @@ def view(
 ) -> None:
     """Show an avatar in the browser, from all sides and in motion. Works without a network.
 
-    Opens avatar.html in the avatar's folder, which is made if it is missing.
+    Opens avatar.html in the avatar's folder, which is made if it is missing. Of a folder of several avatars, it lists
+    their folders.
     """
     from uvatar.files.pages import avatars_in, page_in
     from uvatar.protocol.errors import UvatarError
@@ -26,13 +27,15 @@ def view(
     console = console_of()
     try:
         avatars = avatars_in(folder)
-        pages = [page_in(avatar).resolve() for avatar in avatars]
+        if len(avatars) > 1:
+            for avatar in avatars:
+                console.print(str(avatar.folder), soft_wrap=True)
+            console.print("There are several avatars. Name the folder of one to open it.")
+            return
+        page = page_in(avatars[0]).resolve()
     except (UvatarError, OSError) as error:
         raise fatal(console, error) from error
-    for page in pages:
-        console.print(str(page), soft_wrap=True)
-    if show and len(pages) > 1:
-        console.print("There are several avatars. Name the folder of one to open it.")
-    elif show and typer.launch(pages[0].as_uri()):
+    console.print(str(page), soft_wrap=True)
+    if show and typer.launch(str(page)):
         console.print("No browser was found. Open the page yourself.", soft_wrap=True)
         raise typer.Exit(EXIT_FAILED)

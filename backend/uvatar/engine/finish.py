@@ -133,6 +133,8 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
         fit = replace(fit, offsets=(fit.offsets + face).astype(np.float32))
         if hair is not None:
             fit = with_hair(fit, hair, view, body, engine.clothing.ears)
+            if fit.hair is None:  # it cannot be built: then the body's surface follows it
+                return clothe(view, engine, replace(options, hair=False))
     if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():
         raise FloatingPointError("The body's vertices are not finite.")
     return fit

@@ -22,7 +22,7 @@ from uvatar.engine.gravity import photo_gravity
 from uvatar.engine.likeness import appearance
 from uvatar.engine.shells import shell_parts
 from uvatar.engine.timing import Stopwatch
-from uvatar.fitting.shape import AGE_NOTES
+from uvatar.fitting.shape import AGE_NOTES, CHILD
 from uvatar.mesh_predictor.result_file import ResultFileError
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.heights import heights_of
@@ -93,7 +93,7 @@ def reconstruct_same_person(
 
 def of_one_age(fits: Sequence[Fit]) -> list[Fit]:
     """The fits to the same person that agree on whether it is a child: those that are more confident together."""
-    children, grown_ups = ([fit for fit in fits if (fit.group == "child") == young] for young in (True, False))
+    children, grown_ups = ([fit for fit in fits if (fit.group == CHILD) == young] for young in (True, False))
     return max(grown_ups, children, key=lambda some: sum(fit.confidence for fit in some))
 
 

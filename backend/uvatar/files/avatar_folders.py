@@ -72,7 +72,10 @@ def read_avatar(folder: Path) -> AvatarFolder | None:
     try:
         with (folder / SUMMARY).open("rb") as file:
             summary = json.loads(file.read(MOST_SUMMARY))
-        lists = [tuple(summary["files"]), tuple(summary.get("beside", ())), tuple(summary.get("made_of", ()))]
+        found = [summary["files"], summary.get("beside", []), summary.get("made_of", [])]
+        if not all(isinstance(names, list) for names in found):
+            return None
+        lists = map(tuple, found)
         avatar = AvatarFolder(folder, summary["photo"]["digest"], *lists)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

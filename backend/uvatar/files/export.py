@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import UnidentifiedImageError
 
 from uvatar.files.avatar_folders import (
     STORED_RESULT,
@@ -182,7 +183,7 @@ class Exporter:
         try:
             files += self._write_glb(person, f"{stem}_p{number}", person_folder)
             files += self._write_page(result, person, f"{stem}_p{number}", person_folder)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, AttributeError, TypeError, ValueError, UnidentifiedImageError) as error:
             problem = f"The result is damaged, perhaps because it comes from a newer Uvatar: {error!r}."
         if self.blender:
             try:

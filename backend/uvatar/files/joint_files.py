@@ -114,8 +114,7 @@ def _landmarks(joints: Mapping[str, Any], rest: Floats, number: int) -> NDArray[
         raise ValueError(f"person {number} is behind the camera or in it: z is how far ahead a joint is, in metres")
     across, up = (points[pair[0]] - points[pair[1]] for pair in (SHOULDERS, (SHOULDERS[0], HIPS[0])))
     trunk = _turn(rest[SHOULDERS[0]] - rest[SHOULDERS[1]], rest[SHOULDERS[0]] - rest[HIPS[0]], across, up)
-    face = [Landmark.NOSE, *EARS]
-    if not known[face].all():
+    if not known[[Landmark.NOSE, *EARS]].all():  # these turn the head; without them it looks ahead
         known[FACE] = False
     followers = [(FACE, SHOULDERS, trunk)]
     for side in (0, 1):
@@ -130,8 +129,8 @@ def _landmarks(joints: Mapping[str, Any], rest: Floats, number: int) -> NDArray[
             ([HEELS[side], TOES[side]], [ANKLES[side]], shin),
         ]
     for group, base, turn in followers:
-        if not known[group].all():
-            points[group] = points[base].mean(0) + (rest[group] - rest[base].mean(0)) @ turn.T
+        unknown = [joint for joint in group if not known[joint]]
+        points[unknown] = points[base].mean(0) + (rest[unknown] - rest[base].mean(0)) @ turn.T
     return points
 
 

@@ -56,13 +56,14 @@ def page_in(avatar: AvatarFolder) -> Path:
     try:
         summary = json.loads((avatar.folder / SUMMARY).read_text(encoding="utf-8"))
         page = _made(avatar.folder, summary)
-    except (KeyError, TypeError, ValueError) as error:
+        data = page.encode("utf-8", "replace")  # a folder's name may be no valid text
+    except (KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
         message = f"The files in {shown(str(avatar.folder))} are damaged: {error!r}."
         raise UvatarError(message, Code.RESULT_DAMAGED, "Make the avatar again from its photo.") from error
-    write_atomically(path, [page.encode()])
-    if PAGE not in avatar.files:  # so that it is deleted with the others
-        summary["files"] = [*(name for name in summary["files"] if name != SUMMARY), PAGE, SUMMARY]
+    if PAGE not in avatar.files:  # before it is there, so that it is deleted with the others in any case
+        summary["files"] = [*(name for name in avatar.files if name != SUMMARY), PAGE, SUMMARY]
         write_atomically(avatar.folder / SUMMARY, [readable_json(summary).encode()])
+    write_atomically(path, [data])
     return path
 
 

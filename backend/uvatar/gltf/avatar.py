@@ -65,6 +65,7 @@ def lods(
         reduced = [
             replace(mesh, surface=coarser[mesh.name][number], look=mesh.look.with_texture_of(level.texture))
             for mesh in some
+            if len(coarser[mesh.name][number].triangles)  # something tiny has none left
         ]
         if not level.keys:
             reduced = [replace(mesh, surface=replace(mesh.surface, movements={})) for mesh in reduced]

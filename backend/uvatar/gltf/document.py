@@ -118,7 +118,7 @@ class Document:
         else:
             surface.baseColorFactor = [*(linear_channel(channel) for channel in look.colour), 1.0]
         if look.roughness_texture:
-            surface.metallicRoughnessTexture = self._texture(f"{name} roughness", look.roughness_texture)
+            surface.metallicRoughnessTexture = self._texture(f"{name} roughness", look.roughness_texture, exact=True)
             surface.metallicFactor = surface.roughnessFactor = 1.0  # the texture is times these
         self.use_extension(SPECULAR_EXTENSION)
         self.content.materials.append(
@@ -173,11 +173,11 @@ class Document:
         if required and name not in self.content.extensionsRequired:
             self.content.extensionsRequired.append(name)
 
-    def _texture(self, name: str, picture: bytes) -> Any:
-        """What a material says of a picture, PNG or JPEG."""
+    def _texture(self, name: str, picture: bytes, exact: bool = False) -> Any:
+        """What a material says of a picture, PNG or JPEG; ``exact``: its channels are figures, not colours."""
         kind = "image/png" if picture.startswith(_PNG) else "image/jpeg"
         if self._webp:
-            kind, picture = "image/webp", _as_webp(picture)
+            kind, picture = "image/webp", _as_webp(picture, exact)
         self.content.images.append(gltf.Image(name=name, mimeType=kind, bufferView=self._view(picture)))
         self.content.samplers.append(gltf.Sampler(magFilter=gltf.LINEAR, minFilter=gltf.LINEAR_MIPMAP_LINEAR))
         sampler, source = len(self.content.samplers) - 1, len(self.content.images) - 1
@@ -235,10 +235,10 @@ class Document:
         )
 
 
-def _as_webp(picture: bytes) -> bytes:
+def _as_webp(picture: bytes, exact: bool) -> bytes:
     with Image.open(io.BytesIO(picture)) as image:
         data = io.BytesIO()
-        image.save(data, "WEBP", quality=WEBP_QUALITY)
+        image.save(data, "WEBP", quality=WEBP_QUALITY, lossless=exact)
     return data.getvalue()
 
 

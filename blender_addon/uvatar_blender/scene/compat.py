@@ -57,12 +57,16 @@ def curve_maker(
 ) -> Callable[[str, int, str], bpy.types.FCurve]:
     """Assign a new action to a data-block and return a function (data path, index, group) that adds F-Curves to it.
 
+    The action that it replaces stays in the file.
+
     Args:
         thing: an object, or shape keys.
         action: without F-Curves yet.
         kind: Blender's name of the type of data-block.
     """
     animation = thing.animation_data or thing.animation_data_create()
+    if animation.action is not None:
+        animation.action.use_fake_user = True  # else Blender does not save it
     if bpy.app.version < (4, 4, 0):
         animation.action = action
         return more_curves(thing)

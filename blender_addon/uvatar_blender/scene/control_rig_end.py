@@ -14,9 +14,10 @@ from ..core.rotations import without_flips
 from . import compat
 from .control_rig_motion import has_motion, moving_frames
 from .metarig import find_metarig
-from .rig import RigError, check_own, joint_names
+from .rig import LED_BY, RigError, check_own, joint_names
 from .rigify import control_rig, unfollow
 
+_STILL = 1e-4  # metres, and parts of a quaternion, by which a pose may differ and still be the same
 _SLIDE = 5e-4  # metres by which a bone must move beside its parent to get keys of its location
 
 
@@ -34,7 +35,12 @@ def bake_to_avatar(rig: bpy.types.Object) -> int:
     control = _control_of(rig)
     scene, names = bpy.context.scene, joint_names(rig)
     before, moving = scene.frame_current, has_motion(control)
-    frames: Sequence[int] = moving_frames(control, scene) if moving else [before]
+    if moving:
+        frames: Sequence[int] = moving_frames(control, scene)
+    else:  # a hand that is tied to something that moves, or keyframes of the control rig as an object
+        ends = np.array([_shown_pose(rig, names, frame) for frame in (scene.frame_start, scene.frame_end)])
+        moving = bool(np.abs(np.diff(ends, axis=0)).max() > _STILL)
+        frames = range(scene.frame_start, scene.frame_end + 1) if moving else [before]
     poses = np.array([_shown_pose(rig, names, frame) for frame in frames])  # (F, J, 7)
     unfollow(rig)
     if moving:
@@ -57,9 +63,15 @@ def remove_control_rig(rig: bpy.types.Object) -> None:
     Raises:
         RigError: the avatar follows no control rig, or is linked from another file.
     """
-    control = _control_of(rig)
+    check_own(rig)
+    control = control_rig(rig)
+    if control is None and LED_BY not in rig:
+        raise RigError(f"{rig.name} follows no control rig; press Control Rig to make one.")
     unfollow(rig)
-    remove_rig_objects(rig, control)
+    if control is None:  # deleted by hand
+        show(rig)
+    else:
+        remove_rig_objects(rig, control)
 
 
 def remove_rig_objects(rig: bpy.types.Object, control: bpy.types.Object) -> None:
@@ -87,6 +99,11 @@ def remove_rig_objects(rig: bpy.types.Object, control: bpy.types.Object) -> None
             bpy.data.collections.remove(folder)
     if script is not None:
         bpy.data.texts.remove(script)
+    show(rig)
+
+
+def show(rig: bpy.types.Object) -> None:
+    """Show the avatar's armature, which a control rig hides, and make it the selected one."""
     rig.hide_set(False)
     layer = bpy.context.view_layer
     if layer.objects.get(rig.name) == rig:
@@ -96,6 +113,8 @@ def remove_rig_objects(rig: bpy.types.Object, control: bpy.types.Object) -> None
 
 def _control_of(rig: bpy.types.Object) -> bpy.types.Object:
     control = control_rig(rig)
+    if control is None and LED_BY in rig:
+        raise RigError(f"The control rig of {rig.name} is gone; press Remove Control Rig.")
     if control is None:
         raise RigError(f"{rig.name} follows no control rig; press Control Rig to make one.")
     check_own(rig)

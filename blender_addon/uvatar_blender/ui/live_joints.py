@@ -35,6 +35,7 @@ def fit_waiting() -> float | None:
     """
     if not can_import():
         return _PAUSE
+    fitted = False
     while _waiting:
         rig = bpy.data.objects.get(_waiting.pop())
         if rig is None or LED_BY in rig or has_motion(rig):
@@ -42,8 +43,11 @@ def fit_waiting() -> float | None:
         try:
             if joints_are_off(rig):
                 refresh_joints(rig)
+                fitted = True
         except RigError:  # incomplete, or linked from another file: the panel says so
             continue
+    if fitted:
+        bpy.ops.ed.undo_push(message="Joints Follow")  # else undoing what comes next would undo the joints as well
     state.redraw()
     return None
 

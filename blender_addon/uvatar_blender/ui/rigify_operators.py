@@ -6,7 +6,7 @@
 import bpy
 
 from ..scene import metarig, rigify
-from ..scene.control_rig_end import bake_to_avatar, remove_control_rig, remove_rig_objects
+from ..scene.control_rig_end import bake_to_avatar, remove_control_rig, remove_rig_objects, show
 from .avatar_operator import AvatarOperator
 
 
@@ -57,7 +57,9 @@ class UVATAR_OT_bake_control_rig(AvatarOperator, bpy.types.Operator):
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str:
         control = rigify.control_rig(rig)
         frames = bake_to_avatar(rig)
-        if not self.keep and control is not None:
+        if self.keep or control is None:
+            show(rig)
+        else:
             remove_rig_objects(rig, control)
         return f"{frames} frames are on the avatar's own bones." if frames else "The pose is on the avatar's own bones."
 

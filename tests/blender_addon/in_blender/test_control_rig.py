@@ -285,3 +285,48 @@ def test_the_talk_moves_the_mouth_and_the_next_clip_ends_it(rig: bpy.types.Objec
         closed.append(keys.key_blocks["eyeBlinkLeft"].value)
     assert max(closed) > 0.7 and min(closed) == 0
     assert math.isclose(scene.frame_end, 6 * scene.render.fps - 1, abs_tol=1)
+
+
+def test_a_control_rig_that_was_deleted_by_hand_can_be_removed(rig: bpy.types.Object) -> None:
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.uvatar.generate_control_rig()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    bpy.data.objects.remove(bpy.context.object)
+    rig.hide_set(False)
+    bpy.context.view_layer.objects.active = rig
+    with pytest.raises(RuntimeError, match="is gone; press Remove Control Rig"):
+        bpy.ops.uvatar.bake_control_rig()
+    assert bpy.ops.uvatar.remove_control_rig() == {"FINISHED"}
+    assert rigs.LED_BY not in rig and not [c for bone in rig.pose.bones for c in bone.constraints]
+    assert bpy.ops.uvatar.generate_control_rig() == {"FINISHED"}
+
+
+def test_a_hand_that_follows_something_is_baked(rig: bpy.types.Object) -> None:
+    scene = bpy.context.scene
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.uvatar.generate_control_rig()
+    control = bpy.context.object
+    prop = bpy.data.objects.new("Prop", None)
+    scene.collection.objects.link(prop)
+    scene.frame_start, scene.frame_end = 1, 12
+    prop.location = control.matrix_world @ control.pose.bones["hand_ik.L"].head
+    prop.keyframe_insert("location", frame=1)
+    prop.location.z -= 0.2
+    prop.keyframe_insert("location", frame=12)
+    held = control.pose.bones["hand_ik.L"].constraints.new("COPY_LOCATION")
+    held.target = prop
+    scene.frame_set(12)
+    shown = skin(rig)
+    assert bpy.ops.uvatar.bake_control_rig() == {"FINISHED"}
+    scene.frame_set(1)
+    assert np.abs(skin(rig) - shown).max() > 0.1
+    scene.frame_set(12)
+    assert np.abs(skin(rig) - shown).max() < 3e-3
+
+
+def test_actions_that_are_replaced_stay_in_the_file(rig: bpy.types.Object) -> None:
+    bpy.context.view_layer.objects.active = rig
+    rig.pose.bones["head"].keyframe_insert("rotation_quaternion", frame=1)
+    own = rig.animation_data.action
+    assert bpy.ops.uvatar.play_clip(clip="IDLE") == {"FINISHED"}
+    assert rig.animation_data.action != own and own.use_fake_user

@@ -81,10 +81,14 @@ def with_hair(fit: Fit, found: HairPixels, view: View, body: BodyModel, ears: Se
 def _in_window(picture: NDArray[np.bool_], camera: Camera, view: View) -> NDArray[np.uint8]:
     """A camera's picture (H, W) as uint8 of the person's window."""
     x0, y0, x1, y1 = view.person.window
-    grid = np.stack(np.meshgrid(np.arange(x0, x1) + 0.5, np.arange(y0, y1) + 0.5), -1)
     scale = camera.focal / view.camera.focal
     offset = np.array(camera.center) - np.array(view.camera.center) * scale
-    return sampled(picture.astype(np.uint8) * np.uint8(255), (grid * scale + offset).astype(np.float32))
+    # Pixel centres are at (i + 0.5) in the program, and at i in OpenCV.
+    across, down = (np.array([x0, y0]) + 0.5) * scale + offset - 0.5
+    matrix = np.array([[scale, 0, across], [0, scale, down]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    shown = cv2.warpAffine(picture.astype(np.uint8) * np.uint8(255), matrix, (x1 - x0, y1 - y0), flags=flags)
+    return np.asarray(shown, np.uint8)
 
 
 def build_hair(
