@@ -13,6 +13,7 @@ from tests.atlases import atlas_of
 from tests.texturing.conftest import Studio
 from tests.texturing.test_face import projected_face, with_face
 from uvatar.data.face import LEFT_IRIS, LEFT_LIDS, RIGHT_IRIS, RIGHT_LIDS
+from uvatar.data.fit import BodyParameters
 from uvatar.data.labels import Label
 from uvatar.photos.colour import LUMA, linear_from_srgb
 from uvatar.texturing import View, texture_person
@@ -25,9 +26,16 @@ def skin(rest: NDArray[Any]) -> NDArray[Any]:
     return np.broadcast_to(np.array(SKIN, np.float64), rest.shape)
 
 
+class Lowered(Studio):
+    """Takes pictures with the whole head in them."""
+
+    def parameters(self, *arguments: Any, **named: Any) -> BodyParameters:
+        return replace(super().parameters(*arguments, **named), transl=np.array([0, -0.05, 2.6], np.float32))
+
+
 def looking(studio: Studio, side: int) -> View:
     """A person with yellow whites, in a photo of so many pixels."""
-    view = studio.photograph(skin, side=side)
+    view = Lowered(studio.body).photograph(skin, side=side)
     face, pixels = projected_face(studio, view), view.photo.pixels.copy()
     for lids, iris in ((LEFT_LIDS, LEFT_IRIS), (RIGHT_LIDS, RIGHT_IRIS)):
         middle, radius = face[lids].mean(0), 0.2 * float(np.ptp(face[lids][:, 0]))

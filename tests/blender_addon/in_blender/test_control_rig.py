@@ -311,7 +311,7 @@ def test_a_hand_that_follows_something_is_baked(rig: bpy.types.Object) -> None:
     scene.frame_start, scene.frame_end = 1, 12
     prop.location = control.matrix_world @ control.pose.bones["hand_ik.L"].head
     prop.keyframe_insert("location", frame=1)
-    prop.location.z -= 0.2
+    prop.location.z += 0.2
     prop.keyframe_insert("location", frame=12)
     held = control.pose.bones["hand_ik.L"].constraints.new("COPY_LOCATION")
     held.target = prop

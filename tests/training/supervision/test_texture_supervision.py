@@ -125,7 +125,7 @@ def test_the_picture_teaches_mesh_and_texture_at_once(
         assert leaf.grad is not None and leaf.grad.isfinite().all() and leaf.grad.abs().sum() > 0
     # A few steps on the camera alone, by the picture alone, bring the body nearer to where it is.
     optimiser = torch.optim.Adam(leaves[:1], lr=0.002)
-    for _ in range(8):
+    for _ in range(14):
         optimiser.zero_grad()
         by_picture(seen_terms())[0].backward()
         optimiser.step()
