@@ -225,7 +225,8 @@ def test_what_cannot_be_shown_is_said(folder: Path, tmp_path: Path) -> None:
     (folder / "result.json").write_text(json.dumps(summary))
     with pytest.raises(UvatarError, match=r"no \.glb file"):
         page_in(avatars_in(folder)[0])
-    for damage in ({"camera": []}, {"camera": None}, {"person": {}}):
+    damages: list[dict[str, Any]] = [{"camera": []}, {"camera": None}, {"person": {}}]
+    for damage in damages:
         (folder / "result.json").write_text(json.dumps({**summary, **damage}))
         with pytest.raises(UvatarError, match="damaged"):
             page_in(avatars_in(folder)[0])
