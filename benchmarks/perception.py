@@ -22,7 +22,7 @@ from uvatar.body import load_open_body
 from uvatar.data.arrays import Floats
 from uvatar.data.landmarks import COCO_LANDMARKS
 from uvatar.data.photo import Photo
-from uvatar.evaluation.gaps import gap_agreement, people_with_gaps, whole_mask
+from uvatar.evaluation.gaps import gap_agreement, mask_of, people_with_gaps
 from uvatar.geometry.masks import mask_iou as outline_iou
 from uvatar.perception import Perception, Person
 from uvatar.perception.annotated import Annotation, keypoint_errors, mask_iou, match, read_annotations
@@ -94,10 +94,8 @@ def measure_gaps(count: int, seed: int = 1) -> dict[str, object]:
     figures = []
     for picture in people_with_gaps(body, count, seed):
         people = perception.people(Photo(picture.pixels, None, "0" * 64))
-        person = max(
-            people, key=lambda one: outline_iou(whole_mask(one, picture.mask.shape), picture.mask), default=None
-        )
-        outline = outline_iou(whole_mask(person, picture.mask.shape), picture.mask)
+        person = max(people, key=lambda one: outline_iou(mask_of(one, picture.mask.shape), picture.mask), default=None)
+        outline = outline_iou(mask_of(person, picture.mask.shape), picture.mask)
         figures.append((*gap_agreement(person, picture.mask), outline))
     names = ("gap IoU", "gaps left out", "mask IoU")
     return {"people": count, **dict(zip(names, np.mean(figures, 0).tolist(), strict=True))}

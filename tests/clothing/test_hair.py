@@ -84,9 +84,10 @@ def haired(body: BodyModel, length: float) -> tuple[View, HairPixels]:
     found = long_hair(view, body)
     assert found is not None
     model = clothing_model(body)
-    person = without_hair(view.person, hair_pixels(found, view, body))
+    pixels = hair_pixels(found, view, body)
+    person = without_hair(view.person, pixels)
     fit = replace(view.fit, offsets=clothing_offsets(view.fit, person, view.camera, model))
-    return replace(view, fit=with_hair(fit, found, view, body, model.ears)), found
+    return replace(view, fit=with_hair(fit, found, pixels, view, body, model.ears)), found
 
 
 def hair_of(view: View) -> Hair:
@@ -200,8 +201,10 @@ def test_hair_cut_by_the_frame_is_no_monster(body: BodyModel) -> None:
     mask = view.person.mask.copy()
     mask[:, : mask.shape[1] // 2] = 0
     person = replace(view.person, mask=mask)
-    found = long_hair(replace(view, person=person), body)
-    fit = view.fit if found is None else with_hair(view.fit, found, replace(view, person=person), body, ())
+    view = replace(view, person=person)
+    found = long_hair(view, body)
+    assert found is not None
+    fit = with_hair(view.fit, found, hair_pixels(found, view, body), view, body, ())
     assert fit.hair is not None
     assert np.abs(fit.hair.vertices - body.posed(fit.body)[1][Joint.HEAD]).max() < 0.6
 

@@ -106,10 +106,7 @@ def test_a_bare_body_wears_no_skirt(body: BodyModel) -> None:
 def test_body_and_skirt_meet_the_mask(body: BodyModel, hem: float) -> None:
     view, skirt, inside = dressed(body, hem)
     shown = silhouette(body, view.fit, inside) | rasterize(skirt.vertices, skirt.triangles, CAMERA).mask
-    x0, y0, x1, y1 = view.person.window
-    mask = np.zeros_like(shown)
-    mask[y0:y1, x0:x1] = view.person.mask > 127
-    assert mask_iou(shown, mask) > 0.95
+    assert mask_iou(shown, view.person.whole_mask(shown.shape)) > 0.95
 
 
 def test_a_skirt_is_as_deep_as_its_width_tells(body: BodyModel) -> None:

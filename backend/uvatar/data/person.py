@@ -66,3 +66,10 @@ class Person:
     def side(self) -> float:
         """The longer side of the box, pixels: the unit of what is measured relative to the person's size."""
         return float(max(self.box[2] - self.box[0], self.box[3] - self.box[1]))
+
+    def whole_mask(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """(H, W) ``mask`` at one half, in a photo of this ``shape``."""
+        x0, y0, x1, y1 = self.window
+        whole = np.zeros(shape[:2], bool)
+        whole[y0:y1, x0:x1] = self.mask > 127
+        return whole

@@ -115,7 +115,8 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
         found, notes = find_skirt(view, body) if options.skirts else (None, ())
         hair = long_hair(view, body) if options.hair else None
         if hair is not None:
-            person = without_hair(person, hair_pixels(hair, view, body))
+            of_hair = hair_pixels(hair, view, body)
+            person = without_hair(person, of_hair)
         hidden = hair is None and ears_under_hair(replace(view, fit=fit), body, engine.clothing.ears)
         cloth = cloth_shares(view, body, engine.clothing.mesh.averaging, engine.clothing.settings.bridging)
         worn = functools.partial(
@@ -132,7 +133,7 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
         face = with_whole_ears(face_offsets(fit, person, camera, body, engine.face), dressed, engine.clothing.ears)
         fit = replace(fit, offsets=(fit.offsets + face).astype(np.float32))
         if hair is not None:
-            fit = with_hair(fit, hair, view, body, engine.clothing.ears)
+            fit = with_hair(fit, hair, of_hair, view, body, engine.clothing.ears)
             if fit.hair is None:  # it cannot be built: then the body's surface follows it
                 return clothe(view, engine, replace(options, hair=False))
     if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():

@@ -57,18 +57,14 @@ def gap_agreement(person: Person | None, truth: NDArray[np.bool_]) -> tuple[floa
         the true gaps that it leaves out.
     """
     wanted = gaps(truth)
-    left_out = (wanted | truth) & ~whole_mask(person, truth.shape)
+    left_out = (wanted | truth) & ~mask_of(person, truth.shape)
     shared = float((wanted & left_out).sum())
     return shared / max(int((wanted | left_out).sum()), 1), shared / max(int(wanted.sum()), 1)
 
 
-def whole_mask(person: Person | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def mask_of(person: Person | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """(H, W) a person's mask at one half in the whole picture; empty for nobody."""
-    mask = np.zeros(shape, bool)
-    if person is not None:
-        x0, y0, x1, y1 = person.window
-        mask[y0:y1, x0:x1] = person.mask > 127
-    return mask
+    return np.zeros(shape, bool) if person is None else person.whole_mask(shape)
 
 
 def people_with_gaps(body: BodyModel, count: int, seed: int) -> Iterator[GapPicture]:

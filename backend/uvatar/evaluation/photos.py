@@ -250,9 +250,7 @@ def _agreement(annotation: Annotation, result: PhotoResult, body: BodyModel) -> 
     fit = next(p.fit for p in result.people if p.person is person)
     height, width = result.photo.pixels.shape[:2]
     outline = annotation.mask(width, height)
-    x0, y0, x1, y1 = person.window
-    mask = np.zeros((height, width), bool)
-    mask[y0:y1, x0:x1] = person.mask > 127
+    mask = person.whole_mask(outline.shape)
     drawn = rasterize(body.posed(fit.body, fit.offsets)[0], body.data.faces, result.camera).mask
     return _Agreement(
         annotation.full_body,

@@ -218,9 +218,7 @@ def score_person(
     vertices, fitted = body.posed(fit.body)
     clothed, _ = body.posed(fit.body, fit.offsets)
     drawn = render_textured(clothed, body.data, found.texture.image, camera, supersample=1)
-    seen = np.zeros(mask.shape, bool)
-    x0, y0, x1, y1 = person.window
-    seen[y0:y1, x0:x1] = person.mask > 127
+    seen = person.whole_mask(mask.shape)
     landmarks = person.world_landmarks[LIMB_LANDMARKS]
     limbs, limb_hips = joints[LIMB_JOINTS], [LIMB_JOINTS.index(joint) for joint in HIP_JOINTS]
     standing = standing_joints(body)

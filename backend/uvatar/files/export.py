@@ -37,6 +37,7 @@ from uvatar.protocol import message_files
 from uvatar.protocol.people import people_of
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.viewer import PAGE
+from uvatar.viewer.maps import coloured_labels
 
 SUMMARY_SCHEMA = 1  # of result.json
 BLEND = "avatar.blend"
@@ -171,8 +172,6 @@ class Exporter:
         for name in files:
             (person_folder / name).write_bytes(person[pictures[name]])
         if person.get("source_png"):
-            from uvatar.viewer.maps import coloured_labels
-
             coloured_labels(person["source_png"]).save(person_folder / "texture_source.png")
             files.append("texture_source.png")
         for part in person.get("parts", ()):

@@ -14,6 +14,7 @@ from uvatar.body import load_open_body
 from uvatar.files.avatar_folders import SUMMARY, AvatarFolder, read_avatar
 from uvatar.files.export import readable_json
 from uvatar.gltf.presets import PRESETS
+from uvatar.mesh_predictor.prediction import OPEN_BODY
 from uvatar.protocol.atomic_files import write_atomically
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.photo_lists import shown
@@ -22,7 +23,6 @@ from uvatar.viewer import PAGE
 from uvatar.viewer.facts import facts_of, source_map
 from uvatar.viewer.page import Settings, avatar_page, page_of
 
-OPEN_BODY = "open_body"
 _ONLY_FIGURES = (
     "This folder has no file with the avatar's form. What you see is its body and texture; the form of clothes, hair "
     "and face is missing."

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from uvatar.data.arrays import Floats
+from uvatar.geometry.adjacency import triangle_edges
+from uvatar.geometry.mesh import face_normals, unit
 from uvatar.gltf.surface import Surface, with_triangles
 from uvatar.protocol.expressions import EXPRESSIONS
 from uvatar.protocol.rig import LEFT_EYE, RIG_NAMES, RIGHT_EYE
@@ -85,7 +87,7 @@ class _Mesh:
         positions = surface.positions.astype(float)
         self.positions = positions[first]
         uv = np.zeros((len(positions), 2)) if surface.uv is None else surface.uv.astype(float)
-        scale = settings.texture * _texture_size(positions[self.corners], uv[self.corners])
+        scale = settings.texture * _texture_size(positions, uv, self.corners)
         self.points = np.concatenate([positions, scale * uv], 1)
         self.followed = np.einsum("vk,vka->va", surface.weights[first], heads[surface.joints[first]])
         motion = np.zeros(len(positions))
@@ -96,24 +98,24 @@ class _Mesh:
         importance = 1 + settings.moving * np.maximum(np.clip(motion / MOVING, 0, 1), _of_eyes(surface, len(heads)))
         self.quadrics = self._quadrics(importance[self.corners].mean(1))
         self.area = np.zeros(len(self.positions))
-        np.add.at(self.area, self.vertex[self.corners], _areas(positions[self.corners])[:, None] / 3)
+        np.add.at(self.area, self.vertex[self.corners], _areas(positions, self.corners)[:, None] / 3)
         self.blocked: NDArray[np.int64] = np.zeros(0, np.int64)  # collapses that would fold the surface
 
     def _quadrics(self, importance: Floats) -> NDArray[np.float64]:
         """(W, 6, 6) of each wedge: (x, 1) Q (x, 1) is the squared distance of x, times areas and importance."""
         p, q, r = (self.points[self.corners[:, k]] for k in range(3))
-        first = _unit(q - p)
+        first = unit(q - p)
         second = r - p
-        second = _unit(second - (second * first).sum(1, keepdims=True) * first)
+        second = unit(second - (second * first).sum(1, keepdims=True) * first)
         plane = np.eye(5) - first[:, :, None] * first[:, None] - second[:, :, None] * second[:, None]
-        whole = _squared_distance(plane, p) * (_areas(np.stack([p, q, r], 1)[..., :3]) * importance)[:, None, None]
+        whole = _squared_distance(plane, p) * (_areas(self.points[:, :3], self.corners) * importance)[:, None, None]
         quadrics = np.zeros((len(self.points), 6, 6))
         for k in range(3):
             np.add.at(quadrics, self.corners[:, k], whole / 3)
         # A wall along each border and seam, perpendicular to the surface.
         tail, head, third = self._border_corners()
-        along = _unit(self.points[head, :3] - self.points[tail, :3])
-        normal = _unit(np.cross(along, self.points[third, :3] - self.points[tail, :3]))
+        along = unit(self.points[head, :3] - self.points[tail, :3])
+        normal = unit(np.cross(along, self.points[third, :3] - self.points[tail, :3]))
         across = np.zeros((len(tail), 5))
         across[:, :3] = np.cross(along, normal)
         length = ((self.points[head, :3] - self.points[tail, :3]) ** 2).sum(1)
@@ -161,8 +163,7 @@ class _Mesh:
 
     def _cheapest(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """For each vertex that can go the one that it is best drawn onto, and what that costs."""
-        tails = np.concatenate([self.corners.reshape(-1), np.roll(self.corners, -1, 1).reshape(-1)])
-        heads = np.concatenate([np.roll(self.corners, -1, 1).reshape(-1), self.corners.reshape(-1)])
+        tails, heads = _both_ways(self.corners)
         wedges = len(self.points)
         keys, counts = np.unique(tails * wedges + heads, return_counts=True)
         tails, heads = np.divmod(keys, wedges)
@@ -209,9 +210,9 @@ class _Mesh:
     def _pinching(self, goes: NDArray[np.int64], onto: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether the ends have common neighbours besides those of their triangles, so that the surface would touch."""
         corners = self.vertex[self.corners]
-        tails, heads = corners.reshape(-1), np.roll(corners, -1, 1).reshape(-1)
+        tails, heads = _both_ways(corners)
         size = len(self.positions)
-        both = csr_array((np.ones(2 * len(tails)), (np.r_[tails, heads], np.r_[heads, tails])), shape=(size, size))
+        both = csr_array((np.ones(len(tails)), (tails, heads)), shape=(size, size))
         both.data[:] = 1
         common = both[goes].multiply(both[onto]).sum(1)
         shared = _triangles_between(corners, goes, onto, size)
@@ -226,16 +227,14 @@ class _Mesh:
         rows = np.flatnonzero((target[corners] >= 0).any(1))
         before = corners[rows]
         after = np.where(target[before] >= 0, target[before], before)
-        left = (after[:, 0] != after[:, 1]) & (after[:, 1] != after[:, 2]) & (after[:, 0] != after[:, 2])
-        old, new = _normals(self.positions[before]), _normals(self.positions[after])
-        bad = left & ((old * new).sum(1) < self.settings.turn)
+        old, new = (unit(face_normals(self.positions, faces)) for faces in (before, after))
+        bad = _whole(after) & ((old * new).sum(1) < self.settings.turn)
         spoiled = np.zeros(size, bool)
         spoiled[before[bad][target[before[bad]] >= 0]] = True
         return spoiled[goes]
 
     def _move(self, target: NDArray[np.int64]) -> None:
-        tails = np.concatenate([self.corners.reshape(-1), np.roll(self.corners, -1, 1).reshape(-1)])
-        heads = np.concatenate([np.roll(self.corners, -1, 1).reshape(-1), self.corners.reshape(-1)])
+        tails, heads = _both_ways(self.corners)
         drawn = target[self.vertex[tails]] == self.vertex[heads]
         wedge = np.arange(len(self.points))
         wedge[tails[drawn]] = heads[drawn]
@@ -244,9 +243,7 @@ class _Mesh:
         vertices = np.flatnonzero(target >= 0)
         np.add.at(self.area, target[vertices], self.area[vertices])
         corners = wedge[self.corners]
-        places = self.vertex[corners]
-        whole = (places[:, 0] != places[:, 1]) & (places[:, 1] != places[:, 2]) & (places[:, 0] != places[:, 2])
-        self.corners = corners[whole]
+        self.corners = corners[_whole(self.vertex[corners])]
 
 
 def _of_eyes(surface: Surface, joints: int) -> NDArray[np.float64]:
@@ -278,26 +275,25 @@ def _squared_distance(plane: Floats, point: Floats) -> NDArray[np.float64]:
     return form
 
 
-def _texture_size(corners: Floats, uv: Floats) -> float:
-    """Metres of the surface for a unit of the texture, on average; corners (F, 3, 3), uv (F, 3, 2)."""
-    a, b = uv[:, 1] - uv[:, 0], uv[:, 2] - uv[:, 0]
+def _texture_size(positions: Floats, uv: Floats, corners: NDArray[np.int64]) -> float:
+    """Metres of the surface for a unit of the texture, on average; corners (F, 3) of positions (N, 3) and uv (N, 2)."""
+    a, b = uv[corners[:, 1]] - uv[corners[:, 0]], uv[corners[:, 2]] - uv[corners[:, 0]]
     texture = np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / 2
-    return float(np.sqrt(_areas(corners).sum() / texture)) if texture > 0 else 0.0
+    return float(np.sqrt(_areas(positions, corners).sum() / texture)) if texture > 0 else 0.0
 
 
-def _areas(corners: Floats) -> NDArray[np.float64]:
-    areas: NDArray[np.float64] = np.linalg.norm(_across(corners), axis=1) / 2
+def _areas(positions: Floats, corners: NDArray[np.int64]) -> NDArray[np.float64]:
+    areas: NDArray[np.float64] = np.linalg.norm(face_normals(positions, corners), axis=1) / 2
     return areas
 
 
-def _normals(corners: Floats) -> NDArray[np.float64]:
-    return _unit(_across(corners))
+def _both_ways(corners: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The ends of all edges of triangles (F, 3), each edge in both directions."""
+    edges = triangle_edges(corners)
+    return np.concatenate([edges[:, 0], edges[:, 1]]), np.concatenate([edges[:, 1], edges[:, 0]])
 
 
-def _across(corners: Floats) -> NDArray[np.float64]:
-    return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-
-
-def _unit(vectors: Floats) -> NDArray[np.float64]:
-    unit: NDArray[np.float64] = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-    return unit
+def _whole(corners: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(F,) which triangles (F, 3) have three different corners."""
+    whole: NDArray[np.bool_] = (corners != np.roll(corners, -1, 1)).all(1)
+    return whole

@@ -83,10 +83,8 @@ def keypoint_errors(points: Floats, annotation: Annotation) -> NDArray[np.float3
 
 def mask_iou(person: Person, annotation: Annotation, width: int, height: int) -> float:
     """Intersection over union of the person's mask (at one half) and the annotated outline."""
-    x0, y0, x1, y1 = person.window
-    mask = np.zeros((height, width), bool)
-    mask[y0:y1, x0:x1] = person.mask > 127
     truth = annotation.mask(width, height)
+    mask = person.whole_mask(truth.shape)
     return float(np.sum(mask & truth) / max(int(np.sum(mask | truth)), 1))
 
 

@@ -199,8 +199,8 @@ def _label_bare_limbs(
     surface: Surface,
     settings: MaterialSettings,
 ) -> None:
-    """Give the label of skin to what may be skin in another light than the face, and lies on the arms, but hardly on
-    the trunk: bare arms, with the legs if they are as bare.
+    """Give the label of skin to bare arms, with the legs if they are as bare: to what may be skin in another light than
+    the face, and lies on the arms, but hardly on the trunk; and to what has the skin's own hue, wherever else it lies.
     """
     if not plausible:
         return

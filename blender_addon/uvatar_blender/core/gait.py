@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from .arrays import Floats
 from .motion import Motion
+from .pose_file import SMPL_PARENTS
 from .rest_pose import unchained
 from .skeleton import JOINTS, rotation_matrices
+from .standing import unit
 
-PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)  # SMPL's
 RATE = 30.0  # frames per second of the clips
 _REACH = 0.998  # longest hip to ankle as a share of thigh and shin: a knee in a walk is never quite straight
 
@@ -98,7 +99,7 @@ def reach(whole: NDArray[np.float64], joints: Floats, pelvis: Floats, ankles: Fl
         line = ankles[side] - start
         length = np.clip(np.linalg.norm(line, axis=-1), 1e-6, (upper + lower) * (1 - 1e-6))
         along = line / np.linalg.norm(line, axis=-1, keepdims=True)
-        hinge = _unit(np.cross(feet[side] @ np.array([0.0, -1, 0]), along))  # to the person's left: knees bend forward
+        hinge = unit(np.cross(feet[side] @ np.array([0.0, -1, 0]), along))  # to the person's left: knees bend forward
         cosine = (upper**2 + length**2 - lower**2) / (2 * upper * length)
         bend = np.arccos(np.clip(cosine, -1, 1))
         middle = _about(hinge, along, bend) * upper
@@ -115,7 +116,7 @@ def leg_length(joints: Floats) -> float:
 
 def finished(whole: NDArray[np.float64], pelvis: NDArray[np.float64], notes: tuple[str, ...] = ()) -> Motion:
     """Return the motion of rotations relative to the world."""
-    return Motion(unchained(whole, PARENTS), pelvis, RATE, notes=notes)
+    return Motion(unchained(whole, SMPL_PARENTS), pelvis, RATE, notes=notes)
 
 
 def walk(
@@ -224,11 +225,6 @@ def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(values == 0, 0.0, rounded)
 
 
-def _unit(vectors: Floats) -> NDArray[np.float64]:
-    unit: NDArray[np.float64] = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-    return unit
-
-
 def _about(axis: Floats, vector: Floats, angle: Floats) -> NDArray[np.float64]:
     """Rotate unit vectors (F, 3), which are perpendicular to the axes (F, 3), by angles (F,) forward."""
     rotated: NDArray[np.float64] = np.cos(angle)[:, None] * vector + np.sin(angle)[:, None] * np.cross(vector, axis)
@@ -237,6 +233,6 @@ def _about(axis: Floats, vector: Floats, angle: Floats) -> NDArray[np.float64]:
 
 def _frames(along: Floats, across: Floats) -> NDArray[np.float64]:
     """Return rotations (..., 3, 3) whose columns are a direction, the part of another across it, and their normal."""
-    first = _unit(along)
-    second = _unit(across - (across * first).sum(-1, keepdims=True) * first)
+    first = unit(along)
+    second = unit(across - (across * first).sum(-1, keepdims=True) * first)
     return np.stack([first, second, np.cross(first, second)], -1)

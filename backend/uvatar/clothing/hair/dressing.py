@@ -69,12 +69,17 @@ def without_hair(person: Person, pixels: NDArray[np.uint8]) -> Person:
     return replace(person, others=np.maximum(person.others, pixels))
 
 
-def with_hair(fit: Fit, found: HairPixels, view: View, body: BodyModel, ears: Sequence[Ear]) -> Fit:
-    """The dressed fit with hair over it and its ears laid flat; as it is where hair cannot be built."""
+def with_hair(
+    fit: Fit, found: HairPixels, pixels: NDArray[np.uint8], view: View, body: BodyModel, ears: Sequence[Ear]
+) -> Fit:
+    """The dressed fit with hair over it and its ears laid flat; as it is where hair cannot be built.
+
+    ``pixels``: of `hair_pixels`.
+    """
     rest = body.data.v_template + body.data.shapedirs @ fit.body.betas + fit.offsets
     offsets = (fit.offsets + flat_ears(ears, rest)).astype(np.float32)
     of_ears = np.concatenate([ear.vertices for ear in ears]) if ears else np.zeros(0, np.int64)
-    hair = build_hair(found, replace(view, fit=fit), body, offsets, of_ears)
+    hair = build_hair(found, pixels, replace(view, fit=fit), body, offsets, of_ears)
     return fit if hair is None else replace(fit, offsets=offsets, hair=hair)
 
 
@@ -93,6 +98,7 @@ def _in_window(picture: NDArray[np.bool_], camera: Camera, view: View) -> NDArra
 
 def build_hair(
     found: HairPixels,
+    pixels: NDArray[np.uint8],
     view: View,
     body: BodyModel,
     offsets: NDArray[np.float32],
@@ -101,7 +107,7 @@ def build_hair(
 ) -> Hair | None:
     """The hair over the body with all its ``offsets`` (V, 3); None where the photo shows too little of it.
 
-    ``ears``: vertices of ears.
+    ``pixels``: of `hair_pixels`; ``ears``: vertices of ears.
     """
     fit, data = view.fit, body.data
     vertices = body.posed(fit.body, offsets)[0]
@@ -123,7 +129,6 @@ def build_hair(
     weights = np.zeros((rows * columns, data.weights.shape[1]))
     for joint, share in ((Joint.HEAD, (1 - free) ** 2), (Joint.NECK, 2 * free * (1 - free)), (Joint.SPINE3, free**2)):
         weights[:, joint] = share
-    pixels = hair_pixels(found, view, body, settings)
     fragments = rasterize(vertices, data.faces, found.camera)
     of_head = fragments.mask & (data.weights[data.faces[fragments.face, 0], Joint.HEAD] > 0.5)
     return Hair(

@@ -87,12 +87,10 @@ class HairPixels:
     Attributes:
         camera: sees the picture around the head.
         hair: (H, W) where in it hair is.
-        mask: (H, W) where in it the person is.
     """
 
     camera: Camera
     hair: NDArray[np.bool_]
-    mask: NDArray[np.bool_]
 
 
 def long_hair(view: View, body: BodyModel, settings: HairPixelSettings = DEFAULT_SETTINGS) -> HairPixels | None:
@@ -115,7 +113,7 @@ def long_hair(view: View, body: BodyModel, settings: HairPixelSettings = DEFAULT
     lowest = float(np.quantile(-picture.height[beside], 0.97)) - picture.tall
     standing_out = beside & ~picture.head & (-picture.height > picture.tall - settings.below)
     long = lowest > settings.chin and standing_out.sum() > settings.standing_out * picture.unit**2
-    return HairPixels(picture.camera, hair, picture.mask) if long else None
+    return HairPixels(picture.camera, hair) if long else None
 
 
 @dataclass(frozen=True)

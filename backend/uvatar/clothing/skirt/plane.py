@@ -17,11 +17,7 @@ from uvatar.clothing.limbs import limbs
 from uvatar.clothing.plane import BodyPlane, sampled
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
-from uvatar.data.joints import (
-    ANKLE_JOINTS,
-    KNEE_JOINTS,
-    Joint,
-)
+from uvatar.data.joints import ANKLE_JOINTS, KNEE_JOINTS, Joint
 from uvatar.data.person import Person
 from uvatar.geometry.mesh import unit
 from uvatar.geometry.raster import rasterize
