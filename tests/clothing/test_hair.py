@@ -10,6 +10,8 @@ from functools import cache
 import cv2
 import numpy as np
 import pytest
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from tests.clothing.test_offsets import clothing_model, seen_as, silhouette, standing
 from uvatar.body import BodyModel, load_open_body
@@ -194,6 +196,32 @@ def test_a_turned_head_takes_the_crown_along_and_leaves_the_ends(body: BodyModel
     rows = hair.vertices[used, 1]
     assert moved[used][rows > np.quantile(rows, 0.97)].max() < 0.03
     assert np.median(moved[used][rows < np.quantile(rows, 0.4)]) > 0.03
+
+
+def openings(hair: Hair) -> int:
+    """How many pieces the mesh's borders are in."""
+    edges = np.sort(np.stack([hair.quads, np.roll(hair.quads, -1, 1)], -1).reshape(-1, 2), 1)
+    single, counts = np.unique(edges, axis=0, return_counts=True)
+    rim = single[counts == 1]
+    graph = sparse.coo_matrix((np.ones(len(rim)), rim.T), (len(hair.vertices),) * 2)
+    _, pieces = connected_components(graph, directed=False)
+    return len(np.unique(pieces[rim.ravel()]))
+
+
+def test_a_highlight_makes_no_hole(body: BodyModel) -> None:
+    view, found = haired(body, CHEST)
+    hair = found.hair.astype(np.uint8)
+    inside = cv2.distanceTransform(hair, cv2.DIST_L2, 3)
+    for _ in range(3):  # where most hair is around
+        row, column = np.unravel_index(int(inside.argmax()), inside.shape)
+        radius = round(0.7 * float(inside.max()))
+        cv2.circle(hair, (int(column), int(row)), radius, (0,), -1)
+        cv2.circle(inside, (int(column), int(row)), 3 * radius, (0.0,), -1)
+    bright = replace(found, hair=hair > 0)
+    pixels, ears = hair_pixels(found, view, body), clothing_model(body).ears
+    fit = with_hair(replace(view.fit, hair=None), bright, pixels, view, body, ears)
+    assert fit.hair is not None
+    assert openings(fit.hair) == openings(hair_of(view))
 
 
 def test_hair_cut_by_the_frame_is_no_monster(body: BodyModel) -> None:

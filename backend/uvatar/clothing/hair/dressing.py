@@ -174,7 +174,22 @@ def _opacity(found: HairPixels, rings: HairRings, fit: Fit, body: BodyModel, set
     crown = points[..., 2] < rings.brow
     first = np.where(((opacity > 0.5) & crown).any(0), ((opacity > 0.5) & crown).argmax(0), 0)
     opacity[np.arange(len(opacity))[:, None] <= first] = 1
-    return opacity
+    beside_face = np.where((points[..., 2] > rings.brow) & (points[..., 2] < rings.chin), rest[..., 2], -np.inf)
+    return _without_holes(opacity, np.unravel_index(beside_face.argmax(), beside_face.shape))
+
+
+def _without_holes(opacity: Floats, face: tuple[np.intp, ...]) -> Floats:
+    """Opacity (R, C) in which hair is open only before the face, whose middle is at ``face``, and at its ends.
+
+    Highlights, and what lies beside the outline where the surface is seen from its edge, would be holes.
+    """
+    columns = opacity.shape[1]
+    around = np.tile((opacity <= 0.5).astype(np.uint8), 3)  # the grid is closed around
+    _, labels = cv2.connectedComponents(around, connectivity=4)
+    ends = labels[-1]
+    before_face = labels[face[0], [face[1], face[1] + columns, face[1] + 2 * columns]]
+    kept = np.isin(labels, np.concatenate([ends, before_face, [0]]))[:, columns : 2 * columns]
+    return np.where(kept, opacity, 1.0)
 
 
 def _looked_up(picture: NDArray[np.uint8], camera: Camera, points: Floats) -> Floats:
