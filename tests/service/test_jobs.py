@@ -97,6 +97,13 @@ def test_photos_as_sent_are_deleted_when_the_job_is_over(journal: Journal, tmp_p
     assert list(tmp_path.rglob("photo-*")) == []
 
 
+def test_half_a_result_of_a_killed_process_is_gone_when_the_job_is_over(journal: Journal, tmp_path: Path) -> None:
+    job = new_job(journal)
+    (tmp_path / "jobs" / job / ".result-000.abc.part").write_bytes(b"half a result")
+    finish(journal, job)
+    assert {path.name for path in (tmp_path / "jobs" / job).iterdir()} == {"job", "result-000", "result-001"}
+
+
 def test_the_same_job_again_changes_nothing(journal: Journal) -> None:
     job = new_job(journal)
     finish(journal, job)

@@ -222,6 +222,8 @@ class Journal:
             if wanted:
                 journal_queries.end_photos(self._database, job, states, error, self.clock())
         self._delete_photos_of_ended(job)
+        if wanted and journal_queries.job_is_over(self._database, job):
+            self.files.delete_parts(job)  # of a model process that was killed as it wrote; now nobody writes any more
         return wanted
 
     def _delete_photos_of_ended(self, job: str) -> None:
