@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.data import BodyData
+from uvatar.data.camera import Camera
 from uvatar.data.joints import (
     ANKLE_JOINTS,
     ELBOW_JOINTS,
@@ -15,10 +16,15 @@ from uvatar.data.joints import (
     KNEE_JOINTS,
     SHOULDER_JOINTS,
     WRIST_JOINTS,
+    Joint,
 )
+from uvatar.data.landmarks import ELBOWS, WRISTS
+from uvatar.data.person import Person
+from uvatar.fitting.observations import SEEN, inside_photo
 
 ARM_JOINTS = [*SHOULDER_JOINTS, *ELBOW_JOINTS, *WRIST_JOINTS, *HAND_JOINTS]
 # Left and right: thigh, shin and foot.
+TRUNK_JOINTS = [Joint.PELVIS, Joint.SPINE1, Joint.SPINE2, Joint.SPINE3, *HIP_JOINTS]
 LEG_JOINTS = [list(side) for side in zip(HIP_JOINTS, KNEE_JOINTS, ANKLE_JOINTS, FOOT_JOINTS, strict=True)]
 
 
@@ -26,3 +32,21 @@ def limbs(data: BodyData) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray
     """(V,) vertices of the arms, of the left leg and of the right leg."""
     joint = data.weights.argmax(1)
     return np.isin(joint, ARM_JOINTS), np.isin(joint, LEG_JOINTS[0]), np.isin(joint, LEG_JOINTS[1])
+
+
+def beside_hidden_arms(person: Person, camera: Camera, data: BodyData) -> NDArray[np.float32]:
+    """(V,) 1 on the arms of which the photo shows neither elbow nor hand, and on trunk and thighs beside them, else 0.
+
+    Somewhere in the mask there is such an arm, but not where the body has it, so that an outline far off these parts
+    may be the arm's.
+    """
+    joint = data.weights.argmax(1)
+    trunk = np.isin(joint, TRUNK_JOINTS)
+    side = np.sign(data.v_template[:, 0])  # of the person: +1 left
+    seen = inside_photo(person.landmarks, camera) & (person.landmarks[:, 2] > SEEN)
+    result = np.zeros(len(side), np.float32)
+    for number, (own, elbow, wrist) in enumerate(zip((1, -1), ELBOWS, WRISTS, strict=True)):
+        if not seen[[elbow, wrist]].any():
+            arm = np.isin(joint, ARM_JOINTS[number::2])
+            result[arm | (trunk & (side == own))] = 1
+    return result

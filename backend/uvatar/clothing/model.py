@@ -70,6 +70,7 @@ class ClothingSettings:
             5 on four people in photos, 1 kept both the toe caps and the outline.
         damping: of taking displacements from the pose back to rest, as a vertex between two bones that are twisted half
             around each other has no inverse.
+        beyond_frame: metres outside the photo's frame over which clothes give way to the body's own form.
         bridged_before: rounds before the end at which cloth bridges hollows; these rounds meet the outline again.
         outline, fields, unfolding, face, ears, bridging: of the parts.
     """
@@ -94,6 +95,7 @@ class ClothingSettings:
     hand_slide_stiffness: float = 0.1
     shod_foot_stiffness: float = 1.0
     damping: float = 1e-3
+    beyond_frame: float = 0.1
     bridged_before: int = 2
     outline: OutlineShiftSettings = field(default_factory=OutlineShiftSettings)
     fields: FieldSettings = field(default_factory=FieldSettings)
@@ -117,7 +119,7 @@ class ClothingModel:
         smoothness: (K + 2L, K + 2L) what roughness of the fields costs.
         size: (K + 2L,) what moving at all costs there: much on the face, some on hands and feet.
         shod: (K + 2L,) what moving costs more on feet in shoes.
-        hands: (V,) float32, 1 on the hands, on which nothing is worn.
+        near: (V,) float32, 1 where clothes stand off little: on the hands, on which nothing is worn.
         mesh: the body's triangles for unfolding.
         ears: that keep their form; empty where the body has none.
     """
@@ -129,7 +131,7 @@ class ClothingModel:
     smoothness: sparse.csc_matrix
     size: Floats
     shod: Floats
-    hands: NDArray[np.float32]
+    near: NDArray[np.float32]
     mesh: QuadMesh
     ears: tuple[Ear, ...] = ()
 

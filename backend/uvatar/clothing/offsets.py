@@ -27,6 +27,7 @@ from uvatar.body import BodyModel
 from uvatar.body.data import BODY, LEFT_EYE, RIGHT_EYE, BodyData
 from uvatar.clothing.bridging import bridged
 from uvatar.clothing.ears import Ear, flat_ears, with_whole_ears
+from uvatar.clothing.limbs import beside_hidden_arms
 from uvatar.clothing.model import ClothingModel, ClothingSettings, bones_of
 from uvatar.clothing.outline import MaskPicture, mask_picture, outline_shifts
 from uvatar.clothing.unfolding import BareBody, unfolded
@@ -36,6 +37,7 @@ from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
 from uvatar.geometry.mesh import unit, vertex_normals
 from uvatar.geometry.raster import rasterize
+from uvatar.photos.colour import smoothstep
 
 
 def clothing_offsets(
@@ -65,6 +67,7 @@ def clothing_offsets(
     if shoes is not None:
         model = replace(model, size=model.size + model.shod)
         rest, posed = rest + shoes, posed + np.einsum("vij,vj->vi", skinning, shoes)
+    model = replace(model, near=np.maximum(model.near, beside_hidden_arms(person, camera, data)))
     picture = mask_picture(person, camera, model.settings.picture_side, model.settings.outline)
     start = np.zeros_like(rest) if shoes is None else shoes
     flat: list[Ear] = []
@@ -95,6 +98,7 @@ def _grown(
     swell_rest, radius = _swelling_directions(rest, model, fit.body.betas)
     swell = np.einsum("vij,vj->vi", skinning, swell_rest)
     bare = BareBody.of(rest, posed, skinning, model.mesh, [ear.region for ear in flat])
+    told = _told(posed, picture, settings)
 
     swelling, offsets = np.zeros(len(rest)), np.zeros_like(rest)
     for number, (stiffness, size) in enumerate(settings.rounds):
@@ -109,13 +113,22 @@ def _grown(
         step = _solve(vertices, swell, picture, model, stiffness, size)
         if step is None:
             break
-        swollen = np.maximum(swelling + step[0], -settings.shrink_limit * radius)
-        slide = np.einsum("vij,vj->vi", back, np.pad(step[1], ((0, 0), (0, 1))))
+        swollen = np.maximum(swelling + told * step[0], -settings.shrink_limit * radius)
+        slide = np.einsum("vij,vj->vi", back, np.pad(told[:, None] * step[1], ((0, 0), (0, 1))))
         offsets = _limited(offsets + (swollen - swelling)[:, None] * swell_rest + slide, height, settings)
         swelling = swollen
         # Before the next round, not only at the end: what smoothing takes from the outline, the next round gives back.
         offsets = unfolded(with_whole_ears(offsets, rest, model.ears, flat), bare, model.mesh, settings.unfolding)
     return with_whole_ears(_with_rigid_eyes(offsets, rest, model.body.data), rest, model.ears, flat)
+
+
+def _told(vertices: Floats, picture: MaskPicture, settings: ClothingSettings) -> Floats:
+    """(V,) 1 where the photo tells what is worn, falling to 0 outside its frame; ``vertices`` in the camera frame."""
+    x, y = picture.camera.project(vertices).T
+    left, top, right, bottom = picture.frame
+    outside = np.maximum.reduce([left - x, x - right, top - y, y - bottom])
+    told: Floats = 1 - smoothstep(outside * vertices[:, 2] / picture.camera.focal, 0, settings.beyond_frame)
+    return told
 
 
 def pose_and_skinning(body: BodyModel, parameters: BodyParameters) -> tuple[Floats, Floats]:
@@ -140,8 +153,8 @@ def _solve(
     """One round: swelling (V,) and slide (V, 2), or None if the mask says nothing of the outline."""
     data, swell_nodes, slide_nodes = model.body.data, model.swell, model.slide
     fragments = rasterize(vertices, data.faces, picture.camera)
-    hands = np.where(fragments.mask, model.hands[data.faces[fragments.face, 0]], 0)
-    wanted = outline_shifts(fragments, picture, hands, model.settings.outline)
+    near = np.where(fragments.mask, model.near[data.faces[fragments.face, 0]], 0)
+    wanted = outline_shifts(fragments, picture, near, model.settings.outline)
     if not len(wanted.shift):
         return None
     columns, rows = wanted.pixel.T

@@ -29,6 +29,7 @@ from uvatar.runtime.weights import weights_folder
 
 SHOE_FILE = "open_shoes.npz"  # beside the body's file
 BOOT = "boot"
+USUAL = "trainer"  # where the photo shows no feet
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class ShoeSettings:
         border: pixels of it inside the mask's border that are not looked at: they mix with the background.
         toes_from: share of the foot's length from heel to toe from which on skin tells a bare foot: trousers and socks
             cover the rest.
-        least_pixels: of toes that must be seen to tell anything; else the feet stay bare.
+        least_pixels: of toes that must be seen to tell anything.
         bare: mean likeness to skin from which feet are bare.
         hue: distances of hue (chroma over luma) from the face's up to which a colour is skin, and from which not, as
             shares of the face's own hue: beside a pale face grey is near, and shoes are grey more often than not.
@@ -162,7 +163,7 @@ def shoe_offsets(
 ) -> tuple[str | None, NDArray[np.float32]]:
     """What the person wears on the feet, and the displacements (V, 3) at rest, metres, that it takes.
 
-    None and zeros for bare feet, and where the photo does not show the feet. ``body`` is the fitted one. ``chosen`` is
+    None and zeros for bare feet; trainers where the photo does not show the feet. ``body`` is the fitted one. ``chosen`` is
     one of `uvatar.protocol.options.SHOES`: "none" or a kind of shoe is taken whatever the photo shows; the photo then
     only tells how high the feet stand.
     """
@@ -174,7 +175,8 @@ def shoe_offsets(
     picture = _picture(view, vertices, shoes, settings)
     rest = data.v_template + data.shapedirs @ view.fit.body.betas
     if picture is None:
-        return (None, bare) if chosen == "auto" else (chosen, shoes.scaled(shoes.names.index(chosen), rest))
+        kind = USUAL if chosen == "auto" else chosen
+        return kind, shoes.scaled(shoes.names.index(kind), rest)
     posed = _Posed(data, rest, vertices, skinning)
     if chosen != "auto":
         return _nearest([chosen], posed, picture, shoes, settings)
@@ -182,7 +184,9 @@ def shoe_offsets(
     skin = _skin(view, settings)
     toes = shoes.feet & (shoes.along > settings.toes_from)
     like, seen = _likeness(_shown(fragments, data.faces, toes), picture, skin, settings)
-    if seen < settings.least_pixels or like >= settings.bare:
+    if seen < settings.least_pixels:
+        return USUAL, shoes.scaled(shoes.names.index(USUAL), rest)
+    if like >= settings.bare:
         return None, bare
     kinds = [name for name in shoes.names if name != BOOT]
     if BOOT in shoes.names and _is_boot(fragments, data.faces, picture, skin, shoes, settings):

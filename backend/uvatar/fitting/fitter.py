@@ -28,7 +28,7 @@ from uvatar.data.person import Person
 from uvatar.data.progress import StageProgress
 from uvatar.data.start import Start
 from uvatar.fitting.chain import BETAS, ORIENT, TRANSL, UNKNOWNS, State
-from uvatar.fitting.gravity import candidates, estimate, stances_of
+from uvatar.fitting.gravity import stances_and_gravity
 from uvatar.fitting.hands import finger_poses, with_twist_shared
 from uvatar.fitting.hypotheses import Hypotheses
 from uvatar.fitting.objective import Objective
@@ -38,6 +38,7 @@ from uvatar.fitting.report import ReportSettings, quality
 from uvatar.fitting.shape import PERHAPS_CHILD_NOTE, ShapeGroup, ShapeSettings, unseen_proportions
 from uvatar.fitting.sizes import likely_sizes
 from uvatar.fitting.solver import SolverSettings, minimise, only
+from uvatar.fitting.standing import stood_up
 from uvatar.fitting.starts import StartSettings, landmark_start
 from uvatar.fitting.terms import TERMS, LandmarkTerm, Term
 from uvatar.fitting.terms.base import Stage, project
@@ -156,7 +157,7 @@ def fit_people(
     hypotheses = _fit_closely(problem, hypotheses, _stage_report(report, _OUTLINE_DONE, 1.0, "Fitting the details"))
     if gravity is not None:
         # The last steps have moved feet, but little: the bodies are as large as they should be.
-        hypotheses = _on_one_ground(problem, hypotheses, gravity)
+        hypotheses = _on_one_ground(problem, _stood_up(problem, hypotheses, gravity), gravity)
     return _results(problem, hypotheses, open_age)
 
 
@@ -294,12 +295,11 @@ def _fit_outline(problem: _Problem, hypotheses: Hypotheses, report: Report) -> H
 
 def _upright(problem: _Problem, hypotheses: Hypotheses, evidence: GravityEvidence) -> Hypotheses:
     """One body for each person, made upright where the photo does not tell, and put where the photo shows it."""
-    observed = problem.observed
-    stances = stances_of(observed.people, hypotheses.state, observed.camera, observed.model)
+    seen = problem.observed
+    stances, gravity = stances_and_gravity(seen.people, hypotheses.state, seen.camera, seen.model, evidence)
     if not any(stance.upright for stance in stances):
         return hypotheses
-    gravity = estimate(candidates(evidence, observed.camera), stances)
-    straight = straightened(hypotheses.state, stances, gravity, observed.model.skeleton)
+    straight = straightened(hypotheses.state, stances, gravity, seen.model.skeleton)
     hypotheses = _on_one_ground(problem, replace(hypotheses, state=straight), evidence)
     objective = problem.objective(hypotheses).at(Stage.LANDMARKS)
     state, _ = problem.minimised(objective, hypotheses.state, problem.settings.upright_steps, free=only(TRANSL))
@@ -311,9 +311,17 @@ def _on_one_ground(problem: _Problem, hypotheses: Hypotheses, evidence: GravityE
     if problem.options.betas is not None or len(hypotheses.owners) < 2:
         return hypotheses
     seen, bodies, children = problem.observed, hypotheses.state, hypotheses.of_children
-    stances = stances_of(seen.people, bodies, seen.camera, seen.model)
-    gravity = estimate(candidates(evidence, seen.camera), stances)
+    stances, gravity = stances_and_gravity(seen.people, bodies, seen.camera, seen.model, evidence)
     return replace(hypotheses, state=on_one_ground(bodies, stances, gravity, seen.model, seen.heights, children))
+
+
+def _stood_up(problem: _Problem, hypotheses: Hypotheses, evidence: GravityEvidence) -> Hypotheses:
+    """The bodies with those standing whose legs the photo does not show."""
+    seen, bodies = problem.observed, hypotheses.state
+    if not seen.unseen_legs.min(1).any():
+        return hypotheses
+    _, gravity = stances_and_gravity(seen.people, bodies, seen.camera, seen.model, evidence)
+    return replace(hypotheses, state=stood_up(bodies, seen.unseen_legs, np.array(gravity.up), seen.model.skeleton))
 
 
 def _fit_closely(problem: _Problem, hypotheses: Hypotheses, report: Report) -> Hypotheses:

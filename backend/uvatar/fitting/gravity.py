@@ -113,6 +113,14 @@ def stances_of(people: Sequence[Person], bodies: State, camera: Camera, model: F
     return stances
 
 
+def stances_and_gravity(
+    people: Sequence[Person], bodies: State, camera: Camera, model: FittingModel, evidence: GravityEvidence
+) -> tuple[list[Stance], Gravity]:
+    """How each of the people stands, whose fitted bodies are the rows of ``bodies``, and the vertical they share."""
+    stances = stances_of(people, bodies, camera, model)
+    return stances, estimate(candidates(evidence, camera), stances)
+
+
 def estimate(known: Candidates, stances: Sequence[Stance] = ()) -> Gravity:
     """The direction up of a photo, and its ground.
 

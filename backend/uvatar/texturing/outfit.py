@@ -21,6 +21,7 @@ from uvatar.texturing.propagation import PropagationSettings, colours_at, labels
 from uvatar.texturing.shading import ShadingSettings, log_shading
 from uvatar.texturing.structure_picture import Dressed
 from uvatar.texturing.surface import ARMS, HANDS, Part, Surface
+from uvatar.texturing.unseen_garments import UnseenGarmentSettings, with_unseen_garments
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class OutfitSettings:
     """Tuned numbers of filling by material.
 
     Attributes:
-        shading, materials, propagation, pattern: of the steps.
+        shading, materials, unseen, propagation, pattern: of the steps.
         trusted: alpha up to which a texel is filled by material alone, and from which by the smooth completion alone:
             where the photo half shows it, the photo's own colours continue best.
         sure_mirror: certainty of a texel's mirror image from which it is kept, and fully.
@@ -38,6 +39,7 @@ class OutfitSettings:
 
     shading: ShadingSettings = field(default_factory=ShadingSettings)
     materials: MaterialSettings = field(default_factory=MaterialSettings)
+    unseen: UnseenGarmentSettings = field(default_factory=UnseenGarmentSettings)
     propagation: PropagationSettings = field(default_factory=PropagationSettings)
     pattern: PatternSettings = field(default_factory=PatternSettings)
     trusted: tuple[float, float] = (0.02, 0.5)
@@ -74,6 +76,9 @@ def dressed_fill(
     shading = log_shading(colour, share, view.visibility.normals, surface, settings.shading)
     materials = segment(colour, share, shading, seen.skin, surface, settings.materials)
     materials = _without_arms(materials, view.visibility.vertices, surface, settings)
+    worn = view.source.fit
+    shod, skirted = worn.shoes != (None, None), worn.skirt is not None
+    materials = with_unseen_garments(materials, share, shod, skirted, surface, settings.unseen)
     before = _material_before(materials, view, surface)
     probability = propagate(materials, share, before, surface, settings.propagation)
     labels = probability.argmax(1)

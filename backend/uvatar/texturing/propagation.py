@@ -19,8 +19,6 @@ from uvatar.texturing.lowband import diffuse, solved
 from uvatar.texturing.materials import HAIR, SKIN, UNSEEN, Materials
 from uvatar.texturing.surface import Part, Surface, unseen_hands
 
-_LEGS = (Part.LEFT_LEG, Part.RIGHT_LEG, Part.LEFT_FOOT, Part.RIGHT_FOOT)
-
 
 @dataclass(frozen=True)
 class PropagationSettings:
@@ -40,7 +38,6 @@ class PropagationSettings:
             distances (``odd_spread``), from which it does not tell the material's colour elsewhere.
         odd_spread: see there.
         hidden_hand: as `CompletionSettings`.
-        hidden_legs: mean share of the legs seen, below which the photo ends above them.
     """
 
     seed_pull: float = 100.0
@@ -54,7 +51,6 @@ class PropagationSettings:
     odd_colour: float = 0.25
     odd_spread: float = 4.0
     hidden_hand: float = 0.1
-    hidden_legs: float = 0.02
 
 
 DEFAULT_SETTINGS = PropagationSettings()
@@ -93,24 +89,12 @@ def propagate(
         bare = region & ~seeds
         pull[bare] += settings.prior_pull
         right[bare, material] += settings.prior_pull
-    legs = np.isin(surface.part, _LEGS)
-    lower = materials.labels[seeds & (surface.part == Part.TRUNK) & (surface.template[:, 1] < _waist(surface))]
-    if share[legs].mean() < settings.hidden_legs and (lower > HAIR).any():
-        # A photo that ends above the legs tells of them only what most of the trunk above is.
-        pull[legs & ~seeds] += settings.prior_pull
-        right[legs & ~seeds, np.bincount(lower[lower > HAIR]).argmax()] += settings.prior_pull
     bare = np.flatnonzero(~seeds & (before != UNSEEN) & _at_the_sides(before, materials.labels, surface, settings))
     pull[bare] += settings.before_pull
     right[bare, before[bare]] += settings.before_pull
     found = solved(laplacian + sparse.diags(degree * pull), degree[:, None] * right)
     found[seeds] = np.eye(count, dtype=np.float32)[materials.labels[seeds]]
     return found
-
-
-def _waist(surface: Surface) -> float:
-    """The middle of the trunk's height, metres on the rest body."""
-    height = surface.template[surface.part == Part.TRUNK, 1]
-    return 0.5 * float(height.min() + height.max())
 
 
 def _at_the_sides(
