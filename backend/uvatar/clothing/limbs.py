@@ -18,7 +18,7 @@ from uvatar.data.joints import (
     WRIST_JOINTS,
     Joint,
 )
-from uvatar.data.landmarks import ELBOWS, WRISTS
+from uvatar.data.landmarks import ANKLES, ELBOWS, KNEES, WRISTS
 from uvatar.data.person import Person
 from uvatar.fitting.observations import SEEN, inside_photo
 
@@ -34,19 +34,21 @@ def limbs(data: BodyData) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray
     return np.isin(joint, ARM_JOINTS), np.isin(joint, LEG_JOINTS[0]), np.isin(joint, LEG_JOINTS[1])
 
 
-def beside_hidden_arms(person: Person, camera: Camera, data: BodyData) -> NDArray[np.float32]:
-    """(V,) 1 on the arms of which the photo shows neither elbow nor hand, and on trunk and thighs beside them, else 0.
+def beside_hidden_limbs(person: Person, camera: Camera, data: BodyData) -> NDArray[np.float32]:
+    """(V,) 1 on limbs that the photo does not show where it shows the person, and on the trunk beside them, else 0.
 
-    Somewhere in the mask there is such an arm, but not where the body has it, so that an outline far off these parts
-    may be the arm's.
+    These are arms of which neither elbow nor hand is seen, and legs of which neither knee nor ankle is, though both
+    should be inside the photo. Somewhere in the mask there may be such a limb, but not where the body has it, so that
+    an outline far off these parts may be the limb's.
     """
-    joint = data.weights.argmax(1)
-    trunk = np.isin(joint, TRUNK_JOINTS)
-    side = np.sign(data.v_template[:, 0])  # of the person: +1 left
-    seen = inside_photo(person.landmarks, camera) & (person.landmarks[:, 2] > SEEN)
+    joint, side = data.weights.argmax(1), np.sign(data.v_template[:, 0])  # of the person: +1 left
+    inside = inside_photo(person.landmarks, camera)
+    seen = inside & (person.landmarks[:, 2] > SEEN)
     result = np.zeros(len(side), np.float32)
     for number, (own, elbow, wrist) in enumerate(zip((1, -1), ELBOWS, WRISTS, strict=True)):
         if not seen[[elbow, wrist]].any():
             arm = np.isin(joint, ARM_JOINTS[number::2])
-            result[arm | (trunk & (side == own))] = 1
+            result[arm | (np.isin(joint, TRUNK_JOINTS) & (side == own))] = 1
+    if inside[KNEES].all() and not seen[[*KNEES, *ANKLES]].any():
+        result[np.isin(joint, [Joint.PELVIS, Joint.SPINE1, *np.ravel(LEG_JOINTS)])] = 1
     return result

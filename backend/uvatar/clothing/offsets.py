@@ -27,7 +27,7 @@ from uvatar.body import BodyModel
 from uvatar.body.data import BODY, LEFT_EYE, RIGHT_EYE, BodyData
 from uvatar.clothing.bridging import bridged
 from uvatar.clothing.ears import Ear, flat_ears, with_whole_ears
-from uvatar.clothing.limbs import beside_hidden_arms
+from uvatar.clothing.limbs import beside_hidden_limbs
 from uvatar.clothing.model import ClothingModel, ClothingSettings, bones_of
 from uvatar.clothing.outline import MaskPicture, mask_picture, outline_shifts
 from uvatar.clothing.unfolding import BareBody, unfolded
@@ -67,7 +67,7 @@ def clothing_offsets(
     if shoes is not None:
         model = replace(model, size=model.size + model.shod)
         rest, posed = rest + shoes, posed + np.einsum("vij,vj->vi", skinning, shoes)
-    model = replace(model, near=np.maximum(model.near, beside_hidden_arms(person, camera, data)))
+    model = replace(model, near=np.maximum(model.near, beside_hidden_limbs(person, camera, data)))
     picture = mask_picture(person, camera, model.settings.picture_side, model.settings.outline)
     start = np.zeros_like(rest) if shoes is None else shoes
     flat: list[Ear] = []

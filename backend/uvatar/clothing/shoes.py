@@ -163,9 +163,9 @@ def shoe_offsets(
 ) -> tuple[str | None, NDArray[np.float32]]:
     """What the person wears on the feet, and the displacements (V, 3) at rest, metres, that it takes.
 
-    None and zeros for bare feet; trainers where the photo does not show the feet. ``body`` is the fitted one. ``chosen`` is
-    one of `uvatar.protocol.options.SHOES`: "none" or a kind of shoe is taken whatever the photo shows; the photo then
-    only tells how high the feet stand.
+    None and zeros for bare feet; trainers where the photo does not show the feet. ``body`` is the fitted one.
+    ``chosen`` is one of `uvatar.protocol.options.SHOES`: "none" or a kind of shoe is taken whatever the photo shows;
+    the photo then only tells how high the feet stand.
     """
     data = body.data
     bare = np.zeros_like(data.v_template)

@@ -6,7 +6,8 @@
 2. Its outline is drawn to the mask, with pairs of points made anew before each step.
 3. Whoever stands is made upright where the photo does not tell (`uvatar.fitting.upright`).
 4. The body that is left of each person follows landmarks and outline closely, its shape held.
-5. Several people who stand are made larger or smaller, and so farther away or nearer, until they stand on one ground.
+5. Whoever's legs are not in the photo stands on them.
+6. Several people who stand are made larger or smaller, and so farther away or nearer, until they stand on one ground.
 """
 
 from __future__ import annotations
@@ -51,8 +52,7 @@ from uvatar.geometry import rotations
 class FittingSettings:
     """Tuned numbers of fitting; those of a term are in its own file.
 
-    How the numbers of steps were chosen is not recorded; in the prototype of the fit, half as many were enough for easy
-    poses and lost hard ones.
+    Half as many steps were enough for easy poses in the prototype, and lost hard ones; no more is recorded of them.
 
     Attributes:
         terms: what makes each term of the observations.
@@ -61,11 +61,10 @@ class FittingSettings:
         solver: of the single steps.
         report: of the judgement.
         place_steps, search_steps, landmark_steps: of the first stage, place and shape alone; of the first stage, all;
-            of the second. Half as many when fast.
+            of the second.
         outline_steps, close_steps: of the last two stages: (by default, when fast).
         upright_steps: between these two, of the place alone, after bodies were made upright.
-        far_behind: nats after the landmarks from which a shape group is not tried on the outline, which saves time. How
-            it was chosen is not recorded.
+        far_behind: nats after the landmarks from which a shape group is not tried on the outline, which saves time.
     """
 
     terms: tuple[Callable[[Observations], Term | None], ...] = tuple(term.of for term in TERMS)
@@ -318,10 +317,10 @@ def _on_one_ground(problem: _Problem, hypotheses: Hypotheses, evidence: GravityE
 def _stood_up(problem: _Problem, hypotheses: Hypotheses, evidence: GravityEvidence) -> Hypotheses:
     """The bodies with those standing whose legs the photo does not show."""
     seen, bodies = problem.observed, hypotheses.state
-    if not seen.unseen_legs.min(1).any():
-        return hypotheses
-    _, gravity = stances_and_gravity(seen.people, bodies, seen.camera, seen.model, evidence)
-    return replace(hypotheses, state=stood_up(bodies, seen.unseen_legs, np.array(gravity.up), seen.model.skeleton))
+    if seen.unseen_legs.min(1).any():
+        _, gravity = stances_and_gravity(seen.people, bodies, seen.camera, seen.model, evidence)
+        bodies = stood_up(bodies, seen.unseen_legs, np.array(gravity.up), seen.model.skeleton)
+    return replace(hypotheses, state=bodies)
 
 
 def _fit_closely(problem: _Problem, hypotheses: Hypotheses, report: Report) -> Hypotheses:

@@ -29,10 +29,12 @@ class MaterialMap:
         labels: (T,) uint8, indices into ``names``.
         names: of the materials: ``skin``, ``hair``, ``upper``, ``outer``, ``lower``, ``shoes``, ``gloves``,
             ``headwear``; a second one of a kind is ``lower 2``.
+        invented: (T,) bool, where a garment is worn of which the photo shows nothing there.
     """
 
     labels: NDArray[np.uint8]
     names: tuple[str, ...]
+    invented: NDArray[np.bool_]
 
 
 def material_names(labels: Integers, count: int, surface: Surface) -> tuple[str, ...]:
@@ -84,9 +86,9 @@ def _numbered(kinds: list[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def material_map(texel_labels: NDArray[np.uint8], names: tuple[str, ...]) -> MaterialMap:
-    """The map without the materials that no texel has."""
+def material_map(texel_labels: NDArray[np.uint8], names: tuple[str, ...], invented: NDArray[np.bool_]) -> MaterialMap:
+    """The map without the materials that no texel has; ``invented`` (T,) as in `MaterialMap`."""
     there = np.unique(texel_labels)
     number = np.zeros(256, np.uint8)
     number[there] = np.arange(len(there))
-    return MaterialMap(number[texel_labels], tuple(names[label] for label in there))
+    return MaterialMap(number[texel_labels], tuple(names[label] for label in there), invented)

@@ -33,12 +33,14 @@ class Materials:
         count: number of materials, with skin and hair.
         colours: (count, 3) median linear light as the photo shows it; those of unseen skin and hair are estimates.
         things: (V,) bool, single things on garments (badges, straps, pockets): seen, but of no material.
+        invented: (V,) bool, unseen vertices that have a label all the same, or None if there are none.
     """
 
     labels: NDArray[np.int32]
     count: int
     colours: NDArray[np.float32]
     things: NDArray[np.bool_]
+    invented: NDArray[np.bool_] | None = None
 
 
 def segment(

@@ -98,7 +98,11 @@ def dressed_fill(
     made = np.maximum((base + darkest) * factor - darkest, 0)
     result = smooth.copy()
     result[texels] += (made - smooth[texels]) * amount[texels, None]
-    return result, material_map(all_labels, material_names(labels, materials.count, surface))
+    names = material_names(labels, materials.count, surface)
+    invented = np.zeros(len(smooth), bool)
+    if materials.invented is not None:
+        invented = materials.invented[surface.faces[atlas.table.face]].any(1)
+    return result, material_map(all_labels, names, invented)
 
 
 def _well_mirrored(mirrored: NDArray[np.bool_], seen: SeenColours, settings: OutfitSettings) -> NDArray[np.float32]:

@@ -60,7 +60,7 @@ def texture_person(
     """
     if not views:
         raise TexturingError("At least one photo is needed to make a texture.")
-    table, size = atlas.table, atlas.size
+    table = atlas.table
     projected_views = [_projected_view(view, atlas, face, settings) for view in views]
     projections = [_projection(view, atlas, face, settings) for view in projected_views]
     colours, alpha, certain = merge(projections, len(table), settings.merging)
@@ -79,13 +79,14 @@ def texture_person(
     if callable(predicted):
         predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))
     if predicted is not None:
-        if predicted.shape != (size, size, 3):
-            raise TexturingError(f"The predicted texture has shape {predicted.shape}, expected {(size, size, 3)}.")
+        if predicted.shape != (atlas.size, atlas.size, 3):
+            raise TexturingError(f"The predicted texture is {predicted.shape}, not {(atlas.size, atlas.size, 3)}.")
         if not keep_photo:
             everywhere = np.full(len(table), Label.PREDICTED, np.uint8)
             whole = table.picture(np.take(predicted.reshape(-1, 3), table.pixel, axis=0))
             return _texture(whole, everywhere, share, materials, atlas)
-        colours, source = fill_in(predicted, seen, settings.prediction)
+        plain = None if materials is None else (materials.invented, colours, source)
+        colours, source = fill_in(predicted, seen, plain, settings.prediction)
     paint_eyes(colours, source, projected_views[0], skin, atlas, settings.eyes)
     paint_flesh(colours, source, skin, atlas, settings.flesh)
     if not np.isfinite(colours).all():

@@ -41,13 +41,17 @@ DEFAULT_SETTINGS = PredictionSettings()
 
 
 def fill_in(
-    predicted: NDArray[np.uint8], seen: SeenColours, settings: PredictionSettings = DEFAULT_SETTINGS
+    predicted: NDArray[np.uint8],
+    seen: SeenColours,
+    plain: tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.uint8]] | None = None,
+    settings: PredictionSettings = DEFAULT_SETTINGS,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Fill every texel that no photo shows from a prediction.
 
     Args:
         predicted: (N, N, 3) sRGB in the body's UV layout.
         seen: what the photos show, at N x N texels.
+        plain: (T,) texels that keep the colours (T, 3) and labels (T,) that they have without the prediction.
         settings: tuned numbers.
 
     Returns colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN or PREDICTED.
@@ -61,4 +65,8 @@ def fill_in(
     difference = diffuse(atlas.surface, [(colour - own, settings.seen_pull * share), prior])
     fill = prediction + atlas.interpolate(difference)
     labels = np.where(seen.alpha >= 0.5, Label.SEEN, Label.PREDICTED).astype(np.uint8)
-    return blended(fill, seen.colours, seen.alpha), labels
+    colours = blended(fill, seen.colours, seen.alpha)
+    if plain is not None:
+        where, *completed = plain
+        colours[where], labels[where] = (values[where] for values in completed)
+    return colours, labels

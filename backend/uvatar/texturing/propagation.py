@@ -31,9 +31,8 @@ class PropagationSettings:
         prior_pull: hair on the unseen scalp, skin on unseen faces and hands.
         across_border: how much two neighbours of different materials share their colours.
         colour_pull: of a seen vertex towards its colour: shade spreads over about eight centimetres.
-        material_pull: of every vertex towards the median colour of its material; and of hair, which is seen at
-            grazing angles only.
-        hair_pull: see there.
+        material_pull: of every vertex towards the median colour of its material.
+        firm_pull: the same of hair, which is seen at grazing angles only, and of invented garments.
         odd_colour: distance of a vertex's colour from its material's median, and in units of the median of these
             distances (``odd_spread``), from which it does not tell the material's colour elsewhere.
         odd_spread: see there.
@@ -47,7 +46,7 @@ class PropagationSettings:
     across_border: float = 0.003
     colour_pull: float = 0.03
     material_pull: float = 2e-4
-    hair_pull: float = 0.2
+    firm_pull: float = 0.2
     odd_colour: float = 0.25
     odd_spread: float = 4.0
     hidden_hand: float = 0.1
@@ -135,7 +134,8 @@ def material_colours(
             limit = max(settings.odd_colour, settings.odd_spread * float(np.median(away[member])))
             own &= ~(member & (away > limit))
     seen = colour, settings.colour_pull * share * own
-    towards = np.where(labels == HAIR, settings.hair_pull, settings.material_pull)
+    firm = labels == HAIR if materials.invented is None else (labels == HAIR) | materials.invented
+    towards = np.where(firm, settings.firm_pull, settings.material_pull)
     return diffuse(surface, [seen, (materials.colours[labels], towards)], graph)
 
 

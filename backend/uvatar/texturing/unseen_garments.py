@@ -28,7 +28,7 @@ class UnseenGarmentSettings:
         trousers, shoes: sRGB, 0 to 255: dark and grey, which goes with everything, but not black.
         hidden: mean share of legs or feet seen, below which the photo does not show them.
         hips: metres above the top of the legs up to which a garment may be a lower one.
-        lower: share of the upper half of the trunk that a lower garment may take.
+        lower: how much of the upper half of the trunk a lower garment may take, relative to its share of the hips.
         hem: metres above the top of the legs where the trousers begin, if what is worn above is not seen farther down.
         least: share of the hips' vertices that a lower garment must take.
     """
@@ -37,9 +37,9 @@ class UnseenGarmentSettings:
     shoes: tuple[int, int, int] = (46, 44, 44)
     hidden: float = 0.02
     hips: float = 0.12
-    lower: float = 0.15
+    lower: float = 0.5
     hem: float = 0.0
-    least: float = 0.03
+    least: float = 0.12
 
 
 DEFAULT_SETTINGS = UnseenGarmentSettings()
@@ -85,7 +85,7 @@ def _lower_garment(labels: NDArray[np.int32], surface: Surface, settings: Unseen
     seen = labels[hips & (labels > HAIR)]
     counts = np.bincount(seen, minlength=int(labels.max(initial=0)) + 1).astype(float)
     share_above = np.bincount(above, minlength=len(counts)) / max(len(above), 1)
-    counts[share_above > settings.lower] = 0
+    counts[share_above > settings.lower * counts / max(len(seen), 1)] = 0
     return int(counts.argmax()) if counts.max() > settings.least * hips.sum() else None
 
 
@@ -93,11 +93,10 @@ def _dressed(
     materials: Materials, where: NDArray[np.bool_], label: int | None, colour: tuple[int, int, int]
 ) -> Materials:
     """The materials with one more at ``where`` (V,): ``label``, or a new one of this colour, sRGB."""
-    labels = materials.labels.copy()
-    labels[where] = materials.count if label is None else label
-    if label is not None:
-        return replace(materials, labels=labels)
-    new = linear_from_srgb(np.array([colour], np.uint8)).astype(np.float32)
-    return replace(
-        materials, labels=labels, count=materials.count + 1, colours=np.concatenate([materials.colours, new])
-    )
+    count, colours = materials.count, materials.colours
+    if label is None:
+        label, count = count, count + 1
+        colours = np.concatenate([colours, linear_from_srgb(np.array([colour], np.uint8)).astype(np.float32)])
+    labels = np.where(where, label, materials.labels).astype(np.int32)
+    invented = where if materials.invented is None else where | materials.invented
+    return replace(materials, labels=labels, count=count, colours=colours, invented=invented)
