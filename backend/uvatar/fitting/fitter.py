@@ -317,10 +317,8 @@ def _on_one_ground(problem: _Problem, hypotheses: Hypotheses, evidence: GravityE
 def _stood_up(problem: _Problem, hypotheses: Hypotheses, evidence: GravityEvidence) -> Hypotheses:
     """The bodies with those standing whose legs the photo does not show."""
     seen, bodies = problem.observed, hypotheses.state
-    if seen.unseen_legs.min(1).any():
-        _, gravity = stances_and_gravity(seen.people, bodies, seen.camera, seen.model, evidence)
-        bodies = stood_up(bodies, seen.unseen_legs, np.array(gravity.up), seen.model.skeleton)
-    return replace(hypotheses, state=bodies)
+    _, gravity = stances_and_gravity(seen.people, bodies, seen.camera, seen.model, evidence)
+    return replace(hypotheses, state=stood_up(bodies, seen.unseen_legs, np.array(gravity.up), seen.model.skeleton))
 
 
 def _fit_closely(problem: _Problem, hypotheses: Hypotheses, report: Report) -> Hypotheses:

@@ -63,8 +63,7 @@ def texture_person(
     table = atlas.table
     projected_views = [_projected_view(view, atlas, face, settings) for view in views]
     projections = [_projection(view, atlas, face, settings) for view in projected_views]
-    colours, alpha, certain = merge(projections, len(table), settings.merging)
-    skin = skin_colour(projected_views, colours, alpha, atlas, settings.skin)
+    skin = skin_colour(projected_views, *merge(projections, len(table), settings.merging)[:2], atlas, settings.skin)
     pairs = zip(projections, projected_views, strict=True)
     projections = [without_foreign(seen_by, view, skin, atlas, settings.contamination) for seen_by, view in pairs]
     colours, alpha, certain = merge(projections, len(table), settings.merging)
