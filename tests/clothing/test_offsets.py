@@ -73,7 +73,7 @@ def seen_as(mask: NDArray[Any], others: NDArray[Any] | None = None) -> Person:
     x0, y0, x1, y1 = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
     window = max(x0 - 20, 0), max(y0 - 20, 0), min(x1 + 20, mask.shape[1]), min(y1 + 20, mask.shape[0])
     crop = slice(window[1], window[3]), slice(window[0], window[2])
-    landmarks = np.zeros((33, 3), np.float32)
+    landmarks = np.tile(np.array([(x0 + x1) / 2, (y0 + y1) / 2, 1], np.float32), (33, 1))  # all are seen
     box = np.array([x0, y0, x1, y1], np.float32)
     return Person(
         box,

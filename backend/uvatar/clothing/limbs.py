@@ -18,9 +18,9 @@ from uvatar.data.joints import (
     WRIST_JOINTS,
     Joint,
 )
-from uvatar.data.landmarks import ANKLES, ELBOWS, KNEES, WRISTS
+from uvatar.data.landmarks import ELBOWS, KNEES, WRISTS
 from uvatar.data.person import Person
-from uvatar.fitting.observations import SEEN, inside_photo
+from uvatar.fitting.observations import SEEN, inside_photo, unseen_legs
 
 ARM_JOINTS = [*SHOULDER_JOINTS, *ELBOW_JOINTS, *WRIST_JOINTS, *HAND_JOINTS]
 # Left and right: thigh, shin and foot.
@@ -49,6 +49,6 @@ def beside_hidden_limbs(person: Person, camera: Camera, data: BodyData) -> NDArr
         if not seen[[elbow, wrist]].any():
             arm = np.isin(joint, ARM_JOINTS[number::2])
             result[arm | (np.isin(joint, TRUNK_JOINTS) & (side == own))] = 1
-    if inside[KNEES].all() and not seen[[*KNEES, *ANKLES]].any():
+    if inside[KNEES].all() and unseen_legs(person.landmarks, camera).all():
         result[np.isin(joint, [Joint.PELVIS, Joint.SPINE1, *np.ravel(LEG_JOINTS)])] = 1
     return result

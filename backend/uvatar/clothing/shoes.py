@@ -336,6 +336,8 @@ def _nearest(
     side = 2 * max(1, round(settings.reach / pixel)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     compared = (cv2.dilate(around.astype(np.uint8), disc) > 0) & picture.known
+    if not compared.any():
+        return shod[0]
     unusual = dict(settings.unusual)
     misses = [
         float((outline != picture.mask)[compared].mean()) + unusual.get(name, 0.0)

@@ -79,11 +79,11 @@ def texture_person(
         predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))
     if predicted is not None:
         if predicted.shape != (atlas.size, atlas.size, 3):
-            raise TexturingError(f"The predicted texture is {predicted.shape}, not {(atlas.size, atlas.size, 3)}.")
+            raise TexturingError(
+                f"The predicted texture has shape {predicted.shape}, not {(atlas.size, atlas.size, 3)}."
+            )
         if not keep_photo:
-            everywhere = np.full(len(table), Label.PREDICTED, np.uint8)
-            whole = table.picture(np.take(predicted.reshape(-1, 3), table.pixel, axis=0))
-            return _texture(whole, everywhere, share, materials, atlas)
+            return _as_predicted(predicted, share, materials, atlas)
         plain = None if materials is None else (materials.invented, colours, source)
         colours, source = fill_in(predicted, seen, plain, settings.prediction)
     paint_eyes(colours, source, projected_views[0], skin, atlas, settings.eyes)
@@ -91,6 +91,15 @@ def texture_person(
     if not np.isfinite(colours).all():
         raise FloatingPointError("The texture's colours are not finite.")
     return _texture(table.picture(srgb_from_linear(colours)), source, share, materials, atlas)
+
+
+def _as_predicted(predicted: NDArray[np.uint8], share: float, materials: MaterialMap | None, atlas: Atlas) -> Texture:
+    """The prediction as it is, where the body's islands are."""
+    table = atlas.table
+    everywhere = np.full(len(table), Label.PREDICTED, np.uint8)
+    return _texture(
+        table.picture(np.take(predicted.reshape(-1, 3), table.pixel, axis=0)), everywhere, share, materials, atlas
+    )
 
 
 def _texture(
