@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,7 @@ def body() -> BodyModel:
     return load_open_body()
 
 
-def hiding(person: Person, points: list[int], visibility: float = 0.1) -> Person:
+def hiding(person: Person, points: Sequence[int], visibility: float = 0.1) -> Person:
     landmarks = person.landmarks.copy()
     landmarks[points, 2] = visibility
     return replace(person, landmarks=landmarks)

@@ -67,6 +67,6 @@ def fill_in(
     labels = np.where(seen.alpha >= 0.5, Label.SEEN, Label.PREDICTED).astype(np.uint8)
     colours = blended(fill, seen.colours, seen.alpha)
     if plain is not None:
-        where, *completed = plain
-        colours[where], labels[where] = (values[where] for values in completed)
+        where, completed, completed_labels = plain
+        colours[where], labels[where] = completed[where], completed_labels[where]
     return colours, labels
