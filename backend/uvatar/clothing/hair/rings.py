@@ -11,14 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d, grey_dilation
+from scipy.spatial import cKDTree
 
 from uvatar.body import BodyModel
+from uvatar.body.data import BODY
 from uvatar.clothing.hair.pixels import HairPixels
 from uvatar.clothing.plane import BodyPlane, sampled
 from uvatar.data.arrays import Floats
+from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.joints import ELBOW_JOINTS, HAND_JOINTS, WRIST_JOINTS, Joint
 from uvatar.data.landmarks import EARS, EYES, MOUTH
+from uvatar.geometry.mesh import vertex_normals
+from uvatar.geometry.raster import rasterize
 from uvatar.photos.colour import smoothstep
 
 FOREARMS = [*ELBOW_JOINTS, *WRIST_JOINTS, *HAND_JOINTS]
@@ -39,9 +44,12 @@ class HairRingSettings:
         gap: between head and hair.
         thickness: of the hair behind, least and most.
         front: share of that above the forehead.
+        temple: height below the brow over which the front goes back from the forehead to the temples, where hair
+            beside a face lies.
+        touching: distance of hair from the bare head.
         power: of the superellipse that a ring is.
         narrowing: how far per length the hair behind comes forward where nothing holds it.
-        before: half the depth before the neck, where strands hang free.
+        before: half the depth beside the face, and before the neck, where strands hang free.
         cell: of the map of the body's front and back.
         lying: distance from the clothes.
         farthest: that clothes push hair from its middle.
@@ -65,6 +73,8 @@ class HairRingSettings:
     gap: float = 0.007
     thickness: tuple[float, float] = (0.01, 0.045)
     front: float = 0.5
+    temple: float = 0.04
+    touching: float = 0.004
     power: float = 2.2
     narrowing: float = 0.3
     before: float = 0.05
@@ -90,6 +100,7 @@ class HairRings:
         centre: (R, 2) u and w.
         hem: (C,) s of the ends in each direction, as they hang behind.
         brow, chin: s.
+        through: (R, C) whether the body is where hair that hangs behind would be.
     """
 
     plane: BodyPlane
@@ -98,6 +109,7 @@ class HairRings:
     hem: Floats
     brow: float
     chin: float
+    through: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -165,8 +177,14 @@ def hair_rings(
     reach = np.stack([np.interp(heights, s, side) for side in sides], 1)
     centre, half = _halves(heights, top, head, reach, settings, size)
     others = at[(data.weights[:, Joint.HEAD] < 0.5) & (data.weights[:, FOREARMS].sum(1) < 0.1)]
-    points = _placed(heights, centre, half, others, head, settings, size)
-    return HairRings(plane, points, centre, hem, brow, chin)
+    points, through = _placed(heights, centre, half, others, head, settings, size)
+    skull = of_head & (data.part == BODY)
+    skull_faces = data.faces[skull[data.faces].all(1)]
+    gap, placed = settings.touching * size, plane.points(points)
+    before = np.sin(_turn(settings)) < 0
+    placed[:, before] = _before(placed[:, before], vertices, skull_faces, found.camera, gap)
+    points = plane.coordinates(_outside(placed, vertices, skull_faces, gap))
+    return HairRings(plane, points, centre, hem, brow, chin, through)
 
 
 def _spans(points: Floats, s: Floats) -> Floats:
@@ -208,7 +226,7 @@ def _outline(
 
 def _hem(ends: tuple[float, float], settings: HairRingSettings, size: float) -> Floats:
     """(C,) s at which hair ends in each direction, behind farther down than at the sides."""
-    turn = np.arange(settings.columns) * (2 * np.pi / settings.columns)
+    turn = _turn(settings)
     back = max(ends) + settings.behind * size
     side = np.where(np.cos(turn) < 0, max(ends[0], back - 0.1 * size), max(ends[1], back - 0.1 * size))
     hem = side + (back - side) * np.abs(np.sin(turn))
@@ -237,7 +255,7 @@ def _halves(
     thinnest, thickest = (size * bound for bound in settings.thickness)
     thick = float(np.clip(np.median(excess[above]), thinnest, thickest))
     before = np.where(above, centre[:, 1] - spans[:, 2], centre[:, 1] - at_brow[2]) + settings.front * thick
-    fade = smoothstep(heights, head.chin - 0.02 * size, head.chin + 0.08 * size)
+    fade = smoothstep(heights, head.brow, head.brow + settings.temple * size)
     before = before * (1 - fade) + settings.before * size * fade
     behind = spans[:, 3] - centre[:, 1] + thick
     # What hangs from the back of the head comes forward slowly.
@@ -253,18 +271,50 @@ def _halves(
     return centre, np.maximum(halves, 0.002)
 
 
+def _turn(settings: HairRingSettings) -> Floats:
+    """(C,) the columns' directions, radians from u towards w."""
+    return np.arange(settings.columns) * (2 * np.pi / settings.columns)
+
+
+def _before(points: Floats, vertices: Floats, faces: NDArray[np.int32], camera: Camera, gap: float) -> Floats:
+    """Points (R, C, 3), camera frame, that the camera would not see through a mesh, moved along their lines of sight to
+    ``gap`` before it.
+    """
+    fragments = rasterize(vertices, faces, camera)
+    pixels = np.floor(camera.project(points)).astype(int)
+    inside = ((pixels >= 0) & (pixels < (camera.width, camera.height))).all(-1)
+    column, row = np.where(inside[..., None], pixels, 0).transpose(2, 0, 1)
+    depth = np.where(inside, fragments.depth[row, column], np.inf) - gap
+    moved: Floats = points * np.minimum(1, depth / points[..., 2])[..., None]
+    return moved
+
+
+def _outside(points: Floats, vertices: Floats, faces: NDArray[np.int32], gap: float) -> Floats:
+    """Points (R, C, 3) moved out of a mesh's surface, and to a distance of ``gap`` from it."""
+    used = np.unique(faces)
+    normals = vertex_normals(vertices, faces)[used]
+    tree, moved = cKDTree(vertices[used]), points.copy()
+    for _ in range(2):
+        nearest = tree.query(moved)[1]
+        height = ((moved - vertices[used][nearest]) * normals[nearest]).sum(-1)
+        moved += np.maximum(gap - height, 0)[..., None] * normals[nearest]
+    return moved
+
+
 def _placed(
     heights: Floats, centre: Floats, half: Floats, body: Floats, head: _Head, settings: HairRingSettings, size: float
-) -> Floats:
-    """Points (R, C, 3) of the rings, outside the body with vertices (N, 3)."""
-    turn = np.arange(settings.columns) * (2 * np.pi / settings.columns)
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Points (R, C, 3) of the rings, outside the body with vertices (N, 3), and (R, C) where the body is in the way of
+    what hangs behind.
+    """
+    turn = _turn(settings)
     across, along = (np.sign(f) * np.abs(f) ** (2 / settings.power) for f in (np.cos(turn), np.sin(turn)))
     wide = half[:, :2]
     # What lies before the shoulders does not lie behind them as well.
     least = np.median(wide[(heights > head.brow) & (heights < head.chin)], 0) * settings.behind_width
     narrow = np.where(heights[:, None] > head.chin, np.minimum(wide, least), wide)
     narrow = gaussian_filter1d(narrow, 3, axis=0, mode="nearest")
-    rear = smoothstep(along, 0, 0.5)[None]
+    rear = smoothstep(along, 0, 0.35)[None]
     sides = (np.where(across < 0, pair[:, :1], pair[:, 1:]) for pair in (wide, narrow))
     before_width, behind_width = sides
     u = centre[:, :1] + (before_width * (1 - rear) + behind_width * rear) * across
@@ -281,7 +331,8 @@ def _placed(
         w = np.where(np.isfinite(pushed), pushed, w)
         if share == 1.0:
             w = gaussian_filter(w, (settings.smooth, settings.smooth), mode=("nearest", "wrap"))
-    return np.stack([u, w, s], -1)
+    beyond = np.abs(u - centre[:, :1]) > 1.05 * np.where(across < 0, narrow[:, :1], narrow[:, 1:])
+    return np.stack([u, w, s], -1), beyond & ~before & np.isfinite(back)
 
 
 def _surfaces(body: Floats, u: Floats, s: Floats, cell: float) -> tuple[Floats, Floats]:
