@@ -169,7 +169,7 @@ def _opacity(found: HairPixels, rings: HairRings, fit: Fit, body: BodyModel, set
     other = rings.plane.coordinates(mirrored)
     known = other[..., 1] < rings.centre[:, 1:]
     hidden = np.where(before & known, np.minimum(hanging, _looked_up(picture, found.camera, mirrored)), hidden)
-    opacity: Floats = np.where(seen, shown, np.where(rings.through, 0, hidden))
+    opacity: Floats = np.where(seen, shown, hidden)
     # The crown has no holes: hair begins where a column first shows some, and goes on to the top.
     crown = points[..., 2] < rings.brow
     first = np.where(((opacity > 0.5) & crown).any(0), ((opacity > 0.5) & crown).argmax(0), 0)

@@ -46,7 +46,7 @@ class HairRingSettings:
         front: share of that above the forehead.
         temple: height below the brow over which the front goes back from the forehead to the temples, where hair
             beside a face lies.
-        touching: distance of hair from the bare head.
+        touching, deepest: distance of hair from the bare head, and from how deep in it it is moved there.
         power: of the superellipse that a ring is.
         narrowing: how far per length the hair behind comes forward where nothing holds it.
         before: half the depth beside the face, and before the neck, where strands hang free.
@@ -75,6 +75,7 @@ class HairRingSettings:
     front: float = 0.5
     temple: float = 0.04
     touching: float = 0.004
+    deepest: float = 0.03
     power: float = 2.2
     narrowing: float = 0.3
     before: float = 0.05
@@ -100,7 +101,6 @@ class HairRings:
         centre: (R, 2) u and w.
         hem: (C,) s of the ends in each direction, as they hang behind.
         brow, chin: s.
-        through: (R, C) whether the body is where hair that hangs behind would be.
     """
 
     plane: BodyPlane
@@ -109,7 +109,6 @@ class HairRings:
     hem: Floats
     brow: float
     chin: float
-    through: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -177,14 +176,14 @@ def hair_rings(
     reach = np.stack([np.interp(heights, s, side) for side in sides], 1)
     centre, half = _halves(heights, top, head, reach, settings, size)
     others = at[(data.weights[:, Joint.HEAD] < 0.5) & (data.weights[:, FOREARMS].sum(1) < 0.1)]
-    points, through = _placed(heights, centre, half, others, head, settings, size)
+    points = _placed(heights, centre, half, others, head, settings, size)
     skull = of_head & (data.part == BODY)
     skull_faces = data.faces[skull[data.faces].all(1)]
     gap, placed = settings.touching * size, plane.points(points)
     before = np.sin(_turn(settings)) < 0
     placed[:, before] = _before(placed[:, before], vertices, skull_faces, found.camera, gap)
-    points = plane.coordinates(_outside(placed, vertices, skull_faces, gap))
-    return HairRings(plane, points, centre, hem, brow, chin, through)
+    points = plane.coordinates(_outside(placed, vertices, skull_faces, gap, settings.deepest * size))
+    return HairRings(plane, points, centre, hem, brow, chin)
 
 
 def _spans(points: Floats, s: Floats) -> Floats:
@@ -289,24 +288,24 @@ def _before(points: Floats, vertices: Floats, faces: NDArray[np.int32], camera: 
     return moved
 
 
-def _outside(points: Floats, vertices: Floats, faces: NDArray[np.int32], gap: float) -> Floats:
-    """Points (R, C, 3) moved out of a mesh's surface, and to a distance of ``gap`` from it."""
+def _outside(points: Floats, vertices: Floats, faces: NDArray[np.int32], gap: float, reach: float) -> Floats:
+    """Points (R, C, 3) moved out of a mesh's surface, and to a distance of ``gap`` from it, if it is within ``reach``:
+    the mesh is open below.
+    """
     used = np.unique(faces)
     normals = vertex_normals(vertices, faces)[used]
     tree, moved = cKDTree(vertices[used]), points.copy()
     for _ in range(2):
-        nearest = tree.query(moved)[1]
+        distance, nearest = tree.query(moved)
         height = ((moved - vertices[used][nearest]) * normals[nearest]).sum(-1)
-        moved += np.maximum(gap - height, 0)[..., None] * normals[nearest]
+        moved += np.where(distance < reach, np.maximum(gap - height, 0), 0)[..., None] * normals[nearest]
     return moved
 
 
 def _placed(
     heights: Floats, centre: Floats, half: Floats, body: Floats, head: _Head, settings: HairRingSettings, size: float
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """Points (R, C, 3) of the rings, outside the body with vertices (N, 3), and (R, C) where the body is in the way of
-    what hangs behind.
-    """
+) -> Floats:
+    """Points (R, C, 3) of the rings, outside the body with vertices (N, 3)."""
     turn = _turn(settings)
     across, along = (np.sign(f) * np.abs(f) ** (2 / settings.power) for f in (np.cos(turn), np.sin(turn)))
     wide = half[:, :2]
@@ -314,10 +313,9 @@ def _placed(
     least = np.median(wide[(heights > head.brow) & (heights < head.chin)], 0) * settings.behind_width
     narrow = np.where(heights[:, None] > head.chin, np.minimum(wide, least), wide)
     narrow = gaussian_filter1d(narrow, 3, axis=0, mode="nearest")
-    rear = smoothstep(along, 0, 0.35)[None]
-    sides = (np.where(across < 0, pair[:, :1], pair[:, 1:]) for pair in (wide, narrow))
-    before_width, behind_width = sides
-    u = centre[:, :1] + (before_width * (1 - rear) + behind_width * rear) * across
+    before = along[None] < 1e-6
+    before_width, behind_width = (np.where(across < 0, pair[:, :1], pair[:, 1:]) for pair in (wide, narrow))
+    u = centre[:, :1] + np.where(before, before_width, behind_width) * across
     w = centre[:, 1:] + np.where(along < 0, half[:, 2:3], half[:, 3:]) * along
     u[0], w[0] = centre[0, 0] + 0.002 * across, centre[0, 1] + 0.002 * along
     s = np.broadcast_to(heights[:, None], u.shape)
@@ -325,14 +323,12 @@ def _placed(
     front = np.maximum(front, centre[:, 1:] - settings.farthest * size)
     back = np.minimum(back, centre[:, 1:] + settings.farthest * size)
     gap = settings.lying * size
-    before = along[None] < 0
     for share in (1.0, 0.6):
         pushed = np.where(before, np.minimum(w, front - share * gap), np.maximum(w, back + share * gap))
         w = np.where(np.isfinite(pushed), pushed, w)
         if share == 1.0:
             w = gaussian_filter(w, (settings.smooth, settings.smooth), mode=("nearest", "wrap"))
-    beyond = np.abs(u - centre[:, :1]) > 1.05 * np.where(across < 0, narrow[:, :1], narrow[:, 1:])
-    return np.stack([u, w, s], -1), beyond & ~before & np.isfinite(back)
+    return np.stack([u, w, s], -1)
 
 
 def _surfaces(body: Floats, u: Floats, s: Floats, cell: float) -> tuple[Floats, Floats]:
