@@ -60,7 +60,10 @@ def seen_in(body: BodyModel, fit: Fit, tubes: list[Any], camera: Camera = CAMERA
     for vertices, triangles in tubes:
         mask |= rasterize(vertices, triangles, camera).mask
     photo = Photo(np.full((camera.height, camera.width, 3), 120, np.uint8), None, "", "drawn.png")
-    return View(photo, seen_as(mask), camera, fit)
+    person = seen_as(mask)
+    landmarks = person.landmarks.copy()
+    landmarks[:, 2] = 1
+    return View(photo, replace(person, landmarks=landmarks), camera, fit)
 
 
 def in_skirt(body: BodyModel, hem: float = KNEE, flare: float = 0.34, fit: Fit | None = None) -> View:
