@@ -55,7 +55,8 @@ class HairRingSettings:
         farthest: that clothes push hair from its middle.
         behind_width: greatest width behind, below the chin, in that at the height of the face.
         behind: that hair goes on behind the shoulders, out of sight.
-        ragged: standard deviation of the ends.
+        ragged: standard deviation of the ends, over several locks.
+        locks, tip: least and greatest width of a lock, columns, and how far its tip hangs below its sides.
         smooth: standard deviation of smoothing, rings and columns.
     """
 
@@ -84,7 +85,9 @@ class HairRingSettings:
     farthest: float = 0.16
     behind_width: float = 1.1
     behind: float = 0.02
-    ragged: float = 0.012
+    ragged: float = 0.008
+    locks: tuple[int, int] = (3, 6)
+    tip: float = 0.028
     smooth: float = 1.5
 
 
@@ -229,9 +232,22 @@ def _hem(ends: tuple[float, float], settings: HairRingSettings, size: float) -> 
     back = max(ends) + settings.behind * size
     side = np.where(np.cos(turn) < 0, max(ends[0], back - 0.1 * size), max(ends[1], back - 0.1 * size))
     hem = side + (back - side) * np.abs(np.sin(turn))
-    noise = np.random.default_rng(0).normal(size=settings.columns)
-    hem += settings.ragged * size * (noise * 0.5 + 1.5 * gaussian_filter1d(noise, 1.5, mode="wrap"))
+    generator = np.random.default_rng(0)
+    uneven = gaussian_filter1d(generator.normal(size=settings.columns), 3, mode="wrap")
+    hem += size * (settings.ragged * uneven / uneven.std() + settings.tip * (_locks(settings, generator) - 0.5))
     return np.asarray(hem, np.float64)
+
+
+def _locks(settings: HairRingSettings, generator: np.random.Generator) -> Floats:
+    """(C,) how far the ends reach down in each direction, 0 between two locks and up to 1 in their middle."""
+    low, high = settings.locks
+    widths = generator.integers(low, high + 1, settings.columns)
+    begin = np.concatenate([[0], np.cumsum(widths)])
+    column = np.arange(settings.columns)
+    lock = np.searchsorted(begin, column, side="right") - 1
+    across = (column - begin[lock] + 0.5) / widths[lock]
+    down: Floats = (1 - np.abs(2 * across - 1)) * generator.uniform(0.6, 1, settings.columns)[lock]
+    return down
 
 
 def _halves(
