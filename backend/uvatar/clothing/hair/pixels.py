@@ -93,26 +93,20 @@ class HairPixels:
     Attributes:
         camera: sees the picture around the head.
         hair: (H, W) where in it hair is.
+        tied: whether it is the part of a ponytail that is seen beside the neck, not loose hair.
     """
 
     camera: Camera
     hair: NDArray[np.bool_]
+    tied: bool = False
 
 
 def long_hair(view: View, body: BodyModel, settings: HairPixelSettings = DEFAULT_SETTINGS) -> HairPixels | None:
     """The pixels of long, loose hair; None where there is none, or where the photo does not tell."""
-    face = view.person.face
-    if face is None or view.person.face_score <= FACE_SCORE:
-        return None
-    upwards = face[FOREHEAD] - face[CHIN]
-    tall, wide = float(np.linalg.norm(upwards)), float(np.linalg.norm(face[SIDES[0]] - face[SIDES[1]]))
-    wide = max(wide, 0.8 * tall)  # of a face that is turned away
-    if wide < settings.least or -upwards[1] < tall * np.cos(np.radians(settings.tilt)):
-        return None
-    picture = _Picture.of(view, body, face, wide, settings)
+    picture = head_picture(view, body, settings)
     if picture is None:
         return None
-    hair = _grown(picture, settings)
+    hair = grown_hair(picture, settings)
     beside = hair & (picture.across > settings.beside)
     low = hair & (picture.height + picture.tall < settings.middle_below)
     if not beside.any() or (low.any() and (picture.across[low] < settings.middle).mean() > settings.middle_share):
@@ -123,8 +117,21 @@ def long_hair(view: View, body: BodyModel, settings: HairPixelSettings = DEFAULT
     return HairPixels(picture.camera, hair) if long else None
 
 
+def head_picture(view: View, body: BodyModel, settings: HairPixelSettings = DEFAULT_SETTINGS) -> HeadPicture | None:
+    """The photo around the head; None without an upright face that is large enough."""
+    face = view.person.face
+    if face is None or view.person.face_score <= FACE_SCORE:
+        return None
+    upwards = face[FOREHEAD] - face[CHIN]
+    tall, wide = float(np.linalg.norm(upwards)), float(np.linalg.norm(face[SIDES[0]] - face[SIDES[1]]))
+    wide = max(wide, 0.8 * tall)  # of a face that is turned away
+    if wide < settings.least or -upwards[1] < tall * np.cos(np.radians(settings.tilt)):
+        return None
+    return HeadPicture.of(view, body, face, wide, settings)
+
+
 @dataclass(frozen=True)
-class _Picture:
+class HeadPicture:
     """The photo around the head, all (H, W) but the numbers.
 
     Attributes:
@@ -136,6 +143,7 @@ class _Picture:
         height, across: face widths above the forehead's top, and to either side of it.
         clothes: where the trunk shows them.
         head, grown: the bare head and neck, and the bare body, each with a little around it.
+        body: the bare body.
         tall: height of the face, face widths.
     """
 
@@ -149,10 +157,13 @@ class _Picture:
     clothes: NDArray[np.bool_]
     head: NDArray[np.bool_]
     grown: NDArray[np.bool_]
+    body: NDArray[np.bool_]
     tall: float
 
     @classmethod
-    def of(cls, view: View, body: BodyModel, face: Floats, wide: float, settings: HairPixelSettings) -> _Picture | None:
+    def of(
+        cls, view: View, body: BodyModel, face: Floats, wide: float, settings: HairPixelSettings
+    ) -> HeadPicture | None:
         """None where the photo shows next to nothing of the head. ``wide``: pixels of the face."""
         person, (x0, y0, x1, y1) = view.person, view.person.window
         side, up, down = (wide * reach for reach in settings.reach)
@@ -187,16 +198,17 @@ class _Picture:
             for drawn in (fragments.mask & (of_head > 0.5), fragments.mask)
         )
         colours = perceptual(linear_from_srgb(np.asarray(pixels, np.uint8))) * DISTANCE_WEIGHTS
-        return cls(camera, unit, colours, mask, inner, height, across, trunk, head, grown, tall / unit)
+        return cls(camera, unit, colours, mask, inner, height, across, trunk, head, grown, fragments.mask, tall / unit)
 
 
-def _grown(picture: _Picture, settings: HairPixelSettings) -> NDArray[np.bool_]:
+def grown_hair(picture: HeadPicture, settings: HairPixelSettings) -> NDArray[np.bool_]:
     """(H, W) hair: what hangs together with the top of the head; nothing where the colours do not tell."""
     nothing = np.zeros_like(picture.mask)
     low, high = settings.above
     seed = picture.mask & (picture.height > low) & (picture.height < high) & (picture.across < settings.across)
     skin, clothes, hair = (
-        _samples(picture, kind, settings.samples) for kind in (picture.mask & picture.inner, picture.clothes, seed)
+        colour_samples(picture, kind, settings.samples)
+        for kind in (picture.mask & picture.inner, picture.clothes, seed)
     )
     few = settings.neighbours * 3
     if min(len(hair), len(clothes), len(skin)) < few:
@@ -205,13 +217,13 @@ def _grown(picture: _Picture, settings: HairPixelSettings) -> NDArray[np.bool_]:
     off = np.linalg.norm(hair - np.median(hair, 0), axis=1)
     hair = hair[off <= np.quantile(off, 0.8)]
     # A hood looks like its jacket; of clothes that hair covers, some look like it.
-    alike = _distance(clothes, hair, settings) < settings.apart
+    alike = distance_to(clothes, hair, settings) < settings.apart
     if alike.mean() > settings.hood:
         return nothing
     others = np.concatenate([skin, clothes[~alike]])
     place = np.flatnonzero(picture.mask)
     colours = picture.colours.reshape(-1, 3)[place]
-    to_others = _distance(colours, others, settings)
+    to_others = distance_to(colours, others, settings)
     unlike = np.zeros_like(picture.mask)
     unlike.ravel()[place] = to_others > settings.unlike
     around = unlike & ~picture.grown & (picture.across < 1)
@@ -220,7 +232,7 @@ def _grown(picture: _Picture, settings: HairPixelSettings) -> NDArray[np.bool_]:
     size = 2 * max(1, round(settings.closing * picture.unit)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     for _ in range(settings.rounds):
-        to_hair = _distance(colours, hair, settings)
+        to_hair = distance_to(colours, hair, settings)
         like = to_others / (to_others + to_hair + 1e-6)
         like *= np.exp(-0.5 * (np.maximum(to_hair - settings.far, 0) / settings.fading) ** 2)
         likeness = np.zeros(picture.mask.shape, np.float32)
@@ -231,13 +243,13 @@ def _grown(picture: _Picture, settings: HairPixelSettings) -> NDArray[np.bool_]:
         some = np.asarray(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, disc))
         _, labels = cv2.connectedComponents(some)
         found = np.isin(labels, np.setdiff1d(labels[seed & (some > 0)], [0])) & picture.mask & ~picture.inner
-        hair = _samples(picture, found | around, settings.learnt)
+        hair = colour_samples(picture, found | around, settings.learnt)
         if len(hair) < few:
             return nothing
     return found
 
 
-def _samples(picture: _Picture, chosen: NDArray[np.bool_], count: int) -> Floats:
+def colour_samples(picture: HeadPicture, chosen: NDArray[np.bool_], count: int) -> Floats:
     """(K, 3) colours of at most so many of the chosen pixels (H, W)."""
     place = np.flatnonzero(chosen)
     if len(place) > count:
@@ -246,7 +258,7 @@ def _samples(picture: _Picture, chosen: NDArray[np.bool_], count: int) -> Floats
     return colours
 
 
-def _distance(colours: Floats, samples: Floats, settings: HairPixelSettings) -> Floats:
+def distance_to(colours: Floats, samples: Floats, settings: HairPixelSettings) -> Floats:
     """(K,) mean distance of colours (K, 3) to the nearest of samples (N, 3)."""
     distance: Floats = cKDTree(samples).query(colours, settings.neighbours)[0].mean(1)
     return distance

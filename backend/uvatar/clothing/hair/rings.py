@@ -148,12 +148,7 @@ def hair_rings(
 
     ``vertices`` (V, 3) of the dressed body, posed; ``ears``: which of them are the ears'.
     """
-    data = body.data
-    marks, joints = body.landmarks_of(fit.body), body.posed(fit.body)[1]
-    middle = np.asarray(marks[EARS].mean(0), np.float64)
-    rest = data.v_template[:, 1] + data.shapedirs[:, 1] @ fit.body.betas
-    down = joints[Joint.NECK] - middle
-    plane = BodyPlane.facing(middle, down / np.linalg.norm(down) + (0, 1, 0), float(np.ptp(rest)))
+    data, marks, plane = body.data, body.landmarks_of(fit.body), hair_plane(fit, body)
     size = plane.size
     at = plane.coordinates(vertices)
     of_head = data.weights[:, Joint.HEAD] > 0.5
@@ -187,6 +182,14 @@ def hair_rings(
     placed[:, before] = _before(placed[:, before], vertices, skull_faces, found.camera, gap)
     points = plane.coordinates(_outside(placed, vertices, skull_faces, gap, settings.deepest * size))
     return HairRings(plane, points, centre, hem, brow, chin)
+
+
+def hair_plane(fit: Fit, body: BodyModel) -> BodyPlane:
+    """The plane through the middle between the ears on which hair hangs down."""
+    middle = np.asarray(body.landmarks_of(fit.body)[EARS].mean(0), np.float64)
+    down = body.posed(fit.body)[1][Joint.NECK] - middle
+    rest = body.data.v_template[:, 1] + body.data.shapedirs[:, 1] @ fit.body.betas
+    return BodyPlane.facing(middle, down / np.linalg.norm(down) + (0, 1, 0), float(np.ptp(rest)))
 
 
 def _spans(points: Floats, s: Floats) -> Floats:
