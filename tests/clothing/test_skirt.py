@@ -176,6 +176,14 @@ def test_walking_legs_stay_inside(body: BodyModel, swing: float) -> None:
     assert outside_the_skirt(body, view, skirt, inside, pose) < 0.02
 
 
+@pytest.mark.parametrize("hem", [KNEE, SHIN])
+@pytest.mark.parametrize("bend", [0.35, 0.7])
+def test_squatting_legs_stay_inside(body: BodyModel, hem: float, bend: float) -> None:
+    view, skirt, inside = dressed(body, hem)
+    pose = {joint: (-bend, 0, 0) for joint in HIP_JOINTS} | {joint: (1.15 * bend, 0, 0) for joint in KNEE_JOINTS}
+    assert outside_the_skirt(body, view, skirt, inside, pose) < 0.02
+
+
 def test_the_bodys_clothes_do_not_fill_the_skirt(body: BodyModel) -> None:
     view, _, inside = dressed(body, KNEE, 0.42)
     legs = limbs(body.data)[1] | limbs(body.data)[2]
