@@ -49,8 +49,8 @@ class HairSettings:
     face: float = 0.02
     fading: float = 0.01
     widest: float = 0.045
-    neck: float = -0.02
-    free: float = 0.22
+    neck: float = -0.04
+    free: float = 0.13
     tied: float = 0.4
 
 
