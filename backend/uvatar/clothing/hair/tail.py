@@ -85,7 +85,8 @@ def tail(
     side = 1.0 if np.median(seen[:, 0]) > middle else -1.0
     outer = side * float(np.quantile(side * seen[:, 0], 0.9))
     wide = float(np.quantile(seen[:, 0], 0.95) - np.quantile(seen[:, 0], 0.05))
-    radius = float(np.clip(0.75 * wide, *(bound * size for bound in settings.radius)))
+    thinnest, thickest = (bound * size for bound in settings.radius)
+    radius = float(np.clip(0.75 * wide, thinnest, thickest))
     end = float(seen[:, 2].max()) + settings.unseen * size
     root = -settings.root * size
     near = head[np.abs(head[:, 2] - root) < settings.slab * size]
