@@ -133,6 +133,7 @@ def build_hair(
     down = (rings.points[..., 2].ravel() - rings.chin) / rings.plane.size
     weights = _weights(smoothstep(down, settings.neck, settings.free))
     fragments = rasterize(vertices, data.faces, found.camera)
+    hidden = np.maximum(pixels, _in_window(found.doubtful, found.camera, view))
     of_head = fragments.mask & (data.weights[data.faces[fragments.face, 0], Joint.HEAD] > 0.5)
     return Hair(
         points.reshape(-1, 3).astype(np.float32),
@@ -144,7 +145,7 @@ def build_hair(
         rows,
         pixels,
         shown=_in_window(found.hair, found.camera, view),
-        loose=np.where(_in_window(of_head, found.camera, view) > 127, 0, pixels).astype(np.uint8),
+        loose=np.where(_in_window(of_head, found.camera, view) > 127, 0, hidden).astype(np.uint8),
     )
 
 

@@ -44,6 +44,8 @@ class HairPixelSettings:
         far, fading: colour distance from hair's colours from which a pixel is less likely hair, and how fast.
         smoothing: of likeness.
         closing: gaps that are closed.
+        doubtful: likeness from which something may be hair (from .5 on it is), and how far around hair it may: the
+            body below does not show it.
         unlike: colour distance from skin and clothes from which what stands out beside the face counts as hair.
         apart, hood: colour distance from the hair's below which a place on the trunk may show hair, and the share of
             such places from which on it may be a hood. Eight heads with long hair have up to .07 of them.
@@ -71,6 +73,7 @@ class HairPixelSettings:
     fading: float = 0.1
     smoothing: float = 0.03
     closing: float = 0.03
+    doubtful: tuple[float, float] = (0.3, 0.15)
     unlike: float = 0.1
     apart: float = 0.05
     hood: float = 0.2
@@ -93,11 +96,13 @@ class HairPixels:
     Attributes:
         camera: sees the picture around the head.
         hair: (H, W) where in it hair is.
+        doubtful: (H, W) where around it there may be more.
         tied: whether it is the part of a ponytail that is seen beside the neck, not loose hair.
     """
 
     camera: Camera
     hair: NDArray[np.bool_]
+    doubtful: NDArray[np.bool_]
     tied: bool = False
 
 
@@ -106,7 +111,7 @@ def long_hair(view: View, body: BodyModel, settings: HairPixelSettings = DEFAULT
     picture = head_picture(view, body, settings)
     if picture is None:
         return None
-    hair = grown_hair(picture, settings)
+    hair, doubtful = grown_hair(picture, settings)
     beside = hair & (picture.across > settings.beside)
     low = hair & (picture.height + picture.tall < settings.middle_below)
     if not beside.any() or (low.any() and (picture.across[low] < settings.middle).mean() > settings.middle_share):
@@ -114,7 +119,7 @@ def long_hair(view: View, body: BodyModel, settings: HairPixelSettings = DEFAULT
     lowest = float(np.quantile(-picture.height[beside], 0.97)) - picture.tall
     standing_out = beside & ~picture.head & (-picture.height > picture.tall - settings.below)
     long = lowest > settings.chin and standing_out.sum() > settings.standing_out * picture.unit**2
-    return HairPixels(picture.camera, hair) if long else None
+    return HairPixels(picture.camera, hair, doubtful) if long else None
 
 
 def head_picture(view: View, body: BodyModel, settings: HairPixelSettings = DEFAULT_SETTINGS) -> HeadPicture | None:
@@ -201,8 +206,10 @@ class HeadPicture:
         return cls(camera, unit, colours, mask, inner, height, across, trunk, head, grown, fragments.mask, tall / unit)
 
 
-def grown_hair(picture: HeadPicture, settings: HairPixelSettings) -> NDArray[np.bool_]:
-    """(H, W) hair: what hangs together with the top of the head; nothing where the colours do not tell."""
+def grown_hair(picture: HeadPicture, settings: HairPixelSettings) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(H, W) hair: what hangs together with the top of the head; nothing where the colours do not tell. And what may be
+    hair around it, (H, W).
+    """
     nothing = np.zeros_like(picture.mask)
     low, high = settings.above
     seed = picture.mask & (picture.height > low) & (picture.height < high) & (picture.across < settings.across)
@@ -212,14 +219,14 @@ def grown_hair(picture: HeadPicture, settings: HairPixelSettings) -> NDArray[np.
     )
     few = settings.neighbours * 3
     if min(len(hair), len(clothes), len(skin)) < few:
-        return nothing
+        return nothing, nothing
     # Without what the sky or a hand adds at the edge.
     off = np.linalg.norm(hair - np.median(hair, 0), axis=1)
     hair = hair[off <= np.quantile(off, 0.8)]
     # A hood looks like its jacket; of clothes that hair covers, some look like it.
     alike = distance_to(clothes, hair, settings) < settings.apart
     if alike.mean() > settings.hood:
-        return nothing
+        return nothing, nothing
     others = np.concatenate([skin, clothes[~alike]])
     place = np.flatnonzero(picture.mask)
     colours = picture.colours.reshape(-1, 3)[place]
@@ -228,7 +235,7 @@ def grown_hair(picture: HeadPicture, settings: HairPixelSettings) -> NDArray[np.
     unlike.ravel()[place] = to_others > settings.unlike
     around = unlike & ~picture.grown & (picture.across < 1)
     around &= (-picture.height > -0.3) & (-picture.height < picture.tall + 0.2)
-    found = nothing
+    found, smooth = nothing, np.zeros(picture.mask.shape, np.float32)
     size = 2 * max(1, round(settings.closing * picture.unit)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     for _ in range(settings.rounds):
@@ -237,7 +244,7 @@ def grown_hair(picture: HeadPicture, settings: HairPixelSettings) -> NDArray[np.
         like *= np.exp(-0.5 * (np.maximum(to_hair - settings.far, 0) / settings.fading) ** 2)
         likeness = np.zeros(picture.mask.shape, np.float32)
         likeness.ravel()[place] = like
-        smooth = np.asarray(cv2.GaussianBlur(likeness, (0, 0), max(1.0, settings.smoothing * picture.unit)))
+        smooth = cv2.GaussianBlur(likeness, (0, 0), max(1.0, settings.smoothing * picture.unit)).astype(np.float32)
         likely = ((smooth > 0.5) & picture.mask & ~picture.inner).astype(np.uint8)
         opened = cv2.morphologyEx(likely, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
         some = np.asarray(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, disc))
@@ -245,8 +252,10 @@ def grown_hair(picture: HeadPicture, settings: HairPixelSettings) -> NDArray[np.
         found = np.isin(labels, np.setdiff1d(labels[seed & (some > 0)], [0])) & picture.mask & ~picture.inner
         hair = colour_samples(picture, found | around, settings.learnt)
         if len(hair) < few:
-            return nothing
-    return found
+            return nothing, nothing
+    size = 2 * max(1, round(settings.doubtful[1] * picture.unit)) + 1
+    near = cv2.dilate(found.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))) > 0
+    return found, near & (smooth > settings.doubtful[0]) & picture.mask & ~picture.inner
 
 
 def colour_samples(picture: HeadPicture, chosen: NDArray[np.bool_], count: int) -> Floats:

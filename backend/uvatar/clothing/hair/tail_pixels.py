@@ -49,11 +49,11 @@ def tied_hair(view: View, body: BodyModel, settings: TailPixelSettings = DEFAULT
     picture = head_picture(view, body)
     if picture is None:
         return None
-    cap = grown_hair(picture, PIXEL_SETTINGS)
+    cap, _ = grown_hair(picture, PIXEL_SETTINGS)
     if cap.sum() < settings.hair * picture.unit**2:
         return None
     tail = _beside_neck(picture, cap, settings)
-    return None if tail is None else HairPixels(picture.camera, tail, tied=True)
+    return None if tail is None else HairPixels(picture.camera, tail, tail, tied=True)
 
 
 def _beside_neck(picture: HeadPicture, cap: NDArray[np.bool_], settings: TailPixelSettings) -> NDArray[np.bool_] | None:
