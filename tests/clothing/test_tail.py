@@ -84,7 +84,7 @@ def test_it_hangs_behind_the_head_and_shows_beside_the_neck(body: BodyModel) -> 
     assert np.ptp(hair.vertices[:, 1]) < 0.35 and np.abs(hair.vertices - ears).max() < 0.4
     pixels = found.camera.project(hair.vertices)
     columns = np.nonzero(found.hair)[1]
-    outside = columns.min() + 0.15 * np.ptp(columns)
+    outside = columns.min() + 0.05 * np.ptp(columns)
     assert pixels[:, 0].min() == pytest.approx(outside, abs=0.02 * found.camera.focal / 4)
 
 

@@ -162,7 +162,10 @@ def texture_views(views: Sequence[View], engine: Engine, options: Options) -> tu
 def without_shells(person: Person, fit: Fit) -> Person:
     """The person without the pixels of skirt and loose hair; those of hair before the head are painted on the head."""
     person = without_skirt(person, fit.skirt)
-    return person if fit.hair is None else without_hair(person, fit.hair.loose)
+    if fit.hair is None:
+        return person
+    # Nor is it the person's: the neck takes what looks like the scalp beside it from somebody else's pixels.
+    return replace(without_hair(person, fit.hair.loose), mask=np.where(fit.hair.loose > 127, 0, person.mask))
 
 
 def judge(person: PersonResult, photo: Photo, camera: Camera, engine: Engine) -> PersonResult:

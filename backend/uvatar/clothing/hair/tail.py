@@ -32,6 +32,7 @@ class TailSettings:
         band: radius where it is tied, as a share of that.
         tip: share of its length over which it tapers.
         unseen: that it goes on below what is seen, behind the shoulders.
+        beyond: that it reaches farther to the side than is seen, as the neck that hides it comes out wider than it is.
         gap: between it and the body.
         slab: half the height of the slices in which the body's back is found.
     """
@@ -43,8 +44,9 @@ class TailSettings:
     away: float = 0.02
     radius: tuple[float, float] = (0.02, 0.035)
     band: float = 0.7
-    tip: float = 0.45
-    unseen: float = 0.04
+    tip: float = 0.35
+    unseen: float = 0.07
+    beyond: float = 0.008
     gap: float = 0.006
     slab: float = 0.015
 
@@ -83,7 +85,7 @@ def tail(
     seen = plane.coordinates(rays * (((plane.origin + depth * normal) @ normal) / (rays @ normal))[:, None])
     middle = float(head[:, 0].mean())
     side = 1.0 if np.median(seen[:, 0]) > middle else -1.0
-    outer = side * float(np.quantile(side * seen[:, 0], 0.9))
+    outer = side * float((side * seen[:, 0]).max())
     wide = float(np.quantile(seen[:, 0], 0.95) - np.quantile(seen[:, 0], 0.05))
     thinnest, thickest = (bound * size for bound in settings.radius)
     radius = float(np.clip(0.75 * wide, thinnest, thickest))
@@ -94,7 +96,7 @@ def tail(
         return None
     # Control points of its middle: u, w and s.
     back = float(near[:, 1].max())
-    beside = outer - side * radius
+    beside = outer + side * (settings.beyond * size - radius)
     line = np.array(
         [
             (middle, back - settings.sunk * size, root),
