@@ -1,4 +1,4 @@
-"""Skirts from the photo to the result, with the shipped models on a sample photo."""
+"""A skirt and a ponytail from the photo to the result, with the shipped models on a sample photo."""
 
 from __future__ import annotations
 
@@ -38,18 +38,17 @@ def view(engine: Engine) -> View:
     return View(found.photo, found.people[0], found.camera, fit)
 
 
-def test_a_skirt_becomes_a_part_of_the_avatar(engine: Engine, view: View) -> None:
+def test_skirt_and_ponytail_become_parts_of_the_avatar(engine: Engine, view: View) -> None:
     person = finish_person(view, None, engine, OPTIONS)
     assert person.outline > 0.96
-    part = on_body(person, None, view.camera, engine).parts[-1]
-    assert part.name == "Skirt" and part.two_sided
+    skirt, ponytail = on_body(person, None, view.camera, engine).parts[-2:]
     rig = engine.body.data.rig
     assert rig is not None
-    (read,) = parts_of({"parts": [part_entry(part)]}, len(rig.joint_names), 10)
-    skirt = person.fit.skirt
-    assert skirt is not None
-    # The part's rest pose, moved by the body's joints, is where the photo shows the skirt.
-    assert np.abs(engine.body.posed_part(person.fit.body, read) - skirt.vertices).max() < 1e-3
+    for part, name, shell in ((skirt, "Skirt", person.fit.skirt), (ponytail, "Hair", person.fit.hair)):
+        assert part.name == name and part.two_sided and shell is not None
+        (read,) = parts_of({"parts": [part_entry(part)]}, len(rig.joint_names), 10)
+        # The part's rest pose, moved by the body's joints, is where the photo shows it.
+        assert np.abs(engine.body.posed_part(person.fit.body, read) - shell.vertices).max() < 1e-3
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,10 @@ def seen_in(body: BodyModel, fit: Fit, tubes: list[Any], camera: Camera = CAMERA
     for vertices, triangles in tubes:
         mask |= rasterize(vertices, triangles, camera).mask
     photo = Photo(np.full((camera.height, camera.width, 3), 120, np.uint8), None, "", "drawn.png")
-    return View(photo, seen_as(mask), camera, fit)
+    person = seen_as(mask)
+    landmarks = person.landmarks.copy()
+    landmarks[:, 2] = 1
+    return View(photo, replace(person, landmarks=landmarks), camera, fit)
 
 
 def in_skirt(body: BodyModel, hem: float = KNEE, flare: float = 0.34, fit: Fit | None = None) -> View:
@@ -170,6 +173,14 @@ def test_walking_legs_stay_inside(body: BodyModel, swing: float) -> None:
     view, skirt, inside = dressed(body)
     left, right = HIP_JOINTS
     pose = {left: (-swing, 0, 0), right: (swing, 0, 0), KNEE_JOINTS[1]: (swing, 0, 0)}
+    assert outside_the_skirt(body, view, skirt, inside, pose) < 0.02
+
+
+@pytest.mark.parametrize("hem", [KNEE, SHIN])
+@pytest.mark.parametrize("bend", [0.35, 0.7])
+def test_squatting_legs_stay_inside(body: BodyModel, hem: float, bend: float) -> None:
+    view, skirt, inside = dressed(body, hem)
+    pose = {joint: (-bend, 0, 0) for joint in HIP_JOINTS} | {joint: (1.15 * bend, 0, 0) for joint in KNEE_JOINTS}
     assert outside_the_skirt(body, view, skirt, inside, pose) < 0.02
 
 

@@ -64,8 +64,8 @@ class Skirt(Shell):
 
 @dataclass(frozen=True)
 class Hair(Shell):
-    """Long hair: a cap over the skull that goes on as a curtain, open before the face and below. Quads are left out
-    where there is none. Its pixels have a margin.
+    """Long hair: a cap over the skull that goes on as a curtain, open before the face and below; or a ponytail, a tube
+    behind the head. Quads are left out where there is none. Its pixels have a margin.
 
     Attributes:
         shown: uint8 of the person's window, 255 where hair is.

@@ -18,6 +18,7 @@ from uvatar.clothing.bridging import cloth_shares
 from uvatar.clothing.ears import ears_under_hair, with_whole_ears
 from uvatar.clothing.hair.dressing import hair_pixels, with_hair, without_hair
 from uvatar.clothing.hair.pixels import long_hair
+from uvatar.clothing.hair.tail_pixels import tied_hair
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.clothing.shoes import shoe_offsets
 from uvatar.clothing.skirt.dressing import build_skirt, find_skirt, without_skirt
@@ -113,11 +114,11 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
     if not options.fast and options.clothing and options.refine:
         kind, shoes = shoe_offsets(view, body, engine.shoes, options.shoes) if engine.shoes else (None, None)
         found, notes = find_skirt(view, body) if options.skirts else (None, ())
-        hair = long_hair(view, body) if options.hair else None
+        hair = (long_hair(view, body) or tied_hair(view, body)) if options.hair else None
         if hair is not None:
             of_hair = hair_pixels(hair, view, body)
             person = without_hair(person, of_hair)
-        hidden = hair is None and ears_under_hair(replace(view, fit=fit), body, engine.clothing.ears)
+        hidden = (hair is None or hair.tied) and ears_under_hair(replace(view, fit=fit), body, engine.clothing.ears)
         cloth = cloth_shares(view, body, engine.clothing.mesh.averaging, engine.clothing.settings.bridging)
         worn = functools.partial(
             clothing_offsets, fit, camera=camera, model=engine.clothing, shoes=shoes, hair_on_ears=hidden, cloth=cloth
@@ -161,7 +162,10 @@ def texture_views(views: Sequence[View], engine: Engine, options: Options) -> tu
 def without_shells(person: Person, fit: Fit) -> Person:
     """The person without the pixels of skirt and loose hair; those of hair before the head are painted on the head."""
     person = without_skirt(person, fit.skirt)
-    return person if fit.hair is None else without_hair(person, fit.hair.loose)
+    if fit.hair is None:
+        return person
+    # Nor is it the person's: the neck takes what looks like the scalp beside it from somebody else's pixels.
+    return replace(without_hair(person, fit.hair.loose), mask=np.where(fit.hair.loose > 127, 0, person.mask))
 
 
 def judge(person: PersonResult, photo: Photo, camera: Camera, engine: Engine) -> PersonResult:

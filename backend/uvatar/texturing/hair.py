@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from uvatar.data.arrays import Floats
 from uvatar.data.shell import Hair
@@ -33,6 +34,8 @@ class HairTextureSettings:
         wave: how far strands wander sideways, as a share of the texture's side.
         contrast: least and greatest standard deviation of the strands' logarithmic luminance.
         blend: texels over which the photo passes into strands.
+        mirrored: from what is seen, as a share of the texture's side, over which its waves and curls go on.
+        contour: standard deviation, as a share of the texture's side, that smooths where they are mirrored.
     """
 
     grazing: float = 0.35
@@ -44,6 +47,8 @@ class HairTextureSettings:
     wave: float = 0.004
     contrast: tuple[float, float] = (0.1, 0.3)
     blend: float = 6.0
+    mirrored: float = 0.16
+    contour: float = 0.02
 
 
 DEFAULT_SETTINGS = HairTextureSettings()
@@ -66,9 +71,11 @@ def hair_texture(
     if not seen.any():
         seen = front
     even = _even(colours, seen, settings)
-    detail = np.log((colours @ LUMA + 1e-3) / (even @ LUMA + 1e-3))[seen]
-    contrast = float(np.clip(1.48 * np.median(np.abs(detail - np.median(detail))), *settings.contrast))
-    strands = even * np.exp(contrast * _strands(size, settings))[..., None]
+    detail = np.log((colours @ LUMA + 1e-3) / (even @ LUMA + 1e-3)).astype(np.float32)
+    middle = float(np.median(detail[seen]))
+    contrast = float(np.clip(1.48 * np.median(np.abs(detail[seen] - middle)), *settings.contrast))
+    waves, known = _mirrored(np.clip(detail - middle, -2.5 * contrast, 2.5 * contrast), seen, settings)
+    strands = even * np.exp(contrast * _strands(size, settings) * (1 - known) + waves * known)[..., None]
     inside = np.asarray(cv2.distanceTransform(seen.astype(np.uint8), cv2.DIST_L2, 3), np.float32)
     share = smoothstep(inside, 0, settings.blend)[..., None]
     return srgb_from_linear(colours * share + strands * (1 - share))
@@ -101,6 +108,27 @@ def _even(colours: NDArray[np.float32], seen: NDArray[np.bool_], settings: HairT
     spread = settings.even * size
     even = cv2.GaussianBlur(np.ascontiguousarray(filled), (0, 0), spread, borderType=cv2.BORDER_REFLECT)
     return np.maximum(np.asarray(even, np.float32), 0)
+
+
+def _mirrored(
+    detail: NDArray[np.float32], seen: NDArray[np.bool_], settings: HairTextureSettings
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What is seen of detail (N, N), gone on with beside it as in a mirror, and how much of it counts, 0..1."""
+    size = len(seen)
+    some = np.flatnonzero(seen.any(1))
+    row = np.arange(size)
+    ends = [np.interp(row, some, found[some]) for found in (seen.argmax(1), size - 1 - seen[:, ::-1].argmax(1))]
+    first, last = (gaussian_filter1d(end, settings.contour * size, mode="nearest")[:, None] for end in ends)
+    column = np.broadcast_to(np.arange(size), seen.shape)
+    source = np.where(column < first, 2 * first - column, np.where(column > last, 2 * last - column, column))
+    away = np.maximum(np.maximum(first - column, column - last), 0) / size
+    at = source.astype(np.float32), np.broadcast_to(row[:, None], seen.shape).astype(np.float32)
+    inside = cv2.blur(cv2.erode(seen.astype(np.float32), np.ones((3, 3))), (7, 7))
+    shown, known = (
+        cv2.remap(values, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) for values in (detail, inside)
+    )
+    share = np.asarray(known) ** 2 * (1 - smoothstep(away, 0, settings.mirrored))
+    return np.asarray(shown, np.float32), np.asarray(share, np.float32)
 
 
 def _strands(size: int, settings: HairTextureSettings) -> Floats:

@@ -13,6 +13,7 @@ from uvatar.body import BodyModel
 from uvatar.clothing.ears import Ear, flat_ears
 from uvatar.clothing.hair.pixels import HairPixels
 from uvatar.clothing.hair.rings import HairRings, hair_rings
+from uvatar.clothing.hair.tail import tail
 from uvatar.clothing.plane import sampled
 from uvatar.clothing.shells import ring_layout, strongest
 from uvatar.data.arrays import Floats
@@ -39,6 +40,7 @@ class HairSettings:
         fading: above the ends.
         widest: distance of neighbouring columns below the chin over which there is hair.
         neck, free: below the chin, from which on hair does not follow the head alone, and from which on not at all.
+        tied: below its root, from which on a ponytail does not follow the head at all.
     """
 
     margin: float = 0.012
@@ -47,8 +49,9 @@ class HairSettings:
     face: float = 0.02
     fading: float = 0.01
     widest: float = 0.045
-    neck: float = -0.02
-    free: float = 0.22
+    neck: float = -0.04
+    free: float = 0.13
+    tied: float = 0.4
 
 
 DEFAULT_SETTINGS = HairSettings()
@@ -72,10 +75,13 @@ def without_hair(person: Person, pixels: NDArray[np.uint8]) -> Person:
 def with_hair(
     fit: Fit, found: HairPixels, pixels: NDArray[np.uint8], view: View, body: BodyModel, ears: Sequence[Ear]
 ) -> Fit:
-    """The dressed fit with hair over it and its ears laid flat; as it is where hair cannot be built.
+    """The dressed fit with hair over it, its ears laid flat under loose hair; as it is where hair cannot be built.
 
     ``pixels``: of `hair_pixels`.
     """
+    if found.tied:
+        ponytail = build_tail(found, pixels, replace(view, fit=fit), body)
+        return fit if ponytail is None else replace(fit, hair=ponytail)
     rest = body.data.v_template + body.data.shapedirs @ fit.body.betas + fit.offsets
     offsets = (fit.offsets + flat_ears(ears, rest)).astype(np.float32)
     of_ears = np.concatenate([ear.vertices for ear in ears]) if ears else np.zeros(0, np.int64)
@@ -125,24 +131,48 @@ def build_hair(
     rows, columns = shown.shape
     quads, uv, quad_uv = ring_layout(rows, rows, columns)
     down = (rings.points[..., 2].ravel() - rings.chin) / rings.plane.size
-    free = smoothstep(down, settings.neck, settings.free)
-    weights = np.zeros((rows * columns, data.weights.shape[1]))
-    for joint, share in ((Joint.HEAD, (1 - free) ** 2), (Joint.NECK, 2 * free * (1 - free)), (Joint.SPINE3, free**2)):
-        weights[:, joint] = share
+    weights = _weights(smoothstep(down, settings.neck, settings.free))
     fragments = rasterize(vertices, data.faces, found.camera)
+    hidden = np.maximum(pixels, _in_window(found.doubtful, found.camera, view))
     of_head = fragments.mask & (data.weights[data.faces[fragments.face, 0], Joint.HEAD] > 0.5)
     return Hair(
         points.reshape(-1, 3).astype(np.float32),
         quads[kept.ravel()],
         uv,
         quad_uv[kept.ravel()],
-        strongest(weights, 4),
+        weights,
         columns,
         rows,
         pixels,
         shown=_in_window(found.hair, found.camera, view),
-        loose=np.where(_in_window(of_head, found.camera, view) > 127, 0, pixels).astype(np.uint8),
+        loose=np.where(_in_window(of_head, found.camera, view) > 127, 0, hidden).astype(np.uint8),
     )
+
+
+def build_tail(
+    found: HairPixels,
+    pixels: NDArray[np.uint8],
+    view: View,
+    body: BodyModel,
+    settings: HairSettings = DEFAULT_SETTINGS,
+) -> Hair | None:
+    """A ponytail behind the dressed body of the view; None where the photo shows too little of it."""
+    built = tail(found, view.fit, body, body.posed(view.fit.body, view.fit.offsets)[0])
+    if built is None or not np.isfinite(built.points).all():
+        return None
+    rows, columns = built.points.shape[:2]
+    quads, uv, quad_uv = ring_layout(rows, rows, columns)
+    weights = _weights(np.repeat(smoothstep(built.down, 0, settings.tied), columns))
+    points, shown = built.points.reshape(-1, 3).astype(np.float32), _in_window(found.hair, found.camera, view)
+    return Hair(points, quads, uv, quad_uv, weights, columns, rows, pixels, shown=shown, loose=pixels)
+
+
+def _weights(free: Floats) -> NDArray[np.float32]:
+    """(N, 24) weights of points that follow the head (``free`` (N,) 0) or the chest (1)."""
+    weights = np.zeros((len(free), len(Joint)))
+    for joint, share in ((Joint.HEAD, (1 - free) ** 2), (Joint.NECK, 2 * free * (1 - free)), (Joint.SPINE3, free**2)):
+        weights[:, joint] = share
+    return strongest(weights, 4)
 
 
 def _opacity(found: HairPixels, rings: HairRings, fit: Fit, body: BodyModel, settings: HairSettings) -> Floats:

@@ -11,14 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d, grey_dilation
+from scipy.spatial import cKDTree
 
 from uvatar.body import BodyModel
+from uvatar.body.data import BODY
 from uvatar.clothing.hair.pixels import HairPixels
 from uvatar.clothing.plane import BodyPlane, sampled
 from uvatar.data.arrays import Floats
+from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.joints import ELBOW_JOINTS, HAND_JOINTS, WRIST_JOINTS, Joint
 from uvatar.data.landmarks import EARS, EYES, MOUTH
+from uvatar.geometry.mesh import vertex_normals
+from uvatar.geometry.raster import rasterize
 from uvatar.photos.colour import smoothstep
 
 FOREARMS = [*ELBOW_JOINTS, *WRIST_JOINTS, *HAND_JOINTS]
@@ -39,15 +44,19 @@ class HairRingSettings:
         gap: between head and hair.
         thickness: of the hair behind, least and most.
         front: share of that above the forehead.
+        temple: height below the brow over which the front goes back from the forehead to the temples, where hair
+            beside a face lies.
+        touching, deepest: distance of hair from the bare head, and from how deep in it it is moved there.
         power: of the superellipse that a ring is.
         narrowing: how far per length the hair behind comes forward where nothing holds it.
-        before: half the depth before the neck, where strands hang free.
+        before: half the depth beside the face, and before the neck, where strands hang free.
         cell: of the map of the body's front and back.
         lying: distance from the clothes.
         farthest: that clothes push hair from its middle.
         behind_width: greatest width behind, below the chin, in that at the height of the face.
         behind: that hair goes on behind the shoulders, out of sight.
-        ragged: standard deviation of the ends.
+        ragged: standard deviation of the ends, over several locks.
+        locks, tip: least and greatest width of a lock, columns, and how far its tip hangs below its sides.
         smooth: standard deviation of smoothing, rings and columns.
     """
 
@@ -65,6 +74,9 @@ class HairRingSettings:
     gap: float = 0.007
     thickness: tuple[float, float] = (0.01, 0.045)
     front: float = 0.5
+    temple: float = 0.04
+    touching: float = 0.004
+    deepest: float = 0.03
     power: float = 2.2
     narrowing: float = 0.3
     before: float = 0.05
@@ -73,7 +85,9 @@ class HairRingSettings:
     farthest: float = 0.16
     behind_width: float = 1.1
     behind: float = 0.02
-    ragged: float = 0.012
+    ragged: float = 0.008
+    locks: tuple[int, int] = (3, 6)
+    tip: float = 0.028
     smooth: float = 1.5
 
 
@@ -134,12 +148,7 @@ def hair_rings(
 
     ``vertices`` (V, 3) of the dressed body, posed; ``ears``: which of them are the ears'.
     """
-    data = body.data
-    marks, joints = body.landmarks_of(fit.body), body.posed(fit.body)[1]
-    middle = np.asarray(marks[EARS].mean(0), np.float64)
-    rest = data.v_template[:, 1] + data.shapedirs[:, 1] @ fit.body.betas
-    down = joints[Joint.NECK] - middle
-    plane = BodyPlane.facing(middle, down / np.linalg.norm(down) + (0, 1, 0), float(np.ptp(rest)))
+    data, marks, plane = body.data, body.landmarks_of(fit.body), hair_plane(fit, body)
     size = plane.size
     at = plane.coordinates(vertices)
     of_head = data.weights[:, Joint.HEAD] > 0.5
@@ -166,7 +175,21 @@ def hair_rings(
     centre, half = _halves(heights, top, head, reach, settings, size)
     others = at[(data.weights[:, Joint.HEAD] < 0.5) & (data.weights[:, FOREARMS].sum(1) < 0.1)]
     points = _placed(heights, centre, half, others, head, settings, size)
+    skull = of_head & (data.part == BODY)
+    skull_faces = data.faces[skull[data.faces].all(1)]
+    gap, placed = settings.touching * size, plane.points(points)
+    before = np.sin(_turn(settings)) < 0
+    placed[:, before] = _before(placed[:, before], vertices, skull_faces, found.camera, gap)
+    points = plane.coordinates(_outside(placed, vertices, skull_faces, gap, settings.deepest * size))
     return HairRings(plane, points, centre, hem, brow, chin)
+
+
+def hair_plane(fit: Fit, body: BodyModel) -> BodyPlane:
+    """The plane through the middle between the ears on which hair hangs down."""
+    middle = np.asarray(body.landmarks_of(fit.body)[EARS].mean(0), np.float64)
+    down = body.posed(fit.body)[1][Joint.NECK] - middle
+    rest = body.data.v_template[:, 1] + body.data.shapedirs[:, 1] @ fit.body.betas
+    return BodyPlane.facing(middle, down / np.linalg.norm(down) + (0, 1, 0), float(np.ptp(rest)))
 
 
 def _spans(points: Floats, s: Floats) -> Floats:
@@ -208,13 +231,26 @@ def _outline(
 
 def _hem(ends: tuple[float, float], settings: HairRingSettings, size: float) -> Floats:
     """(C,) s at which hair ends in each direction, behind farther down than at the sides."""
-    turn = np.arange(settings.columns) * (2 * np.pi / settings.columns)
+    turn = _turn(settings)
     back = max(ends) + settings.behind * size
     side = np.where(np.cos(turn) < 0, max(ends[0], back - 0.1 * size), max(ends[1], back - 0.1 * size))
     hem = side + (back - side) * np.abs(np.sin(turn))
-    noise = np.random.default_rng(0).normal(size=settings.columns)
-    hem += settings.ragged * size * (noise * 0.5 + 1.5 * gaussian_filter1d(noise, 1.5, mode="wrap"))
+    generator = np.random.default_rng(0)
+    uneven = gaussian_filter1d(generator.normal(size=settings.columns), 3, mode="wrap")
+    hem += size * (settings.ragged * uneven / uneven.std() + settings.tip * (_locks(settings, generator) - 0.5))
     return np.asarray(hem, np.float64)
+
+
+def _locks(settings: HairRingSettings, generator: np.random.Generator) -> Floats:
+    """(C,) how far the ends reach down in each direction, 0 between two locks and up to 1 in their middle."""
+    low, high = settings.locks
+    widths = generator.integers(low, high + 1, settings.columns)
+    begin = np.concatenate([[0], np.cumsum(widths)])
+    column = np.arange(settings.columns)
+    lock = np.searchsorted(begin, column, side="right") - 1
+    across = (column - begin[lock] + 0.5) / widths[lock]
+    down: Floats = (1 - np.abs(2 * across - 1)) * generator.uniform(0.6, 1, settings.columns)[lock]
+    return down
 
 
 def _halves(
@@ -237,7 +273,7 @@ def _halves(
     thinnest, thickest = (size * bound for bound in settings.thickness)
     thick = float(np.clip(np.median(excess[above]), thinnest, thickest))
     before = np.where(above, centre[:, 1] - spans[:, 2], centre[:, 1] - at_brow[2]) + settings.front * thick
-    fade = smoothstep(heights, head.chin - 0.02 * size, head.chin + 0.08 * size)
+    fade = smoothstep(heights, head.brow, head.brow + settings.temple * size)
     before = before * (1 - fade) + settings.before * size * fade
     behind = spans[:, 3] - centre[:, 1] + thick
     # What hangs from the back of the head comes forward slowly.
@@ -253,21 +289,52 @@ def _halves(
     return centre, np.maximum(halves, 0.002)
 
 
+def _turn(settings: HairRingSettings) -> Floats:
+    """(C,) the columns' directions, radians from u towards w."""
+    return np.arange(settings.columns) * (2 * np.pi / settings.columns)
+
+
+def _before(points: Floats, vertices: Floats, faces: NDArray[np.int32], camera: Camera, gap: float) -> Floats:
+    """Points (R, C, 3), camera frame, that the camera would not see through a mesh, moved along their lines of sight to
+    ``gap`` before it.
+    """
+    fragments = rasterize(vertices, faces, camera)
+    pixels = np.floor(camera.project(points)).astype(int)
+    inside = ((pixels >= 0) & (pixels < (camera.width, camera.height))).all(-1)
+    column, row = np.where(inside[..., None], pixels, 0).transpose(2, 0, 1)
+    depth = np.where(inside, fragments.depth[row, column], np.inf) - gap
+    moved: Floats = points * np.minimum(1, depth / points[..., 2])[..., None]
+    return moved
+
+
+def _outside(points: Floats, vertices: Floats, faces: NDArray[np.int32], gap: float, reach: float) -> Floats:
+    """Points (R, C, 3) moved out of a mesh's surface, and to a distance of ``gap`` from it, if it is within ``reach``:
+    the mesh is open below.
+    """
+    used = np.unique(faces)
+    normals = vertex_normals(vertices, faces)[used]
+    tree, moved = cKDTree(vertices[used]), points.copy()
+    for _ in range(2):
+        distance, nearest = tree.query(moved)
+        height = ((moved - vertices[used][nearest]) * normals[nearest]).sum(-1)
+        moved += np.where(distance < reach, np.maximum(gap - height, 0), 0)[..., None] * normals[nearest]
+    return moved
+
+
 def _placed(
     heights: Floats, centre: Floats, half: Floats, body: Floats, head: _Head, settings: HairRingSettings, size: float
 ) -> Floats:
     """Points (R, C, 3) of the rings, outside the body with vertices (N, 3)."""
-    turn = np.arange(settings.columns) * (2 * np.pi / settings.columns)
+    turn = _turn(settings)
     across, along = (np.sign(f) * np.abs(f) ** (2 / settings.power) for f in (np.cos(turn), np.sin(turn)))
     wide = half[:, :2]
     # What lies before the shoulders does not lie behind them as well.
     least = np.median(wide[(heights > head.brow) & (heights < head.chin)], 0) * settings.behind_width
     narrow = np.where(heights[:, None] > head.chin, np.minimum(wide, least), wide)
     narrow = gaussian_filter1d(narrow, 3, axis=0, mode="nearest")
-    rear = smoothstep(along, 0, 0.5)[None]
-    sides = (np.where(across < 0, pair[:, :1], pair[:, 1:]) for pair in (wide, narrow))
-    before_width, behind_width = sides
-    u = centre[:, :1] + (before_width * (1 - rear) + behind_width * rear) * across
+    before = along[None] < 1e-6
+    before_width, behind_width = (np.where(across < 0, pair[:, :1], pair[:, 1:]) for pair in (wide, narrow))
+    u = centre[:, :1] + np.where(before, before_width, behind_width) * across
     w = centre[:, 1:] + np.where(along < 0, half[:, 2:3], half[:, 3:]) * along
     u[0], w[0] = centre[0, 0] + 0.002 * across, centre[0, 1] + 0.002 * along
     s = np.broadcast_to(heights[:, None], u.shape)
@@ -275,7 +342,6 @@ def _placed(
     front = np.maximum(front, centre[:, 1:] - settings.farthest * size)
     back = np.minimum(back, centre[:, 1:] + settings.farthest * size)
     gap = settings.lying * size
-    before = along[None] < 0
     for share in (1.0, 0.6):
         pushed = np.where(before, np.minimum(w, front - share * gap), np.maximum(w, back + share * gap))
         w = np.where(np.isfinite(pushed), pushed, w)

@@ -19,6 +19,7 @@ from uvatar.clothing.skirt.plane import RowPicture, leg_plane, row_picture
 from uvatar.clothing.skirt.rings import Rings, skirt_rings
 from uvatar.data.arrays import Floats
 from uvatar.data.joints import ANKLE_JOINTS, HIP_JOINTS, KNEE_JOINTS
+from uvatar.data.landmarks import ANKLES, KNEES
 from uvatar.data.person import Person
 from uvatar.data.shell import Skirt
 from uvatar.data.view import View
@@ -40,6 +41,9 @@ class DressingSettings:
 
     Attributes:
         least_legs: pixels of the photo from hips to ankles below which nothing is read from the mask.
+        least_seen: visibility of the better seen of a leg's knee and ankle below which the leg is hidden: then what
+            covers it may be a blanket, a horse or snow. Skirts' legs in photos had .63 and more; a rider's, a boy's
+            under a blanket and a skier's in snow .20 and less.
         straight: degrees by which a thigh or a shin may turn from the legs' direction.
         waist: below the skirt's top, down to which the body's clothes still follow the photo.
         margin: around the skirt's pixels in which the body's clothes do not follow the photo.
@@ -49,6 +53,7 @@ class DressingSettings:
     """
 
     least_legs: float = 50
+    least_seen: float = 0.4
     straight: float = 50
     waist: float = 0.04
     margin: float = 0.02
@@ -88,6 +93,8 @@ def find_skirt(
         return None, ()
     ends = view.camera.project(np.stack([joints[HIP_JOINTS].mean(0), joints[ANKLE_JOINTS].mean(0)]))
     if np.linalg.norm(ends[1] - ends[0]) < settings.least_legs:
+        return None, ()
+    if _hidden_legs(view.person, settings):
         return None, ()
     rest = body.data.v_template[:, 1] + body.data.shapedirs[:, 1] @ view.fit.body.betas
     plane = leg_plane(joints, float(np.ptp(rest)))
@@ -136,6 +143,11 @@ def build_skirt(
     inside = offsets.copy()
     inside[some] += np.linalg.solve(skinning[some], (moved[some] @ plane.axes)[..., None])[..., 0].astype(np.float32)
     return skirt, inside, ()
+
+
+def _hidden_legs(person: Person, settings: DressingSettings) -> bool:
+    """Whether neither knee nor ankle of a leg is seen."""
+    return bool(person.landmarks[[KNEES, ANKLES], 2].max(0).min() < settings.least_seen)
 
 
 def _stands(joints: Floats, plane: BodyPlane, settings: DressingSettings) -> bool:

@@ -30,8 +30,12 @@ class MeshSettings:
         thickness, fold: of the hem, and how far its inner side reaches up.
         tucked: how far the topmost row lies inside the body, so that no gap shows.
         sides: distance of the hip joints from the middle, times this, is where one leg alone moves the cloth.
-        leg, knee: largest share of the legs' weight, and of the shin's in it.
+        leg, knee: largest share of the legs' weight, and of the shin's in it. Of the leg's surface under a child's long
+            dress, a walk brings 4.0 % more than 1 cm out of the cloth with .35, 1.9 % with .7.
         leg_from, knee_from: heights around hip and knee over which they grow.
+        front_from: the former before the thighs, on which cloth lies as they are raised; behind, it hangs. With the
+            same heights as behind, 4 to 7 % of the legs of four people came through at a half squat, now 0.1 % at most.
+        front: distance before the pelvis from which cloth is before the thighs, and from which on wholly.
         waist: height below the top over which the body's own weights pass into the skirt's.
         influences: joints of a vertex, as many as game engines skin it with.
         neighbours, spread: of the body's vertices whose weights count, and the distance over which.
@@ -43,9 +47,11 @@ class MeshSettings:
     tucked: float = 0.012
     sides: float = 2.4
     leg: float = 0.97
-    knee: float = 0.35
+    knee: float = 0.7
     leg_from: tuple[float, float] = (-0.1, 0.3)
     knee_from: tuple[float, float] = (-0.1, 0.2)
+    front_from: tuple[float, float] = (-0.12, 0.08)
+    front: tuple[float, float] = (-0.03, 0.05)
     waist: float = 0.16
     influences: int = 4
     neighbours: int = 24
@@ -117,7 +123,11 @@ def _weights(
     half = np.linalg.norm(joints[Joint.LEFT_HIP] - joints[Joint.RIGHT_HIP]) / 2
     side = smoothstep(left / (settings.sides * half) + 0.5, 0, 1)
     down = plane.coordinates(posed)[:, 2]
-    leg = settings.leg * smoothstep((down - hips) / size, *settings.leg_from)
+    before = smoothstep((posed - joints[Joint.PELVIS]) @ turned[:, 2] / size, *settings.front)
+    on_thighs, hanging = (
+        smoothstep((down - hips) / size, *heights) for heights in (settings.front_from, settings.leg_from)
+    )
+    leg = settings.leg * (before * on_thighs + (1 - before) * hanging)
     knee = settings.knee * smoothstep((down - knees) / size, *settings.knee_from)
     weights = np.zeros((len(posed), 24))
     weights[:, Joint.PELVIS] = 1 - leg
