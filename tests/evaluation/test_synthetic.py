@@ -278,7 +278,10 @@ def test_a_body_that_leans_in_its_scene_is_told_from_one_that_the_camera_saw_fro
         one.sitter for one in drawn_people("tuning", load_poses(), 30, 0, body) if kind_of(one.sitter, body) == STANDING
     )
     right = how_it_stands(standing, standing.body, Gravity(up=standing.up), body)
-    assert right.gravity < 0.1 and abs(right.lean) < 0.1 and right.feet < 2
+    assert right.gravity < 0.1 and abs(right.lean) < 0.1 and right.feet < 2 and np.isnan(right.below)
+    lowest = -float((body.posed(standing.body)[0] @ np.array(standing.up)).min())
+    sunk = how_it_stands(standing, standing.body, Gravity(up=standing.up, ground=lowest - 0.05), body)
+    assert sunk.below == pytest.approx(5, abs=0.01)
     level = how_it_stands(standing, standing.body, Gravity(), body)
     tilt = float(np.degrees(np.arccos(-standing.up[1])))
     assert level.gravity == pytest.approx(tilt, abs=0.1)
@@ -295,11 +298,13 @@ def test_a_pictures_focal_length_is_told_in_its_exif(sitter: Sitter) -> None:
 def test_the_kinds_count_whoever_belongs_to_them() -> None:
     scores = [
         Score("a", "male", 0.0, True, STANDING, gravity=3.0, lean=-2.0, feet=1.0, stature=1.0, mpjpe_20=5.0),
-        Score("b", "child", 90.0, True, STANDING, gravity=4.0, lean=6.0, feet=2.0, stature=9.0, mpjpe_20=7.0),
+        Score("b", "child", 90.0, True, STANDING, gravity=4.0, lean=6.0, below=2.0, wrong_age=1.0, stature=9.0),
         Score("c", "male", 0.0, False),
     ]
     rows = {row["kind"]: row for row in by_kind(scores)}
     assert rows["all"]["people"] == 2 and rows["all"]["gravity, rms"] == pytest.approx(np.sqrt(12.5))
     assert rows["standing, side"]["people"] == 1 and rows["children"]["stature"] == 9.0
     assert rows["all"]["forward"] == 2.0 and rows["all"]["lean, median"] == 4.0
+    assert rows["all"]["feet"] == 1.0 and rows["all"]["below"] == 2.0  # of those who have it
+    assert rows["children"]["wrong_age"] == 1.0
     assert "not standing" not in rows

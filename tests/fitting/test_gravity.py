@@ -123,12 +123,22 @@ def odd_poses() -> dict[str, BodyParameters]:
     }
 
 
-@pytest.mark.parametrize("pose", odd_poses())
-def test_whoever_does_not_stand_leaves_the_camera_level(pose: str, body: BodyModel) -> None:
+@pytest.mark.parametrize("pose", [name for name in odd_poses() if name != "seated"])
+def test_whoever_is_upside_down_or_lies_leaves_the_camera_level(pose: str, body: BodyModel) -> None:
     gravity = estimated([odd_poses()[pose]], body)
     pitch, roll = np.degrees(pitch_and_roll(np.array(gravity.up)))
     assert abs(roll) < 3 and -5 < pitch < 15 and gravity.up[1] < -0.9
     assert gravity.confidence < 0.25
+
+
+@pytest.mark.parametrize("pitch", [-6, 10])
+def test_who_sits_with_the_soles_on_the_ground_says_something(pitch: float, body: BodyModel) -> None:
+    up = up_of(np.radians(pitch), 0.0)
+    bent = replace(odd_poses()["seated"], global_orient=np.array([np.pi, 0, 0], np.float32))
+    gravity = estimated(seen_by([bent], up, body), body)
+    assert degrees_off(gravity, up) < 0.6 * abs(pitch - 5)
+    assert 0.2 < gravity.confidence < estimated(seen_by([standing()], up, body), body).confidence
+    assert gravity.ground is None
 
 
 def test_a_reflection_in_water_does_not_turn_the_scene_upside_down(body: BodyModel) -> None:

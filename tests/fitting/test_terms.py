@@ -11,12 +11,15 @@ import pytest
 from tests.fitting.hands import hand_of_body
 from tests.fitting.people import CAMERA, fitting_model, person_of, standing, with_face
 from uvatar.body import BodyModel
+from uvatar.data.joints import Joint
 from uvatar.fitting.chain import UNKNOWNS, BodyPoints, State
 from uvatar.fitting.objective import Objective
 from uvatar.fitting.observations import Observations
 from uvatar.fitting.prior import PosePrior
 from uvatar.fitting.solver import minimise
 from uvatar.fitting.terms import TERMS, LandmarkTerm
+from uvatar.fitting.terms.base import Stage
+from uvatar.fitting.terms.held_trunk import HeldTrunkTerm
 from uvatar.fitting.terms.outline import OutlinePairs, OutlineSettings, OutlineTerm
 from uvatar.fitting.terms.palms import PalmTerm
 from uvatar.geometry import rotations
@@ -114,3 +117,16 @@ def test_shipped_prior_knows_how_people_stand_and_sit() -> None:
     energies = prior.nearest(np.stack([stand, sit, backwards, broken]).reshape(4, 63))[1]
     assert max(energies[:2]) < min(energies[2:]) - 5
     assert energies[3] > 100
+
+
+def test_the_trunks_bend_is_held_in_the_last_stage_alone(objective: Objective, state: State) -> None:
+    (term,) = (term for term in objective.terms if isinstance(term, HeldTrunkTerm))
+    assert [stage for stage in Stage if term.at(stage) is not None] == [Stage.CLOSE]
+    held = term.held(objective.bodies(state))
+    assert held.residuals(objective.bodies(state)).cost == 0
+    pose = state.pose.copy()
+    pose[0, Joint.LEFT_KNEE - 1, 0] += 0.3
+    assert held.residuals(objective.bodies(replace(state, pose=pose))).cost == 0
+    pose[0, Joint.SPINE2 - 1, 0] += 0.04
+    bent = held.residuals(objective.bodies(replace(state, pose=pose)))
+    assert bent.cost[0] == pytest.approx(0.5 * (0.04 / held.settings.error) ** 2)

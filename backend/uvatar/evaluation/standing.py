@@ -31,11 +31,13 @@ class HowItStands:
         lean: of the trunk, pelvis to neck: how much further forward the avatar leans in its scene than the person in
             the world, degrees.
         feet: mean distance of the soles from the ground under the avatar, cm; NaN where the person does not stand.
+        below: how far the avatar reaches below the ground of its scene, cm; NaN where there is no ground.
     """
 
     gravity: float
     lean: float
     feet: float
+    below: float
 
 
 def kind_of(sitter: Sitter, body: BodyModel) -> str:
@@ -61,11 +63,13 @@ def how_it_stands(sitter: Sitter, fitted: BodyParameters, gravity: Gravity, body
     vertices, joints = body.posed(fitted)
     _, true_joints = body.posed(sitter.body)
     lean = _trunk_lean(joints, up) - _trunk_lean(true_joints, true_up)
-    feet = np.nan
+    feet = below = np.nan
+    if gravity.ground is not None:
+        below = 100 * max(-float((vertices @ up).min()) - gravity.ground, 0.0)
     if kind_of(sitter, body) == STANDING:
         heights = vertices[np.concatenate(soles(body.data))] @ up
         feet = 100 * float((heights - heights.min()).mean())
-    return HowItStands(float(np.degrees(np.arccos(np.clip(up @ true_up, -1, 1)))), lean, feet)
+    return HowItStands(float(np.degrees(np.arccos(np.clip(up @ true_up, -1, 1)))), lean, feet, below)
 
 
 def soles(data: BodyData) -> list[Integers]:

@@ -48,6 +48,7 @@ from uvatar.evaluation.sitters import HEIGHT, WIDTH, Sitter
 from uvatar.evaluation.splits import Drawn, drawn_people
 from uvatar.evaluation.standing import OTHER, STANDING, how_it_stands, kind_of, view_of
 from uvatar.evaluation.tables import Row, print_table
+from uvatar.fitting.shape import CHILD
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.photos.decoding import FILM_DIAGONAL, PhotoError
@@ -60,7 +61,7 @@ from uvatar.runtime.terminal import terminal
 JPEG_QUALITY = 92
 ARMS_DOWN = 1.25  # radians
 _LABELS = ("name", "group", "yaw", "found", "kind")
-_BY_KIND = ("gravity", "lean", "feet", "stature", "mpjpe_20", "pa_mpjpe", "torso_direction")
+_BY_KIND = ("gravity", "lean", "feet", "below", "stature", "wrong_age", "mpjpe_20", "pa_mpjpe", "torso_direction")
 SHEET_ROWS, CELL = 10, (240, 300)
 
 Reconstruct = Callable[[bytes, str], PhotoResult]
@@ -100,6 +101,8 @@ class Score:
     gravity: float = np.nan
     lean: float = np.nan
     feet: float = np.nan
+    below: float = np.nan
+    wrong_age: float = np.nan
 
 
 @dataclass(frozen=True)
@@ -235,6 +238,7 @@ def score_person(
         pa_mpjpe_limbs=cm(pa_mpjpe(fitted[LIMB_JOINTS], limbs)),
         torso_direction=round(torso_direction_error(fitted, joints), 2),
         facing=round(facing_error(fitted, joints), 2),
+        wrong_age=float((fit.group == CHILD) != (sitter.group == CHILD)),
         stature=round(measure(body, fit.body.betas)["stature"] - measure(body, sitter.body.betas)["stature"], 1),
         mask_iou=round(mask_iou(seen, mask), 4),
         body_iou=round(mask_iou(rasterize(vertices, body.data.faces, camera).mask, mask), 4),
@@ -283,10 +287,14 @@ def by_kind(scores: Sequence[Score]) -> list[Row]:
             "gravity, rms": float(np.sqrt((size["gravity"] ** 2).mean())),
             "lean, median": float(np.median(size["lean"])),
             "forward": float(np.median(leans)),
-            "feet": float(np.nanmean(size["feet"])) if np.isfinite(size["feet"]).any() else np.nan,
-            **{name: float(size[name].mean()) for name in ("stature", "mpjpe_20", "pa_mpjpe", "torso_direction")},
+            **{name: _known_mean(size[name]) for name in _BY_KIND[2:]},
         })  # fmt: skip
     return rows
+
+
+def _known_mean(values: Floats) -> float:
+    """The mean of the values that are numbers; NaN if there are none."""
+    return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
 
 
 def with_focal_length(jpeg: bytes, camera: Camera) -> bytes:
@@ -310,9 +318,11 @@ def as_table(evaluation: Evaluation) -> Table:
         ("torso direction (degrees)", "torso_direction", None),
         ("facing (degrees)", "facing", None),
         ("stature (cm)", "stature", None),
+        ("taken for the wrong age (share)", "wrong_age", None),
         ("vertical (degrees)", "gravity", None),
         ("trunk's lean in the scene (degrees)", "lean", None),
         ("soles above the ground, of who stands (cm)", "feet", None),
+        ("reaches below the ground (cm)", "below", None),
         ("mask IoU, perception", "mask_iou", None),
         ("mask IoU, body", "body_iou", None),
         ("PSNR where body and truth overlap (dB)", "psnr", None),

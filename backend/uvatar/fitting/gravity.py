@@ -25,7 +25,7 @@ from uvatar.data.person import Person
 from uvatar.fitting.chain import State
 from uvatar.fitting.observations import image_landmarks, standing, unseen_legs
 from uvatar.fitting.prepared import FittingModel
-from uvatar.fitting.stance import Stance, stance
+from uvatar.fitting.stance import Stance, robust, stance
 from uvatar.protocol.levelling import pitch_and_roll, up_of
 
 
@@ -39,7 +39,7 @@ class GravitySettings:
             with the lens, and hands shake.
         reach: of the grid to both sides, in pitch and roll; around an accelerometer's direction twice what that needs.
         step: of the grid.
-        width: standard deviations from which a person's cue counts no more.
+        width: standard deviations from which a difference in height counts no more.
         level: of the heights of several people's feet, as a share of the camera's height above them: their sizes, and
             so their distances, are known to a few per cent.
         stands: weight of a person from which there is ground under the feet.
@@ -108,8 +108,8 @@ def stances_of(people: Sequence[Person], bodies: State, camera: Camera, model: F
     stances = []
     for i, person in enumerate(people):
         landmarks = image_landmarks(person)
-        legs_seen = 1 - float(unseen_legs(landmarks, camera).max())
-        stances.append(stance(posed.joints[i], posed.rotations[i], soles[i], standing(landmarks), legs_seen))
+        hidden = unseen_legs(landmarks, camera)
+        stances.append(stance(posed.joints[i], posed.rotations[i], soles[i], standing(landmarks), hidden))
     return stances
 
 
@@ -129,20 +129,19 @@ def estimate(known: Candidates, stances: Sequence[Stance] = ()) -> Gravity:
         stances: how each of the people stands.
     """
     costs = known.costs.copy()
-    upright = [one for one in stances if one.weight > 0]
-    for one in upright:
-        costs += one.cost(known.ups, known.settings.width)
-    costs += _plane_cost(known.ups, upright, known.settings)
+    for one in stances:
+        costs += one.cost(known.ups)
+    costs += _plane_cost(known.ups, stances, known.settings)
     sources = ["accelerometer"] if known.measured else []
     up, error = _mean(known.ups, costs)
     with_edges = _mean(known.ups, costs - known.support)
     agreed = known.support[np.argmin(costs - known.support)]
     if agreed > known.settings.edge_support and np.degrees(with_edges[1]) < known.settings.edge_spread:
         (up, error), sources = with_edges, [*sources, "lines"]
-    if upright:
+    if any(one.tells for one in stances):
         sources.append("people")
     x, y, z = (float(value) for value in up)
-    return Gravity((x, y, z), error, _ground(up, upright, known.settings), tuple(sources))
+    return Gravity((x, y, z), error, _ground(up, stances, known.settings), tuple(sources))
 
 
 def _ground(up: Floats, stances: Sequence[Stance], settings: GravitySettings) -> float | None:
@@ -165,7 +164,7 @@ def _plane_cost(ups: Floats, stances: Sequence[Stance], settings: GravitySetting
     middle = np.median(heights, axis=1, keepdims=True)
     # Whoever is wrong by a factor in size is so in distance, and the feet are too high or too low by that share.
     squared = ((heights - middle) / (settings.level * np.maximum(np.abs(middle), 0.5))) ** 2
-    cost: NDArray[np.float64] = 0.5 * (weights * squared * settings.width**2 / (settings.width**2 + squared)).sum(1)
+    cost: NDArray[np.float64] = (weights * robust(squared, settings.width)).sum(1)
     return cost
 
 

@@ -9,6 +9,7 @@ from uvatar.fitting.terms.base import Term
 from uvatar.fitting.terms.bones import BoneTerm
 from uvatar.fitting.terms.face_size import FaceSizeTerm
 from uvatar.fitting.terms.height import HeightTerm
+from uvatar.fitting.terms.held_trunk import HeldTrunkTerm
 from uvatar.fitting.terms.hinges import HingeTerm
 from uvatar.fitting.terms.landmarks import LandmarkTerm
 from uvatar.fitting.terms.outline import OutlineTerm
@@ -31,6 +32,7 @@ TERMS: tuple[type[Term], ...] = (
     PalmTerm,
     HeightTerm,
     FaceSizeTerm,
+    HeldTrunkTerm,
 )
 
 __all__ = ["TERMS", "LandmarkTerm", "Term"]
