@@ -47,7 +47,7 @@ class GateSettings:
     extent: float = 28.0
     picture_error: float = 0.115
     sure: float = 0.75
-    unsure_error: float = 0.055
+    unsure_error: float = 0.075
     apart: float = 0.5
     turned: float = 100.0
     sideways: float = 35.0
