@@ -1,51 +1,70 @@
-"""The hand model's known errors, undone: it opens fists, and shares curls out wrongly among a finger's joints.
+"""The hand model's known errors, undone: it opens fists, shares curls out wrongly among a finger's joints, and tilts
+palms.
 
-The tables are least squares fits of the true angles of 1,200 rendered hands to the solved ones, by
-``tools/hand_correction.py``; on hands that they were not fitted to, they lower the mean error of a joint from 17 to 13
-degrees. They halve what the joints of one finger deviate from each other, and close what is hidden behind the hand.
+How a hand is truly held is read off the solved pose and the landmarks by a linear regression, which was fitted to
+rendered hands by ``tools/hand_correction.py`` (weights/hand_correction.md has the figures).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
-from uvatar.fitting.hand_skeleton import HandSkeleton
-from uvatar.protocol.rig import ABDUCTION, FLEXION_1, FLEXION_2, FLEXION_3, THUMB
+from uvatar.data.hands import HandLandmark
+from uvatar.fitting.hand_skeleton import ANGLES
+from uvatar.protocol.rig import FINGERS, THUMB, TWIST
+from uvatar.runtime.weights import weights_folder
 
-FLEXIONS = [FLEXION_1, FLEXION_2, FLEXION_3]
-# True flexion of the first joint, abduction, and flexion of the second and third of any finger but the thumb: shares of
-# the same four as solved, then degrees.
-FINGER_JOINTS = [FLEXION_1, ABDUCTION, FLEXION_2, FLEXION_3]
-FINGER = np.array([
-    [0.64, 0.07, 0.25, 0.28, 0.54],
-    [-0.02, 0.54, 0.04, -0.05, -0.97],
-    [0.53, 0.10, 0.49, 0.18, 6.84],
-    [0.32, 0.01, 0.06, 0.47, 3.84],
-])  # fmt: skip
-# The five angles of the thumb: shares of the same five as solved, of the mean flexion of the other fingers' joints,
-# then degrees.
-OF_THUMB = np.array([
-    [0.45, -0.04, 0.04, 0.05, 0.06, 0.25, 0.99],
-    [-0.01, 0.55, 0.07, 0.09, -0.01, 0.10, 15.08],
-    [0.13, 0.11, 0.31, 0.06, 0.09, 0.40, -2.20],
-    [0.10, -0.05, -0.02, 0.30, 0.08, 0.32, -0.04],
-    [0.21, -0.11, -0.02, 0.11, 0.30, 0.65, 0.43],
-])  # fmt: skip
+# Only the thumb twists.
+FREE_ANGLES = np.setdiff1d(np.arange(len(FINGERS) * ANGLES), np.arange(THUMB) * ANGLES + TWIST)
 
 
-def corrected(
-    angles: Floats, skeleton: HandSkeleton, finger: Floats = FINGER, of_thumb: Floats = OF_THUMB
-) -> NDArray[np.float64]:
-    """Solved angles (B, 5, 5), radians, as the true ones are likely to be; within the joints' limits.
+@dataclass(frozen=True)
+class HandCorrection:
+    """A linear regression from what `inputs` makes of K numbers to the pose of a left hand.
 
-    ``finger`` (4, 5) and ``of_thumb`` (5, 7) are tables as above.
+    Attributes:
+        shares: (A + 3, K) of the inputs in the A `FREE_ANGLES`, radians, and in the palm's turn.
+        constants: (A + 3,) added to these.
     """
-    result = angles.copy()
-    fingers = angles[:, :THUMB]
-    result[:, :THUMB, FINGER_JOINTS] = fingers[..., FINGER_JOINTS] @ finger[:, :-1].T + np.radians(finger[:, -1])
-    curl = fingers[..., FLEXIONS].mean((1, 2))
-    thumb = np.concatenate([angles[:, THUMB], curl[:, None]], 1)
-    result[:, THUMB] = thumb @ of_thumb[:, :-1].T + np.radians(of_thumb[:, -1])
-    return np.clip(result, skeleton.low, skeleton.high)
+
+    shares: NDArray[np.float64]
+    constants: NDArray[np.float64]
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> HandCorrection:
+        """The one in a folder of weights; by default the one that ships. Raises FileNotFoundError."""
+        with np.load((folder or weights_folder()) / "hand_correction.npz", allow_pickle=False) as file:
+            return cls(file["shares"].astype(float), file["constants"].astype(float))
+
+    def __call__(self, values: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Inputs (B, K) -> the likely angles (B, 5, 5), radians, and the palm's turn from the solved one (B, 3),
+        axis-angle in the axes of the hand at rest.
+        """
+        result = values @ self.shares.T + self.constants
+        angles = np.zeros((len(values), len(FINGERS) * ANGLES))
+        angles[:, FREE_ANGLES] = result[:, : len(FREE_ANGLES)]
+        return angles.reshape(-1, len(FINGERS), ANGLES), result[:, len(FREE_ANGLES) :]
+
+
+def inputs(angles: Floats, palm: Floats, world: Floats, places: Floats) -> NDArray[np.float64]:
+    """What the regression is given of B left hands: angles, landmarks as the palm sees them, and the line of sight.
+
+    Args:
+        angles: (B, 5, 5) solved, radians.
+        palm: (B, 3, 3) solved: rotation of the hand from the body's axes at rest to the camera's.
+        world: (B, 21, 3) landmarks in space, camera axes.
+        places: (B, 21, 2) landmarks in the picture, in units of the palm's length.
+    """
+    count = len(angles)
+    space = world - world[:, :1]
+    length = np.linalg.norm(space[:, HandLandmark.MIDDLE_MCP], axis=-1)
+    space = space / np.maximum(length, 1e-9)[:, None, None]
+    picture = np.concatenate([places - places[:, :1], np.zeros((*places.shape[:2], 1))], -1)
+    # x @ palm is palm's inverse applied to x
+    seen = [(points @ palm)[:, 1:].reshape(count, -1) for points in (space, picture)]
+    return np.concatenate([angles.reshape(count, -1)[:, FREE_ANGLES], *seen, palm[:, 2]], 1)

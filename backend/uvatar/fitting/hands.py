@@ -13,6 +13,7 @@ from uvatar.data.camera import Camera
 from uvatar.data.joints import ELBOW_JOINTS, WRIST_JOINTS
 from uvatar.data.person import Hand, Person
 from uvatar.fitting.chain import BodySkeleton
+from uvatar.fitting.hand_correction import HandCorrection
 from uvatar.fitting.hand_skeleton import HandSkeleton
 from uvatar.fitting.hand_solver import DEFAULT_SETTINGS as SOLVER_SETTINGS
 from uvatar.fitting.hand_solver import HandPose, HandSettings, solve_hands
@@ -25,12 +26,14 @@ class GateSettings:
     """When a hand's landmarks are believed.
 
     Chosen on 64 hands in 39 photos, where one of 59 kept ones was wrong; ``sideways`` and the last of
-    ``picture_error`` on 62 more in 41.
+    ``picture_error`` on 62 more in 41, ``sure`` and ``unsure_error`` on 63 in 46.
 
     Attributes:
         score: of the hand model, at least.
         extent: longer side of the landmarks' box, pixels, at least.
         picture_error: of the solved hand in the picture, in units of the palm's length, at most.
+        sure, unsure_error: from this score on ``picture_error`` is allowed, at the least score only the second:
+            landmarks that are unsure and fit no hand well are another hand's, or none's.
         apart: distance from every other hand's middle, at least, in units of its own extent: one hand is sometimes
             given to two people, or to both sides of one.
         turned: angle between the solved palm and the body's wrist, degrees, at most: the back of a hand that hangs or
@@ -43,10 +46,16 @@ class GateSettings:
     score: float = 0.6
     extent: float = 28.0
     picture_error: float = 0.115
+    sure: float = 0.75
+    unsure_error: float = 0.075
     apart: float = 0.5
     turned: float = 100.0
     sideways: float = 35.0
     reversed_cost: float = 2.0
+
+    def allowed_error(self, score: float) -> float:
+        """Of the solved hand in the picture, at most, of landmarks with this score."""
+        return float(np.interp(score, [self.score, self.sure], [self.unsure_error, self.picture_error]))
 
 
 DEFAULT_GATE = GateSettings()
@@ -89,21 +98,26 @@ def seen_hands(
     people: Sequence[Person],
     camera: Camera,
     skeleton: HandSkeleton,
+    correction: HandCorrection | None = None,
     gate: GateSettings = DEFAULT_GATE,
     settings: HandSettings = SOLVER_SETTINGS,
 ) -> list[Hands]:
-    """The hands of a photo's people that are believed, solved all at once."""
+    """The hands of a photo's people that are believed, solved all at once.
+
+    ``correction`` undoes what the hand model gets wrong.
+    """
     found = [
         (number, side, hand)
         for number, person in enumerate(people)
         for side, hand in enumerate((person.left_hand, person.right_hand))
         if hand is not None and large_and_sure(hand, gate)
     ]
-    poses = solve_hands([hand for _, _, hand in found], [side == 0 for _, side, _ in found], skeleton, settings)
-    alone = apart([hand for _, _, hand in found], gate)
+    landmarks, left = [hand for _, _, hand in found], [side == 0 for _, side, _ in found]
+    poses = solve_hands(landmarks, left, skeleton, correction, settings)
+    alone = apart(landmarks, gate)
     table: list[list[SeenHand | None]] = [[None, None] for _ in people]
     for (number, side, hand), candidates, is_alone in zip(found, poses, alone, strict=True):
-        if is_alone and candidates[0].picture_error <= gate.picture_error:
+        if is_alone and candidates[0].picture_error <= gate.allowed_error(hand.score):
             looking = rotations.between(np.array([0.0, 0.0, 1.0]), camera.rays(hand.points.mean(0).astype(float)))
             palms = np.stack([looking @ candidate.palm for candidate in candidates])
             table[number][side] = SeenHand(hand, candidates, palms, _reversible(candidates, gate))

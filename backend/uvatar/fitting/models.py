@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from uvatar.fitting.hand_correction import HandCorrection
 from uvatar.fitting.lifter import Lifter
 from uvatar.fitting.prior import PosePrior
 
@@ -15,13 +16,15 @@ class PoseModels:
 
     Attributes:
         prior: which poses people take.
+        hands: what the hand model gets wrong.
         lifter: a first pose from the landmarks; None where its weights are not installed.
     """
 
     prior: PosePrior
+    hands: HandCorrection
     lifter: Lifter | None = None
 
     @classmethod
     def load(cls, folder: Path) -> PoseModels:
-        """Load the models from a folder of weights. Raises FileNotFoundError if there is no pose prior."""
-        return cls(PosePrior.load(folder), Lifter.load(folder))
+        """Load the models from a folder of weights. Raises FileNotFoundError if any but the lifter is missing."""
+        return cls(PosePrior.load(folder), HandCorrection.load(folder), Lifter.load(folder))

@@ -87,7 +87,9 @@ class Observations:
             np.stack([unseen_legs(points, camera) for points in landmarks]),
             lifted,
             _landmarks_of(lifted, model) if lifted else None,
-            seen_hands(people, camera, model.hand) if model.hand else [(None, None) for _ in people],
+            seen_hands(people, camera, model.hand, model.hand_correction)
+            if model.hand
+            else [(None, None) for _ in people],
             known,
         )
 

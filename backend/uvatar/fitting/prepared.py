@@ -12,6 +12,7 @@ from uvatar.body.face_points import FaceCorrespondence
 from uvatar.data.arrays import Floats
 from uvatar.data.joints import ANKLE_JOINTS, FOOT_JOINTS, JOINT_NAMES, WRIST_JOINTS
 from uvatar.fitting.chain import BodyPoints, BodySkeleton
+from uvatar.fitting.hand_correction import HandCorrection
 from uvatar.fitting.hand_skeleton import HandSkeleton, hand_skeleton
 from uvatar.fitting.lifter import Lifter
 from uvatar.fitting.models import PoseModels
@@ -88,6 +89,7 @@ class FittingModel:
         vertices: how many the body has.
         groups: of people, whose shapes bodies are drawn towards.
         prior: which poses people take.
+        hand_correction: what the hand model gets wrong.
         lifter: a first pose from the landmarks; None where its weights are not installed.
         hand: a left hand; None where the body has no fingers.
         stature: how tall it is.
@@ -102,6 +104,7 @@ class FittingModel:
     vertices: int
     groups: tuple[ShapeGroup, ...]
     prior: PosePrior
+    hand_correction: HandCorrection
     stature: Stature
     soles: BodyPoints
     lifter: Lifter | None = None
@@ -140,6 +143,7 @@ def prepare_fitting(
         len(data.v_template),
         groups,
         models.prior,
+        models.hands,
         _stature(data),
         _sole_points(data),
         models.lifter,
