@@ -36,6 +36,7 @@ scene.traverse((node) => {
   }
 });
 for (const [bone, angles] of Object.entries(wanted.pose)) scene.getObjectByName(bone).rotation.set(...angles);
+userData.vrm?.nodeConstraintManager?.update();
 scene.updateMatrixWorld(true);
 const mesh = scene.getObjectByName(wanted.mesh);
 for (const [target, weight] of Object.entries(wanted.weights)) {

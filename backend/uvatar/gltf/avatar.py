@@ -8,6 +8,7 @@ from typing import Any
 
 from uvatar.gltf.decimation import decimated
 from uvatar.gltf.document import Document, Look
+from uvatar.gltf.helper_bones import add_constraints, helper_bones, with_bones, with_weights
 from uvatar.gltf.presets import LEVELS, Level, Preset
 from uvatar.gltf.roughness import roughness_texture
 from uvatar.gltf.surface import Skeleton, Surface, body_at_rest, mixed, part_at_rest
@@ -60,10 +61,12 @@ def lods(
         )
         for mesh in meshes
     }
+    looks = {(mesh.look, level.texture) for level, some in zip(levels, shown, strict=True) for mesh in some}
+    small = {(look, side): look.with_texture_of(side) for look, side in looks}  # two levels may share one
     written = []
     for number, (level, some) in enumerate(zip(levels, shown, strict=True)):
         reduced = [
-            replace(mesh, surface=coarser[mesh.name][number], look=mesh.look.with_texture_of(level.texture))
+            replace(mesh, surface=coarser[mesh.name][number], look=small[mesh.look, level.texture])
             for mesh in some
             if len(coarser[mesh.name][number].triangles)  # something tiny has none left
         ]
@@ -105,16 +108,22 @@ def _written(meshes: Sequence[_Mesh], skeleton: Skeleton, preset: Preset, meta: 
     if not preset.bone_prefix:
         names = tuple(joint.removeprefix(MIXAMO_PREFIX) for joint in names)
     document = Document(webp=preset.webp)
-    skin, joints = document.add_skeleton(ARMATURE, skeleton, names)
+    helpers = helper_bones(skeleton) if preset.helper_bones else []
+    own = (*names, *(bone.name for bone in helpers))
+    skin, joints = document.add_skeleton(ARMATURE, with_bones(skeleton, helpers) if helpers else skeleton, own)
     nodes, materials = {}, {}
     for mesh in meshes:
         key = (mesh.material, mesh.look)
         if key not in materials:
             materials[key] = document.add_material(*key)
         surface = _with_visemes(mesh.surface) if preset.visemes else mesh.surface
+        if helpers:
+            surface = with_weights(surface, skeleton, helpers)
         nodes[document.add_surface(mesh.name, surface, skin, materials[key])] = tuple(surface.movements)
+    if helpers:
+        add_constraints(document, helpers, joints)
     if preset.vrm:
-        add_vrm(document, dict(zip(names, joints, strict=True)), nodes, meta)
+        add_vrm(document, dict(zip(names, joints, strict=False)), nodes, meta)
     return document.to_bytes()
 
 

@@ -19,6 +19,7 @@ class Preset:
         shape_sliders: whether the ten shape coefficients are morph targets.
         visemes: whether there are morph targets of whole mouth shapes, composed of the expression keys.
         vrm: whether the file is a VRM 1.0 model.
+        helper_bones: whether there are bones that follow others by constraints, which only VRM's programs know.
         webp: whether textures are WebP, which is smaller and which not everything reads.
     """
 
@@ -30,6 +31,7 @@ class Preset:
     shape_sliders: bool = False
     visemes: bool = False
     vrm: bool = False
+    helper_bones: bool = False
     webp: bool = False
 
 
@@ -69,7 +71,7 @@ PRESETS: Mapping[str, Preset] = {
             bone_prefix=False,
             visemes=True,
         ),
-        Preset("vrm", "VRM 1.0: VTubing, VRChat-like worlds, UniVRM", "avatar.vrm", "VRM", vrm=True),
+        Preset("vrm", "VRM 1.0: VTubing, VRChat-like worlds, UniVRM", "avatar.vrm", "VRM", vrm=True, helper_bones=True),
     )
 }
 

@@ -17,6 +17,7 @@ from tests.blender_addon.sample import gradient, rest_vertices, sample_result
 from uvatar_blender.core.export_presets import Target
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.protocol.bone_names import Naming, joint_names
+from uvatar_blender.protocol.linear_skinning import narrowed
 from uvatar_blender.scene import material
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.avatar import ImportOptions, import_people
@@ -100,7 +101,8 @@ def test_what_comes_back_is_the_avatar(files: Path, person: dict[str, Any], targ
     for index, vertex in enumerate(body.data.vertices):
         for group in vertex.groups:
             weights[index, columns[groups[group.group]]] = group.weight
-    np.add.at(wanted, (np.arange(len(wanted))[:, None], person["skin_joints"]), person["skin_weights"])
+    linear = narrowed(person["skin_joints"], person["skin_weights"], person["parents"])
+    np.add.at(wanted, (np.arange(len(wanted))[:, None], person["skin_joints"]), linear)
     assert np.abs(weights - wanted[nearest]).max() < 1 / 255
     # shapes
     keys = body.data.shape_keys.key_blocks
