@@ -1,13 +1,14 @@
 // Reads .glb and .vrm files as their users do: `node read.mjs FILE REQUEST` prints what it found as JSON.
 //
-// REQUEST is a JSON file: {"pose": {bone: [x, y, z]}, "weights": {target: weight}, "mesh": name, "vertices": [index]}.
+// REQUEST is a JSON file: {"pose": {bone: [x, y, z]}, "weights": {target: weight}, "mesh": name, "vertices": [index],
+// "moment": [clip, seconds] of an animation or null}.
 // The answer holds Khronos' validation report, what three.js has loaded, and where it puts the vertices.
 import { readFileSync } from "node:fs";
 import validator from "gltf-validator";
 
 globalThis.self = globalThis; // three.js looks for what browsers call self
 globalThis.createImageBitmap = async () => ({ width: 4, height: 4, close() {} });
-const { Vector3 } = await import("three");
+const { AnimationMixer, Vector3 } = await import("three");
 const { GLTFLoader } = await import("three/examples/jsm/loaders/GLTFLoader.js");
 const { VRMLoaderPlugin } = await import("@pixiv/three-vrm");
 
@@ -17,9 +18,10 @@ const wanted = JSON.parse(readFileSync(request));
 const report = await validator.validateBytes(data, { maxIssues: 20 });
 const loader = new GLTFLoader();
 loader.register((parser) => new VRMLoaderPlugin(parser));
-const { scene, userData } = await loader.parseAsync(data.buffer, "");
+const { scene, userData, animations } = await loader.parseAsync(data.buffer, "");
 
-const answer = { issues: report.issues, bones: {}, meshes: {}, vertices: [], vrm: null };
+const answer = { issues: report.issues, bones: {}, meshes: {}, vertices: [], influences: {}, vrm: null };
+answer.clips = Object.fromEntries(animations.map(({ name, duration, tracks }) => [name, { duration, tracks: tracks.length }]));
 scene.updateMatrixWorld(true);
 scene.traverse((node) => {
   if (node.isBone) answer.bones[node.name] = node.getWorldPosition(new Vector3()).toArray();
@@ -36,6 +38,11 @@ scene.traverse((node) => {
   }
 });
 for (const [bone, angles] of Object.entries(wanted.pose)) scene.getObjectByName(bone).rotation.set(...angles);
+if (wanted.moment) {
+  const mixer = new AnimationMixer(scene);
+  mixer.clipAction(animations.find(({ name }) => name === wanted.moment[0])).play();
+  mixer.setTime(wanted.moment[1]);
+}
 userData.vrm?.nodeConstraintManager?.update();
 scene.updateMatrixWorld(true);
 const mesh = scene.getObjectByName(wanted.mesh);
@@ -43,6 +50,9 @@ for (const [target, weight] of Object.entries(wanted.weights)) {
   mesh.morphTargetInfluences[mesh.morphTargetDictionary[target]] = weight;
 }
 mesh.skeleton.update();
+for (const [target, index] of Object.entries(mesh.morphTargetDictionary ?? {})) {
+  answer.influences[target] = mesh.morphTargetInfluences[index];
+}
 answer.vertices = wanted.vertices.map((vertex) => mesh.getVertexPosition(vertex, new Vector3()).toArray());
 if (userData.vrm) {
   const { meta, humanoid, expressionManager, lookAt } = userData.vrm;

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from uvatar.gltf.animations import add_clips
+from uvatar.gltf.clips import Figure
 from uvatar.gltf.decimation import decimated
 from uvatar.gltf.document import Document, Look
 from uvatar.gltf.helper_bones import add_constraints, helper_bones, with_bones, with_weights
@@ -42,7 +44,7 @@ def glb(person: Mapping[str, Any], preset: Preset, name: str, meta: VrmMeta | No
         ValueError: the person's parts are damaged.
     """
     meshes, skeleton = _meshes(person, preset)
-    return _written(meshes, skeleton, preset, meta or VrmMeta(name))
+    return _written(meshes, skeleton, preset, meta or VrmMeta(name), _figure(person, meshes, skeleton))
 
 
 def lods(
@@ -50,6 +52,7 @@ def lods(
 ) -> list[bytes]:
     """The files of one person at lower levels of detail, the finest first, otherwise as `glb`."""
     meshes, skeleton = _meshes(person, preset)
+    figure = _figure(person, meshes, skeleton)
     shown = [[mesh for mesh in meshes if level.keys or not mesh.is_of_face] for level in levels]
     shares = [
         level.triangles / sum(len(mesh.surface.triangles) for mesh in some)
@@ -72,7 +75,7 @@ def lods(
         ]
         if not level.keys:
             reduced = [replace(mesh, surface=replace(mesh.surface, movements={})) for mesh in reduced]
-        written.append(_written(reduced, skeleton, preset, meta or VrmMeta(name)))
+        written.append(_written(reduced, skeleton, preset, meta or VrmMeta(name), figure))
     return written
 
 
@@ -103,7 +106,12 @@ def _meshes(person: Mapping[str, Any], preset: Preset) -> tuple[list[_Mesh], Ske
     return meshes, skeleton
 
 
-def _written(meshes: Sequence[_Mesh], skeleton: Skeleton, preset: Preset, meta: VrmMeta) -> bytes:
+def _figure(person: Mapping[str, Any], meshes: Sequence[_Mesh], skeleton: Skeleton) -> Figure:
+    rig = person.get("rig")
+    return Figure.of(meshes[0].surface, skeleton, None if rig is None else rig["finger_axes"])
+
+
+def _written(meshes: Sequence[_Mesh], skeleton: Skeleton, preset: Preset, meta: VrmMeta, figure: Figure) -> bytes:
     names = joint_names(Naming[preset.naming], len(skeleton.parents))
     if not preset.bone_prefix:
         names = tuple(joint.removeprefix(MIXAMO_PREFIX) for joint in names)
@@ -120,6 +128,8 @@ def _written(meshes: Sequence[_Mesh], skeleton: Skeleton, preset: Preset, meta: 
         if helpers:
             surface = with_weights(surface, skeleton, helpers)
         nodes[document.add_surface(mesh.name, surface, skin, materials[key])] = tuple(surface.movements)
+    if preset.clips:
+        add_clips(document, figure, skeleton, joints, nodes)
     if helpers:
         add_constraints(document, helpers, joints)
     if preset.vrm:

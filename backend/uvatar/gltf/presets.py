@@ -21,6 +21,7 @@ class Preset:
         vrm: whether the file is a VRM 1.0 model.
         helper_bones: whether there are bones that follow others by constraints, which only VRM's programs know.
         webp: whether textures are WebP, which is smaller and which not everything reads.
+        clips: whether there are the animations Walk, Idle and Talk.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Preset:
     vrm: bool = False
     helper_bones: bool = False
     webp: bool = False
+    clips: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,15 +78,16 @@ PRESETS: Mapping[str, Preset] = {
 }
 
 
-def chosen_presets(names: Iterable[str], webp: bool = False) -> list[Preset]:
+def chosen_presets(names: Iterable[str], webp: bool = False, clips: bool = False) -> list[Preset]:
     """The presets of these names, each once.
 
     Args:
         names: of `PRESETS`.
         webp: whether textures are WebP; those of VRM, whose programs need not read it, stay as they are.
+        clips: whether there are animations; VRM files, for which VRM has files of their own, have none.
 
     Raises:
         KeyError: there is no preset of a name.
     """
     presets = [PRESETS[name] for name in dict.fromkeys(names)]
-    return [replace(preset, webp=webp and not preset.vrm) for preset in presets]
+    return [replace(preset, webp=webp and not preset.vrm, clips=clips and not preset.vrm) for preset in presets]
