@@ -19,8 +19,8 @@ from scipy.spatial.transform import Rotation
 from benchmarks.csv_results import write_csv
 from uvatar.body import load_open_body
 from uvatar.data.arrays import Floats, Integers
-from uvatar.gltf.helper_bones import helper_bones, with_bones, with_weights
-from uvatar.gltf.surface import Skeleton, Surface, body_at_rest
+from uvatar.gltf.helper_bones import helper_bones, with_weights
+from uvatar.gltf.surface import Skeleton, Surface, body_at_rest, with_bones
 from uvatar.protocol.rig import RIG_NAMES
 from uvatar.results.present import body_entry
 
@@ -69,7 +69,7 @@ def changes() -> list[dict[str, object]]:
             own[len(RIG_NAMES) + number] = Rotation.from_rotvec(bone.share * (turn * (1, 0, 0) if bone.twist else turn))
         return skinned(vrm, *transforms(with_helpers, pose, own))
 
-    ways = {"body": linear(body), "files": linear(files), "vrm": helped,
+    ways: dict[str, Skinning] = {"body": linear(body), "files": linear(files), "vrm": helped,
             "blender": lambda pose: dual_quaternion_skinned(body, *transforms(skeleton, pose))}  # fmt: skip
     rows: list[dict[str, object]] = []
     for name, (joint, pose) in POSES.items():

@@ -1,7 +1,7 @@
 // Reads .glb and .vrm files as their users do: `node read.mjs FILE REQUEST` prints what it found as JSON.
 //
 // REQUEST is a JSON file: {"pose": {bone: [x, y, z]}, "weights": {target: weight}, "mesh": name, "vertices": [index],
-// "moment": [clip, seconds] of an animation or null}.
+// "moment": [clip, seconds] of an animation or null, "motion": poses of a VRM model, 60 a second, or null}.
 // The answer holds Khronos' validation report, what three.js has loaded, and where it puts the vertices.
 import { readFileSync } from "node:fs";
 import validator from "gltf-validator";
@@ -54,6 +54,17 @@ for (const [target, index] of Object.entries(mesh.morphTargetDictionary ?? {})) 
   answer.influences[target] = mesh.morphTargetInfluences[index];
 }
 answer.vertices = wanted.vertices.map((vertex) => mesh.getVertexPosition(vertex, new Vector3()).toArray());
+if (wanted.motion) {
+  const { nodeConstraintManager, springBoneManager } = userData.vrm;
+  answer.moved = wanted.motion.map((pose) => {
+    for (const [bone, angles] of Object.entries(pose)) scene.getObjectByName(bone).rotation.set(...angles);
+    nodeConstraintManager?.update();
+    springBoneManager?.update(1 / 60);
+    scene.updateMatrixWorld(true);
+    mesh.skeleton.update();
+    return wanted.vertices.map((vertex) => mesh.getVertexPosition(vertex, new Vector3()).toArray());
+  });
+}
 if (userData.vrm) {
   const { meta, humanoid, expressionManager, lookAt } = userData.vrm;
   answer.vrm = {
@@ -61,6 +72,7 @@ if (userData.vrm) {
     bones: Object.keys(humanoid.humanBones),
     expressions: expressionManager.expressions.map((expression) => expression.expressionName),
     looks: Boolean(lookAt),
+    springs: userData.vrm.springBoneManager?.joints.size ?? 0,
   };
 }
 console.log(JSON.stringify(answer));

@@ -31,7 +31,7 @@ def smooth(person: dict[str, Any]) -> dict[str, Any]:
 
 
 def at(pose: NDArray[np.float64]) -> dict[str, tuple[float, float, float]]:
-    return {name: tuple(np.degrees(vector)) for name, vector in zip(RIG_NAMES, pose, strict=True)}  # type: ignore[misc]
+    return {name: tuple(np.degrees(vector)) for name, vector in zip(RIG_NAMES, pose, strict=True)}
 
 
 def places(figure: Figure, moves: Played) -> NDArray[np.float64]:

@@ -10,9 +10,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from benchmarks.deformation import changes, skinned, transforms
-from uvatar.gltf.helper_bones import helper_bones, with_bones, with_weights
+from uvatar.gltf.helper_bones import helper_bones, with_weights
 from uvatar.gltf.presets import PRESETS
-from uvatar.gltf.surface import body_at_rest
+from uvatar.gltf.surface import body_at_rest, with_bones
 from uvatar.protocol.bone_names import Naming, joint_names
 from uvatar.protocol.linear_skinning import Settings, narrowed
 from uvatar.protocol.rig import RIG_NAMES, RIG_PARENTS

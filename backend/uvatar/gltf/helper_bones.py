@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 from uvatar.gltf.document import Document
-from uvatar.gltf.surface import INFLUENCES, Skeleton, Surface
+from uvatar.gltf.surface import Bone, Skeleton, Surface, shares_of, strongest
 from uvatar.protocol.rig import RIG_NAMES
 
 EXTENSION = "VRMC_node_constraint"
@@ -39,24 +39,18 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class HelperBone:
-    """A bone that follows another joint.
+class HelperBone(Bone):
+    """A bone that follows a joint, whose parent is its own.
 
     Attributes:
-        name: of the bone.
-        parent: its parent, which is the source's parent as well.
         source: the joint that it follows.
         share: of the source's rotation, 0 to 1.
         twist: whether it follows only the rotation about the forearm.
-        head: (3,) metres, its place at rest.
     """
 
-    name: str
-    parent: int
     source: int
     share: float
     twist: bool
-    head: NDArray[np.float64]
 
 
 def helper_bones(skeleton: Skeleton, settings: Settings | None = None) -> list[HelperBone]:
@@ -66,18 +60,12 @@ def helper_bones(skeleton: Skeleton, settings: Settings | None = None) -> list[H
         elbow, wrist = (RIG_NAMES.index(f"{side}_{joint}") for joint in ("elbow", "wrist"))
         for number, share in enumerate(settings.twists):
             head = (1 - share) * skeleton.heads[elbow] + share * skeleton.heads[wrist]
-            bones.append(HelperBone(f"{side}_forearm_twist_{number + 1}", elbow, wrist, share, True, head))
+            bones.append(HelperBone(f"{side}_forearm_twist_{number + 1}", elbow, head, wrist, share, True))
         for name in _HALVED:
             joint = RIG_NAMES.index(f"{side}_{name}")
             parent, head = skeleton.parents[joint], skeleton.heads[joint]
-            bones.append(HelperBone(f"{side}_{name}_half", parent, joint, 0.5, False, head))
+            bones.append(HelperBone(f"{side}_{name}_half", parent, head, joint, 0.5, False))
     return bones
-
-
-def with_bones(skeleton: Skeleton, bones: Sequence[HelperBone]) -> Skeleton:
-    """The skeleton with helper bones after its joints."""
-    heads = np.concatenate([skeleton.heads, [bone.head for bone in bones]])
-    return replace(skeleton, heads=heads, parents=(*skeleton.parents, *(bone.parent for bone in bones)))
 
 
 def with_weights(
@@ -92,25 +80,21 @@ def with_weights(
         settings: those of the bones.
     """
     count, settings = len(skeleton.parents), settings or Settings()
-    shares = np.zeros((len(surface.positions), count + len(bones)))
-    np.add.at(shares, (np.arange(len(shares))[:, None], surface.joints), surface.weights)
+    shares = shares_of(surface, count + len(bones))
     for elbow in {bone.parent for bone in bones if bone.twist}:
         own = [number for number, bone in enumerate(bones) if bone.twist and bone.parent == elbow]
         _share_twist(shares, surface.positions, skeleton, [bones[number] for number in own], count + own[0], settings)
     for number, bone in enumerate(bones):
         if not bone.twist:
             _halve(shares, bone.source, _ancestors(bone.source, skeleton), count + number)
-    strongest = np.argsort(-shares, axis=1, kind="stable")[:, :INFLUENCES]
-    weights = np.take_along_axis(shares, strongest, 1)
-    weights /= weights.sum(1, keepdims=True)
-    joints = np.where(weights > 0, strongest, 0).astype(np.uint8)
-    return replace(surface, joints=joints, weights=weights.astype(np.float32))
+    joints, weights = strongest(shares)
+    return replace(surface, joints=joints, weights=weights)
 
 
-def add_constraints(document: Document, bones: Sequence[HelperBone], nodes: Sequence[int]) -> None:
-    """Say in a document how its helper bones follow; ``nodes`` of the skeleton's joints and then of these bones."""
+def add_constraints(document: Document, bones: Sequence[HelperBone], nodes: Sequence[int], first: int) -> None:
+    """Say in a document how its helper bones follow; ``nodes`` of all bones, ``first``: the number of the first."""
     document.use_extension(EXTENSION)
-    for bone, node in zip(bones, nodes[-len(bones) :], strict=True):
+    for bone, node in zip(bones, nodes[first : first + len(bones)], strict=True):
         constraint: dict[str, Any] = {"source": nodes[bone.source], "weight": bone.share}
         if bone.twist:
             constraint["rollAxis"] = _FOREARM_AXIS

@@ -71,6 +71,40 @@ class Skeleton:
     ground: float
 
 
+@dataclass(frozen=True)
+class Bone:
+    """A bone beside the joints.
+
+    Attributes:
+        name: of the bone.
+        parent: its parent's number.
+        head: (3,) metres, its place at rest.
+    """
+
+    name: str
+    parent: int
+    head: NDArray[np.float64]
+
+
+def with_bones(skeleton: Skeleton, bones: Sequence[Bone]) -> Skeleton:
+    """The skeleton with further bones after its joints."""
+    heads = np.concatenate([skeleton.heads, np.reshape([bone.head for bone in bones], (-1, 3))])
+    return Skeleton(heads, (*skeleton.parents, *(bone.parent for bone in bones)), skeleton.ground)
+
+
+def strongest(shares: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Joints and weights (N, 4) of shares (N, J) of all bones."""
+    chosen = np.argsort(-shares, axis=1, kind="stable")[:, :INFLUENCES]
+    return _influences(chosen, np.take_along_axis(shares, chosen, 1))
+
+
+def shares_of(surface: Surface, count: int) -> NDArray[np.float64]:
+    """(N, count) the weights of a surface, a column for each bone."""
+    shares = np.zeros((len(surface.positions), count))
+    np.add.at(shares, (np.arange(len(shares))[:, None], surface.joints), surface.weights)
+    return shares
+
+
 def body_at_rest(person: Mapping[str, Any], shape_sliders: bool) -> tuple[Surface, Skeleton]:
     """The body of a person of a result, clothing and hair included, at rest.
 
@@ -90,7 +124,7 @@ def body_at_rest(person: Mapping[str, Any], shape_sliders: bool) -> tuple[Surfac
     ground = float(rest[:, 1].min())
     triangles, textured = np.asarray(whole["triangles"]), bool(whole["texture_png"])
     joints, parents = np.asarray(whole["skin_joints"]), tuple(whole["parents"])
-    weights = np.asarray(whole["skin_weights"], np.float32)
+    weights: Floats = np.asarray(whole["skin_weights"], np.float32)
     if whole.get("posedirs") is None:
         weights = narrowed(joints, weights, parents)
     surface = _surface(
