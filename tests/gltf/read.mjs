@@ -20,13 +20,14 @@ const loader = new GLTFLoader();
 loader.register((parser) => new VRMLoaderPlugin(parser));
 const { scene, userData, animations } = await loader.parseAsync(data.buffer, "");
 
-const answer = { issues: report.issues, bones: {}, meshes: {}, vertices: [], influences: {}, vrm: null };
+const answer = { issues: report.issues, triangles: 0, bones: {}, meshes: {}, vertices: [], influences: {}, vrm: null };
 answer.clips = Object.fromEntries(animations.map(({ name, duration, tracks }) => [name, { duration, tracks: tracks.length }]));
 scene.updateMatrixWorld(true);
 scene.traverse((node) => {
   if (node.isBone) answer.bones[node.name] = node.getWorldPosition(new Vector3()).toArray();
   if (node.isSkinnedMesh) {
     const { attributes } = node.geometry;
+    answer.triangles += node.geometry.index.count / 3;
     answer.meshes[node.name] = {
       targets: Object.keys(node.morphTargetDictionary ?? {}),
       vertices: attributes.position.count,
