@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.data.arrays import Floats
 from uvatar.gltf.document import Document
 from uvatar.gltf.surface import Bone, Skeleton, Surface, shares_of, strongest
+from uvatar.protocol.linear_skinning import twist_shares
 from uvatar.protocol.rig import RIG_NAMES
 
 EXTENSION = "VRMC_node_constraint"
@@ -25,17 +25,7 @@ _HALVED = ("shoulder", "elbow", "hip", "knee")
 _FOREARM_AXIS = "X"  # at rest the arms are horizontal
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Tuned numbers.
-
-    Attributes:
-        twists: shares of the hand's twist that the bones of a forearm have, from the elbow to the hand.
-        twist_begin: share of the forearm, from the elbow on, that does not twist.
-    """
-
-    twists: tuple[float, ...] = (1 / 3, 2 / 3)
-    twist_begin: float = 0.15
+_TWISTS = (1 / 3, 2 / 3)  # shares of the hand's twist that the bones of a forearm have, from the elbow to the hand
 
 
 @dataclass(frozen=True)
@@ -53,12 +43,12 @@ class HelperBone(Bone):
     twist: bool
 
 
-def helper_bones(skeleton: Skeleton, settings: Settings | None = None) -> list[HelperBone]:
+def helper_bones(skeleton: Skeleton) -> list[HelperBone]:
     """The helper bones of a body, in the order in which their joints follow the skeleton's."""
-    settings, bones = settings or Settings(), []
+    bones = []
     for side in _SIDES:
         elbow, wrist = (RIG_NAMES.index(f"{side}_{joint}") for joint in ("elbow", "wrist"))
-        for number, share in enumerate(settings.twists):
+        for number, share in enumerate(_TWISTS):
             head = (1 - share) * skeleton.heads[elbow] + share * skeleton.heads[wrist]
             bones.append(HelperBone(f"{side}_forearm_twist_{number + 1}", elbow, head, wrist, share, True))
         for name in _HALVED:
@@ -68,22 +58,21 @@ def helper_bones(skeleton: Skeleton, settings: Settings | None = None) -> list[H
     return bones
 
 
-def with_weights(
-    surface: Surface, skeleton: Skeleton, bones: Sequence[HelperBone], settings: Settings | None = None
-) -> Surface:
+def with_weights(surface: Surface, skeleton: Skeleton, bones: Sequence[HelperBone]) -> Surface:
     """A surface that helper bones move as well.
 
     Args:
         surface: with the weights of the skeleton's joints.
         skeleton: without helper bones.
         bones: of `helper_bones`.
-        settings: those of the bones.
     """
-    count, settings = len(skeleton.parents), settings or Settings()
+    count = len(skeleton.parents)
     shares = shares_of(surface, count + len(bones))
     for elbow in {bone.parent for bone in bones if bone.twist}:
         own = [number for number, bone in enumerate(bones) if bone.twist and bone.parent == elbow]
-        _share_twist(shares, surface.positions, skeleton, [bones[number] for number in own], count + own[0], settings)
+        ends = skeleton.heads[[elbow, bones[own[0]].source]]
+        divided = twist_shares(surface.positions, *ends, [bones[number].share for number in own])
+        shares[:, [elbow, *(count + number for number in own)]] = shares[:, [elbow]] * divided
     for number, bone in enumerate(bones):
         if not bone.twist:
             _halve(shares, bone.source, _ancestors(bone.source, skeleton), count + number)
@@ -100,27 +89,6 @@ def add_constraints(document: Document, bones: Sequence[HelperBone], nodes: Sequ
             constraint["rollAxis"] = _FOREARM_AXIS
         kind = "roll" if bone.twist else "rotation"
         document.content.nodes[node].extensions = {EXTENSION: {"specVersion": "1.0", "constraint": {kind: constraint}}}
-
-
-def _share_twist(
-    shares: NDArray[np.float64],
-    positions: Floats,
-    skeleton: Skeleton,
-    bones: Sequence[HelperBone],
-    first: int,
-    settings: Settings,
-) -> None:
-    """Divide a forearm's weights among it and its twist bones, whose columns begin at ``first``."""
-    elbow, wrist = bones[0].parent, bones[0].source
-    along = skeleton.heads[wrist] - skeleton.heads[elbow]
-    place = (positions - skeleton.heads[elbow]) @ along / (along @ along)
-    wanted = np.clip((place - settings.twist_begin) / (1 - settings.twist_begin), 0, 1)  # share of the hand's twist
-    levels = [0.0, *(bone.share for bone in bones)]
-    whole = shares[:, elbow].copy()
-    for number, column in enumerate((elbow, *range(first, first + len(bones)))):
-        hat = np.zeros(len(levels))
-        hat[number] = 1.0
-        shares[:, column] = whole * np.interp(wanted, levels, hat)
 
 
 def _halve(shares: NDArray[np.float64], joint: int, ancestors: Sequence[int], column: int) -> None:

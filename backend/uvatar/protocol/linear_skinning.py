@@ -26,11 +26,36 @@ class Settings:
     Attributes:
         exponents: by the name of a joint, without its side: weights between its bone and its parent's are raised to
             this power. The largest with which no pose of `benchmarks.deformation` shows a crease.
+        still: share of a forearm, from the elbow on, that does not twist with the hand.
     """
 
     exponents: Mapping[str, float] = field(
         default_factory=lambda: {"elbow": 2.5, "knee": 2.5, "hip": 1.75, "shoulder": 2.0, "wrist": 2.0}
     )
+    still: float = 0.15
+
+
+def twist_shares(
+    places: Floats, begin: Floats, end: Floats, levels: Sequence[float], settings: Settings | None = None
+) -> NDArray[np.float64]:
+    """How a forearm's weights are divided among it and the bones that share the twist of its hand.
+
+    Args:
+        places: (N, 3) vertices at rest.
+        begin, end: (3,) elbow and wrist at rest.
+        levels: (B,) the share of the twist that each of these bones has, rising.
+        settings: None for the usual ones.
+
+    Returns:
+        (N, 1 + B) shares of the forearm and of each bone; rows sum to 1.
+    """
+    still = (settings or Settings()).still
+    along = np.asarray(end, np.float64) - begin
+    place = (places - begin) @ along / (along @ along)
+    wanted = np.clip((place - still) / (1 - still), 0, 1)  # share of the hand's twist
+    steps = [0.0, *levels]
+    shares: NDArray[np.float64] = np.stack([np.interp(wanted, steps, row) for row in np.eye(len(steps))], 1)
+    return shares
 
 
 def narrowed(

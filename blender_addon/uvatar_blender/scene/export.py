@@ -19,6 +19,7 @@ from . import compat
 from .export_copy import GameCopy, game_copy, strip
 from .rig import RigError, edit_mode, parents, rename_joints
 from .root_motion import move_root
+from .twist_bones import add_twist_bones
 
 _Y_UP = Matrix.Rotation(math.radians(90.0), 4, "X")  # makes an object whose data are y up stand upright in Blender
 
@@ -78,6 +79,8 @@ def export_avatar(
         naming = naming or preset.naming
         if naming is not None:
             rename_joints(copy.rig, _names(naming, copy.rig))
+        if preset.twist_bones and naming is Naming.UNREAL:
+            add_twist_bones(copy.rig, copy.meshes[0])
         if preset.root_bone:
             _add_root(copy.rig, preset)
         if preset.armature:
