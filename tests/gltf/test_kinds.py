@@ -13,6 +13,7 @@ from PIL import Image
 
 from tests.gltf.test_glb import plain
 from uvatar.engine.engine import Engine
+from uvatar.files.given_photos import GivenPhoto
 from uvatar.gltf.avatar import glb, lods
 from uvatar.gltf.presets import LEVELS, PRESETS
 from uvatar.protocol.expressions import EXPRESSIONS, VISEMES
@@ -43,7 +44,7 @@ def people(shared_photos: Path) -> dict[str, dict[str, Any]]:
     data = io.BytesIO()
     with Image.open(shared_photos / "family.jpg") as picture:
         picture.crop(GIRL).save(data, "PNG")
-    photos = [SAMPLES / "man.jpg", SAMPLES / "woman.jpg", ("girl.png", data.getvalue())]
+    photos: list[GivenPhoto] = [SAMPLES / "man.jpg", SAMPLES / "woman.jpg", ("girl.png", data.getvalue())]
     engine, found = Engine.load(threads=1), []
     for photo in photos:
         avatars = engine.reconstruct(photo, Options(texture_size=1024))

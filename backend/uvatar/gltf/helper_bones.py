@@ -70,8 +70,8 @@ def with_weights(surface: Surface, skeleton: Skeleton, bones: Sequence[HelperBon
     shares = shares_of(surface, count + len(bones))
     for elbow in {bone.parent for bone in bones if bone.twist}:
         own = [number for number, bone in enumerate(bones) if bone.twist and bone.parent == elbow]
-        ends = skeleton.heads[[elbow, bones[own[0]].source]]
-        divided = twist_shares(surface.positions, *ends, [bones[number].share for number in own])
+        begin, end = skeleton.heads[elbow], skeleton.heads[bones[own[0]].source]
+        divided = twist_shares(surface.positions, begin, end, [bones[number].share for number in own])
         shares[:, [elbow, *(count + number for number in own)]] = shares[:, [elbow]] * divided
     for number, bone in enumerate(bones):
         if not bone.twist:

@@ -20,12 +20,16 @@ _SHARE = 0.5  # of the hand's twist
 def add_twist_bones(rig: bpy.types.Object, body: bpy.types.Object) -> None:
     """Give each forearm of a copy at rest a bone half-way to the hand, with weights, and with keyframes if it moves.
 
+    One that has a bone of this name already is left alone.
+
     Args:
         rig: the armature object; its hands may have a keyframe on every frame.
         body: the mesh object, in the axes of the armature.
     """
     names = joint_names(rig)
     for bone, side in zip(TWIST_BONES, ("left", "right"), strict=True):
+        if bone in rig.data.bones:
+            continue
         forearm, hand = (names[RIG_NAMES.index(f"{side}_{joint}")] for joint in ("elbow", "wrist"))
         begin, end = (np.array(rig.data.bones[name].head_local) for name in (forearm, hand))
         with edit_mode(rig):
