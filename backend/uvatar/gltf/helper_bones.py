@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.gltf.document import Document
 from uvatar.gltf.surface import Bone, Skeleton, Surface, shares_of, strongest
 from uvatar.protocol.linear_skinning import twist_shares
@@ -25,6 +26,7 @@ _HALVED = ("shoulder", "elbow", "hip", "knee")
 _FOREARM_AXIS = "X"  # at rest the arms are horizontal
 
 
+_ARMPIT = 0.08  # metres below the shoulder's joint
 _TWISTS = (1 / 3, 2 / 3)  # shares of the hand's twist that the bones of a forearm have, from the elbow to the hand
 
 
@@ -75,7 +77,8 @@ def with_weights(surface: Surface, skeleton: Skeleton, bones: Sequence[HelperBon
         shares[:, [elbow, *(count + number for number in own)]] = shares[:, [elbow]] * divided
     for number, bone in enumerate(bones):
         if not bone.twist:
-            _halve(shares, bone.source, _ancestors(bone.source, skeleton), count + number)
+            whole = _above_armpit(surface.positions, bone.head) if "shoulder" in bone.name else 1.0
+            _halve(shares, bone.source, _ancestors(bone.source, skeleton), count + number, whole)
     joints, weights = strongest(shares)
     return replace(surface, joints=joints, weights=weights)
 
@@ -91,10 +94,18 @@ def add_constraints(document: Document, bones: Sequence[HelperBone], nodes: Sequ
         document.content.nodes[node].extensions = {EXTENSION: {"specVersion": "1.0", "constraint": {kind: constraint}}}
 
 
-def _halve(shares: NDArray[np.float64], joint: int, ancestors: Sequence[int], column: int) -> None:
-    """Give what moves as far with a joint as with those above it to the bone between them."""
+def _above_armpit(positions: Floats, shoulder: Floats) -> NDArray[np.float64]:
+    """(N,) 1 from the height of a shoulder on, 0 at the armpit, which would swell below a raised arm."""
+    whole: NDArray[np.float64] = np.clip((positions[:, 1] - shoulder[1]) / _ARMPIT + 1, 0, 1)
+    return whole
+
+
+def _halve(
+    shares: NDArray[np.float64], joint: int, ancestors: Sequence[int], column: int, whole: Floats | float
+) -> None:
+    """Give what moves as far with a joint as with those above it to the bone between them, or a share of it."""
     above, own = shares[:, ancestors].sum(1), shares[:, joint].copy()
-    common = np.minimum(above, own)
+    common = whole * np.minimum(above, own)
     shares[:, joint] = own - common
     shares[:, ancestors] *= (1 - common / np.where(above > 0, above, 1.0))[:, None]
     shares[:, column] = 2 * common
