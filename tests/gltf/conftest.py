@@ -69,10 +69,13 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, An
         weights: Mapping[str, float] | None = None,
         vertices: Sequence[int] = (),
         data: bytes | None = None,
+        moment: tuple[str, float] | None = None,
+        motion: Sequence[Mapping[str, Sequence[float]]] | None = None,
     ) -> dict[str, Any]:
         file, request = folder / preset.file, folder / "request.json"
         file.write_bytes(glb(person, preset, "Anna") if data is None else data)
-        wanted = {"mesh": mesh, "pose": pose or {}, "weights": weights or {}, "vertices": list(vertices)}
+        wanted = {"mesh": mesh, "pose": pose or {}, "weights": weights or {}, "vertices": list(vertices),
+                  "moment": moment, "motion": motion}  # fmt: skip
         request.write_text(json.dumps(wanted))
         command = [node, str(HERE / "read.mjs"), str(file), str(request)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.viewer.conftest import Visit
 from uvatar.gltf.avatar import glb
+from uvatar.gltf.clips import figure_of
 from uvatar.gltf.presets import PRESETS
 from uvatar.viewer.facts import facts_of
 from uvatar.viewer.page import avatar_page, page_of
@@ -127,7 +128,7 @@ def test_it_fits_a_phone_and_is_dark_where_the_phone_is(page: Path, visit: Calla
 
 def test_the_page_of_a_file_for_engines(person: dict[str, Any], tmp_path: Path, visit: Callable[..., Visit]) -> None:
     """Which has keys of the body's shape as well."""
-    facts = {**facts_of(person, None, person["rig"]["finger_axes"], "0", []), "photo": None, "maps": []}
+    facts = {**facts_of(person, None, figure_of(person), "0", []), "photo": None, "maps": []}
     page = tmp_path / "avatar.html"
     page.write_text(page_of("Anna", facts, glb(person, PRESETS["gltf"], "Anna")), encoding="utf-8")
     steps: list[dict[str, Any]] = [

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from uvatar.commands.cli import make_app
 from uvatar.files.avatar_folders import delete_avatar, read_avatar
 from uvatar.files.export import Exporter
 from uvatar.files.pages import avatars_in, page_in
+from uvatar.gltf.clips import Figure, figure_of
 from uvatar.gltf.presets import PRESETS
 from uvatar.protocol.atomic_files import write_atomically
 from uvatar.protocol.errors import UvatarError
@@ -141,6 +143,14 @@ def finger_axes() -> NDArray[np.float32]:
     return axes
 
 
+@cache
+def figure() -> Figure:
+    """The mean body's."""
+    entry = body_entry(load_open_body())
+    made = {"betas": np.zeros(10), "pose": np.zeros((24, 3)), "offsets": np.zeros_like(entry["template"])}
+    return figure_of({**entry, **made, "texture_png": b""})
+
+
 def test_poses_are_what_they_are_called() -> None:
     rest, a, relaxed = (placed(pose(finger_axes())) for pose in (lambda _: motions.rest_pose(), motions.a_pose,
                                                                    motions.relaxed_pose))  # fmt: skip
@@ -153,7 +163,7 @@ def test_poses_are_what_they_are_called() -> None:
 
 
 def test_a_walk_repeats_bends_the_knees_backward_and_swings_arms_against_legs() -> None:
-    walk = motions.walk(finger_axes()).poses
+    walk = motions.walk(figure()).poses
     places = np.array([placed(pose) for pose in walk])
     steps = np.linalg.norm(np.diff(places, axis=0, append=places[:1]), axis=-1)
     assert steps[-1].max() < 1.1 * steps[:-1].max() < 0.2  # metres: nothing jumps from the last frame to the first
@@ -174,7 +184,7 @@ def test_a_wave_raises_the_right_hand_alone() -> None:
 
 
 def test_speech_opens_and_closes_the_mouth_and_blinks() -> None:
-    talk = motions.talk()
+    talk = motions.talk(figure())
     assert talk.weights is not None and talk.weights.min() >= 0 and talk.weights.max() <= 1
     jaw, blink = (talk.weights[:, EXPRESSIONS.index(key)] for key in ("jawOpen", "eyeBlinkLeft"))
     assert jaw.max() > 0.3 and ((jaw[1:-1] > jaw[:-2]) & (jaw[1:-1] >= jaw[2:])).sum() >= 5
@@ -182,8 +192,8 @@ def test_speech_opens_and_closes_the_mouth_and_blinks() -> None:
 
 
 def test_fingers_are_relaxed_where_the_body_has_them() -> None:
-    assert np.abs(motions.walk(finger_axes()).poses[:, LEFT_HAND]).max() > 0.2
-    assert not motions.walk(None).poses[:, LEFT_HAND].any()
+    assert np.abs(motions.walk(figure()).poses[:, LEFT_HAND]).max() > 0.2
+    assert not motions.walk(replace(figure(), finger_axes=None)).poses[:, LEFT_HAND].any()
 
 
 # -- avatars on the disk ----------------------------------------------------------------------------------------------

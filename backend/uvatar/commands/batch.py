@@ -15,6 +15,7 @@ from uvatar.commands.common import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     BlendOption,
+    ClipsOption,
     DataOption,
     DeviceOption,
     GlbOption,
@@ -53,6 +54,7 @@ def batch(
     glb: GlbOption = DEFAULT_GLB,
     lods: LodsOption = False,
     webp: WebpOption = False,
+    clips: ClipsOption = False,
     page: PageOption = True,
     workers: Annotated[int, typer.Option(min=1, help="Number of model processes, if a server has to be started.")] = 1,
     ray: Annotated[
@@ -81,7 +83,7 @@ def batch(
     from uvatar.service.batch.run import run_batch
 
     console = console_of()
-    exporter = Exporter(out, blender_of(console) if blend else None, presets_of(glb, webp), page, lods)
+    exporter = Exporter(out, blender_of(console) if blend else None, presets_of(glb, webp, clips), page, lods)
 
     try:
         if ray:

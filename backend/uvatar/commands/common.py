@@ -48,6 +48,11 @@ WebpOption = Annotated[
     typer.Option("--webp", help="Textures as WebP in files for engines that read it (EXT_texture_webp); not in VRM."),
 ]
 
+ClipsOption = Annotated[
+    bool,
+    typer.Option("--clips", help="Animations in files for engines: Walk, Idle and Talk, which repeat; not in VRM."),
+]
+
 
 def _known_presets(names: list[str]) -> list[str]:
     unknown = [name for name in names if name not in (*PRESETS, NO_GLB)]
@@ -112,9 +117,9 @@ def console_of(stderr: bool = False) -> Console:
     return terminal(stderr)
 
 
-def presets_of(names: Sequence[str], webp: bool) -> list[Preset]:
+def presets_of(names: Sequence[str], webp: bool, clips: bool) -> list[Preset]:
     """The presets with these names; none for `NO_GLB`."""
-    return chosen_presets([name for name in names if name != NO_GLB], webp)
+    return chosen_presets([name for name in names if name != NO_GLB], webp, clips)
 
 
 def blender_of(console: Console) -> list[str] | None:

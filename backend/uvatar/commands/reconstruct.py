@@ -17,6 +17,7 @@ from uvatar.commands.common import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     BlendOption,
+    ClipsOption,
     DataOption,
     DeviceOption,
     GlbOption,
@@ -56,6 +57,7 @@ def reconstruct(
     glb: GlbOption = DEFAULT_GLB,
     lods: LodsOption = False,
     webp: WebpOption = False,
+    clips: ClipsOption = False,
     page: PageOption = True,
     show: Annotated[bool, typer.Option("--open", help="Open the folder when done, if there is a desktop.")] = False,
     device: DeviceOption = None,
@@ -79,7 +81,7 @@ def reconstruct(
     run = Run(
         console,
         partial(attached, console, data, server, pipeline, device),
-        export.Exporter(out, blender, presets_of(glb, webp), page, lods),
+        export.Exporter(out, blender, presets_of(glb, webp, clips), page, lods),
     )
     ended = _follow(run, pending, options) if pending else None
     failures = [*failures, *unknown, *run.failures]

@@ -207,6 +207,7 @@ class Avatar:
         page: bool = True,
         lods: bool = False,
         webp: bool = False,
+        clips: bool = False,
     ) -> PersonFiles:
         """Write the avatar's files into a folder of its own below ``folder``, as the command line does.
 
@@ -220,6 +221,7 @@ class Avatar:
             page: False leaves out avatar.html, which shows the avatar in a browser.
             lods: True writes each of ``glb`` at lower levels of detail as well.
             webp: True writes the textures of ``glb``, but for VRM, as WebP.
+            clips: True adds animations to ``glb``, but for VRM: Walk, Idle and Talk.
 
         Returns:
             what was written; ``problem`` says why avatar.blend is missing.
@@ -229,7 +231,7 @@ class Avatar:
             OSError: a file cannot be written.
         """
         command = blender_command() if blender else None
-        exporter = Exporter(Path(folder), command, chosen_presets(glb, webp), page, lods)
+        exporter = Exporter(Path(folder), command, chosen_presets(glb, webp, clips), page, lods)
         (written,) = exporter.write(self.result, only=self.number)
         return written
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 from uvatar.body import load_open_body
 from uvatar.files.avatar_folders import SUMMARY, AvatarFolder, read_avatar
 from uvatar.files.export import readable_json
+from uvatar.gltf.clips import figure_of
 from uvatar.gltf.presets import PRESETS
 from uvatar.mesh_predictor.prediction import OPEN_BODY
 from uvatar.protocol.atomic_files import write_atomically
@@ -69,13 +71,17 @@ def page_in(avatar: AvatarFolder) -> Path:
 
 def _made(folder: Path, summary: Mapping[str, Any]) -> str:
     person, camera, notes = summary["person"], summary["camera"], list(summary.get("notes", ()))
-    rigged = person["body_model"] == OPEN_BODY
-    body = body_entry(load_open_body()) if rigged else {}
+    rigged, open_body = person["body_model"] == OPEN_BODY, body_entry(load_open_body())
+    body = open_body if rigged else {}
     file = next((folder / preset.file for preset in PRESETS.values() if (folder / preset.file).is_file()), None)
     if file is None:
         return _of_figures(folder, person, body, camera, notes)
-    axes = body["rig"]["finger_axes"] if rigged else None
-    facts = facts_of(person, camera.get("up"), axes, str(summary.get("version")), notes)
+    # Motions are made for the body without its clothes; those of a body that is not here are the mean body's.
+    betas = np.asarray(person["betas"], np.float32) if rigged else np.zeros(len(open_body["beta_names"]), np.float32)
+    figure = figure_of(_bare(open_body, {"betas": betas, "pose": np.zeros((24, 3), np.float32)}))
+    if not rigged:
+        figure = replace(figure, finger_axes=None)
+    facts = facts_of(person, camera.get("up"), figure, str(summary.get("version")), notes)
     maps = []
     if (folder / "texture_source.png").is_file():
         with Image.open(folder / "texture_source.png") as picture:
@@ -93,11 +99,12 @@ def _of_figures(
     texture = folder / "texture.png"
     arrays = {key: np.asarray(person[key], np.float32) for key in ("betas", "pose") if person.get(key) is not None}
     whole = {
-        **body,
-        **person,
-        **arrays,
-        "parts": (),
-        "offsets": np.zeros_like(body["template"]),
+        **_bare(body, {**person, **arrays}),
         "texture_png": texture.read_bytes() if texture.is_file() else b"",
     }
     return avatar_page(whole, folder.name, camera.get("up"), b"", [_ONLY_FIGURES, *notes])
+
+
+def _bare(body: Mapping[str, Any], person: Mapping[str, Any]) -> dict[str, Any]:
+    """A person whose form is the body's alone, without a texture."""
+    return {**body, **person, "parts": (), "offsets": np.zeros_like(body["template"]), "texture_png": b""}

@@ -22,6 +22,7 @@ from uvatar.gltf.surface import Surface, with_triangles
 from uvatar.protocol.expressions import EXPRESSIONS
 from uvatar.protocol.rig import LEFT_EYE, RIG_NAMES, RIGHT_EYE
 
+_UPPER = np.triu_indices(6)
 MOVING = 0.01  # metres by which an expression moves what counts fully as moving
 
 
@@ -89,6 +90,8 @@ class _Mesh:
         uv = np.zeros((len(positions), 2)) if surface.uv is None else surface.uv.astype(float)
         scale = settings.texture * _texture_size(positions, uv, self.corners)
         self.points = np.concatenate([positions, scale * uv], 1)
+        ends = np.concatenate([self.points, np.ones((len(positions), 1))], 1)
+        self.products = ends[:, _UPPER[0]] * ends[:, _UPPER[1]]
         self.followed = np.einsum("vk,vka->va", surface.weights[first], heads[surface.joints[first]])
         motion = np.zeros(len(positions))
         for name, movement in surface.movements.items():
@@ -100,18 +103,23 @@ class _Mesh:
         self.area = np.zeros(len(self.positions))
         np.add.at(self.area, self.vertex[self.corners], _areas(positions, self.corners)[:, None] / 3)
         self.blocked: NDArray[np.int64] = np.zeros(0, np.int64)  # collapses that would fold the surface
+        # The edges, each in both directions, as numbers tail x vertices + head in rising order, and how many triangles
+        # each has; as they were when collapses were chosen.
+        self.pairs: NDArray[np.int64] = np.zeros(0, np.int64)
+        self.sides: NDArray[np.int64] = np.zeros(0, np.int64)
 
     def _quadrics(self, importance: Floats) -> NDArray[np.float64]:
-        """(W, 6, 6) of each wedge: (x, 1) Q (x, 1) is the squared distance of x, times areas and importance."""
+        """(W, 21) of each wedge: (x, 1) Q (x, 1) is the squared distance of x, times areas and importance.
+
+        Q is symmetric, and what lies off its diagonal counts twice: a row times that of `products` is the form.
+        """
         p, q, r = (self.points[self.corners[:, k]] for k in range(3))
         first = unit(q - p)
         second = r - p
         second = unit(second - (second * first).sum(1, keepdims=True) * first)
         plane = np.eye(5) - first[:, :, None] * first[:, None] - second[:, :, None] * second[:, None]
         whole = _squared_distance(plane, p) * (_areas(self.points[:, :3], self.corners) * importance)[:, None, None]
-        quadrics = np.zeros((len(self.points), 6, 6))
-        for k in range(3):
-            np.add.at(quadrics, self.corners[:, k], whole / 3)
+        quadrics = _summed(self.corners.T.reshape(-1), np.tile(_packed(whole) / 3, (3, 1)), len(self.points))
         # A wall along each border and seam, perpendicular to the surface.
         tail, head, third = self._border_corners()
         along = unit(self.points[head, :3] - self.points[tail, :3])
@@ -121,8 +129,7 @@ class _Mesh:
         length = ((self.points[head, :3] - self.points[tail, :3]) ** 2).sum(1)
         wall = _squared_distance(across[:, :, None] * across[:, None], self.points[tail])
         wall *= (self.settings.border * length / 3)[:, None, None]
-        np.add.at(quadrics, tail, wall)
-        np.add.at(quadrics, head, wall)
+        quadrics += _summed(np.concatenate([tail, head]), np.tile(_packed(wall), (2, 1)), len(self.points))
         return quadrics
 
     def _border_corners(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -163,23 +170,28 @@ class _Mesh:
 
     def _cheapest(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """For each vertex that can go the one that it is best drawn onto, and what that costs."""
-        tails, heads = _both_ways(self.corners)
-        wedges = len(self.points)
-        keys, counts = np.unique(tails * wedges + heads, return_counts=True)
-        tails, heads = np.divmod(keys, wedges)
-        ends = np.concatenate([self.points[heads], np.ones((len(heads), 1))], 1)
-        costs = np.einsum("ei,eij,ej->e", ends, self.quadrics[tails], ends)
+        wedges, vertices = len(self.points), len(self.positions)
+        one, other = self.corners.reshape(-1), np.roll(self.corners, -1, 1).reshape(-1)
+        keys, counts = np.unique(np.minimum(one, other) * wedges + np.maximum(one, other), return_counts=True)
+        one, other = np.divmod(keys, wedges)
+        tails, heads, counts = np.concatenate([one, other]), np.concatenate([other, one]), np.tile(counts, 2)
+        costs = np.einsum("ek,ek->e", self.quadrics[tails], self.products[heads])
         # The wedges of a vertex go together: along a seam each to the wedge on its own side.
-        vertices = len(self.positions)
         pairs, group = np.unique(self.vertex[tails] * vertices + self.vertex[heads], return_inverse=True)
-        moved, sides = np.bincount(group), np.bincount(group, counts)
+        moved, sides = np.bincount(group), np.bincount(group, counts).astype(np.int64)
+        self.pairs, self.sides = pairs, sides
         goes, onto = np.divmod(pairs, vertices)
-        own = np.bincount(self.vertex[np.unique(self.corners)], minlength=vertices)
-        distinct = np.bincount(np.unique(group * wedges + tails) // wedges, minlength=len(pairs))
+        used = np.zeros(wedges, bool)
+        used[self.corners] = True
+        own = np.bincount(self.vertex[used], minlength=vertices)
+        distinct = moved.copy()  # less only where a wedge could go to several, as at the end of a seam
+        several = moved[group] > 1
+        distinct[moved > 1] = 0
+        distinct += np.bincount(np.unique(group[several] * wedges + tails[several]) // wedges, minlength=len(pairs))
         border = np.zeros(vertices, bool)
         border[goes[sides == 1]] = True
         possible = (moved == own[goes]) & (distinct == own[goes]) & (~border[goes] | (sides == 1))
-        possible &= ~np.isin(pairs, self.blocked)
+        possible &= ~_found(pairs, self.blocked)
         goes, onto, cost = goes[possible], onto[possible], np.bincount(group, costs)[possible]
         changed = self.followed[goes] - self.followed[onto]
         apart = self.positions[goes] - self.positions[onto]
@@ -187,13 +199,17 @@ class _Mesh:
             self.settings.skinning**2 * np.einsum("ej,ej->e", changed, changed)
             + self.settings.roundness * np.einsum("ej,ej->e", apart, apart)
         )
-        order = np.lexsort((cost, goes))
-        first = order[np.unique(goes[order], return_index=True)[1]]
-        return goes[first], onto[first], cost[first]
+        order = np.argsort(cost, kind="stable")[::-1]
+        best = np.full(vertices, -1)
+        best[goes[order]] = order  # the last that is written counts: the cheapest
+        best = best[best >= 0]
+        return goes[best], onto[best], cost[best]
 
     def _collapse(self, goes: NDArray[np.int64], onto: NDArray[np.int64]) -> bool:
         """Draw vertices onto others, but for those where the surface would fold, which are then left out for good."""
         goes, onto = self._kept(goes, onto, self._pinching(goes, onto))
+        later = self._repeating(goes, onto)  # one of them may go in a later round
+        goes, onto = goes[~later], onto[~later]
         goes, onto = self._kept(goes, onto, self._folding(goes, onto))
         if len(goes):
             target = np.full(len(self.positions), -1)
@@ -209,14 +225,32 @@ class _Mesh:
 
     def _pinching(self, goes: NDArray[np.int64], onto: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether the ends have common neighbours besides those of their triangles, so that the surface would touch."""
-        corners = self.vertex[self.corners]
-        tails, heads = _both_ways(corners)
+        linked = self._linked()
+        common = linked[goes].multiply(linked[onto]).sum(1)
+        triangles = self.sides[np.searchsorted(self.pairs, goes * len(self.positions) + onto)]
+        return np.asarray(common).reshape(-1) > triangles
+
+    def _repeating(self, goes: NDArray[np.int64], onto: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which collapses would make an edge that an earlier one makes as well."""
+        linked, size = self._linked(), len(self.positions)
+        mine = linked[goes]
+        new = (mine - mine.multiply(linked[onto])).tocoo()
+        row, other = new.row[new.data > 0], new.col[new.data > 0]
+        row, other = row[other != onto[row]], other[other != onto[row]]
+        keys = np.minimum(onto[row], other) * size + np.maximum(onto[row], other)
+        first = np.unique(keys, return_index=True)[1]
+        repeated = np.ones(len(keys), bool)
+        repeated[first] = False
+        repeating = np.zeros(len(goes), bool)
+        repeating[row[repeated]] = True
+        return repeating
+
+    def _linked(self) -> csr_array:
+        """(V, V) 1 where two vertices have an edge."""
         size = len(self.positions)
-        both = csr_array((np.ones(len(tails)), (tails, heads)), shape=(size, size))
-        both.data[:] = 1
-        common = both[goes].multiply(both[onto]).sum(1)
-        shared = _triangles_between(corners, goes, onto, size)
-        return np.asarray(common).reshape(-1) > shared
+        tails, heads = np.divmod(self.pairs, size)
+        begins = np.searchsorted(tails, np.arange(size + 1))
+        return csr_array((np.ones(len(heads)), heads, begins), shape=(size, size))
 
     def _folding(self, goes: NDArray[np.int64], onto: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether a triangle would turn too far, or vanish."""
@@ -239,7 +273,8 @@ class _Mesh:
         wedge = np.arange(len(self.points))
         wedge[tails[drawn]] = heads[drawn]
         gone = np.flatnonzero(wedge != np.arange(len(wedge)))
-        np.add.at(self.quadrics, wedge[gone], self.quadrics[gone])
+        larger, row = np.unique(wedge[gone], return_inverse=True)
+        self.quadrics[larger] += _summed(row, self.quadrics[gone], len(larger))
         vertices = np.flatnonzero(target >= 0)
         np.add.at(self.area, target[vertices], self.area[vertices])
         corners = wedge[self.corners]
@@ -254,18 +289,6 @@ def _of_eyes(surface: Surface, joints: int) -> NDArray[np.float64]:
     return shares
 
 
-def _triangles_between(
-    corners: NDArray[np.int64], goes: NDArray[np.int64], onto: NDArray[np.int64], size: int
-) -> NDArray[np.int64]:
-    """(C,) how many triangles (F, 3) have both ends of each edge."""
-    heads = np.roll(corners, -1, 1)
-    keys = np.minimum(corners, heads).astype(np.int64) * size + np.maximum(corners, heads)
-    known, counts = np.unique(keys, return_counts=True)
-    wanted = np.minimum(goes, onto) * size + np.maximum(goes, onto)
-    triangles: NDArray[np.int64] = counts[np.searchsorted(known, wanted)]
-    return triangles
-
-
 def _squared_distance(plane: Floats, point: Floats) -> NDArray[np.float64]:
     """(N, 6, 6) of the forms (x - point) plane (x - point) in x and 1; planes (N, 5, 5), points (N, 5)."""
     form = np.zeros((len(plane), 6, 6))
@@ -273,6 +296,27 @@ def _squared_distance(plane: Floats, point: Floats) -> NDArray[np.float64]:
     form[:, :5, :5], form[:, :5, 5], form[:, 5, :5] = plane, linear, linear
     form[:, 5, 5] = -np.einsum("ni,ni->n", linear, point)
     return form
+
+
+def _packed(forms: Floats) -> NDArray[np.float64]:
+    """(N, 21) of symmetric forms (N, 6, 6)."""
+    packed: NDArray[np.float64] = forms[:, _UPPER[0], _UPPER[1]] * np.where(_UPPER[0] == _UPPER[1], 1.0, 2.0)
+    return packed
+
+
+def _summed(rows: NDArray[np.int64], values: Floats, count: int) -> NDArray[np.float64]:
+    """(count, K) sums of values (N, K) by the rows that they go to."""
+    places = (np.ones(len(rows)), (rows, np.arange(len(rows))))
+    sums: NDArray[np.float64] = csr_array(places, shape=(count, len(rows))) @ values
+    return sums
+
+
+def _found(values: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which values are among the known ones, which are sorted."""
+    if not len(known):
+        return np.zeros(len(values), bool)
+    found: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values
+    return found
 
 
 def _texture_size(positions: Floats, uv: Floats, corners: NDArray[np.int64]) -> float:

@@ -14,6 +14,7 @@ import pygltflib as gltf
 from numpy.typing import NDArray
 from PIL import Image
 
+from uvatar.data.arrays import Floats
 from uvatar.gltf.surface import Movement, Skeleton, Surface
 from uvatar.protocol.colour import linear_channel
 from uvatar.protocol.parts import MASK, OPAQUE, Part
@@ -165,6 +166,10 @@ class Document:
         node = len(self.content.nodes) - 1
         self.content.scenes[0].nodes.append(node)
         return node
+
+    def add_values(self, values: Floats, bounds: bool = False) -> int:
+        """Add an accessor of rows (N, C), as animations have them; ``bounds``: say the smallest and the largest."""
+        return self._array(np.asarray(values, np.float32), bounds=bounds)
 
     def use_extension(self, name: str, required: bool = False) -> None:
         """List an extension among those that the document uses, or that are required to read it."""

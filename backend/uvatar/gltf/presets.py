@@ -19,7 +19,9 @@ class Preset:
         shape_sliders: whether the ten shape coefficients are morph targets.
         visemes: whether there are morph targets of whole mouth shapes, composed of the expression keys.
         vrm: whether the file is a VRM 1.0 model.
+        helper_bones: whether there are bones that follow others by constraints, which only VRM's programs know.
         webp: whether textures are WebP, which is smaller and which not everything reads.
+        clips: whether there are the animations Walk, Idle and Talk.
     """
 
     name: str
@@ -30,7 +32,9 @@ class Preset:
     shape_sliders: bool = False
     visemes: bool = False
     vrm: bool = False
+    helper_bones: bool = False
     webp: bool = False
+    clips: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,20 +73,21 @@ PRESETS: Mapping[str, Preset] = {
             bone_prefix=False,
             visemes=True,
         ),
-        Preset("vrm", "VRM 1.0: VTubing, VRChat-like worlds, UniVRM", "avatar.vrm", "VRM", vrm=True),
+        Preset("vrm", "VRM 1.0: VTubing, VRChat-like worlds, UniVRM", "avatar.vrm", "VRM", vrm=True, helper_bones=True),
     )
 }
 
 
-def chosen_presets(names: Iterable[str], webp: bool = False) -> list[Preset]:
+def chosen_presets(names: Iterable[str], webp: bool = False, clips: bool = False) -> list[Preset]:
     """The presets of these names, each once.
 
     Args:
         names: of `PRESETS`.
         webp: whether textures are WebP; those of VRM, whose programs need not read it, stay as they are.
+        clips: whether there are animations; VRM files, for which VRM has files of their own, have none.
 
     Raises:
         KeyError: there is no preset of a name.
     """
     presets = [PRESETS[name] for name in dict.fromkeys(names)]
-    return [replace(preset, webp=webp and not preset.vrm) for preset in presets]
+    return [replace(preset, webp=webp and not preset.vrm, clips=clips and not preset.vrm) for preset in presets]

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 from uvatar.geometry.mesh import vertex_normals
+from uvatar.protocol.linear_skinning import narrowed
 from uvatar.protocol.parts import Part, triangles_of
 from uvatar.protocol.people import with_rig
+
+INFLUENCES = 4  # joints that move a vertex, at most: what engines take
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,40 @@ class Skeleton:
     ground: float
 
 
+@dataclass(frozen=True)
+class Bone:
+    """A bone beside the joints.
+
+    Attributes:
+        name: of the bone.
+        parent: its parent's number.
+        head: (3,) metres, its place at rest.
+    """
+
+    name: str
+    parent: int
+    head: NDArray[np.float64]
+
+
+def with_bones(skeleton: Skeleton, bones: Sequence[Bone]) -> Skeleton:
+    """The skeleton with further bones after its joints."""
+    heads = np.concatenate([skeleton.heads, np.reshape([bone.head for bone in bones], (-1, 3))])
+    return Skeleton(heads, (*skeleton.parents, *(bone.parent for bone in bones)), skeleton.ground)
+
+
+def strongest(shares: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Joints and weights (N, 4) of shares (N, J) of all bones."""
+    chosen = np.argsort(-shares, axis=1, kind="stable")[:, :INFLUENCES]
+    return _influences(chosen, np.take_along_axis(shares, chosen, 1))
+
+
+def shares_of(surface: Surface, count: int) -> NDArray[np.float64]:
+    """(N, count) the weights of a surface, a column for each bone."""
+    shares = np.zeros((len(surface.positions), count))
+    np.add.at(shares, (np.arange(len(shares))[:, None], surface.joints), surface.weights)
+    return shares
+
+
 def body_at_rest(person: Mapping[str, Any], shape_sliders: bool) -> tuple[Surface, Skeleton]:
     """The body of a person of a result, clothing and hair included, at rest.
 
@@ -77,7 +114,8 @@ def body_at_rest(person: Mapping[str, Any], shape_sliders: bool) -> tuple[Surfac
 
     Returns:
         The surface, whose morph targets are these and the expression keys, and the joints: 55 with fingers, jaw and
-        eyes, or SMPL's 24 on a body without them.
+        eyes, or SMPL's 24 on a body without them. Weights are those for linear skinning, for which those of a body with
+        pose blend shapes are made.
     """
     whole = with_rig(person)
     betas = np.asarray(whole["betas"], np.float64)
@@ -85,16 +123,20 @@ def body_at_rest(person: Mapping[str, Any], shape_sliders: bool) -> tuple[Surfac
     heads = np.asarray(whole["joint_template"], np.float64) + np.asarray(whole["joint_shapedirs"]) @ betas
     ground = float(rest[:, 1].min())
     triangles, textured = np.asarray(whole["triangles"]), bool(whole["texture_png"])
+    joints, parents = np.asarray(whole["skin_joints"]), tuple(whole["parents"])
+    weights: Floats = np.asarray(whole["skin_weights"], np.float32)
+    if whole.get("posedirs") is None:
+        weights = narrowed(joints, weights, parents)
     surface = _surface(
         rest - (0, ground, 0),
         triangles,
-        np.asarray(whole["skin_joints"]),
-        np.asarray(whole["skin_weights"], np.float32),
+        joints,
+        weights,
         np.asarray(whole["uv"], np.float32) if textured else None,
         np.asarray(whole["triangle_uv"]) if textured else triangles,
         _movements(whole, whole.get("face"), whole["beta_names"] if shape_sliders else ()),
     )
-    return surface, Skeleton(heads - (0, ground, 0), tuple(whole["parents"]), ground)
+    return surface, Skeleton(heads - (0, ground, 0), parents, ground)
 
 
 def part_at_rest(part: Part, ground: float, sliders: Sequence[str]) -> Surface:
@@ -123,7 +165,7 @@ def _surface(
     rest: Floats,
     triangles: NDArray[np.integer[Any]],
     skin_joints: NDArray[np.integer[Any]],
-    skin_weights: NDArray[np.float32],
+    skin_weights: Floats,
     uv: NDArray[np.float32] | None,
     uv_corners: NDArray[np.integer[Any]],
     movements: Mapping[str, Movement],

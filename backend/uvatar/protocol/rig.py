@@ -52,6 +52,8 @@ RIG_PARENTS = (
     *_finger_parents(_LEFT_WRIST, LEFT_HAND.start), *_finger_parents(_RIGHT_WRIST, RIGHT_HAND.start),
 )  # fmt: skip
 
+SMPL_PARENTS = (*_BODY_PARENTS, _LEFT_WRIST, _RIGHT_WRIST)  # of SMPL's 24 joints: the hands hang on the wrists
+
 # SMPL-H's 52 joints: the body and the hands. Rows of the 55 that make them.
 SMPLH_JOINTS = [*range(BODY_JOINTS), *range(LEFT_HAND.start, RIGHT_HAND.stop)]
 # For each joint, the one of SMPL's 24 that it moves with where there are no fingers, jaw and eyes.

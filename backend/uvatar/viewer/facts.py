@@ -13,9 +13,10 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from uvatar.data.labels import LABEL_COLOURS, Label
+from uvatar.gltf.clips import Figure
 from uvatar.protocol.expressions import EXPRESSIONS, MOODS, VISEMES
 from uvatar.protocol.levelling import levelling
-from uvatar.protocol.rig import BODY_JOINTS, Floats, whole_pose
+from uvatar.protocol.rig import BODY_JOINTS, whole_pose
 from uvatar.viewer import motions
 from uvatar.viewer.maps import coloured, coloured_labels, material_colours
 
@@ -34,7 +35,7 @@ _SOURCES = {
 def facts_of(
     person: Mapping[str, Any],
     up: Sequence[float] | None,
-    finger_axes: Floats | None,
+    figure: Figure,
     version: str,
     notes: Sequence[str],
 ) -> dict[str, Any]:
@@ -43,13 +44,14 @@ def facts_of(
     Args:
         person: of a result, or the entry "person" of a result.json.
         up: (3,) against gravity in the camera's frame; None for a level camera.
-        finger_axes: (5, 2, 3) of the rig; None for a body with SMPL's joints, of which only those of the body move.
+        figure: what motions are made for; without axes of fingers, only the body's joints move.
         version: of the backend that made the avatar.
         notes: sentences about the avatar.
 
     Raises:
         KeyError, TypeError, ValueError: the person is damaged.
     """
+    finger_axes = figure.finger_axes
     joints = BODY_JOINTS if finger_axes is None else None
     poses = {
         "photo": ("Photo", photo_pose(person, up)),
@@ -57,7 +59,7 @@ def facts_of(
         "a": ("A pose", motions.a_pose(finger_axes)),
         "relaxed": ("At ease", motions.relaxed_pose(finger_axes)),
     }
-    clips = {"walk": ("Walk", motions.walk(finger_axes)), "wave": ("Wave", motions.wave(finger_axes))}
+    clips = {"walk": ("Walk", motions.walk(figure)), "wave": ("Wave", motions.wave(finger_axes))}
     return {
         "about": _about(person, version),
         "notes": list(notes),
@@ -70,7 +72,7 @@ def facts_of(
              "frames": _numbers(clip.poses[:, :joints].reshape(len(clip.poses), -1))}
             for key, (title, clip) in clips.items()
         ],
-        "talk": _talk(),
+        "talk": _talk(figure),
         "moods": {**_photographed(person), **MOODS},
         "visemes": VISEMES,
     }  # fmt: skip
@@ -129,8 +131,8 @@ def _about(person: Mapping[str, Any], version: str) -> list[tuple[str, str]]:
     return lines
 
 
-def _talk() -> dict[str, Any]:
-    clip = motions.talk()
+def _talk(figure: Figure) -> dict[str, Any]:
+    clip = motions.talk(figure)
     assert clip.weights is not None
     spoken, moved = np.flatnonzero(clip.weights.any(0)), np.flatnonzero(clip.poses.any((0, 2)))
     return {

@@ -17,6 +17,7 @@ from typing import Any
 from PIL import Image
 
 from uvatar.gltf.avatar import glb
+from uvatar.gltf.clips import figure_of
 from uvatar.gltf.presets import Preset
 from uvatar.protocol.parts import OPAQUE
 from uvatar.protocol.version import __version__
@@ -68,9 +69,8 @@ def avatar_page(
         OSError: a picture cannot be decoded.
     """
     settings = settings or Settings()
-    rig = person.get("rig")
     facts = {
-        **facts_of(person, up, None if rig is None else rig["finger_axes"], __version__, notes),
+        **facts_of(person, up, figure_of(person), __version__, notes),
         "photo": _photo_address(photo, settings) if photo else None,
         "maps": maps_of(person, settings.map_side),
     }

@@ -41,6 +41,7 @@ class Preset:
         naming: naming convention of the bones; None keeps the names in Blender.
         root_bone: name of a bone that is added on the ground, as parent of the pelvis; None makes the pelvis the root.
         armature: name of the armature object in the file; None keeps the name in Blender.
+        twist_bones: whether forearms have the mannequin's twist bones, where the other bones have its names, too.
     """
 
     button: str
@@ -51,6 +52,7 @@ class Preset:
     naming: Naming | None = None
     root_bone: str | None = None
     armature: str | None = None
+    twist_bones: bool = False
 
 
 PRESETS: Mapping[Target, Preset] = {
@@ -65,5 +67,6 @@ PRESETS: Mapping[Target, Preset] = {
         naming=Naming.UNREAL,
         root_bone="root",  # the mannequin has one, whose motion is the character's
         armature="Armature",  # Unreal drops an object of this name instead of making it a second root
+        twist_bones=True,
     ),
 }

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..protocol.rig import BODY_JOINTS, RIG_PARENTS
+from ..protocol.rig import BODY_JOINTS, SMPL_PARENTS
 from .array_file import ArrayFileError, load_arrays
 from .arrays import Floats
 from .motion import LONGEST, Motion, MotionError
@@ -102,7 +102,6 @@ _TYPICAL = np.array([
     (-0.44, 0.39, 0.05),
     (0.67, 0.39, 0.05), (-0.67, 0.39, 0.05), (0.77, 0.39, 0.05), (-0.77, 0.39, 0.05),
 ])  # fmt: skip
-SMPL_PARENTS = (*RIG_PARENTS[:BODY_JOINTS], 20, 21)  # SMPL's tree: the hands hang on the wrists
 
 
 def load_smpl_motion(path: Path, up: UpAxis = UpAxis.AUTOMATIC) -> Motion:

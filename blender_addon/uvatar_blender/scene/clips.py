@@ -6,8 +6,9 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from ..core import gait
-from ..core.clips import Clip, clip_expressions, clip_motion
+from ..core.clips import clip_motion
+from ..protocol import gait
+from ..protocol.clips import Clip, clip_expressions
 from . import compat
 from .mesh import expression_keys
 from .motion import apply_motion, smpl_t_joints

@@ -19,6 +19,7 @@ from . import compat
 from .export_copy import GameCopy, game_copy, strip
 from .rig import RigError, edit_mode, parents, rename_joints
 from .root_motion import move_root
+from .twist_bones import add_twist_bones
 
 _Y_UP = Matrix.Rotation(math.radians(90.0), 4, "X")  # makes an object whose data are y up stand upright in Blender
 
@@ -75,9 +76,7 @@ def export_avatar(
     """
     preset, fbx = target.preset, target.suffix == ".fbx"
     with game_copy(rig, animation, fbx, progress) as copy, _as_os_error(path):
-        naming = naming or preset.naming
-        if naming is not None:
-            rename_joints(copy.rig, _names(naming, copy.rig))
+        _name_bones(copy, preset, naming or preset.naming)
         if preset.root_bone:
             _add_root(copy.rig, preset)
         if preset.armature:
@@ -100,8 +99,13 @@ def export_avatar(
         return copy.remarks
 
 
-def _names(naming: Naming | Sequence[str], rig: bpy.types.Object) -> Sequence[str]:
-    return joint_names(naming, len(parents(rig))) if isinstance(naming, Naming) else naming
+def _name_bones(copy: GameCopy, preset: Preset, naming: Naming | Sequence[str] | None) -> None:
+    """Rename the bones; the mannequin's twist bones are only found beside its other bones."""
+    if naming is not None:
+        names = joint_names(naming, len(parents(copy.rig))) if isinstance(naming, Naming) else naming
+        rename_joints(copy.rig, names)
+    if preset.twist_bones and naming is Naming.UNREAL:
+        add_twist_bones(copy.rig, copy.meshes[0])
 
 
 def _select(copy: GameCopy) -> None:

@@ -16,6 +16,7 @@ from ..protocol.expressions import EXPRESSIONS
 from . import compat
 from .copies import Names, nothing_left, own_copy
 from .export_material import plain_materials
+from .export_weights import narrow_weights
 from .mesh import key_vertices, mixed_vertices
 from .modifiers import apply_modifiers
 from .parts import find_parts, take_values
@@ -36,8 +37,8 @@ class GameCopy:
     """What `game_copy` makes.
 
     Attributes:
-        rig, meshes: the copies, alone in ``stage``, at the origin and at rest, with the shape baked in; the body comes
-            before its parts.
+        rig, meshes: the copies, alone in ``stage``, at the origin and at rest, with the shape baked in and the body's
+            weights those for linear skinning; the body comes before its parts.
         stage: the scene that the window shows now; its units are metres.
         clip: name of the motion.
         remarks: sentences for the user on what is not exported as it is seen.
@@ -95,6 +96,7 @@ def game_copy(
             take_values(part, body)
         for mesh in meshes:
             _bake_shape(mesh, beta_names(rig))
+        narrow_weights(copied_body, copied_rig)
         after.enter_context(_in_window(stage))
         for mesh in meshes:
             remarks += apply_modifiers(mesh, copied_rig)

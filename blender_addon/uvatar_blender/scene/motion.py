@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from ..core import skeleton
 from ..core.bvh import load_bvh
 from ..core.motion import Motion, MotionError, grounded, resampled, rotations_for, starting_here
-from ..core.pose_file import SMPL_PARENTS, load_smpl_motion
+from ..core.pose_file import load_smpl_motion
 from ..core.retarget import retarget
 from ..core.rotations import quaternions_from, without_flips
 from ..core.upright import UpAxis
+from ..protocol.rig import SMPL_PARENTS
 from . import compat
 from .fbx_motion import load_fbx
 from .fingers import has_fingers, relaxed_hands

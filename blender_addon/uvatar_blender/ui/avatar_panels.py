@@ -8,9 +8,9 @@ from contextlib import suppress
 
 import bpy
 
-from ..core.clips import Clip
 from ..core.export_presets import Target
 from ..protocol.bone_names import naming_of
+from ..protocol.clips import Clip
 from ..scene.avatar import PHOTO_NOTES
 from ..scene.camera import photo_camera
 from ..scene.correctives import correctives

@@ -5,8 +5,8 @@
 
 import bpy
 
-from ..core.clips import Clip
 from ..core.upright import UpAxis
+from ..protocol.clips import Clip
 from ..scene import rigify
 from ..scene.clips import apply_clip
 from ..scene.motion import SUFFIXES, apply_motion, load_motion

@@ -66,7 +66,20 @@ def facts(path: Path) -> dict[str, Any]:
         "body": world(body),
         "teeth": world(teeth),
         "smile": world(body, "mouthSmileLeft"),
+        "weights": weights(body),
     }
+
+
+def weights(mesh: bpy.types.Object) -> NDArray[np.float64]:
+    """(N, J) weights of the bones, by their names, in the order of the vertices' places."""
+    names = sorted(group.name for group in mesh.vertex_groups)
+    column = {group.index: names.index(group.name) for group in mesh.vertex_groups}
+    table = np.zeros((len(mesh.data.vertices), len(names)))
+    for vertex in mesh.data.vertices:
+        for entry in vertex.groups:
+            table[vertex.index, column[entry.group]] = entry.weight
+    places = np.array([mesh.matrix_world @ vertex.co for vertex in mesh.data.vertices])
+    return table[np.lexsort(np.round(places, 4).T)]
 
 
 def world(mesh: bpy.types.Object, key: str | None = None) -> NDArray[np.float64]:
@@ -91,3 +104,5 @@ def test_the_backends_file_is_the_extensions(result: dict[str, Any], tmp_path: P
         for points, others in ((one[mesh], other[mesh]), (other[mesh], one[mesh])):
             near = np.array([np.abs(others - point).max(1).min() for point in points[:: max(len(points) // 200, 1)]])
             assert near.max() < 1e-4
+    sums = [part["weights"].sum(0) / len(part["weights"]) for part in (one, other)]
+    assert np.allclose(*sums, atol=1e-4) and np.allclose(one["weights"].sum(1), 1, atol=1e-4)

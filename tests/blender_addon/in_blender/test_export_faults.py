@@ -29,6 +29,7 @@ from uvatar_blender.scene.export import export_avatar
 from uvatar_blender.scene.mesh import evaluated_vertices
 from uvatar_blender.scene.motion import apply_motion, load_motion
 from uvatar_blender.scene.shape import apply_shape, refit, refresh_joints
+from uvatar_blender.scene.twist_bones import TWIST_BONES
 
 FOLDER = "/home/anna secret/private photos"  # of a photo, as it must be in no file
 
@@ -505,9 +506,25 @@ def test_files_for_unreal_have_the_mannequins_bones(result: dict[str, Any], scen
     export_avatar(rig, tmp_path / "a.fbx", Target.UNREAL)
     export_avatar(rig, tmp_path / "b.fbx", Target.UNREAL, rigs.joint_names(rig))
     opened_rig, _ = opened(tmp_path / "a.fbx")
-    assert set(opened_rig.data.bones.keys()) == {*joint_names(Naming.UNREAL), "root", "prop"}
+    assert set(opened_rig.data.bones.keys()) == {*joint_names(Naming.UNREAL), *TWIST_BONES, "root", "prop"}
     assert [bone.name for bone in opened_rig.data.bones if bone.parent is None] == ["root"]
     assert set(opened(tmp_path / "b.fbx")[0].data.bones.keys()) == {*joint_names(Naming.SMPL), "root", "prop"}
+
+
+def test_an_artists_own_twist_bone_is_left_alone(result: dict[str, Any], scene: Any, tmp_path: Path) -> None:
+    rig = imported(result, scene)
+    own = TWIST_BONES[0]
+    with rigs.edit_mode(rig):
+        bone = rig.data.edit_bones.new(own)
+        bone.head, bone.tail = (0, 0, 1), (0, 0, 1.1)
+    export_avatar(rig, tmp_path / "a.fbx", Target.UNREAL)
+    opened_rig, body = opened(tmp_path / "a.fbx")
+    assert {*TWIST_BONES} <= set(opened_rig.data.bones.keys()) and f"{own}.001" not in opened_rig.data.bones
+    assert own not in body.vertex_groups or not any(
+        entry.group == body.vertex_groups[own].index and entry.weight > 0
+        for vertex in body.data.vertices
+        for entry in vertex.groups
+    )
 
 
 def test_a_second_bone_named_root_is_told(result: dict[str, Any], scene: Any, tmp_path: Path) -> None:

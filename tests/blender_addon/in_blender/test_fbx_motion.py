@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from tests.blender_addon.in_blender.helpers import data_names, imported
 from tests.blender_addon.sample import with_fingers
 from uvatar_blender.core import retarget_fingers
-from uvatar_blender.core.clips import Clip
 from uvatar_blender.core.export_presets import Target
 from uvatar_blender.core.motion import MotionError
 from uvatar_blender.protocol.bone_names import Naming
+from uvatar_blender.protocol.clips import Clip
 from uvatar_blender.protocol.rig import RIG_NAMES
 from uvatar_blender.scene import compat
 from uvatar_blender.scene import rig as rigs

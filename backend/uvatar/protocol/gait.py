@@ -1,7 +1,7 @@
-# SPDX-License-Identifier: GPL-3.0-or-later
 """A walk for a skeleton of any size: feet that stay where they are put down, and legs that reach them.
 
-All arrays are in the armature's axes: x to the person's left, y backward, z up; metres, radians.
+Backend and extension share this module. All arrays are in the axes of Blender: x to
+the person's left, y backward, z up; metres, radians. Rotations are relative to the T pose. Joints are SMPL's 24.
 """
 
 from __future__ import annotations
@@ -11,15 +11,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Floats
-from .motion import Motion
-from .pose_file import SMPL_PARENTS
-from .rest_pose import unchained
-from .skeleton import JOINTS, rotation_matrices
-from .standing import unit
+from .rig import SMPL_PARENTS, Floats
 
 RATE = 30.0  # frames per second of the clips
+JOINTS = len(SMPL_PARENTS)
 _REACH = 0.998  # longest hip to ankle as a share of thigh and shin: a knee in a walk is never quite straight
+
+
+@dataclass(frozen=True)
+class Movement:
+    """A motion of the skeleton.
+
+    Attributes:
+        rotations: (F, 24, 3, 3) of each joint, relative to its parent and to the T pose.
+        pelvis: (F, 3) translation of the pelvis from its rest position.
+    """
+
+    rotations: NDArray[np.float64]
+    pelvis: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -56,12 +65,18 @@ class Settings:
 def turned(x: Floats | float = 0.0, y: Floats | float = 0.0, z: Floats | float = 0.0) -> NDArray[np.float64]:
     """Return rotations (..., 3, 3) about x, then y, then z, by angles (...) in degrees."""
     axes = np.eye(3)
-    first, second, third = (
-        rotation_matrices(np.radians(np.asarray(angle, float))[..., None] * axis)
-        for axis, angle in zip(axes, (x, y, z), strict=True)
-    )
+    first, second, third = (_turn(axis, np.radians(angle)) for axis, angle in zip(axes, (x, y, z), strict=True))
     result: NDArray[np.float64] = third @ second @ first
     return result
+
+
+def _turn(axis: Floats, angle: Floats) -> NDArray[np.float64]:
+    """Rotations (..., 3, 3) about a unit axis by angles (...), by Rodrigues' formula."""
+    x, y, z = axis
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    sine, cosine = (part[..., None, None] for part in (np.sin(np.asarray(angle)), np.cos(np.asarray(angle))))
+    turn: NDArray[np.float64] = np.eye(3) + sine * cross + (1 - cosine) * (cross @ cross)
+    return turn
 
 
 def hanging_arms(whole: NDArray[np.float64], down: float, swing: Floats, elbow: Floats) -> None:
@@ -99,7 +114,7 @@ def reach(whole: NDArray[np.float64], joints: Floats, pelvis: Floats, ankles: Fl
         line = ankles[side] - start
         length = np.clip(np.linalg.norm(line, axis=-1), 1e-6, (upper + lower) * (1 - 1e-6))
         along = line / np.linalg.norm(line, axis=-1, keepdims=True)
-        hinge = unit(np.cross(feet[side] @ np.array([0.0, -1, 0]), along))  # to the person's left: knees bend forward
+        hinge = _unit(np.cross(feet[side] @ np.array([0.0, -1, 0]), along))  # to the person's left: knees bend forward
         cosine = (upper**2 + length**2 - lower**2) / (2 * upper * length)
         bend = np.arccos(np.clip(cosine, -1, 1))
         middle = _about(hinge, along, bend) * upper
@@ -114,14 +129,18 @@ def leg_length(joints: Floats) -> float:
     return float(np.linalg.norm(joints[4] - joints[1]) + np.linalg.norm(joints[7] - joints[4]))
 
 
-def finished(whole: NDArray[np.float64], pelvis: NDArray[np.float64], notes: tuple[str, ...] = ()) -> Motion:
-    """Return the motion of rotations relative to the world."""
-    return Motion(unchained(whole, SMPL_PARENTS), pelvis, RATE, notes=notes)
+def finished(whole: NDArray[np.float64], pelvis: NDArray[np.float64]) -> Movement:
+    """The movement of rotations (F, 24, 3, 3) relative to the world."""
+    local = whole.copy()
+    for joint, parent in enumerate(SMPL_PARENTS):
+        if parent >= 0:
+            local[:, joint] = np.swapaxes(whole[:, parent], -1, -2) @ whole[:, joint]
+    return Movement(local, pelvis)
 
 
 def walk(
     joints: Floats, toes: Floats, strides: int = 4, in_place: bool = False, settings: Settings | None = None
-) -> Motion:
+) -> Movement:
     """Make a walk.
 
     Args:
@@ -189,12 +208,10 @@ def _foot(
     sign = -1.0 if side else 1.0
     heading = turned(z=sign * settings.toes_out)
     number, share = np.floor(time), time % 1.0
-    pitch = np.interp(
-        share,
-        [0, settings.flat, settings.heel_off, settings.stance, settings.stance + 0.06, 0.86, 1],
-        [settings.strike_pitch, 0, 0, settings.push_pitch, settings.trail_pitch, 4.0, settings.strike_pitch],
-    )
-    pitch = _smooth(pitch)
+    frame = time[1] - time[0]
+    pitch = _pitch(share, settings)
+    rounded = sum(part * _pitch(share + shift * frame, settings) for part, shift in ((0.25, -1), (0.5, 0), (0.25, 1)))
+    pitch = np.where(pitch == 0, 0.0, rounded)  # where the sole is flat it stays so
     turn = heading @ turned(x=-pitch)
     foot = abs(tip[1] - ankle[1])
     heel = np.array([0.0, 0.28 * foot, -ankle[2]])
@@ -218,11 +235,12 @@ def _foot(
     return np.where((share < settings.stance)[:, None], planted, flight), turn
 
 
-def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Round the corners of a curve over time, but keep zeros, where the sole is flat."""
-    padded = np.pad(values, 1, mode="edge")
-    rounded = 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
-    return np.where(values == 0, 0.0, rounded)
+def _pitch(share: Floats, settings: Settings) -> NDArray[np.float64]:
+    """Degrees (F,) by which the toes are up, at shares of the stride."""
+    moments = (0, settings.flat, settings.heel_off, settings.stance, settings.stance + 0.06, 0.86, 1)
+    angles = (settings.strike_pitch, 0, 0, settings.push_pitch, settings.trail_pitch, 4.0, settings.strike_pitch)
+    pitch: NDArray[np.float64] = np.interp(share % 1.0, moments, angles)
+    return pitch
 
 
 def _about(axis: Floats, vector: Floats, angle: Floats) -> NDArray[np.float64]:
@@ -233,6 +251,12 @@ def _about(axis: Floats, vector: Floats, angle: Floats) -> NDArray[np.float64]:
 
 def _frames(along: Floats, across: Floats) -> NDArray[np.float64]:
     """Return rotations (..., 3, 3) whose columns are a direction, the part of another across it, and their normal."""
-    first = unit(along)
-    second = unit(across - (across * first).sum(-1, keepdims=True) * first)
+    first = _unit(along)
+    second = _unit(across - (across * first).sum(-1, keepdims=True) * first)
     return np.stack([first, second, np.cross(first, second)], -1)
+
+
+def _unit(vectors: Floats) -> NDArray[np.float64]:
+    """Vectors (..., 3) scaled to length 1; zero vectors stay."""
+    units: NDArray[np.float64] = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    return units
