@@ -14,11 +14,13 @@ from ..protocol.bone_names import naming_of
 from ..scene.avatar import PHOTO_NOTES
 from ..scene.camera import photo_camera
 from ..scene.correctives import correctives
+from ..scene.face_board import HEAD, LIDS, LOOK, LOOK_AT, has_board
 from ..scene.material import LABELS, avatar_material, shown_sources, source_image
 from ..scene.material_slots import can_split, is_split
 from ..scene.measures import measurements
 from ..scene.mesh import CLOTHING_KEY
 from ..scene.rig import LED_BY, RigError, find_body, find_rig, joint_names
+from ..scene.rigify import control_rig
 from ..scene.shape import joints_are_off
 from .drawing import draw_text
 from .panels import SidebarPanel
@@ -159,6 +161,7 @@ class UVATAR_PT_animate(_AvatarPanel, bpy.types.Panel):
         if LED_BY in rig:
             column.operator("uvatar.bake_control_rig", icon="ACTION")
             column.operator("uvatar.remove_control_rig", icon="X")
+            _draw_gaze(layout.column(align=True), rig)
         else:
             large = column.row()
             large.scale_y = 1.3
@@ -170,6 +173,17 @@ class UVATAR_PT_animate(_AvatarPanel, bpy.types.Panel):
         for clip in Clip:
             row.operator("uvatar.play_clip", text=clip.value.capitalize()).clip = clip.value
         layout.operator("uvatar.import_motion", icon="ANIM")
+
+
+def _draw_gaze(column: bpy.types.UILayout, rig: bpy.types.Object) -> None:
+    """Draw what the eyes' target does, where the control rig has one; the values can be keyed."""
+    control = control_rig(rig)
+    if control is None or not has_board(control):
+        return
+    look = control.pose.bones[LOOK]
+    column.prop(look, f'["{LOOK_AT}"]', text="Eyes follow the target", slider=True)
+    column.prop(look, f'["{LIDS}"]', text="Lids follow the eyes", slider=True)
+    column.prop(look, f'["{HEAD}"]', text="Target moves with the head", slider=True)
 
 
 class UVATAR_PT_tools(_AvatarPanel, bpy.types.Panel):
