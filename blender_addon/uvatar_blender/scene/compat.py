@@ -91,6 +91,12 @@ def more_curves(thing: bpy.types.Object | bpy.types.Key) -> Callable[[str, int, 
     return curve
 
 
+def deselect_bones(rig: bpy.types.Object) -> None:
+    """Deselect all bones in Pose Mode, also hidden ones, which Blender's own operators leave selected."""
+    for bone in rig.data.bones if bpy.app.version < (5, 0, 0) else rig.pose.bones:
+        bone.select = False
+
+
 def fill_curve(curve: bpy.types.FCurve, frames: ArrayLike, values: ArrayLike) -> None:
     """Give a new F-Curve a keyframe on each of these frames.
 

@@ -25,7 +25,8 @@ _ABOUT = {
     LIDS: "How far the lids follow the eyes",
     HEAD: "How far this target moves with the head; at 0 it stays where it is while the head turns",
 }
-_HEIGHT = 0.85  # unit of the board in lengths of the head's bone, so that the board's face is as large as the head
+UNIT = 0.15  # metres of a unit of the board, so that its face is as large as a head; the same for all avatars, so that
+# expressions can be copied from one to another
 _BESIDE = 2.4  # units from the middle of the head to that of the board
 _AHEAD = 3.5  # lengths of the head's bone from the eyes to their target: an arm's length
 _WORLD_FRONT = Vector((0, -1, 0))  # avatars face -y in their armature's axes
@@ -50,14 +51,13 @@ def build_face_board(rig: bpy.types.Object, control: bpy.types.Object) -> None:
     keys = find_body(rig).data.shape_keys
     if not expression_keys(find_body(rig)) or keys.library is not None or keys.override_library is not None:
         return
-    unit = _HEIGHT * control.data.bones["head"].length
     with edit_mode(control):
-        _add_bones(control.data, unit)
-    _dress(control, unit)
+        _add_bones(control.data)
+    _dress(control)
     _aim(control)
 
 
-def _add_bones(armature: bpy.types.Armature, unit: float) -> None:
+def _add_bones(armature: bpy.types.Armature) -> None:
     edit_bones = armature.edit_bones
     head = edit_bones["head"]
     eyes = {name: edit_bones[eye] for name, (eye, _) in EYE_TARGETS.items()}
@@ -68,7 +68,7 @@ def _add_bones(armature: bpy.types.Armature, unit: float) -> None:
         name: str, place: Vector, parent: bpy.types.EditBone | None, collection: bpy.types.BoneCollection = faces
     ) -> bpy.types.EditBone:
         bone = edit_bones.new(name)
-        bone.head, bone.tail = place, place + Vector((0, 0, unit))
+        bone.head, bone.tail = place, place + Vector((0, 0, UNIT))
         bone.align_roll(_WORLD_FRONT)  # then x is the person's left and y up, as on the board
         bone.parent, bone.use_deform = parent, False
         for other in list(bone.collections):
@@ -77,10 +77,10 @@ def _add_bones(armature: bpy.types.Armature, unit: float) -> None:
         return bone
 
     middle = 0.5 * sum((eye.head for eye in eyes.values()), Vector())
-    board = add(BOARD, middle + Vector((_BESIDE * unit, 0, -0.3 * unit)), head)
+    board = add(BOARD, middle + Vector((_BESIDE * UNIT, 0, -0.3 * UNIT)), head)
     for control in CONTROLS:
         x, y = control.place
-        add(control.name, board.head + unit * Vector((x, 0, y)), board)
+        add(control.name, board.head + UNIT * Vector((x, 0, y)), board)
     ahead = _AHEAD * head.length * _WORLD_FRONT
     carrier = add(_CARRIER, middle + ahead, None, hidden)
     look = add(LOOK, middle + ahead, carrier)
@@ -88,13 +88,13 @@ def _add_bones(armature: bpy.types.Armature, unit: float) -> None:
         add(name, eye.head + ahead, look)
 
 
-def _dress(control: bpy.types.Object, unit: float) -> None:
+def _dress(control: bpy.types.Object) -> None:
     """Give the bones their symbols, colours, limits and properties."""
     bones = control.pose.bones
     eyes = [control.data.bones[name].head_local.x for name in EYE_TARGETS]
     symbols = {
         BOARD: _symbol("board", face_drawing.board(), _labels()),
-        LOOK: _symbol("look", face_drawing.target(abs(eyes[0] - eyes[1]) / unit)),
+        LOOK: _symbol("look", face_drawing.target(abs(eyes[0] - eyes[1]) / UNIT)),
         "line": _symbol("line", face_drawing.knob(flat=True)),
         "plane": _symbol("plane", face_drawing.knob(flat=False)),
     }
@@ -109,7 +109,7 @@ def _dress(control: bpy.types.Object, unit: float) -> None:
         _show(bone, symbols["line" if flat else "plane"], _colour(one.name))
         bone.lock_location = (flat, False, True)
         bone.lock_rotation, bone.lock_scale, bone.lock_rotation_w = (True,) * 3, (True,) * 3, True
-        _limit(bone, one, unit)
+        _limit(bone, one)
         for key in one.keys.values():
             _add_property(bone, key, 0.0, "Weight of this expression beside what the control gives", -1.0)
     for key in GAZE_KEYS:
@@ -154,14 +154,14 @@ def _add_property(bone: bpy.types.PoseBone, name: str, value: float, about: str,
     bone.id_properties_ui(name).update(min=low, max=1.0, default=value, description=about)
 
 
-def _limit(bone: bpy.types.PoseBone, one: Control, unit: float) -> None:
+def _limit(bone: bpy.types.PoseBone, one: Control) -> None:
     limit = bone.constraints.new("LIMIT_LOCATION")
     limit.owner_space, limit.use_transform_limit = "LOCAL", True
     for axis, letter in enumerate("xy"):
         low, high = face_drawing.limits(one, axis)
         for end, value in (("min", low), ("max", high)):
             setattr(limit, f"use_{end}_{letter}", True)
-            setattr(limit, f"{end}_{letter}", value * unit)
+            setattr(limit, f"{end}_{letter}", value * UNIT)
 
 
 def _colour(name: str) -> str:

@@ -53,7 +53,7 @@ def lead_face(rig: bpy.types.Object, control: bpy.types.Object) -> None:
         _key_board(control, frames, over_time, given, shapes.animation_data.action.name)
     else:
         set_board(control, {name: key.value for name, key in keys.items()}, given)
-    for name, key in keys.items():
+    for key in keys.values():
         if not _driver(shapes, key):
             _add_driver(rig, control, key)
     control.update_tag()
@@ -280,8 +280,8 @@ def _gaze_weights(rig: bpy.types.Object) -> Weights:
 
 
 def _eyes_move(rig: bpy.types.Object) -> bool:
-    names = [joint_names(rig)[joint] for joint in (LEFT_EYE, RIGHT_EYE)]
-    return any(curve.data_path.startswith(f'pose.bones["{name}"]') for curve in compat.action_curves(rig) for name in names)  # fmt: skip
+    eyes = tuple(f'pose.bones["{joint_names(rig)[joint]}"]' for joint in (LEFT_EYE, RIGHT_EYE))
+    return any(curve.data_path.startswith(eyes) for curve in compat.action_curves(rig))
 
 
 def _look_as(rig: bpy.types.Object, control: bpy.types.Object) -> None:

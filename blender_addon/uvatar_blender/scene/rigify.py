@@ -12,6 +12,7 @@ from mathutils import Matrix
 
 from ..core.skeleton import JOINTS
 from ..protocol.rig import BODY_JOINTS
+from . import compat
 from .control_rig_limbs import limbs, switch
 from .control_rig_motion import has_motion, is_at_rest, transfer_motion
 from .face_board import build_face_board
@@ -79,6 +80,7 @@ def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object | None
     control.matrix_world = rig.matrix_world
     _add_leaders(rig, control)
     build_face_board(rig, control)
+    compat.deselect_bones(control)
     lead(rig, control)
     metarig.hide_set(True)
     if layer.objects.get(rig.name) == rig:  # otherwise its collection is excluded

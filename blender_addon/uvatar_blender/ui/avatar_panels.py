@@ -202,6 +202,7 @@ class UVATAR_PT_tools(_AvatarPanel, bpy.types.Panel):
         row = column.row(align=True)
         for pose in ("T", "A", "PHOTO", "REST"):
             row.operator("uvatar.pose", text=pose.capitalize()).pose = pose
+        column.operator("uvatar.add_pose_library", icon="ASSET_MANAGER")
         layout.operator("uvatar.snap_to_ground", icon="IMPORT")
         layout.operator("uvatar.refit", icon="SCULPTMODE_HLT")
         try:
