@@ -97,6 +97,11 @@ def deselect_bones(rig: bpy.types.Object) -> None:
         bone.select = False
 
 
+def select_bone(rig: bpy.types.Object, name: str) -> None:
+    """Select a bone in Pose Mode."""
+    (rig.data.bones if bpy.app.version < (5, 0, 0) else rig.pose.bones)[name].select = True
+
+
 def fill_curve(curve: bpy.types.FCurve, frames: ArrayLike, values: ArrayLike) -> None:
     """Give a new F-Curve a keyframe on each of these frames.
 

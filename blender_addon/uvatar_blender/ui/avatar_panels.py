@@ -23,6 +23,7 @@ from ..scene.rig import LED_BY, RigError, find_body, find_rig, joint_names
 from ..scene.rigify import control_rig
 from ..scene.shape import joints_are_off
 from .drawing import draw_text
+from .note_fixes import draw_note, photo_file
 from .panels import SidebarPanel
 from .properties import NAMINGS
 from .sliders import draw_sliders
@@ -87,8 +88,12 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
             layout.operator(
                 "uvatar.live_correctives", text=text, icon="CHECKBOX_HLT" if live else "CHECKBOX_DEHLT"
             ).live = not live
+        photo, person = rig.get("uvatar_photo", ""), rig.get("uvatar_person", "")
         for note in json.loads(rig.get("uvatar_notes", "[]")):
-            draw_text(layout.column(align=True), note, "INFO")
+            draw_note(layout, note, photo, person)
+        if photo_file(context.scene.uvatar, photo) is not None:
+            again = layout.operator("uvatar.make_again", text="Make Again…", icon="FILE_REFRESH")
+            again.photo, again.person, again.change = photo, person, "OPTIONS"
 
 
 def _draw_fit(layout: bpy.types.UILayout, rig: bpy.types.Object, settings: bpy.types.PropertyGroup) -> None:
@@ -247,7 +252,7 @@ class UVATAR_PT_origin(_AvatarPanel, bpy.types.Panel):
             column, f"Photo: {rig.get('uvatar_photo', 'unknown')} ({str(rig.get('uvatar_photo_digest', ''))[:12]}…)"
         )
         for note in json.loads(rig.get(PHOTO_NOTES, "[]")):
-            draw_text(column, note, "INFO")
+            draw_note(column, note, rig.get("uvatar_photo", ""))
         draw_text(
             column, f"Body: {rig.get('uvatar_body_model', 'unknown')}, made by Uvatar {rig.get('uvatar_version', '')}"
         )

@@ -12,6 +12,7 @@ from .backend import draw_backend
 from .drawing import draw_import_options, draw_problem, draw_text, duration
 from .importing import ImportedPhoto, can_import
 from .job_options import draw_job_options
+from .note_fixes import draw_note
 from .translation import tr
 
 _MOST_RESULTS = 8  # the results of the last so many photos are shown
@@ -209,7 +210,7 @@ def _draw_summary(layout: bpy.types.UILayout, summary: ImportedPhoto) -> None:
         if person.confidence is not None:
             column.progress(factor=person.confidence, text=tr(f"{person.confidence * 100:.0f} % sure"))
     for note in summary.notes:
-        draw_text(box.column(align=True), note, "INFO")
+        draw_note(box, note, summary.name)
 
 
 CLASSES = (UVATAR_PT_photos, UVATAR_PT_results, UVATAR_PT_options)

@@ -57,7 +57,9 @@ class Layout:
 
     def __init__(self, page: SimpleNamespace | None = None) -> None:
         object.__setattr__(
-            self, "page", page or SimpleNamespace(labels=[], buttons=[], properties=[], progress=[], pictures=[])
+            self,
+            "page",
+            page or SimpleNamespace(labels=[], buttons=[], set=[], properties=[], progress=[], pictures=[]),
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -80,10 +82,11 @@ class Layout:
         assert getattr(getattr(bpy.ops, module), function).get_rna_type(), name  # raises where there is none
         assert icon in bpy.types.UILayout.bl_rna.functions["operator"].parameters["icon"].enum_items
         self.page.buttons.append(name)
-        return SimpleNamespace()
+        self.page.set.append(SimpleNamespace())
+        return self.page.set[-1]
 
     def prop(self, owner: Any, name: str, **options: Any) -> None:
-        getattr(owner, name)
+        owner.path_resolve(name) if name.startswith("[") else getattr(owner, name)
         assert set(options) <= set(bpy.types.UILayout.bl_rna.functions["prop"].parameters.keys())
         self.page.properties.append(options.get("text") or name)
 
