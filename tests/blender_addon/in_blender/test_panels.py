@@ -566,10 +566,11 @@ def test_results_show_the_overlay_and_how_sure_they_are(
         addon.pump()
     pictures = [person.preview for person in addon.importer().summaries[0].people]
     assert [picture.read_bytes() for picture in pictures] == [person["overlay_jpeg"] for person in two_people["people"]]
-    monkeypatch.setattr(state, "thumbnail", lambda path: 1 + pictures.index(path))  # icons there are only with a window
+    # Icons there are only with a window.
+    monkeypatch.setattr(state, "thumbnail", lambda path: 1 + pictures.index(path) if path in pictures else 9)
     page = drawn(panels.UVATAR_PT_results)
-    assert page.labels == ["me.jpg"] and page.pictures == [1, 2] and page.progress == [(0.8, "80 % sure")] * 2
-    assert page.buttons == ["uvatar.import_again"]
+    assert page.labels == ["me.jpg"] and page.pictures == [9, 1, 2] and page.progress == [(0.8, "80 % sure")] * 2
+    assert page.buttons[0] == "uvatar.import_again" and page.buttons.count("uvatar.select_person") == 2
     assert len([thing for thing in bpy.data.objects if thing.type == "ARMATURE"]) == 2
 
 
