@@ -92,7 +92,10 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
         for note in json.loads(rig.get("uvatar_notes", "[]")):
             draw_note(layout, note, photo, person)
         if photo_file(context.scene.uvatar, photo) is not None:
-            again = layout.operator("uvatar.make_again", text="Make Again…", icon="FILE_REFRESH")
+            row = layout.row(align=True)
+            if photo_camera(rig) is not None:
+                row.operator("uvatar.correct_on_photo", icon="CURSOR")
+            again = row.operator("uvatar.make_again", text="Make Again…", icon="FILE_REFRESH")
             again.photo, again.person, again.change = photo, person, "OPTIONS"
 
 
