@@ -58,6 +58,13 @@ NOTES: tuple[tuple[str, Fix, int | None], ...] = (
     ("{} could not be started, so another device is used instead: {}", Fix.DEVICE, None),
     ("PyTorch has no {}, so that your own checkpoint runs on the CPU.", Fix.DEVICE, None),
 )  # fmt: skip
+# What the buttons say that make a photo's people again.
+BUTTONS = {
+    Fix.HEIGHT: "Enter Height…",
+    Fix.UNCERTAIN: "Include Uncertain People",
+    Fix.EVERYBODY: "Include Everybody",
+    Fix.SEPARATE: "Make Separate Avatars",
+}
 # The words for limbs in notes, and the joints of SMPL that pose them.
 LIMBS = {
     "head": (12, 15),

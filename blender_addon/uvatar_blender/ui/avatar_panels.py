@@ -13,6 +13,7 @@ from ..core.export_presets import Target
 from ..protocol.bone_names import naming_of
 from ..scene.avatar import PHOTO_NOTES
 from ..scene.camera import photo_camera
+from ..scene.close_up import is_subdivided
 from ..scene.correctives import correctives
 from ..scene.face_board import HEAD, LIDS, LOOK, LOOK_AT, has_board
 from ..scene.material import LABELS, avatar_material, shown_sources, source_image
@@ -150,6 +151,8 @@ def _draw_texture(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.t
         column.operator("uvatar.material_slots", icon="MATERIAL").split = True
     elif is_split(body):
         column.operator("uvatar.material_slots", text="One Material", icon="MATERIAL").split = False
+    smooth = is_subdivided(rig)
+    column.operator("uvatar.subdivide", icon="MOD_SUBSURF", depress=smooth).on = not smooth
     if photo_camera(rig) is not None:
         column.operator("uvatar.look_through", icon="CAMERA_DATA")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from ..core.note_fixes import Fix, fix_of, joints_of
+from ..core.note_fixes import BUTTONS, Fix, fix_of, joints_of
 from ..protocol.heights import SHORTEST, TALLEST
 from ..protocol.options import declared
 from ..scene.camera import look_through, photo_camera
@@ -29,11 +29,11 @@ _CHANGES = [
     (Fix.EVERYBODY.value, "Everybody", "With as many people as possible"),
     (Fix.SEPARATE.value, "Separate", "From this photo alone"),
 ]
-_BUTTONS = {
-    Fix.HEIGHT: ("Enter Height…", "DRIVER_DISTANCE"),
-    Fix.UNCERTAIN: ("Include Uncertain People", "COMMUNITY"),
-    Fix.EVERYBODY: ("Include Everybody", "COMMUNITY"),
-    Fix.SEPARATE: ("Make Separate Avatars", "USER"),
+_ICONS = {
+    Fix.HEIGHT: "DRIVER_DISTANCE",
+    Fix.UNCERTAIN: "COMMUNITY",
+    Fix.EVERYBODY: "COMMUNITY",
+    Fix.SEPARATE: "USER",
 }
 
 
@@ -162,8 +162,7 @@ def draw_note(layout: bpy.types.UILayout, note: str, photo: str, person: str = "
     elif found.fix is Fix.DEVICE:
         column.operator("uvatar.open_preferences", icon="PREFERENCES")
     else:
-        text, icon = _BUTTONS[found.fix]
-        again = column.operator("uvatar.make_again", text=text, icon=icon)
+        again = column.operator("uvatar.make_again", text=BUTTONS[found.fix], icon=_ICONS[found.fix])
         again.photo, again.person, again.change = found.photo or photo, person, found.fix.value
 
 

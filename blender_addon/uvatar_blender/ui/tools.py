@@ -13,6 +13,7 @@ from ..protocol.bone_names import Naming, joint_names
 from ..protocol.options import COMPLETE_TEXTURE
 from ..scene.avatar import UUID
 from ..scene.camera import look_through, photo_camera
+from ..scene.close_up import subdivide
 from ..scene.correctives import set_live
 from ..scene.ground import snap_to_ground
 from ..scene.material import SKIN_ROUGHNESS, avatar_materials, show_sources
@@ -173,6 +174,19 @@ class UVATAR_OT_live_correctives(AvatarOperator, bpy.types.Operator):
         set_live(find_body(rig), self.live)
 
 
+class UVATAR_OT_subdivide(AvatarOperator, bpy.types.Operator):
+    """Smooth body and parts for close-ups with a Subdivision Surface modifier, or remove it"""
+
+    bl_idname = "uvatar.subdivide"
+    bl_label = "Subdivide for Close-Ups"
+    bl_options = {"REGISTER", "UNDO"}
+
+    on: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        subdivide(rig, self.on)
+
+
 class UVATAR_OT_look_through(AvatarOperator, bpy.types.Operator):
     """Make the photo's camera the scene's camera and set the render size to the photo's"""
 
@@ -243,6 +257,7 @@ CLASSES = (
     UVATAR_OT_show_sources,
     UVATAR_OT_live_correctives,
     UVATAR_OT_look_through,
+    UVATAR_OT_subdivide,
     UVATAR_OT_show_textures,
     UVATAR_OT_complete_texture,
 )
