@@ -27,7 +27,7 @@ sys.path.insert(0, str(ADDON.parent))
 
 from uvatar_blender.core.export_presets import PRESETS  # noqa: E402
 from uvatar_blender.core.jobs import STAGES  # noqa: E402
-from uvatar_blender.core.note_fixes import BUTTONS, NOTES  # noqa: E402
+from uvatar_blender.core.note_fixes import BUTTONS, NOTES, PARTS  # noqa: E402
 from uvatar_blender.core.translation import FOLDER, LANGUAGES  # noqa: E402
 
 _KEYWORDS = {"text", "name", "description", "heading"}  # of calls in `ui` whose values are shown
@@ -73,6 +73,7 @@ def english_texts() -> list[str]:
     for preset in PRESETS.values():
         found |= dict.fromkeys((preset.button, preset.description))
     found |= dict.fromkeys(BUTTONS.values()) | dict.fromkeys(note for note, *_ in NOTES)
+    found |= dict.fromkeys(PARTS)
     found |= dict.fromkeys(STAGES.values()) | dict.fromkeys(_OTHERS)
     found |= dict.fromkeys(name.capitalize() for name in (*FINGER_POSES, *MOODS))
     found |= dict.fromkeys(viseme.replace("viseme_", "Speech: ") for viseme in VISEMES)

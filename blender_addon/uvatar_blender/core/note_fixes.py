@@ -39,24 +39,38 @@ NOTES: tuple[tuple[str, Fix, int | None], ...] = (
     ("The skirt, dress or coat became part of the body's surface, because {}.", Fix.NONE, None),
     ("{} It was completed without the Texture Predictor.", Fix.NONE, None),
     ("The SMPL body has no texture: {} is missing. {}", Fix.NONE, None),
-    ("{} people were found, and {}. Increase the option max_people {} for more.", Fix.EVERYBODY, None),
-    ("{} people were found, and {}. Crop the photo into parts for the others.", Fix.NONE, None),
-    ("{} left out, because it is not certain: turn on the option uncertain to make avatars of all.", Fix.UNCERTAIN,
-     None),
+    ("{} people were found, and avatars were made of the {} most prominent ones. Increase the option max_people {} for "
+     "more.", Fix.EVERYBODY, None),
+    ("{} people were found, and an avatar was made of the most prominent one. Increase the option max_people {} for "
+     "more.", Fix.EVERYBODY, None),
+    ("{} people were found, and avatars were made of the {} most prominent ones. Crop the photo into parts for the "
+     "others.", Fix.NONE, None),
+    ("{} more may be people and were left out, because it is not certain: turn on the option uncertain to make avatars "
+     "of all.", Fix.UNCERTAIN, None),
+    ("One more may be a person and was left out, because it is not certain: turn on the option uncertain to make "
+     "avatars of all.", Fix.UNCERTAIN, None),
     ("Nobody in {} looks like the person in {}, so it was left out. {}", Fix.SEPARATE, 0),
     ("{} was left out: nobody in it looks like this person.", Fix.SEPARATE, 0),
     ("{} shows {} people; {} was used.", Fix.SEPARATE, 0),
     ("The person in {} looks slightly different in the other photos: check that it is the same person.", Fix.SEPARATE,
      0),
-    ("Others in {} look very similar: check that the right person was used, or crop {}", Fix.SEPARATE, 0),
+    ("Others in {} look very similar: check that the right person was used, or crop the others out of the photo.",
+     Fix.SEPARATE, 0),
     ("{} views of one person in {} became one avatar.", Fix.SEPARATE, 1),
-    ("{} more in {} looked different and {} left out.", Fix.SEPARATE, 1),
+    ("One more in {} looked different and was left out.", Fix.SEPARATE, 0),
+    ("{} more in {} looked different and were left out.", Fix.SEPARATE, 1),
     ("Check that they show one person rather than several people dressed alike.", Fix.NONE, None),  # see above
     ("The {} people in {} look different, so each became a separate avatar.", Fix.NONE, None),
     ("Of the {} people in {}, only the {} most prominent were compared.", Fix.NONE, None),
     ("{} failed in the middle of a job ({}); from now on the CPU is used.", Fix.DEVICE, None),
     ("{} could not be started, so another device is used instead: {}", Fix.DEVICE, None),
     ("PyTorch has no {}, so that your own checkpoint runs on the CPU.", Fix.DEVICE, None),
+)  # fmt: skip
+# What stands in the places of notes, besides names and numbers; {} as above.
+PARTS = (
+    "the photo does not show enough of its hem", "the legs are bent", "the photo does not show its form",
+    "head", "left arm", "right arm", "left leg", "right leg",
+    "If it does show the same person, for example in other clothes, make a separate avatar from it.",
 )  # fmt: skip
 # What the buttons say that make a photo's people again.
 BUTTONS = {

@@ -43,7 +43,7 @@ def with_boxes(pixels: NDArray[np.float32], boxes: Sequence[Sequence[float]]) ->
 
 def _label(picture: NDArray[np.float32], text: str, left: int, top: int, colour: Sequence[float]) -> None:
     """Write digits in black on a patch of the colour, with the patch's corner at a place of the picture."""
-    point = max(2, picture.shape[1] // 110)
+    point = max(2, min(picture.shape[:2]) // 45)
     marks = np.zeros((7, 4 * len(text) + 1), bool)
     for place, digit in enumerate(text):
         for row, bits in enumerate(_DIGITS[int(digit)]):

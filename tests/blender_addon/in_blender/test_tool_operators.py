@@ -239,7 +239,7 @@ def test_a_relative_path_in_an_unsaved_file(rig: bpy.types.Object) -> None:
         bpy.ops.uvatar.import_motion(filepath="//walk.bvh")
 
 
-def test_subdividing_for_close_ups_smooths_body_and_parts(addon: Any) -> None:  # noqa: F811
+def test_subdividing_for_close_ups_smooths_body_and_parts(addon: Any) -> None:
     rig = imported(with_fingers(sample_result()), bpy.context.scene)
     bpy.context.view_layer.objects.active = rig
     body = rigs.find_body(rig)
