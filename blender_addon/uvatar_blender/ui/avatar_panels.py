@@ -71,6 +71,7 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
         keys = body.data.shape_keys.key_blocks
         if context.mode == "EDIT_MESH" and context.object == body:
             draw_text(layout.column(align=True), EDITED, "INFO")
+        _draw_notes(layout, rig, context.scene.uvatar)
         draw_sliders(layout.column(align=True), rig, body)
         try:
             _draw_measurements(layout, rig)
@@ -89,15 +90,20 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
             layout.operator(
                 "uvatar.live_correctives", text=text, icon="CHECKBOX_HLT" if live else "CHECKBOX_DEHLT"
             ).live = not live
-        photo, person = rig.get("uvatar_photo", ""), rig.get("uvatar_person", "")
-        for note in json.loads(rig.get("uvatar_notes", "[]")):
-            draw_note(layout, note, photo, person)
-        if photo_file(context.scene.uvatar, photo) is not None:
-            row = layout.row(align=True)
-            if photo_camera(rig) is not None:
-                row.operator("uvatar.correct_on_photo", icon="CURSOR")
-            again = row.operator("uvatar.make_again", text="Make Again…", icon="FILE_REFRESH")
-            again.photo, again.person, again.change = photo, person, "OPTIONS"
+
+
+def _draw_notes(layout: bpy.types.UILayout, rig: bpy.types.Object, settings: bpy.types.PropertyGroup) -> None:
+    """Draw the notes on the person with what can be done about them, and the buttons that fit the person again."""
+    photo, person = rig.get("uvatar_photo", ""), rig.get("uvatar_person", "")
+    for note in json.loads(rig.get("uvatar_notes", "[]")):
+        draw_note(layout, note, photo, person)
+    if photo_file(settings, photo) is None:
+        return
+    row = layout.row(align=True)
+    if photo_camera(rig) is not None:
+        row.operator("uvatar.correct_on_photo", icon="CURSOR")
+    again = row.operator("uvatar.make_again", text="Make Again…", icon="FILE_REFRESH")
+    again.photo, again.person, again.change = photo, person, "OPTIONS"
 
 
 def _draw_fit(layout: bpy.types.UILayout, rig: bpy.types.Object, settings: bpy.types.PropertyGroup) -> None:
