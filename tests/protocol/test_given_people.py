@@ -17,7 +17,11 @@ ESTIMATE = {
 
 
 def test_corrections_are_accepted_beside_estimates() -> None:
-    given = [{"photo": "a.jpg", "pins": [PIN, [*PIN[:4], 25, 1, 2]]}, ESTIMATE, {"photo": "c.jpg", "pins": []}]
+    given: list[dict[str, Any]] = [
+        {"photo": "a.jpg", "pins": [PIN, [*PIN[:4], 25, 1, 2]]},
+        ESTIMATE,
+        {"photo": "c.jpg", "pins": []},
+    ]
     assert checked_options({"given_people": given})["given_people"] == given
     assert estimates(given) == [ESTIMATE] and estimates(given[:1]) is None and estimates(None) is None
     assert pins_of(given, "a.jpg") == given[0]["pins"] and pins_of(given, "b.jpg") == pins_of(None, "a.jpg") == []

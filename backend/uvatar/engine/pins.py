@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from uvatar.data.arrays import Floats
-from uvatar.data.landmarks import ANKLES, HEELS, INDICES, PINKIES, THUMBS, TOES, WRISTS
+from uvatar.data.landmarks import ANKLES, HEELS, INDICES, PINKIES, THUMBS, TOES, WRISTS, Landmark
 from uvatar.data.person import Person
 
 
@@ -29,7 +29,7 @@ class PinSettings:
 
 DEFAULT_SETTINGS = PinSettings()
 # What goes with a joint that is moved, unless it is corrected itself: fingers with the wrist, the foot with the ankle.
-_FOLLOWERS = {
+_FOLLOWERS: dict[int, list[Landmark]] = {
     **{wrist: fingers for wrist, *fingers in zip(WRISTS, PINKIES, INDICES, THUMBS, strict=True)},
     **{ankle: foot for ankle, *foot in zip(ANKLES, HEELS, TOES, strict=True)},
 }
@@ -59,11 +59,11 @@ def _corrected(person: Person, places: dict[int, tuple[float, float]], settings:
     scale, steps = _metres_per_pixel(person), {}
     for number, place in places.items():
         steps[number] = np.array(place) - person.landmarks[number, :2]
-        for moved in (number, *(other for other in _FOLLOWERS.get(number, ()) if other not in places)):
+        for moved in (number, *(other for other in _FOLLOWERS.get(number, []) if other not in places)):
             landmarks[moved, :2] += steps[number]
             world[moved, :2] += scale * steps[number]
         landmarks[number, 2] = 1.0
-    hands = {}
+    hands: dict[str, None] = {}
     for side, name in enumerate(("left_hand", "right_hand")):
         step = steps.get(WRISTS[side])
         if step is not None and np.linalg.norm(step) > settings.moved * person.side:

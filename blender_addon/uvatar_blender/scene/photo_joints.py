@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import json
+
 import bpy
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 
 from ..core.photo_pins import JOINTS
-from .rig import joint_names
+from .rig import RigError, joint_names
 
 
 def joints_in_photo(
@@ -32,6 +34,21 @@ def joints_in_photo(
         if place.z > 0:
             found[landmark] = (float(place.x), 1.0 - float(place.y))
     return found
+
+
+def photo_box(rig: bpy.types.Object) -> list[float]:
+    """Return the person's box in the photo: x0, y0, x1, y1, pixels of the full-size photo.
+
+    Raises:
+        RigError: the avatar does not store it.
+    """
+    try:
+        left, top, right, bottom = (float(side) for side in json.loads(rig["uvatar_box"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RigError(
+            f"{rig.name} does not store the photo's pose because an older version made it. Import the avatar again."
+        ) from error
+    return [left, top, right, bottom]
 
 
 def frame_corners(scene: bpy.types.Scene, camera: bpy.types.Object) -> tuple[Vector, Vector, Vector]:

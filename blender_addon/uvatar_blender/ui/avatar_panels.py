@@ -99,10 +99,10 @@ def _draw_notes(layout: bpy.types.UILayout, rig: bpy.types.Object, settings: bpy
         draw_note(layout, note, photo, person)
     if photo_file(settings, photo) is None:
         return
-    row = layout.row(align=True)
+    column = layout.column(align=True)
     if photo_camera(rig) is not None:
-        row.operator("uvatar.correct_on_photo", icon="CURSOR")
-    again = row.operator("uvatar.make_again", text="Make Again…", icon="FILE_REFRESH")
+        column.operator("uvatar.correct_on_photo", icon="CURSOR")
+    again = column.operator("uvatar.make_again", text="Make Again…", icon="FILE_REFRESH")
     again.photo, again.person, again.change = photo, person, "OPTIONS"
 
 

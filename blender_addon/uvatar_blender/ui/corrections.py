@@ -14,7 +14,7 @@ from gpu_extras.batch import batch_for_shader
 
 from ..core.photo_pins import LIMBS, Pins
 from ..scene.camera import look_through, photo_camera
-from ..scene.photo_joints import frame_corners, joints_in_photo
+from ..scene.photo_joints import frame_corners, joints_in_photo, photo_box
 from ..scene.rig import RigError, find_rig
 from . import state
 from .note_fixes import photo_file
@@ -78,7 +78,7 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
         context.view_layer.update()
         self._camera = camera.name
         self._pins = Pins(joints_in_photo(context.scene, camera, rig))
-        self._box = [float(side) for side in rig.get("uvatar_box", ())]
+        self._box = photo_box(rig)
         render = context.scene.render
         self._size = render.resolution_x, render.resolution_y
 

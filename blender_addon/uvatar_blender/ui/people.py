@@ -87,7 +87,7 @@ def draw_people(layout: bpy.types.UILayout, summary: "ImportedPhoto") -> None:
         select.operator("uvatar.select_person", text=str(number)).rig = rig.name
         row.prop(rig, "name", text="")
         height = row.row(align=True)
-        height.ui_units_x = 3.4
+        height.ui_units_x = 4.4
         again = height.operator("uvatar.make_again", text=_height(rig))
         again.photo, again.person, again.change = summary.name, person.id, "HEIGHT"
         row.operator("uvatar.remove_person", text="", icon="X").rig = rig.name

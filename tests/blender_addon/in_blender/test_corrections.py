@@ -14,7 +14,8 @@ from tests.blender_addon.in_blender.test_panels import add_photos, addon, drawn 
 from tests.blender_addon.sample import pixels_of
 from uvatar_blender.core.photo_pins import JOINTS
 from uvatar_blender.scene.camera import look_through, photo_camera
-from uvatar_blender.scene.photo_joints import frame_corners, joints_in_photo
+from uvatar_blender.scene.photo_joints import frame_corners, joints_in_photo, photo_box
+from uvatar_blender.scene.rig import RigError
 from uvatar_blender.ui import avatar_panels
 
 from scipy.spatial.transform import Rotation  # isort: skip
@@ -35,6 +36,7 @@ def posed_joints(person: dict[str, Any]) -> Any:
 def test_joints_are_where_the_photo_has_them(result: dict[str, Any], scene: Any, level: bool) -> None:
     rig = imported(result, scene, level=level)
     camera = photo_camera(rig)
+    assert photo_box(rig) == [0, 0, 300, 400]
     look_through(scene, camera)
     bpy.context.view_layer.update()
     found = joints_in_photo(scene, camera, rig)
@@ -44,6 +46,17 @@ def test_joints_are_where_the_photo_has_them(result: dict[str, Any], scene: Any,
         assert np.abs(np.array(found[landmark]) * (300, 400) - there[joint]).max() < 0.5
     corners = [world_to_camera_view(scene, camera, corner) for corner in frame_corners(scene, camera)]
     assert np.allclose([(c.x, c.y) for c in corners], [(0, 1), (1, 1), (0, 0)], atol=1e-4)
+
+
+@pytest.mark.parametrize("box", [None, "[1, 2]", "nothing", 5, "null"])
+def test_an_avatar_without_a_box_cannot_be_corrected(result: dict[str, Any], scene: Any, box: Any) -> None:
+    rig = imported(result, scene)
+    if box is None:
+        del rig["uvatar_box"]
+    else:
+        rig["uvatar_box"] = box
+    with pytest.raises(RigError, match="Import the avatar again"):
+        photo_box(rig)
 
 
 def test_it_is_offered_while_the_photo_is_there(
