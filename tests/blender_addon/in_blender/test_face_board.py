@@ -11,11 +11,13 @@ import pytest
 from tests.blender_addon.in_blender.helpers import imported
 from tests.blender_addon.in_blender.test_control_rig import skin, standing
 from uvatar_blender.core.clips import Clip
+from uvatar_blender.core.export_presets import Target
 from uvatar_blender.core.face_layout import CONTROLS, GAZE_KEYS, TRAVEL, sign_of
 from uvatar_blender.protocol.expressions import EXPRESSIONS, MOODS
 from uvatar_blender.scene import compat, rigify
 from uvatar_blender.scene.clips import apply_clip
 from uvatar_blender.scene.control_rig_end import bake_to_avatar, remove_control_rig
+from uvatar_blender.scene.export import export_avatar
 from uvatar_blender.scene.expressions import set_expression
 from uvatar_blender.scene.face_board import BOARD, LIDS, LOOK, LOOK_AT
 from uvatar_blender.scene.face_drive import key_board, set_board
@@ -204,3 +206,21 @@ def test_keyframes_of_the_board_only(scene: Any) -> None:
     bake_to_avatar(rig)
     moving = {curve.data_path for curve in compat.action_curves(find_body(rig).data.shape_keys)}
     assert moving == {f'key_blocks["{name}"].value' for name in MOODS["surprised"]}
+
+
+def test_files_have_the_expression_of_the_board_and_nothing_of_it(scene: Any, tmp_path: Any) -> None:
+    rig = imported(standing(), scene)
+    control = rigify.generate_control_rig(rig)
+    set_board(control, MOODS["happy"])
+    bpy.context.view_layer.update()
+    path = tmp_path / "me.glb"
+    export_avatar(rig, path, Target.GLTF)
+    assert different(weights(rig), dict(MOODS["happy"])) < 1e-4  # the board still drives the avatar
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.import_scene.gltf(filepath=str(path))
+    (back,) = (thing for thing in bpy.data.objects if thing.type == "ARMATURE")
+    assert not any(bone.name.startswith("face_") for bone in back.data.bones)
+    bodies = [thing for thing in bpy.data.objects if thing.type == "MESH" and thing.data.shape_keys is not None]
+    smiles = [body.data.shape_keys.key_blocks["mouthSmileLeft"].value for body in bodies
+              if "mouthSmileLeft" in body.data.shape_keys.key_blocks]  # fmt: skip
+    assert smiles and max(smiles) == pytest.approx(MOODS["happy"]["mouthSmileLeft"], abs=1e-3)
