@@ -23,6 +23,7 @@ from ..scene.mesh import CLOTHING_KEY
 from ..scene.rig import LED_BY, RigError, find_body, find_rig, joint_names
 from ..scene.rigify import control_rig
 from ..scene.shape import joints_are_off
+from ..scene.skin import has_subsurface, skin_material
 from .drawing import draw_text
 from .note_fixes import draw_note, photo_file
 from .panels import SidebarPanel
@@ -157,6 +158,9 @@ def _draw_texture(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.t
         column.operator("uvatar.material_slots", icon="MATERIAL").split = True
     elif is_split(body):
         column.operator("uvatar.material_slots", text="One Material", icon="MATERIAL").split = False
+        if skin_material(body) is not None:
+            soft = has_subsurface(body)
+            column.operator("uvatar.skin_subsurface", icon="SHADING_RENDERED", depress=soft).on = not soft
     smooth = is_subdivided(rig)
     column.operator("uvatar.subdivide", icon="MOD_SUBSURF", depress=smooth).on = not smooth
     if photo_camera(rig) is not None:

@@ -22,6 +22,7 @@ from ..scene.painting import painted_pictures, temporary_folder
 from ..scene.posing import check_posable, key_pose, take_photo_pose, take_pose
 from ..scene.rig import RigError, check_own, clear_pose, find_body, parents, rename_joints
 from ..scene.shape import apply_shape, refit, refresh_joints
+from ..scene.skin import set_subsurface
 from .avatar_operator import AvatarOperator
 from .properties import NAMINGS
 from .runs import begin, can_begin, linked
@@ -187,6 +188,19 @@ class UVATAR_OT_subdivide(AvatarOperator, bpy.types.Operator):
         subdivide(rig, self.on)
 
 
+class UVATAR_OT_skin_subsurface(AvatarOperator, bpy.types.Operator):
+    """Let light scatter below the skin, which looks softer in close-ups. Exported files do not have it"""
+
+    bl_idname = "uvatar.skin_subsurface"
+    bl_label = "Skin Subsurface"
+    bl_options = {"REGISTER", "UNDO"}
+
+    on: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        set_subsurface(rig, self.on)
+
+
 class UVATAR_OT_look_through(AvatarOperator, bpy.types.Operator):
     """Make the photo's camera the scene's camera and set the render size to the photo's"""
 
@@ -258,6 +272,7 @@ CLASSES = (
     UVATAR_OT_live_correctives,
     UVATAR_OT_look_through,
     UVATAR_OT_subdivide,
+    UVATAR_OT_skin_subsurface,
     UVATAR_OT_show_textures,
     UVATAR_OT_complete_texture,
 )
