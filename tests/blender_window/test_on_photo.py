@@ -35,10 +35,16 @@ def test_a_wrist_is_dragged_and_the_person_is_fitted_again(
     assert window.value("[o.bl_idname for o in bpy.context.window_manager.windows[0].modal_operators]")
     window.run(_PLACES)
     start = window.value("shown(rig.matrix_world @ rig.pose.bones['left_wrist'].head)")
+    assert window.value("[image.display_depth for image in bpy.context.scene.camera.data.background_images]") == [
+        "FRONT"
+    ]
     window.drag((start[0], start[1]), (start[0] + 30, start[1] - 40))
     picture(window, "addon-correcting")
     window.key("Return")
     window.until("'given_people' in state.session().run.jobs[0].options", "the person is fitted again")
+    assert window.value("[image.display_depth for image in bpy.context.scene.camera.data.background_images]") == [
+        "BACK"
+    ]
     (given,) = window.value("state.session().run.jobs[0].options['given_people']")
     (pin,) = given["pins"]
     assert given["photo"] == "me.jpg" and pin[:5] == [0, 0, 300, 400, WRIST]

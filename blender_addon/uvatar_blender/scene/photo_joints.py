@@ -59,3 +59,27 @@ def frame_corners(scene: bpy.types.Scene, camera: bpy.types.Object) -> tuple[Vec
         camera.matrix_world.normalized() @ c for c in (left_top, right_top, left_bottom)
     )
     return top_left, top_right, bottom_left
+
+
+Backgrounds = tuple[bool, list[tuple[str, float]]]
+
+
+def show_photo_in_front(camera: bpy.types.Object) -> Backgrounds:
+    """Let the photo hide the avatar, and whatever else stands between, when one looks through the photo's camera.
+
+    Returns:
+        What `restore_backgrounds` needs to take it back.
+    """
+    data = camera.data
+    before = (data.show_background_images, [(image.display_depth, image.alpha) for image in data.background_images])
+    data.show_background_images = True
+    for image in data.background_images:
+        image.display_depth, image.alpha = "FRONT", 1.0
+    return before
+
+
+def restore_backgrounds(camera: bpy.types.Object, before: Backgrounds) -> None:
+    """Show the photo again as it was before `show_photo_in_front`."""
+    camera.data.show_background_images, settings = before
+    for image, (depth, alpha) in zip(camera.data.background_images, settings, strict=False):
+        image.display_depth, image.alpha = depth, alpha

@@ -14,7 +14,13 @@ from gpu_extras.batch import batch_for_shader
 
 from ..core.photo_pins import LIMBS, Pins
 from ..scene.camera import look_through, photo_camera
-from ..scene.photo_joints import frame_corners, joints_in_photo, photo_box
+from ..scene.photo_joints import (
+    frame_corners,
+    joints_in_photo,
+    photo_box,
+    restore_backgrounds,
+    show_photo_in_front,
+)
 from ..scene.rig import RigError, find_rig
 from . import state
 from .note_fixes import photo_file
@@ -57,6 +63,7 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
         self._caught: int | None = None
         self._area, self._region = context.area, next(r for r in context.area.regions if r.type == "WINDOW")
         context.space_data.region_3d.view_perspective = "CAMERA"
+        self._backgrounds = show_photo_in_front(bpy.data.objects[self._camera])
         self._handler = bpy.types.SpaceView3D.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
         context.workspace.status_text_set(tr(_HELP))
         context.window_manager.modal_handler_add(self)
@@ -125,6 +132,8 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
         if self._handler is not None:
             bpy.types.SpaceView3D.draw_handler_remove(self._handler, "WINDOW")
             self._handler = None
+            if self._camera in bpy.data.objects:
+                restore_backgrounds(bpy.data.objects[self._camera], self._backgrounds)
         if context.workspace is not None:
             context.workspace.status_text_set(None)
         state.redraw()

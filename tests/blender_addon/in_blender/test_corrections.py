@@ -14,7 +14,13 @@ from tests.blender_addon.in_blender.test_panels import add_photos, addon, drawn 
 from tests.blender_addon.sample import pixels_of
 from uvatar_blender.core.photo_pins import JOINTS
 from uvatar_blender.scene.camera import look_through, photo_camera
-from uvatar_blender.scene.photo_joints import frame_corners, joints_in_photo, photo_box
+from uvatar_blender.scene.photo_joints import (
+    frame_corners,
+    joints_in_photo,
+    photo_box,
+    restore_backgrounds,
+    show_photo_in_front,
+)
 from uvatar_blender.scene.rig import RigError
 from uvatar_blender.ui import avatar_panels
 
@@ -46,6 +52,16 @@ def test_joints_are_where_the_photo_has_them(result: dict[str, Any], scene: Any,
         assert np.abs(np.array(found[landmark]) * (300, 400) - there[joint]).max() < 0.5
     corners = [world_to_camera_view(scene, camera, corner) for corner in frame_corners(scene, camera)]
     assert np.allclose([(c.x, c.y) for c in corners], [(0, 1), (1, 1), (0, 0)], atol=1e-4)
+
+
+def test_the_photo_is_in_front_meanwhile(result: dict[str, Any], scene: Any) -> None:
+    camera = photo_camera(imported(result, scene))
+    (image,) = camera.data.background_images
+    image.alpha, camera.data.show_background_images = 0.5, False
+    before = show_photo_in_front(camera)
+    assert (image.display_depth, image.alpha, camera.data.show_background_images) == ("FRONT", 1.0, True)
+    restore_backgrounds(camera, before)
+    assert (image.display_depth, image.alpha, camera.data.show_background_images) == ("BACK", 0.5, False)
 
 
 @pytest.mark.parametrize("box", [None, "[1, 2]", "nothing", 5, "null"])
