@@ -27,6 +27,7 @@ sys.path.insert(0, str(ADDON.parent))
 
 from uvatar_blender.core.export_presets import PRESETS  # noqa: E402
 from uvatar_blender.core.jobs import STAGES  # noqa: E402
+from uvatar_blender.core.note_fixes import BUTTONS, NOTES, PARTS  # noqa: E402
 from uvatar_blender.core.translation import FOLDER, LANGUAGES  # noqa: E402
 
 _KEYWORDS = {"text", "name", "description", "heading"}  # of calls in `ui` whose values are shown
@@ -71,6 +72,8 @@ def english_texts() -> list[str]:
             found[name.replace("_", " ").capitalize()] = None
     for preset in PRESETS.values():
         found |= dict.fromkeys((preset.button, preset.description))
+    found |= dict.fromkeys(BUTTONS.values()) | dict.fromkeys(note for note, *_ in NOTES)
+    found |= dict.fromkeys(PARTS)
     found |= dict.fromkeys(STAGES.values()) | dict.fromkeys(_OTHERS)
     found |= dict.fromkeys(name.capitalize() for name in (*FINGER_POSES, *MOODS))
     found |= dict.fromkeys(viseme.replace("viseme_", "Speech: ") for viseme in VISEMES)
@@ -93,7 +96,7 @@ def _texts(tree: ast.Module, whole: bool) -> Iterator[str]:
         elif isinstance(node, ast.Assign) and whole and isinstance(node.targets[0], ast.Name):
             if node.targets[0].id in _LISTS or node.targets[0].id.endswith("_ITEMS"):
                 yield from _items(node.value)
-            elif node.targets[0].id in ("EDITED", "text", "off"):
+            elif node.targets[0].id in ("EDITED", "text", "off", "_HELP"):
                 yield from _strings(node.value)
         elif isinstance(node, ast.FunctionDef) and node.name == "act":
             for inner in ast.walk(node):

@@ -1,7 +1,8 @@
 """A pipeline without models for the real server: photos that begin with "bad" show nobody, all others the sample's
 people.
 
-The photo "wait:PATH" is worked on until the file PATH exists; "heavy" shows somebody who is much work to import.
+The photo "wait:PATH" is worked on until the file PATH exists; "heavy" shows somebody who is much work to import; people
+in photos that contain "face" have fingers and expressions.
 Painted textures are completed as by the real pipeline, which needs no model for that.
 """
 
@@ -11,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tests.blender_addon.sample import OPEN_BODY, heavy_result, sample_result, with_body_once
+from tests.blender_addon.sample import OPEN_BODY, heavy_result, sample_result, with_body_once, with_fingers
 from uvatar.photos.decoding import PhotoError
 
 
@@ -32,14 +33,12 @@ class SamplePipeline:
                 while not Path(data[5:].decode()).exists():
                     progress("fitting", 0.6, f"Waiting with {name}")
                     time.sleep(0.02)
-            photo_done(
-                index,
-                with_body_once(
-                    heavy_result(name)
-                    if data == b"heavy"
-                    else sample_result(people=2 if b"two" in data else 1, name=name)
-                ),
-            )
+            if data == b"heavy":
+                result = with_body_once(heavy_result(name))
+            else:
+                plain = sample_result(people=2 if b"two" in data else 1, name=name)
+                result = with_fingers(plain) if b"face" in data else with_body_once(plain)
+            photo_done(index, result)
 
     def complete_texture(self, pictures: list[tuple[str, bytes]], body: str, progress: Any) -> dict[str, Any]:
         return completed(pictures)

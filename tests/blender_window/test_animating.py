@@ -17,7 +17,7 @@ def test_an_avatar_walks_with_a_control_rig_after_eight_clicks(
     window: Window, serve: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
     clicks = TAB + CHOOSING
-    photo(window, "me.jpg")
+    photo(window, "me.jpg", b"face")
     choose(window, "me.jpg")
     serve()
     window.press("uvatar.run")
@@ -29,6 +29,7 @@ def test_an_avatar_walks_with_a_control_rig_after_eight_clicks(
     clicks += 1
     window.until("bpy.context.object and 'hand_ik.L' in bpy.context.object.pose.bones", "the control rig is active")
     window.settle()
+    assert window.value("'face_jaw' in bpy.context.object.pose.bones")
     picture(window, "addon-control-rig")
     window.press("uvatar.play_clip", (0.2,))
     clicks += 1

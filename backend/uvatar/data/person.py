@@ -45,6 +45,7 @@ class Person:
             the blendshape model sees it; None where ``face`` is None or nothing is known of it.
         face_depth: (478,) how much farther each point of ``face`` lies from the camera than the face's middle does, in
             pixels of the photo as large as at the face's distance; None where ``face`` is None or its depth is unknown.
+        pinned: the landmarks that somebody has put where they are, by hand.
     """
 
     box: NDArray[np.float32]
@@ -61,6 +62,7 @@ class Person:
     likelihood: float = 1.0
     face_depth: NDArray[np.float32] | None = None
     face_expression: NDArray[np.float32] | None = None
+    pinned: tuple[int, ...] = ()
 
     @property
     def side(self) -> float:

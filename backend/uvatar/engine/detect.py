@@ -12,11 +12,13 @@ from uvatar.data.person import Person
 from uvatar.data.photo import Photo, PhotoFile
 from uvatar.data.progress import Progress
 from uvatar.engine.gravity import gravity_evidence
+from uvatar.engine.pins import pinned
 from uvatar.engine.timing import Stopwatch
 from uvatar.mesh_predictor.prediction import Prediction, match_people
 from uvatar.mesh_predictor.result_file import GivenPeople, ResultFileError
 from uvatar.perception.evidence import LIKELY
 from uvatar.photos.decoding import decode_photo
+from uvatar.protocol.given_people import estimates, pins_of
 from uvatar.protocol.options import Options, declared
 from uvatar.results.result import NobodyFound
 
@@ -67,7 +69,7 @@ def detect(photo: PhotoFile, engine: Engine, options: Options, report: Progress,
     clock.lap("reading")
     report("finding people", 0.05, "Looking for people")
     found = engine.perception.found(decoded, least=0.0 if options.uncertain else LIKELY)
-    people = found.people[: options.max_people]
+    people = pinned(found.people[: options.max_people], pins_of(options.given_people, decoded.name))
     clock.lap("finding people")
     if not people:
         raise NobodyFound(
@@ -97,8 +99,8 @@ def _predicted(
     photo: Photo, people: list[Person], engine: Engine, options: Options
 ) -> tuple[list[Prediction | None], Prediction | None]:
     """A prediction for each person where there is one, and everybody who was predicted."""
-    if options.given_people is not None:
-        numbers = next((one for one in options.given_people if one["photo"] == photo.name), None)
+    if (given_people := estimates(options.given_people)) is not None:
+        numbers = next((one for one in given_people if one["photo"] == photo.name), None)
         if numbers is None:
             raise ResultFileError(f"No people are given for {photo.name}.")
         height, width = photo.pixels.shape[:2]

@@ -26,6 +26,7 @@ from uvatar.mesh_predictor.prediction import OPEN_BODY
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, ROMP_FILE, Predictor
 from uvatar.perception.perception import Perception
 from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.given_people import estimates
 from uvatar.protocol.options import DEFAULT_OPTIONS, Options
 from uvatar.runtime.devices import ANYWHERE, Placement
 from uvatar.runtime.memory import keep_freed
@@ -179,7 +180,7 @@ class Engine:
 
     def check(self, options: Options) -> None:
         """Raise UvatarError if the options require a network that is not installed."""
-        if not options.refine and self.mesh_predictor is None and options.given_people is None:
+        if not options.refine and self.mesh_predictor is None and estimates(options.given_people) is None:
             raise self._no_mesh_predictor()
         if options.texture in ("predicted", "combined") and self.texture_predictor is None:
             raise self._no_texture_predictor()

@@ -20,6 +20,7 @@ from uvatar.mesh_predictor.prediction import NAME, OPEN_BODY, SMPL
 from uvatar.mesh_predictor.result_file import ResultFileError
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.errors import Code
+from uvatar.protocol.given_people import estimates
 from uvatar.protocol.options import Options
 from uvatar.results.present import Licences, described, present_failure, present_photo
 from uvatar.results.result import NotFitted, PersonOnBody, PersonResult, PhotoResult
@@ -137,5 +138,5 @@ def on_body(person: PersonResult, registration: Registration | None, camera: Cam
 
 def _networks(person: PersonResult, engine: Engine, options: Options) -> tuple[str | None, str | None]:
     """The licences of the Mesh Predictor and the Texture Predictor, if the avatar used them."""
-    mesh = engine.mesh_predictor if options.given_people is None and person.fit.start == NAME else None
+    mesh = engine.mesh_predictor if estimates(options.given_people) is None and person.fit.start == NAME else None
     return mesh.licence if mesh else None, engine.texture_predictor.licence if engine.texture_predictor else None

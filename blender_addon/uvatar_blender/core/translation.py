@@ -14,7 +14,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "languages"
-LANGUAGES = ("de", "es", "fr")
+LANGUAGES = ("de", "es", "fr", "ja", "zh")
+WIDE = ("ja", "zh")  # languages whose letters are as wide as two, without spaces between words and sentences
+_TRADITIONAL = ("zh_HANT", "zh_TW")  # Blender's names of traditional Chinese; `languages` has simplified Chinese
 _SENTENCE = re.compile(r"(?<=[.!?…]) (?=[A-Z])")
 
 
@@ -33,6 +35,8 @@ class Catalogue:
 
 def language_of(locale: str) -> str:
     """Return the language of `LANGUAGES` for a locale such as "de_DE"; "" if there is none."""
+    if locale in _TRADITIONAL:
+        return ""
     language = re.split(r"[_@-]", locale)[0].lower()
     return language if language in LANGUAGES else ""
 
@@ -54,6 +58,13 @@ def _expression(english: str) -> re.Pattern[str]:
     return re.compile("(.+?)".join(re.escape(part) for part in english.split("{}")), re.DOTALL)
 
 
+def _listed(part: str, texts: Catalogue) -> str:
+    """Translate what stands in a place of a text, or the words of a list there, where they are known."""
+    if part in texts.whole:
+        return texts.whole[part]
+    return ", ".join(texts.whole.get(word, word) for word in part.split(", "))
+
+
 @lru_cache(maxsize=2048)
 def translated(text: str, language: str) -> str:
     """Translate a text that may have names and numbers in it, sentence by sentence; what is not known stays English.
@@ -70,6 +81,8 @@ def translated(text: str, language: str) -> str:
     for expression, template in texts.patterns:
         found = expression.fullmatch(text)
         if found:
-            return template.format(*(texts.whole.get(part, part) for part in found.groups()))
+            return template.format(*(_listed(part, texts) for part in found.groups()))
     sentences = _SENTENCE.split(text)
-    return " ".join(translated(sentence, language) for sentence in sentences) if len(sentences) > 1 else text
+    if len(sentences) == 1:
+        return text
+    return ("" if language in WIDE else " ").join(translated(sentence, language) for sentence in sentences)

@@ -91,6 +91,17 @@ def more_curves(thing: bpy.types.Object | bpy.types.Key) -> Callable[[str, int, 
     return curve
 
 
+def deselect_bones(rig: bpy.types.Object) -> None:
+    """Deselect all bones in Pose Mode, also hidden ones, which Blender's own operators leave selected."""
+    for bone in rig.data.bones if bpy.app.version < (5, 0, 0) else rig.pose.bones:
+        bone.select = False
+
+
+def select_bone(rig: bpy.types.Object, name: str) -> None:
+    """Select a bone in Pose Mode."""
+    (rig.data.bones if bpy.app.version < (5, 0, 0) else rig.pose.bones)[name].select = True
+
+
 def fill_curve(curve: bpy.types.FCurve, frames: ArrayLike, values: ArrayLike) -> None:
     """Give a new F-Curve a keyframe on each of these frames.
 

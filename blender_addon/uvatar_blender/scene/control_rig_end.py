@@ -13,6 +13,7 @@ from ..core.arrays import Floats
 from ..core.rotations import without_flips
 from . import compat
 from .control_rig_motion import has_motion, moving_frames
+from .face_drive import keep_face, shown_weights
 from .metarig import find_metarig
 from .rig import LED_BY, RigError, check_own, joint_names
 from .rigify import control_rig, unfollow
@@ -23,6 +24,8 @@ _SLIDE = 5e-4  # metres by which a bone must move beside its parent to get keys 
 
 def bake_to_avatar(rig: bpy.types.Object) -> int:
     """Give the avatar's own bones the motion, or the pose, that its control rig shows, and detach them from it.
+
+    So are the expressions that its face board shows.
 
     Needs Object Mode.
 
@@ -41,12 +44,16 @@ def bake_to_avatar(rig: bpy.types.Object) -> int:
         ends = np.array([_shown_pose(rig, names, frame) for frame in (scene.frame_start, scene.frame_end)])
         moving = bool(np.abs(np.diff(ends, axis=0)).max() > _STILL)
         frames = range(scene.frame_start, scene.frame_end + 1) if moving else [before]
-    poses = np.array([_shown_pose(rig, names, frame) for frame in frames])  # (F, J, 7)
+    poses, faces = [], []
+    for frame in frames:
+        poses.append(_shown_pose(rig, names, frame))
+        faces.append(shown_weights(rig))
     unfollow(rig)
+    keep_face(rig, frames, faces)
     if moving:
         animation = control.animation_data
         action = bpy.data.actions.new(animation.action.name if animation.action else rig.name)
-        _write(rig, action, names, frames, poses)
+        _write(rig, action, names, frames, np.array(poses))  # (F, J, 7)
     else:
         for name, pose in zip(names, poses[0], strict=True):
             bone = rig.pose.bones[name]

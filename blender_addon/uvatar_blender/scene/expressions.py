@@ -8,8 +8,10 @@ from collections.abc import Mapping
 import bpy
 
 from ..protocol.expressions import EXPRESSIONS, MOODS, VISEMES
+from .face_drive import is_led, key_board, set_board
 from .mesh import expression_keys
 from .rig import RigError, find_body
+from .rigify import control_rig
 
 PHOTO_EXPRESSION = "uvatar_expression"  # of the armature's object: the weights of the expression in the photo
 PHOTO = "photo"  # the preset with these weights
@@ -17,7 +19,7 @@ PRESETS: tuple[str, ...] = (*MOODS, *VISEMES, PHOTO)
 
 
 def set_expression(rig: bpy.types.Object, preset: str, keyed: bool = False) -> None:
-    """Set all expression keys of an avatar.
+    """Set all expression keys of an avatar, or the controls of the face board that drives them.
 
     Args:
         rig: the avatar's armature object.
@@ -31,6 +33,12 @@ def set_expression(rig: bpy.types.Object, preset: str, keyed: bool = False) -> N
     if not keys:
         raise RigError(f"{rig.name} has no expression keys; make the avatar again with this version.")
     weights = _weights(rig, preset)
+    control = control_rig(rig) if is_led(rig) else None
+    if control is not None:
+        set_board(control, weights)
+        if keyed:
+            key_board(control)
+        return
     for key in keys:
         key.value = weights.get(key.name, 0.0)
         if keyed:

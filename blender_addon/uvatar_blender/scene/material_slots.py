@@ -13,7 +13,7 @@ from .rig import RigError, find_body
 
 # Custom properties of the body's mesh: the map (an image), and the names of its values, a line each.
 _MAP, _NAMES = "uvatar_material_map", "uvatar_material_names"
-_WHOLE = "uvatar_material_whole"  # of the first material: its name while it was the only one
+WHOLE = "uvatar_material_whole"  # of the first material: its name while it was the only one
 # Roughness of surfaces by kind, from common values of physically based materials.
 _ROUGHNESS = {
     "skin": 0.5, "hair": 0.45, "upper": 0.85, "outer": 0.8, "lower": 0.85, "shoes": 0.4, "gloves": 0.6, "headwear": 0.8,
@@ -35,7 +35,7 @@ def can_split(body: bpy.types.Object) -> bool:
 def is_split(body: bpy.types.Object) -> bool:
     """Whether the body has slots by the map."""
     material = avatar_material(body)
-    return material is not None and _WHOLE in material
+    return material is not None and WHOLE in material
 
 
 def split_materials(rig: bpy.types.Object) -> list[str]:
@@ -60,7 +60,7 @@ def split_materials(rig: bpy.types.Object) -> list[str]:
     for label in used:
         material = whole if label == used[0] else whole.copy()
         made[label] = material
-    whole[_WHOLE] = base = whole.name
+    whole[WHOLE] = base = whole.name
     for label, material in made.items():
         material.name = f"{base} {names[label]}"
         _set_roughness(material, _ROUGHNESS.get(names[label].split()[0], 0.6))
@@ -95,9 +95,12 @@ def join_materials(rig: bpy.types.Object, roughness: float) -> None:
     for material in ours - {whole}:
         if material.users == 0:
             bpy.data.materials.remove(material)
-    whole.name = whole[_WHOLE]
-    del whole[_WHOLE]
+    whole.name = whole[WHOLE]
+    del whole[WHOLE]
     _set_roughness(whole, roughness)
+    for node in whole.node_tree.nodes:
+        if node.type == "BSDF_PRINCIPLED":
+            node.inputs["Subsurface Weight"].default_value = 0.0  # of `skin.set_subsurface`; clothes have none
 
 
 def _materials(thing: bpy.types.Object) -> list[bpy.types.Material | None]:

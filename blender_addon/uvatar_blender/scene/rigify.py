@@ -12,8 +12,11 @@ from mathutils import Matrix
 
 from ..core.skeleton import JOINTS
 from ..protocol.rig import BODY_JOINTS
+from . import compat
 from .control_rig_limbs import limbs, switch
 from .control_rig_motion import has_motion, is_at_rest, transfer_motion
+from .face_board import build_face_board
+from .face_drive import free_face, lead_face
 from .metarig import FINE_BONES, enable_rigify, find_metarig, make_metarig
 from .rig import AVATAR, LED_BY, RigError, check_own, edit_mode, joint_names
 
@@ -76,6 +79,8 @@ def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object | None
     control.name, control[AVATAR] = f"{rig.name} control", rig
     control.matrix_world = rig.matrix_world
     _add_leaders(rig, control)
+    build_face_board(rig, control)
+    compat.deselect_bones(control)
     lead(rig, control)
     metarig.hide_set(True)
     if layer.objects.get(rig.name) == rig:  # otherwise its collection is excluded
@@ -88,7 +93,7 @@ def lead(rig: bpy.types.Object, control: bpy.types.Object) -> None:
 
     A pose is led by IK (limbs that bend backward by FK), exactly: what the controls cannot express, such as a thigh's
     twist about itself, stays as a constant on hidden bones. A motion is led by FK, which follows it most closely; the
-    IK controls are keyed as well.
+    IK controls are keyed as well. The face board takes over the expression in the same way.
     """
     leaders = [control.pose.bones[_leader(name)] for name in joint_names(rig)]
     for bone in leaders:
@@ -97,6 +102,7 @@ def lead(rig: bpy.types.Object, control: bpy.types.Object) -> None:
     transfer_motion(rig, control)
     bent, moving = limbs(rig, control), has_motion(rig)
     switch(control, {limb.switch for limb in bent if moving or limb.backward})
+    lead_face(rig, control)
     if not moving:
         bpy.context.view_layer.update()
         for name, bone in zip(joint_names(rig), leaders, strict=True):
@@ -106,7 +112,7 @@ def lead(rig: bpy.types.Object, control: bpy.types.Object) -> None:
 
 def follow(rig: bpy.types.Object, control: bpy.types.Object) -> None:
     """Make the avatar's bones copy those of the control rig."""
-    unfollow(rig)
+    _uncopy(rig)
     for name in joint_names(rig):
         constraint = rig.pose.bones[name].constraints.new("COPY_TRANSFORMS")
         constraint.name, constraint.target, constraint.subtarget = _FOLLOW, control, _leader(name)
@@ -129,7 +135,12 @@ def control_rig(rig: bpy.types.Object) -> bpy.types.Object | None:
 
 
 def unfollow(rig: bpy.types.Object) -> None:
-    """Detach the avatar from its control rig, so that its own bones can be posed again."""
+    """Detach the avatar from its control rig, so that its own bones and expressions can be posed again."""
+    free_face(rig)
+    _uncopy(rig)
+
+
+def _uncopy(rig: bpy.types.Object) -> None:
     for name in joint_names(rig):
         bone = rig.pose.bones[name]
         for constraint in [constraint for constraint in bone.constraints if constraint.name.startswith(_FOLLOW)]:

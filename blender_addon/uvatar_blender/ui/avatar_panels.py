@@ -13,14 +13,19 @@ from ..protocol.bone_names import naming_of
 from ..protocol.clips import Clip
 from ..scene.avatar import PHOTO_NOTES
 from ..scene.camera import photo_camera
+from ..scene.close_up import is_subdivided
 from ..scene.correctives import correctives
+from ..scene.face_board import HEAD, LIDS, LOOK, LOOK_AT, has_board
 from ..scene.material import LABELS, avatar_material, shown_sources, source_image
 from ..scene.material_slots import can_split, is_split
 from ..scene.measures import measurements
 from ..scene.mesh import CLOTHING_KEY
 from ..scene.rig import LED_BY, RigError, find_body, find_rig, joint_names
+from ..scene.rigify import control_rig
 from ..scene.shape import joints_are_off
+from ..scene.skin import has_subsurface, skin_material
 from .drawing import draw_text
+from .note_fixes import draw_note, photo_file
 from .panels import SidebarPanel
 from .properties import NAMINGS
 from .sliders import draw_sliders
@@ -67,6 +72,7 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
         keys = body.data.shape_keys.key_blocks
         if context.mode == "EDIT_MESH" and context.object == body:
             draw_text(layout.column(align=True), EDITED, "INFO")
+        _draw_notes(layout, rig, context.scene.uvatar)
         draw_sliders(layout.column(align=True), rig, body)
         try:
             _draw_measurements(layout, rig)
@@ -85,8 +91,20 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
             layout.operator(
                 "uvatar.live_correctives", text=text, icon="CHECKBOX_HLT" if live else "CHECKBOX_DEHLT"
             ).live = not live
-        for note in json.loads(rig.get("uvatar_notes", "[]")):
-            draw_text(layout.column(align=True), note, "INFO")
+
+
+def _draw_notes(layout: bpy.types.UILayout, rig: bpy.types.Object, settings: bpy.types.PropertyGroup) -> None:
+    """Draw the notes on the person with what can be done about them, and the buttons that fit the person again."""
+    photo, person = rig.get("uvatar_photo", ""), rig.get("uvatar_person", "")
+    for note in json.loads(rig.get("uvatar_notes", "[]")):
+        draw_note(layout, note, photo, person)
+    if photo_file(settings, photo) is None:
+        return
+    column = layout.column(align=True)
+    if photo_camera(rig) is not None:
+        column.operator("uvatar.correct_on_photo", icon="CURSOR")
+    again = column.operator("uvatar.make_again", text="Make Again…", icon="FILE_REFRESH")
+    again.photo, again.person, again.change = photo, person, "OPTIONS"
 
 
 def _draw_fit(layout: bpy.types.UILayout, rig: bpy.types.Object, settings: bpy.types.PropertyGroup) -> None:
@@ -140,6 +158,11 @@ def _draw_texture(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.t
         column.operator("uvatar.material_slots", icon="MATERIAL").split = True
     elif is_split(body):
         column.operator("uvatar.material_slots", text="One Material", icon="MATERIAL").split = False
+        if skin_material(body) is not None:
+            soft = has_subsurface(body)
+            column.operator("uvatar.skin_subsurface", icon="SHADING_RENDERED", depress=soft).on = not soft
+    smooth = is_subdivided(rig)
+    column.operator("uvatar.subdivide", icon="MOD_SUBSURF", depress=smooth).on = not smooth
     if photo_camera(rig) is not None:
         column.operator("uvatar.look_through", icon="CAMERA_DATA")
 
@@ -159,6 +182,7 @@ class UVATAR_PT_animate(_AvatarPanel, bpy.types.Panel):
         if LED_BY in rig:
             column.operator("uvatar.bake_control_rig", icon="ACTION")
             column.operator("uvatar.remove_control_rig", icon="X")
+            _draw_gaze(layout.column(align=True), rig)
         else:
             large = column.row()
             large.scale_y = 1.3
@@ -170,6 +194,17 @@ class UVATAR_PT_animate(_AvatarPanel, bpy.types.Panel):
         for clip in Clip:
             row.operator("uvatar.play_clip", text=clip.value.capitalize()).clip = clip.value
         layout.operator("uvatar.import_motion", icon="ANIM")
+
+
+def _draw_gaze(column: bpy.types.UILayout, rig: bpy.types.Object) -> None:
+    """Draw what the eyes' target does, where the control rig has one; the values can be keyed."""
+    control = control_rig(rig)
+    if control is None or not has_board(control):
+        return
+    look = control.pose.bones[LOOK]
+    column.prop(look, f'["{LOOK_AT}"]', text="Eyes follow the target", slider=True)
+    column.prop(look, f'["{LIDS}"]', text="Lids follow the eyes", slider=True)
+    column.prop(look, f'["{HEAD}"]', text="Target moves with the head", slider=True)
 
 
 class UVATAR_PT_tools(_AvatarPanel, bpy.types.Panel):
@@ -188,6 +223,7 @@ class UVATAR_PT_tools(_AvatarPanel, bpy.types.Panel):
         row = column.row(align=True)
         for pose in ("T", "A", "PHOTO", "REST"):
             row.operator("uvatar.pose", text=pose.capitalize()).pose = pose
+        column.operator("uvatar.add_pose_library", icon="ASSET_MANAGER")
         layout.operator("uvatar.snap_to_ground", icon="IMPORT")
         layout.operator("uvatar.refit", icon="SCULPTMODE_HLT")
         try:
@@ -232,7 +268,7 @@ class UVATAR_PT_origin(_AvatarPanel, bpy.types.Panel):
             column, f"Photo: {rig.get('uvatar_photo', 'unknown')} ({str(rig.get('uvatar_photo_digest', ''))[:12]}…)"
         )
         for note in json.loads(rig.get(PHOTO_NOTES, "[]")):
-            draw_text(column, note, "INFO")
+            draw_note(column, note, rig.get("uvatar_photo", ""))
         draw_text(
             column, f"Body: {rig.get('uvatar_body_model', 'unknown')}, made by Uvatar {rig.get('uvatar_version', '')}"
         )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 
 import bpy
 
@@ -22,6 +23,7 @@ _REMEDIES = {
     Remedy.PHOTOS: ("uvatar.remove_unreadable", "X"),
     Remedy.TEXTURE: ("uvatar.complete_texture", "BRUSH_DATA"),
 }
+_CLOSING = "、。，：；）」”…"  # which do not begin a line
 _LETTER, _MARGIN = 6.5, 8  # mean width of a letter in pixels; the width of box and icon in letters
 
 
@@ -74,9 +76,24 @@ def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE", width: 
     if width is None:
         whole = region.width / bpy.context.preferences.system.ui_scale if region is not None else 10_000
         width = whole - _MARGIN * _LETTER
-    lines = textwrap.wrap(tr(text), max(20, int(width / _LETTER)), break_on_hyphens=False)  # paths have hyphens
+    lines = _wrapped(tr(text), max(20, int(width / _LETTER)))
     for number, line in enumerate(lines):
         layout.label(text=line, icon=icon if number == 0 else "NONE")
+
+
+def _wrapped(text: str, letters: int) -> list[str]:
+    """Break a text into lines of so many letters; those of Chinese and Japanese are twice as wide."""
+    widths = [2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text]
+    if sum(widths) == len(text):
+        return textwrap.wrap(text, letters, break_on_hyphens=False)  # paths have hyphens
+    lines, used = [""], 0
+    for letter, width in zip(text, widths, strict=True):
+        if used + width > letters and letter not in _CLOSING:
+            lines.append("")
+            used = 0
+        lines[-1] += letter
+        used += width
+    return [line.strip() for line in lines]
 
 
 def draw_setup(layout: bpy.types.UILayout) -> bool:

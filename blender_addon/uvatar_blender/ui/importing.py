@@ -18,6 +18,7 @@ from ..core.session import Session
 from ..scene.avatar import Imported, import_steps
 from ..scene.batch import save_steps
 from ..scene.painting import completed_steps
+from .people import boxed_photo
 from .view import Views, show_textures
 
 BUDGET = 0.012  # seconds after which a tick begins no further slice; one that has begun is finished
@@ -48,6 +49,8 @@ class ImportedPhoto:
         number: index of the photo in the job, as the backend counts.
         name: name of the photo.
         people: the people imported from it.
+        digest: sha256 of the photo.
+        boxes: file with the photo and numbered boxes around its people, or None for a photo of one person.
         notes: sentences about the photo as a whole.
     """
 
@@ -56,6 +59,8 @@ class ImportedPhoto:
     name: str
     people: tuple[ImportedPerson, ...]
     notes: tuple[str, ...] = ()
+    digest: str = ""
+    boxes: Path | None = None
 
 
 @dataclass
@@ -233,4 +238,5 @@ def summarize(result: AvatarsResult, job: str, number: int) -> ImportedPhoto:
         people.append(
             ImportedPerson(avatar.id, float(confidence) if isinstance(confidence, (int, float)) else None, preview)
         )
-    return ImportedPhoto(job, number, result.name, tuple(people), result.notes)
+    boxes = boxed_photo(result, Path(bpy.app.tempdir, f"uvatar-{job}-{number}-boxes.png"))
+    return ImportedPhoto(job, number, result.name, tuple(people), result.notes, result.digest, boxes)

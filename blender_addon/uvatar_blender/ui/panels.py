@@ -12,10 +12,13 @@ from .backend import draw_backend
 from .drawing import draw_import_options, draw_problem, draw_text, duration
 from .importing import ImportedPhoto, can_import
 from .job_options import draw_job_options
+from .note_fixes import draw_note
+from .people import draw_people
 from .translation import tr
 
 _MOST_RESULTS = 8  # the results of the last so many photos are shown
-_PHOTO, _PREVIEW = 5.0, 7.0  # sizes of the selected photo and of a person's preview, in heights of a button
+# Sizes in heights of a button: the selected photo, a person's preview, a photo with boxes around its people.
+_PHOTO, _PREVIEW, _BOXES = 5.0, 7.0, 10.0
 
 
 class SidebarPanel:
@@ -201,6 +204,8 @@ def _draw_summary(layout: bpy.types.UILayout, summary: ImportedPhoto) -> None:
     row.label(text=summary.name, icon="IMAGE_DATA")
     again = row.operator("uvatar.import_again", text="Import Again…", icon="IMPORT")
     again.job, again.number = summary.job, summary.number
+    if summary.boxes is not None and (icon := state.thumbnail(summary.boxes)):
+        box.template_icon(icon_value=icon, scale=_BOXES)
     pictures = box.grid_flow(row_major=True, columns=2 if len(summary.people) > 1 else 1, even_columns=True)
     for person in summary.people:
         column = pictures.column(align=True)
@@ -208,8 +213,9 @@ def _draw_summary(layout: bpy.types.UILayout, summary: ImportedPhoto) -> None:
             column.template_icon(icon_value=icon, scale=_PREVIEW)
         if person.confidence is not None:
             column.progress(factor=person.confidence, text=tr(f"{person.confidence * 100:.0f} % sure"))
+    draw_people(box, summary)
     for note in summary.notes:
-        draw_text(box.column(align=True), note, "INFO")
+        draw_note(box, note, summary.name)
 
 
 CLASSES = (UVATAR_PT_photos, UVATAR_PT_results, UVATAR_PT_options)

@@ -14,6 +14,7 @@ from . import state
 from .properties import NOBODY
 from .translation import tr
 
+_THUMBNAIL = 2.0  # size of the photos in the list, in heights of a button
 _HIDDEN = {"HIDDEN", "SKIP_SAVE"}  # so that an operator does not start with the files of the last time
 
 
@@ -196,7 +197,10 @@ class UVATAR_UL_photos(bpy.types.UIList):
         name = row.row()
         name.active = item.include
         if thumbnail := state.thumbnail(file) if file.is_file() else 0:
-            name.label(text=file.name, icon_value=thumbnail)
+            picture = name.row()
+            picture.ui_units_x = _THUMBNAIL
+            picture.template_icon(icon_value=thumbnail, scale=_THUMBNAIL)
+            name.label(text=file.name)
         else:
             name.label(text=file.name, icon="TIME" if state.pictures().writing(file) else "ERROR")
         if len(data.photos) > 1:

@@ -22,7 +22,7 @@ class UVATAR_OT_make_metarig(AvatarOperator, bpy.types.Operator):
 
 
 class UVATAR_OT_generate_control_rig(AvatarOperator, bpy.types.Operator):
-    """Make controls for animating: IK hands and feet with poles, FK limbs, spine, head and fingers.
+    """Make controls for animating: IK hands and feet with poles, FK limbs, spine, head, fingers, and a face board.
 
     They take over the avatar's pose or motion.
     """
@@ -30,8 +30,8 @@ class UVATAR_OT_generate_control_rig(AvatarOperator, bpy.types.Operator):
     bl_idname = "uvatar.generate_control_rig"
     bl_label = "Control Rig"
     bl_description = (
-        "Make controls for animating (Rigify): IK hands and feet with poles, FK limbs, spine, head and fingers. They "
-        "take over the avatar's pose or motion. Takes about ten seconds"
+        "Make controls for animating (Rigify): IK hands and feet with poles, FK limbs, spine, head, fingers, a board "
+        "for the face and a target for the eyes. They take over the avatar's pose or motion. Takes about ten seconds"
     )
     bl_options = {"REGISTER", "UNDO"}
     leaves_pose_mode = True

@@ -13,6 +13,7 @@ from ..protocol.bone_names import Naming, joint_names
 from ..protocol.options import COMPLETE_TEXTURE
 from ..scene.avatar import UUID
 from ..scene.camera import look_through, photo_camera
+from ..scene.close_up import subdivide
 from ..scene.correctives import set_live
 from ..scene.ground import snap_to_ground
 from ..scene.material import SKIN_ROUGHNESS, avatar_materials, show_sources
@@ -21,6 +22,7 @@ from ..scene.painting import painted_pictures, temporary_folder
 from ..scene.posing import check_posable, key_pose, take_photo_pose, take_pose
 from ..scene.rig import RigError, check_own, clear_pose, find_body, parents, rename_joints
 from ..scene.shape import apply_shape, refit, refresh_joints
+from ..scene.skin import set_subsurface
 from .avatar_operator import AvatarOperator
 from .properties import NAMINGS
 from .runs import begin, can_begin, linked
@@ -173,6 +175,32 @@ class UVATAR_OT_live_correctives(AvatarOperator, bpy.types.Operator):
         set_live(find_body(rig), self.live)
 
 
+class UVATAR_OT_subdivide(AvatarOperator, bpy.types.Operator):
+    """Smooth body and parts for close-ups with a Subdivision Surface modifier, or remove it"""
+
+    bl_idname = "uvatar.subdivide"
+    bl_label = "Subdivide for Close-Ups"
+    bl_options = {"REGISTER", "UNDO"}
+
+    on: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        subdivide(rig, self.on)
+
+
+class UVATAR_OT_skin_subsurface(AvatarOperator, bpy.types.Operator):
+    """Let light scatter below the skin, which looks softer in close-ups. Exported files do not have it"""
+
+    bl_idname = "uvatar.skin_subsurface"
+    bl_label = "Skin Subsurface"
+    bl_options = {"REGISTER", "UNDO"}
+
+    on: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        set_subsurface(rig, self.on)
+
+
 class UVATAR_OT_look_through(AvatarOperator, bpy.types.Operator):
     """Make the photo's camera the scene's camera and set the render size to the photo's"""
 
@@ -243,6 +271,8 @@ CLASSES = (
     UVATAR_OT_show_sources,
     UVATAR_OT_live_correctives,
     UVATAR_OT_look_through,
+    UVATAR_OT_subdivide,
+    UVATAR_OT_skin_subsurface,
     UVATAR_OT_show_textures,
     UVATAR_OT_complete_texture,
 )

@@ -8,7 +8,13 @@ import bpy
 from ..core.translation import LANGUAGES, catalogue, language_of, translated
 
 # Blender's names of the languages; releases differ in whether they add the country.
-_LOCALES = {"de": ("de", "de_DE"), "es": ("es", "es_ES"), "fr": ("fr", "fr_FR")}
+_LOCALES = {
+    "de": ("de", "de_DE"),
+    "es": ("es", "es_ES"),
+    "fr": ("fr", "fr_FR"),
+    "ja": ("ja", "ja_JP"),
+    "zh": ("zh_HANS", "zh_CN"),  # simplified; traditional Chinese stays English
+}
 _CONTEXTS = ("*", "Operator")  # texts in general, and names of operators
 
 

@@ -108,3 +108,29 @@ def test_without_a_map_it_is_not_offered(addon: Any) -> None:  # noqa: F811
     assert "uvatar.material_slots" not in buttons()
     with pytest.raises(RuntimeError, match="has no map of materials"):
         bpy.ops.uvatar.material_slots()
+
+
+def test_light_scatters_below_the_skin_only(addon: Any) -> None:  # noqa: F811
+    rig = import_people(parse_result(mapped()), bpy.context.scene).rigs[0]
+    bpy.context.view_layer.objects.active = rig
+    body = rigs.find_body(rig)
+    with pytest.raises(RuntimeError, match="no material slot for skin; press Material Slots first"):
+        bpy.ops.uvatar.skin_subsurface(on=True)
+
+    def weights() -> dict[str, float]:
+        return {
+            material.name: next(
+                node.inputs["Subsurface Weight"].default_value
+                for node in material.node_tree.nodes
+                if node.type == "BSDF_PRINCIPLED"
+            )
+            for material in avatar_materials(body)
+        }
+
+    bpy.ops.uvatar.material_slots(split=True)
+    assert "uvatar.skin_subsurface" in drawn(avatar_panels.UVATAR_PT_avatar).buttons
+    for on in (True, False, True):
+        bpy.ops.uvatar.skin_subsurface(on=on)
+        assert {name.split()[-1] for name, weight in weights().items() if weight > 0} == ({"skin"} if on else set())
+    bpy.ops.uvatar.material_slots(split=False)
+    assert set(weights().values()) == {0.0}

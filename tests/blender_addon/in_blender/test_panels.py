@@ -57,7 +57,9 @@ class Layout:
 
     def __init__(self, page: SimpleNamespace | None = None) -> None:
         object.__setattr__(
-            self, "page", page or SimpleNamespace(labels=[], buttons=[], properties=[], progress=[], pictures=[])
+            self,
+            "page",
+            page or SimpleNamespace(labels=[], buttons=[], set=[], properties=[], progress=[], pictures=[]),
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -80,10 +82,11 @@ class Layout:
         assert getattr(getattr(bpy.ops, module), function).get_rna_type(), name  # raises where there is none
         assert icon in bpy.types.UILayout.bl_rna.functions["operator"].parameters["icon"].enum_items
         self.page.buttons.append(name)
-        return SimpleNamespace()
+        self.page.set.append(SimpleNamespace())
+        return self.page.set[-1]
 
     def prop(self, owner: Any, name: str, **options: Any) -> None:
-        getattr(owner, name)
+        owner.path_resolve(name) if name.startswith("[") else getattr(owner, name)
         assert set(options) <= set(bpy.types.UILayout.bl_rna.functions["prop"].parameters.keys())
         self.page.properties.append(options.get("text") or name)
 
@@ -563,10 +566,11 @@ def test_results_show_the_overlay_and_how_sure_they_are(
         addon.pump()
     pictures = [person.preview for person in addon.importer().summaries[0].people]
     assert [picture.read_bytes() for picture in pictures] == [person["overlay_jpeg"] for person in two_people["people"]]
-    monkeypatch.setattr(state, "thumbnail", lambda path: 1 + pictures.index(path))  # icons there are only with a window
+    # Icons there are only with a window.
+    monkeypatch.setattr(state, "thumbnail", lambda path: 1 + pictures.index(path) if path in pictures else 9)
     page = drawn(panels.UVATAR_PT_results)
-    assert page.labels == ["me.jpg"] and page.pictures == [1, 2] and page.progress == [(0.8, "80 % sure")] * 2
-    assert page.buttons == ["uvatar.import_again"]
+    assert page.labels == ["me.jpg"] and page.pictures == [9, 1, 2] and page.progress == [(0.8, "80 % sure")] * 2
+    assert page.buttons[0] == "uvatar.import_again" and page.buttons.count("uvatar.select_person") == 2
     assert len([thing for thing in bpy.data.objects if thing.type == "ARMATURE"]) == 2
 
 
@@ -689,7 +693,7 @@ def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon: Any, result: d
         assert {"uvatar.refresh_joints", "uvatar.apply_shape", "uvatar.show_sources", "uvatar.complete_texture"} <= set(
             page.buttons
         )
-        assert "Waist" in page.labels and page.labels[-1:] == result["people"][0]["notes"]
+        assert "Waist" in page.labels and page.labels[:1] == result["people"][0]["notes"]
         assert not any("Shoes" in label for label in page.labels)  # a result of an older backend
         rig["uvatar_shoes"] = '{"left": "boot", "right": "boot"}'
         assert "Shoes: boot" in drawn(avatar_panels.UVATAR_PT_avatar).labels

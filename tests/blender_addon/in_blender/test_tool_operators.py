@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import uvatar_blender
-from tests.blender_addon.sample import encoded, sample_result
+from tests.blender_addon.in_blender.helpers import imported
+from tests.blender_addon.sample import encoded, sample_result, with_fingers
 from uvatar_blender.core.jobs import Job
 from uvatar_blender.core.result import TextureResult, parse_result
 from uvatar_blender.scene import correctives, material
@@ -236,3 +237,17 @@ def test_a_relative_path_in_an_unsaved_file(rig: bpy.types.Object) -> None:
         bpy.ops.uvatar.export(filepath="//me.glb")
     with pytest.raises(RuntimeError, match=r"save the .blend first"):
         bpy.ops.uvatar.import_motion(filepath="//walk.bvh")
+
+
+def test_subdividing_for_close_ups_smooths_body_and_parts(addon: Any) -> None:
+    rig = imported(with_fingers(sample_result()), bpy.context.scene)
+    bpy.context.view_layer.objects.active = rig
+    body = rigs.find_body(rig)
+    faces, keys = len(body.data.polygons), len(body.data.shape_keys.key_blocks)
+    for on, factor in ((True, 4), (True, 4), (False, 1)):
+        assert bpy.ops.uvatar.subdivide(on=on) == {"FINISHED"}
+        bpy.context.view_layer.update()
+        shown = body.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+        assert len(shown.polygons) == factor * faces and len(body.data.polygons) == faces
+        assert len(body.data.shape_keys.key_blocks) == keys
+    assert [modifier.type for modifier in body.modifiers] == ["ARMATURE"]

@@ -29,6 +29,8 @@ class LandmarkSettings:
         hidden_trust: weight of a landmark that lies on another person. How it was chosen is not recorded.
         trust: (33,) weight of each landmark beside the others, its visibility coming on top: the face is small, but
             seen sharply; fingers and hips are vague.
+        pinned: what the weight of a landmark is multiplied by that somebody has put there by hand: so that the body
+            comes to lie there whatever the other landmarks, the bones' directions and the prior say.
         seen_wrist: what the weight of a wrist is multiplied by once `PalmTerm` follows the hand model's; the fingers'
             is 0 then.
         nearest: least distance from the camera that a body is placed at, metres. How it was chosen is not recorded.
@@ -44,6 +46,7 @@ class LandmarkSettings:
         *[0.8] * 2, *[1.0] * 4, *[0.6] * 6,  # shoulders; elbows and wrists; fingers
         *[0.8] * 2, *[1.0] * 4, *[0.7] * 2, *[1.0] * 2,  # hips; knees and ankles; heels; toes
     )  # fmt: skip
+    pinned: float = 25.0
     seen_wrist: float = 0.3
     nearest: float = 0.5
 
@@ -124,8 +127,10 @@ def landmark_weights(
     """(33,) weights of image landmarks (33, 3): nothing outside the photo, little on top of another person."""
     weights = np.array(settings.trust) * landmarks[:, 2] * inside_photo(landmarks, camera)
     on_others = _on(person.others, person.window, landmarks[:, :2])
-    lessened: NDArray[np.float64] = np.where(on_others, settings.hidden_trust, 1.0) * weights
-    return lessened
+    weights *= np.where(on_others, settings.hidden_trust, 1.0)
+    pinned = list(person.pinned)
+    weights[pinned] = settings.pinned * np.array(settings.trust)[pinned]
+    return weights
 
 
 def _on(mask: NDArray[np.uint8], window: tuple[int, int, int, int], points: Floats) -> NDArray[np.bool_]:

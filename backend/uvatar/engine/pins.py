@@ -1,0 +1,85 @@
+"""Corrections by hand: joints that somebody has put where they are in the photo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from uvatar.data.arrays import Floats
+from uvatar.data.landmarks import ANKLES, HEELS, INDICES, PINKIES, THUMBS, TOES, WRISTS, Landmark
+from uvatar.data.person import Person
+
+
+@dataclass(frozen=True)
+class PinSettings:
+    """When a correction belongs to a person, and when it contradicts what was seen.
+
+    Attributes:
+        overlap: least intersection over union of the box that a correction names and the person's. Boxes of the same
+            photo differ by rounding only, unless options that find other people have changed.
+        moved: share of the box side by which a wrist is moved from where the hand model sees it, from which on that
+            hand is taken for another one: the length of half a hand.
+    """
+
+    overlap: float = 0.5
+    moved: float = 0.05
+
+
+DEFAULT_SETTINGS = PinSettings()
+# What goes with a joint that is moved, unless it is corrected itself: fingers with the wrist, the foot with the ankle.
+_FOLLOWERS: dict[int, list[Landmark]] = {
+    **{wrist: fingers for wrist, *fingers in zip(WRISTS, PINKIES, INDICES, THUMBS, strict=True)},
+    **{ankle: foot for ankle, *foot in zip(ANKLES, HEELS, TOES, strict=True)},
+}
+
+
+def pinned(
+    people: Sequence[Person], pins: Sequence[Sequence[float]], settings: PinSettings = DEFAULT_SETTINGS
+) -> list[Person]:
+    """The people with landmarks where somebody has put them.
+
+    Args:
+        people: of a photo.
+        pins: rows of `uvatar.protocol.given_people.PIN` numbers; those whose box is nobody's have no effect.
+        settings: tuned numbers.
+    """
+    own: dict[int, dict[int, tuple[float, float]]] = {}
+    for *box, landmark, x, y in pins:
+        overlaps = [_overlap(np.array(box), person.box) for person in people]
+        if overlaps and max(overlaps) >= settings.overlap:
+            own.setdefault(int(np.argmax(overlaps)), {})[int(landmark)] = (x, y)
+    return [_corrected(person, own[i], settings) if i in own else person for i, person in enumerate(people)]
+
+
+def _corrected(person: Person, places: dict[int, tuple[float, float]], settings: PinSettings) -> Person:
+    """A person with these landmarks at these pixels, also in metres, where their depth stays."""
+    landmarks, world = person.landmarks.copy(), person.world_landmarks.copy()
+    scale, steps = _metres_per_pixel(person), {}
+    for number, place in places.items():
+        steps[number] = np.array(place) - person.landmarks[number, :2]
+        for moved in (number, *(other for other in _FOLLOWERS.get(number, []) if other not in places)):
+            landmarks[moved, :2] += steps[number]
+            world[moved, :2] += scale * steps[number]
+        landmarks[number, 2] = 1.0
+    hands: dict[str, None] = {}
+    for side, name in enumerate(("left_hand", "right_hand")):
+        step = steps.get(WRISTS[side])
+        if step is not None and np.linalg.norm(step) > settings.moved * person.side:
+            hands[name] = None
+    return replace(person, landmarks=landmarks, world_landmarks=world, pinned=tuple(places), **hands)
+
+
+def _metres_per_pixel(person: Person) -> float:
+    """How large a pixel is at the person, from how far its landmarks are apart in both."""
+    spread = [np.sqrt(points[:, :2].var(0).sum()) for points in (person.world_landmarks, person.landmarks)]
+    return float(spread[0] / max(spread[1], 1e-6))
+
+
+def _overlap(a: Floats, b: Floats) -> float:
+    """Intersection over union of two boxes."""
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    common = float(np.prod(np.clip(sides, 0, None)))
+    whole = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - common
+    return common / whole if whole > 0 else 0.0

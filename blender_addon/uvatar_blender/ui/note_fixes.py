@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The buttons beside the notes of a result, and the operators that they run."""
+
+# No "from __future__ import annotations" here: Blender reads the properties from the annotations.
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..core.note_fixes import BUTTONS, Fix, fix_of, joints_of
+from ..protocol.heights import SHORTEST, TALLEST
+from ..protocol.options import declared
+from ..scene.camera import look_through, photo_camera
+from ..scene.compat import deselect_bones, select_bone
+from ..scene.rig import LED_BY, RigError, find_rig, joint_names
+from . import state
+from .avatar_operator import AvatarOperator
+from .drawing import draw_text
+from .job_options import draw_job_options
+from .runs import begin, can_begin, linked
+from .translation import tr
+
+_HIDDEN = {"HIDDEN", "SKIP_SAVE"}
+_CHANGES = [
+    ("OPTIONS", "Other options", "With other options"),
+    (Fix.HEIGHT.value, "Height", "With the height of the person"),
+    (Fix.UNCERTAIN.value, "Uncertain people", "With people who are uncertain"),
+    (Fix.EVERYBODY.value, "Everybody", "With as many people as possible"),
+    (Fix.SEPARATE.value, "Separate", "From this photo alone"),
+]
+_ICONS = {
+    Fix.HEIGHT: "DRIVER_DISTANCE",
+    Fix.UNCERTAIN: "COMMUNITY",
+    Fix.EVERYBODY: "COMMUNITY",
+    Fix.SEPARATE: "USER",
+}
+
+
+class UVATAR_OT_make_again(bpy.types.Operator):
+    """Make the people of this photo again with other options. The new avatars stand beside those that are there"""
+
+    bl_idname = "uvatar.make_again"
+    bl_label = "Make Again"
+
+    photo: bpy.props.StringProperty(options=_HIDDEN)  # type: ignore[valid-type]
+    person: bpy.props.StringProperty(options=_HIDDEN)  # type: ignore[valid-type]
+    change: bpy.props.EnumProperty(items=_CHANGES, options=_HIDDEN)  # type: ignore[valid-type]
+    height: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Height (cm)", description="How tall the person is", default=170, min=SHORTEST, max=TALLEST, precision=0
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return can_begin(cls)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Ask for the height or the options; the other changes need no question."""
+        if self.change not in ("OPTIONS", Fix.HEIGHT.value):
+            return self.execute(context)
+        width = 360 if self.change == "OPTIONS" else 260
+        answer: set[str] = context.window_manager.invoke_props_dialog(self, width=width, confirm_text="Make Again")
+        return answer
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the dialog."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        if self.change == Fix.HEIGHT.value:
+            layout.prop(self, "height")
+        else:
+            draw_job_options(layout, context.scene.uvatar, {})
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.uvatar
+        path = photo_file(settings, self.photo)
+        if path is None:
+            self.report({"ERROR"}, tr(f"{self.photo} is no longer on the list of photos: add it again."))
+            return {"CANCELLED"}
+        if not linked(self, context):
+            return {"CANCELLED"}
+        begin([([path], {**settings.job_options(), **self._changed()})], state.pictures().wait)
+        return {"FINISHED"}
+
+    def _changed(self) -> dict[str, Any]:
+        """Return the options that differ from those on the panel."""
+        if self.change == Fix.UNCERTAIN.value:
+            return {"uncertain": True}
+        if self.change == Fix.EVERYBODY.value:
+            return {"uncertain": True, "max_people": int(declared()["max_people"].high or 1)}
+        if self.change == Fix.HEIGHT.value:
+            number = int(self.person.removeprefix("p") or 0) if self.person[1:].isdigit() else 0
+            return {"height": ", ".join([*["-"] * number, f"{self.height:g}"])}
+        return {}
+
+
+class UVATAR_OT_pose_limbs(AvatarOperator, bpy.types.Operator):
+    """Go to Pose Mode with the bones selected that the photo does not show, to pose them by hand"""
+
+    bl_idname = "uvatar.pose_limbs"
+    bl_label = "Pose by Hand"
+    bl_options = {"REGISTER", "UNDO"}
+    modes = ("OBJECT", "POSE")
+
+    note: bpy.props.StringProperty(options=_HIDDEN)  # type: ignore[valid-type]
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        if LED_BY in rig:
+            raise RigError(f"{rig.name} follows its control rig; pose the control rig, or remove it first.")
+        if context.mode == "POSE":
+            bpy.ops.object.mode_set(mode="OBJECT")
+        rig.hide_set(False)
+        for thing in context.view_layer.objects.selected:
+            thing.select_set(False)
+        rig.select_set(True)
+        context.view_layer.objects.active = rig
+        deselect_bones(rig)
+        bpy.ops.object.mode_set(mode="POSE")
+        names = joint_names(rig)
+        for number, joint in enumerate(joints_of(self.note)):
+            select_bone(rig, names[joint])
+            if number == 0:
+                rig.data.bones.active = rig.data.bones[names[joint]]
+
+
+class UVATAR_OT_compare_with_photo(AvatarOperator, bpy.types.Operator):
+    """Look through the photo's camera, with the photo behind the avatar"""
+
+    bl_idname = "uvatar.compare_with_photo"
+    bl_label = "Compare with the Photo"
+    bl_options = {"REGISTER", "UNDO"}
+    modes = ("OBJECT", "POSE")
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        camera = photo_camera(rig)
+        if camera is None:
+            raise RigError(f"{rig.name} has no photo camera.")
+        look_through(context.scene, camera)
+        if context.space_data is not None and context.space_data.type == "VIEW_3D":
+            context.space_data.region_3d.view_perspective = "CAMERA"
+
+
+def draw_note(layout: bpy.types.UILayout, note: str, photo: str, person: str = "") -> None:
+    """Draw a note and, if something can be done about it, the button that does it.
+
+    Args:
+        photo: name of the photo that the note is about.
+        person: id of the person in the photo, "" for a note about the photo as a whole.
+    """
+    column = layout.column(align=True)
+    draw_text(column, note, "INFO")
+    found = fix_of(note)
+    if found is None or found.fix is Fix.NONE:
+        return
+    if found.fix is Fix.COMPARE:
+        rig = find_rig(bpy.context.object)
+        if rig is not None and photo_camera(rig) is not None:
+            column.operator("uvatar.compare_with_photo", icon="CAMERA_DATA")
+    elif found.fix is Fix.POSE:
+        column.operator("uvatar.pose_limbs", icon="POSE_HLT").note = note
+    elif found.fix is Fix.DEVICE:
+        column.operator("uvatar.open_preferences", icon="PREFERENCES")
+    else:
+        again = column.operator("uvatar.make_again", text=BUTTONS[found.fix], icon=_ICONS[found.fix])
+        again.photo, again.person, again.change = found.photo or photo, person, found.fix.value
+
+
+def photo_file(settings: bpy.types.PropertyGroup, name: str) -> Path | None:
+    """Return the file of the photo with this name on the panel's list; None if it is not there or does not exist."""
+    files = (photo.file() for photo in settings.photos)
+    return next((file for file in files if file.name == name and file.is_file()), None)
+
+
+CLASSES = (UVATAR_OT_make_again, UVATAR_OT_pose_limbs, UVATAR_OT_compare_with_photo)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The people of an imported photo: numbered on a picture of it, with a name and a height for each."""
+
+# No "from __future__ import annotations" here: Blender reads the properties from the annotations.
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from ..core.numbered_boxes import with_boxes
+from ..core.pictures import write_pictures
+from ..core.result import AvatarsResult
+from ..scene.material import read_pixels
+from ..scene.removal import remove_avatar
+from ..scene.rig import LED_BY, RigError
+from ..scene.rigify import control_rig
+from .translation import tr
+
+if TYPE_CHECKING:
+    from .importing import ImportedPhoto
+
+_WIDEST = 640  # pixels of the longer side of a picture with boxes
+_HIDDEN = {"HIDDEN", "SKIP_SAVE"}
+
+
+class UVATAR_OT_select_person(bpy.types.Operator):
+    """Select this person's avatar"""
+
+    bl_idname = "uvatar.select_person"
+    bl_label = "Select Avatar"
+    bl_options = {"REGISTER", "UNDO"}
+
+    rig: bpy.props.StringProperty(options=_HIDDEN)  # type: ignore[valid-type]
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        rig = context.view_layer.objects.get(self.rig)
+        if rig is None:
+            return {"CANCELLED"}
+        if context.mode != "OBJECT":
+            bpy.ops.object.mode_set(mode="OBJECT")
+        chosen = control_rig(rig) if LED_BY in rig else rig
+        for thing in context.view_layer.objects.selected:
+            thing.select_set(False)
+        chosen = chosen or rig
+        chosen.select_set(True)
+        context.view_layer.objects.active = chosen
+        return {"FINISHED"}
+
+
+class UVATAR_OT_remove_person(bpy.types.Operator):
+    """Remove this person's avatar with its meshes and its control rig from the file"""
+
+    bl_idname = "uvatar.remove_person"
+    bl_label = "Remove Avatar"
+    bl_options = {"REGISTER", "UNDO"}
+
+    rig: bpy.props.StringProperty(options=_HIDDEN)  # type: ignore[valid-type]
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        rig = bpy.data.objects.get(self.rig)
+        if rig is None:
+            return {"CANCELLED"}
+        if context.mode != "OBJECT":
+            bpy.ops.object.mode_set(mode="OBJECT")
+        try:
+            remove_avatar(rig)
+        except RigError as error:
+            self.report({"ERROR"}, tr(str(error)))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+def draw_people(layout: bpy.types.UILayout, summary: "ImportedPhoto") -> None:
+    """Draw a line for each person of a photo whose avatar is in the file: number, name, height, and a cross."""
+    rigs = _avatars_of(summary.digest)
+    column = layout.column(align=True)
+    for number, person in enumerate(summary.people, 1):
+        rig = rigs.get(person.id)
+        if rig is None:
+            continue
+        row = column.row(align=True)
+        select = row.row(align=True)
+        select.ui_units_x = 1.6
+        select.operator("uvatar.select_person", text=str(number)).rig = rig.name
+        row.prop(rig, "name", text="")
+        height = row.row(align=True)
+        height.ui_units_x = 4.4
+        again = height.operator("uvatar.make_again", text=_height(rig))
+        again.photo, again.person, again.change = summary.name, person.id, "HEIGHT"
+        row.operator("uvatar.remove_person", text="", icon="X").rig = rig.name
+
+
+def _height(rig: bpy.types.Object) -> str:
+    with suppress(ValueError, TypeError, KeyError):
+        return f"{float(json.loads(rig['uvatar_measurements'])['stature']):.0f} cm"
+    return "cm"
+
+
+def _avatars_of(digest: str) -> dict[str, bpy.types.Object]:
+    """Return the avatars of a photo in the present scene by the ids of their people; of copies, the last one."""
+    things = bpy.context.scene.objects
+    own = (thing for thing in things if thing.type == "ARMATURE" and thing.get("uvatar_photo_digest") == digest)
+    return {str(thing["uvatar_person"]): thing for thing in own if "uvatar_person" in thing}
+
+
+def boxed_photo(result: AvatarsResult, file: Path) -> Path | None:
+    """Write the photo with numbered boxes around its people.
+
+    Args:
+        result: of the photo.
+        file: the PNG to write.
+
+    Returns:
+        The file; None for a photo of one person, and where the picture cannot be made.
+    """
+    boxes = [_relative(avatar.facts.get("box"), result.camera.width, result.camera.height) for avatar in result.people]
+    known = [box for box in boxes if box is not None]
+    if len(boxes) < 2 or len(known) < len(boxes):
+        return None
+    source, image = file.with_suffix(".jpg"), None
+    try:
+        source.write_bytes(result.jpeg)
+        image = bpy.data.images.load(str(source))
+        width, height = image.size
+        share = min(1.0, _WIDEST / max(width, height, 1))
+        image.scale(max(1, round(width * share)), max(1, round(height * share)))
+        write_pictures({file: with_boxes(read_pixels(image), known)})
+    except (OSError, RuntimeError, ValueError):
+        return None
+    finally:
+        if image is not None:
+            bpy.data.images.remove(image)
+    return file
+
+
+def _relative(box: Any, width: float, height: float) -> tuple[float, float, float, float] | None:
+    """Return a box as shares of the photo's width and height; None if the result has none."""
+    try:
+        left, top, right, bottom = (float(value) for value in box)
+    except (TypeError, ValueError):
+        return None
+    return left / width, top / height, right / width, bottom / height
+
+
+CLASSES = (UVATAR_OT_select_person, UVATAR_OT_remove_person)

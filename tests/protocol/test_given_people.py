@@ -1,0 +1,45 @@
+"""Corrections by hand in the option ``given_people``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from uvatar.protocol.given_people import PINNABLE, estimates, pins_of
+from uvatar.protocol.options import checked_options, declared
+
+PIN = [10.0, 20.0, 110.0, 320.0, 15, 60.5, 200]
+ESTIMATE = {
+    "photo": "b.jpg", "thetas": [[0.0] * 72], "camera": [[0.9, 0, 0]], "betas": [[0.0] * 10], "confidence": [[1.0]],
+    "center": [[1.0, 2.0]], "betas_of": "smpl", "center_in": "photo",
+}  # fmt: skip
+
+
+def test_corrections_are_accepted_beside_estimates() -> None:
+    given: list[dict[str, Any]] = [
+        {"photo": "a.jpg", "pins": [PIN, [*PIN[:4], 25, 1, 2]]},
+        ESTIMATE,
+        {"photo": "c.jpg", "pins": []},
+    ]
+    assert checked_options({"given_people": given})["given_people"] == given
+    assert estimates(given) == [ESTIMATE] and estimates(given[:1]) is None and estimates(None) is None
+    assert pins_of(given, "a.jpg") == given[0]["pins"] and pins_of(given, "b.jpg") == pins_of(None, "a.jpg") == []
+
+
+@pytest.mark.parametrize(
+    "pins",
+    [None, 5, [5], [PIN[:6]], [[*PIN, 1]], [[*PIN[:4], 0, 1, 2]], [[*PIN[:4], 15.5, 1, 2]], [[*PIN[:5], "1", 2]],
+     [[*PIN[:5], float("nan"), 2]], [[*PIN[:5], True, 2]], [PIN] * 1001],
+)  # fmt: skip
+def test_what_is_no_correction_is_refused(pins: Any) -> None:
+    assert not declared()["given_people"].accepts([{"photo": "a.jpg", "pins": pins}])
+    assert not declared()["given_people"].accepts([{"photo": 3, "pins": [PIN]}])
+
+
+def test_what_can_be_corrected_are_the_joints_of_the_limbs() -> None:
+    from uvatar.data.landmarks import Landmark
+
+    assert {Landmark(number).name.split("_", 1)[1] for number in PINNABLE} == {
+        "SHOULDER", "ELBOW", "WRIST", "HIP", "KNEE", "ANKLE", "FOOT_INDEX",
+    }  # fmt: skip
