@@ -132,6 +132,8 @@ def _present_person(
         encoding["source_png"] = encoder.submit(encode_png, shown.texture.source)
         if shown.texture.materials is not None:
             encoding["materials_png"] = encoder.submit(encode_png, shown.texture.materials)
+        if shown.texture.light is not None:
+            encoding["light_png"] = encoder.submit(encode_png, shown.texture.light)
     vertices, faces = body.posed(shown.fit.body, shown.fit.offsets)[0], body.data.faces
     if turntable and shown.texture:
         level = levelling(np.array(result.gravity.up)).T.astype(np.float32)
@@ -148,7 +150,7 @@ def _present_person(
         **{f"texels_{name}": share for name, share in source_shares(person.texture.source).items()},
         **shown.metrics,
     }
-    pictures = {"texture_png": b"", "source_png": b"", "materials_png": b""} | {
+    pictures = dict.fromkeys(("texture_png", "source_png", "materials_png", "light_png"), b"") | {
         name: done.result() for name, done in encoding.items()
     }
     entry = person_entry(f"p{number}", shown.fit, body, person.person.box, pictures, metrics)
@@ -220,8 +222,8 @@ def person_entry(
 
     Args:
         identifier: unique within the photo, "p0" the most prominent.
-        pictures: encoded ``texture_png``, ``source_png``, ``materials_png``, ``overlay_jpeg`` and, where asked for,
-            ``turntable_png``.
+        pictures: encoded ``texture_png``, ``source_png``, ``materials_png``, ``light_png``, ``overlay_jpeg`` and, where
+            asked for, ``turntable_png``.
         metrics: figures of merit by name; NaN where a figure does not exist (they become null).
     """
     parameters = fit.body

@@ -15,6 +15,7 @@ from uvatar.texturing.atlas import Atlas, TexturingError
 from uvatar.texturing.completion import SeenColours, shown_over, smooth_fill
 from uvatar.texturing.contamination import without_foreign
 from uvatar.texturing.detail import unseen_detail
+from uvatar.texturing.even_light import light_map, light_picture
 from uvatar.texturing.eyes import paint_eyes
 from uvatar.texturing.face import FaceSpline, face_shift
 from uvatar.texturing.flesh import paint_flesh
@@ -84,25 +85,31 @@ def texture_person(
         if not keep_photo:
             everywhere = np.full(len(table), Label.PREDICTED, np.uint8)
             whole = table.picture(np.take(predicted.reshape(-1, 3), table.pixel, axis=0))
-            return _texture(whole, everywhere, share, materials, atlas)
+            return _texture(whole, everywhere, share, materials, None, atlas)
         colours, source = fill_in(predicted, seen, settings.prediction)
     paint_eyes(colours, source, projected_views[0], skin, atlas, settings.eyes)
     paint_flesh(colours, source, skin, atlas, settings.flesh)
     if not np.isfinite(colours).all():
         raise FloatingPointError("The texture's colours are not finite.")
-    return _texture(table.picture(srgb_from_linear(colours)), source, share, materials, atlas)
+    light = light_map(projected_views, projections, colours, materials, atlas, settings.light)
+    return _texture(table.picture(srgb_from_linear(colours)), source, share, materials, light, atlas)
 
 
 def _texture(
-    image: NDArray[np.uint8], source: NDArray[np.uint8], share: float, materials: MaterialMap | None, atlas: Atlas
+    image: NDArray[np.uint8],
+    source: NDArray[np.uint8],
+    share: float,
+    materials: MaterialMap | None,
+    light: NDArray[np.float32] | None,
+    atlas: Atlas,
 ) -> Texture:
-    """The texture with its maps; ``source`` (T,)."""
+    """The texture with its maps; ``source`` and ``light``, its natural log, (T,)."""
     table = atlas.table
-    if materials is None:
-        return Texture(image, table.scatter(source), share)
-    return Texture(
-        image, table.scatter(source), share, table.scatter((materials.labels + 1).astype(np.uint8)), materials.names
-    )
+    labels, names = None, ()
+    if materials is not None:
+        labels, names = table.scatter((materials.labels + 1).astype(np.uint8)), materials.names
+    grey = None if light is None else light_picture(light, table)
+    return Texture(image, table.scatter(source), share, labels, names, grey)
 
 
 def _projected_view(view: View, atlas: Atlas, face: FaceSpline | None, settings: TexturingSettings) -> ProjectedView:

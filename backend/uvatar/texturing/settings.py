@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from uvatar.texturing.completion import CompletionSettings
 from uvatar.texturing.contamination import ContaminationSettings
 from uvatar.texturing.detail import DetailSettings
+from uvatar.texturing.even_light import EvenLightSettings
 from uvatar.texturing.eyes import EyeSettings
 from uvatar.texturing.flesh import FleshSettings
 from uvatar.texturing.foreground import ForegroundSettings
@@ -38,5 +39,6 @@ class TexturingSettings:
     mouth: MouthSettings = field(default_factory=MouthSettings)
     outfit: OutfitSettings = field(default_factory=OutfitSettings)
     prediction: PredictionSettings = field(default_factory=PredictionSettings)
+    light: EvenLightSettings = field(default_factory=EvenLightSettings)
     eyes: EyeSettings = field(default_factory=EyeSettings)
     flesh: FleshSettings = field(default_factory=FleshSettings)
