@@ -15,7 +15,8 @@ from uvatar.commands.running import Run
 from uvatar.engine.pipeline import Pipeline
 from uvatar.protocol import options as protocol_options
 from uvatar.protocol.errors import Code, UvatarError
-from uvatar.protocol.options import BATCH, RECONSTRUCT, Options, checked_options, declared, read_options
+from uvatar.protocol.option import BATCH, RECONSTRUCT
+from uvatar.protocol.options import Options, checked_options, declared, read_options
 
 
 @pytest.fixture

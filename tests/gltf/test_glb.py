@@ -16,7 +16,6 @@ from scipy.spatial.transform import Rotation
 from tests.blender_addon.sample import encoded
 from tests.parts import made_part
 from uvatar.gltf.avatar import glb
-from uvatar.gltf.document import ROUGHNESS
 from uvatar.gltf.presets import PRESETS, chosen_presets
 from uvatar.gltf.roughness import roughness_texture
 from uvatar.gltf.surface import body_at_rest, part_at_rest
@@ -24,6 +23,7 @@ from uvatar.protocol.bone_names import Naming, joint_names
 from uvatar.protocol.expressions import EXPRESSIONS, VISEMES
 from uvatar.protocol.parts import part_entry
 from uvatar.protocol.rig import RIG_NAMES
+from uvatar.protocol.surface_kinds import USUAL_ROUGHNESS as ROUGHNESS
 
 Read = Callable[..., dict[str, Any]]
 

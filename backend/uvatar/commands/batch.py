@@ -17,6 +17,7 @@ from uvatar.commands.common import (
     BlendOption,
     DataOption,
     DeviceOption,
+    EvenLightOption,
     GlbOption,
     LodsOption,
     PageOption,
@@ -53,6 +54,7 @@ def batch(
     glb: GlbOption = DEFAULT_GLB,
     lods: LodsOption = False,
     webp: WebpOption = False,
+    even_light: EvenLightOption = True,
     page: PageOption = True,
     workers: Annotated[int, typer.Option(min=1, help="Number of model processes, if a server has to be started.")] = 1,
     ray: Annotated[
@@ -81,7 +83,7 @@ def batch(
     from uvatar.service.batch.run import run_batch
 
     console = console_of()
-    exporter = Exporter(out, blender_of(console) if blend else None, presets_of(glb, webp), page, lods)
+    exporter = Exporter(out, blender_of(console) if blend else None, presets_of(glb, webp, even_light), page, lods)
 
     try:
         if ray:

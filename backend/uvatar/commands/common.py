@@ -48,6 +48,15 @@ WebpOption = Annotated[
     typer.Option("--webp", help="Textures as WebP in files for engines that read it (EXT_texture_webp); not in VRM."),
 ]
 
+EvenLightOption = Annotated[
+    bool,
+    typer.Option(
+        "--even-light/--as-photographed",
+        help="Colours in files for engines: without the photo's light and shade, which an engine adds itself, or as "
+        "photographed.",
+    ),
+]
+
 
 def _known_presets(names: list[str]) -> list[str]:
     unknown = [name for name in names if name not in (*PRESETS, NO_GLB)]
@@ -112,9 +121,9 @@ def console_of(stderr: bool = False) -> Console:
     return terminal(stderr)
 
 
-def presets_of(names: Sequence[str], webp: bool) -> list[Preset]:
+def presets_of(names: Sequence[str], webp: bool, even_light: bool) -> list[Preset]:
     """The presets with these names; none for `NO_GLB`."""
-    return chosen_presets([name for name in names if name != NO_GLB], webp)
+    return chosen_presets([name for name in names if name != NO_GLB], webp, even_light)
 
 
 def blender_of(console: Console) -> list[str] | None:

@@ -1,4 +1,4 @@
-"""Command-line flags for the job options, made from their declarations (`uvatar.protocol.options`)."""
+"""Command-line flags for the job options, made from their declarations (`uvatar.protocol.option`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from uvatar.protocol.errors import UvatarError
-from uvatar.protocol.options import Flag, Option, checked_options, declared
+from uvatar.protocol.option import Flag, Option
+from uvatar.protocol.options import checked_options, declared
 
 PLACE = "options"  # the parameter of a command's function that stands for all of its flags
 

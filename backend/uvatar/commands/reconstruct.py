@@ -19,6 +19,7 @@ from uvatar.commands.common import (
     BlendOption,
     DataOption,
     DeviceOption,
+    EvenLightOption,
     GlbOption,
     LodsOption,
     PageOption,
@@ -56,6 +57,7 @@ def reconstruct(
     glb: GlbOption = DEFAULT_GLB,
     lods: LodsOption = False,
     webp: WebpOption = False,
+    even_light: EvenLightOption = True,
     page: PageOption = True,
     show: Annotated[bool, typer.Option("--open", help="Open the folder when done, if there is a desktop.")] = False,
     device: DeviceOption = None,
@@ -79,7 +81,7 @@ def reconstruct(
     run = Run(
         console,
         partial(attached, console, data, server, pipeline, device),
-        export.Exporter(out, blender, presets_of(glb, webp), page, lods),
+        export.Exporter(out, blender, presets_of(glb, webp, even_light), page, lods),
     )
     ended = _follow(run, pending, options) if pending else None
     failures = [*failures, *unknown, *run.failures]

@@ -21,6 +21,7 @@ class Texture:
         material_names: what each is: ``skin``, ``hair``, ``upper`` ...
         light: (M, M) uint8, M at most N: the photo's light in the image, encoded by `uvatar.protocol.even_light`; None
             where it is not known.
+        normals: (M, M, 3) uint8 tangent-space normal map, x along u, y along v; None where there are no folds.
         seen: share of the texels that a photo shows, whatever was made of them; NaN where no photo was looked at.
     """
 
@@ -30,3 +31,4 @@ class Texture:
     materials: NDArray[np.uint8] | None = None
     material_names: tuple[str, ...] = ()
     light: NDArray[np.uint8] | None = None
+    normals: NDArray[np.uint8] | None = None

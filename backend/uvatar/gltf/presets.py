@@ -20,6 +20,7 @@ class Preset:
         visemes: whether there are morph targets of whole mouth shapes, composed of the expression keys.
         vrm: whether the file is a VRM 1.0 model.
         webp: whether textures are WebP, which is smaller and which not everything reads.
+        even_light: whether the body's colours are without the photo's light (`uvatar.protocol.even_light`).
     """
 
     name: str
@@ -31,6 +32,7 @@ class Preset:
     visemes: bool = False
     vrm: bool = False
     webp: bool = False
+    even_light: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,16 @@ PRESETS: Mapping[str, Preset] = {
 }
 
 
-def chosen_presets(names: Iterable[str], webp: bool = False) -> list[Preset]:
+def chosen_presets(names: Iterable[str], webp: bool = False, even_light: bool = True) -> list[Preset]:
     """The presets of these names, each once.
 
     Args:
         names: of `PRESETS`.
         webp: whether textures are WebP; those of VRM, whose programs need not read it, stay as they are.
+        even_light: whether the body's colours are without the photo's light.
 
     Raises:
         KeyError: there is no preset of a name.
     """
     presets = [PRESETS[name] for name in dict.fromkeys(names)]
-    return [replace(preset, webp=webp and not preset.vrm) for preset in presets]
+    return [replace(preset, webp=webp and not preset.vrm, even_light=even_light) for preset in presets]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from uvatar.texturing.flesh import paint_flesh
 from uvatar.texturing.material_map import MaterialMap
 from uvatar.texturing.merging import merge
 from uvatar.texturing.mouth import with_open_mouth
+from uvatar.texturing.normal_map import normal_map
 from uvatar.texturing.outfit import dressed_fill
 from uvatar.texturing.predicted import Predict, fill_in
 from uvatar.texturing.projection import ProjectedView, Projection, project, projected_view
@@ -85,31 +87,28 @@ def texture_person(
         if not keep_photo:
             everywhere = np.full(len(table), Label.PREDICTED, np.uint8)
             whole = table.picture(np.take(predicted.reshape(-1, 3), table.pixel, axis=0))
-            return _texture(whole, everywhere, share, materials, None, atlas)
+            return _texture(whole, everywhere, share, materials, atlas)
         colours, source = fill_in(predicted, seen, settings.prediction)
     paint_eyes(colours, source, projected_views[0], skin, atlas, settings.eyes)
     paint_flesh(colours, source, skin, atlas, settings.flesh)
     if not np.isfinite(colours).all():
         raise FloatingPointError("The texture's colours are not finite.")
     light = light_map(projected_views, projections, colours, materials, atlas, settings.light)
-    return _texture(table.picture(srgb_from_linear(colours)), source, share, materials, light, atlas)
+    made = _texture(table.picture(srgb_from_linear(colours)), source, share, materials, atlas)
+    normals = None if materials is None else normal_map(colours, light, materials, atlas, settings.normals)
+    return replace(made, light=light_picture(light, table), normals=normals)
 
 
 def _texture(
-    image: NDArray[np.uint8],
-    source: NDArray[np.uint8],
-    share: float,
-    materials: MaterialMap | None,
-    light: NDArray[np.float32] | None,
-    atlas: Atlas,
+    image: NDArray[np.uint8], source: NDArray[np.uint8], share: float, materials: MaterialMap | None, atlas: Atlas
 ) -> Texture:
-    """The texture with its maps; ``source`` and ``light``, its natural log, (T,)."""
+    """The texture with its maps; ``source`` (T,)."""
     table = atlas.table
-    labels, names = None, ()
-    if materials is not None:
-        labels, names = table.scatter((materials.labels + 1).astype(np.uint8)), materials.names
-    grey = None if light is None else light_picture(light, table)
-    return Texture(image, table.scatter(source), share, labels, names, grey)
+    if materials is None:
+        return Texture(image, table.scatter(source), share)
+    return Texture(
+        image, table.scatter(source), share, table.scatter((materials.labels + 1).astype(np.uint8)), materials.names
+    )
 
 
 def _projected_view(view: View, atlas: Atlas, face: FaceSpline | None, settings: TexturingSettings) -> ProjectedView:

@@ -13,6 +13,7 @@ from uvatar.texturing.flesh import FleshSettings
 from uvatar.texturing.foreground import ForegroundSettings
 from uvatar.texturing.merging import MergingSettings
 from uvatar.texturing.mouth import MouthSettings
+from uvatar.texturing.normal_map import NormalMapSettings
 from uvatar.texturing.outfit import OutfitSettings
 from uvatar.texturing.predicted import PredictionSettings
 from uvatar.texturing.projection import ProjectionSettings
@@ -40,5 +41,6 @@ class TexturingSettings:
     outfit: OutfitSettings = field(default_factory=OutfitSettings)
     prediction: PredictionSettings = field(default_factory=PredictionSettings)
     light: EvenLightSettings = field(default_factory=EvenLightSettings)
+    normals: NormalMapSettings = field(default_factory=NormalMapSettings)
     eyes: EyeSettings = field(default_factory=EyeSettings)
     flesh: FleshSettings = field(default_factory=FleshSettings)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from ..protocol.colour import linear_channel
 from ..protocol.parts import MASK, OPAQUE
+from ..protocol.surface_kinds import USUAL_ROUGHNESS
 from . import compat
 
-SKIN_ROUGHNESS = 0.6  # between skin and cloth, which the material does not tell apart
+SKIN_ROUGHNESS = USUAL_ROUGHNESS
 SKIN_SPECULAR = 0.3  # low, because the highlights of the photo are in the texture already
 TEXTURE, SOURCE, OVERLAY = "Uvatar texture", "Uvatar texture source", "Uvatar overlay"  # names of nodes
 ORIGINAL = "uvatar_original"  # custom property of the texture: the image as it was imported
