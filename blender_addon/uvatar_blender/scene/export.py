@@ -47,6 +47,7 @@ def export_avatar(
     provenance: bool = False,
     root_motion: bool = False,
     progress: Callable[[float], None] | None = None,
+    even_light: bool = True,
 ) -> list[str]:
     """Write one avatar for a game engine: mesh, skin weights, texture and shape sliders, at rest and at the origin.
 
@@ -65,6 +66,7 @@ def export_avatar(
         provenance: also write where the avatar comes from (photo, digest, pose, measurements) as custom properties.
         root_motion: move the root over the ground instead of the pelvis: Unreal's root bone, elsewhere the armature.
         progress: called with the fraction (0 to 1) of the motion's frames that have been sampled.
+        even_light: leave the photo's light out of the texture, if it is known and the material is lit.
 
     Returns:
         Sentences on what is not exported as it is seen.
@@ -74,7 +76,7 @@ def export_avatar(
         RigError: the avatar is incomplete.
     """
     preset, fbx = target.preset, target.suffix == ".fbx"
-    with game_copy(rig, animation, fbx, progress) as copy, _as_os_error(path):
+    with game_copy(rig, animation, fbx, progress, even_light) as copy, _as_os_error(path):
         naming = naming or preset.naming
         if naming is not None:
             rename_joints(copy.rig, _names(naming, copy.rig))
