@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.photos.colour import smoothstep
+from uvatar.photos.colour import perceptual, smoothstep
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.material_map import MaterialMap
 from uvatar.texturing.shading import log_luma
@@ -33,21 +33,23 @@ class NormalMapSettings:
         strongest: difference in natural log of brightness from which it is no fold but a print, a button or a border.
         steepest: slope that is approached and never passed.
         gain: share of the relief by the first word of a material's name; others have none.
-        patterned: robust deviations of a material's structure in natural log, and in hue, from which its relief begins
-            to fade, and from which there is none.
+        patterned: robust deviations of a material's structure in natural log, and in chroma over luma (`perceptual`),
+            from which its relief begins to fade, and from which there is none.
+        darkest: luma (`perceptual`) that chroma is measured against at least.
         border: pixels over which the relief fades in from the edge of an island of the layout.
     """
 
     side: int = 1024
-    finest: float = 0.003
-    coarsest: float = 0.02
-    depth: float = 0.006
+    finest: float = 0.006
+    coarsest: float = 0.03
+    depth: float = 0.009
     strongest: float = 0.3
     steepest: float = 0.5
     gain: Mapping[str, float] = field(
         default_factory=lambda: {"upper": 1.0, "outer": 1.0, "lower": 1.0, "headwear": 0.7, "shoes": 0.5, "hair": 0.3}
     )
-    patterned: tuple[tuple[float, float], tuple[float, float]] = ((0.1, 0.25), (0.02, 0.05))
+    patterned: tuple[tuple[float, float], tuple[float, float]] = ((0.12, 0.3), (0.025, 0.05))
+    darkest: float = 0.1
     border: float = 4.0
 
 
@@ -74,8 +76,8 @@ def normal_map(
     metres = _metres_per_pixel(atlas, side)
     table = atlas.table
     luma = _reduced(table.picture((log_luma(colours) - log_light).astype(np.float32)), side)
-    channels = np.maximum(colours, 2e-3)
-    hue = _reduced(table.picture(np.log(channels[:, 0] / channels[:, 2]).astype(np.float32)), side)
+    coded = perceptual(colours)
+    hue = _reduced(table.picture(coded[:, 2] / np.maximum(coded[:, 0], settings.darkest)), side)
     labels = cv2.resize(table.picture(materials.labels), (side, side), interpolation=cv2.INTER_NEAREST)
     inside = cv2.resize(table.scatter(np.ones(len(table), np.uint8)), (side, side), interpolation=cv2.INTER_NEAREST)
     height = np.zeros((side, side), np.float32)
