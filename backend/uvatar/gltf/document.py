@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from uvatar.gltf.surface import Movement, Skeleton, Surface
+from uvatar.gltf.tangents import tangents
 from uvatar.protocol.colour import linear_channel
 from uvatar.protocol.parts import MASK, OPAQUE, Part
 from uvatar.protocol.surface_kinds import USUAL_ROUGHNESS
@@ -133,14 +134,16 @@ class Document:
         return len(self.content.materials) - 1
 
     def add_surface(self, name: str, surface: Surface, skin: int, material: int) -> int:
-        """Add a skinned mesh with its morph targets.
+        """Add a skinned mesh with its morph targets, and tangents if its material has a normal map.
 
         Returns:
             Its node, which is at the scene's root: parents do not move a skinned mesh.
         """
+        bumps = surface.uv is not None and self.content.materials[material].normalTexture is not None
         attributes = gltf.Attributes(
             POSITION=self._array(surface.positions, gltf.ARRAY_BUFFER, bounds=True),
             NORMAL=self._array(surface.normals, gltf.ARRAY_BUFFER),
+            TANGENT=self._array(tangents(surface), gltf.ARRAY_BUFFER) if bumps else None,
             TEXCOORD_0=None if surface.uv is None else self._array(surface.uv, gltf.ARRAY_BUFFER),
             JOINTS_0=self._array(surface.joints, gltf.ARRAY_BUFFER),
             WEIGHTS_0=self._array(surface.weights, gltf.ARRAY_BUFFER),

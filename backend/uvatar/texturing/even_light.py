@@ -220,9 +220,14 @@ def _bounded(light: Floats, settings: EvenLightSettings) -> NDArray[np.float64]:
 
 
 def _by_material(
-    photo: LitSurface, steps: LightSteps, coefficients: Floats, basis: Floats, labels: Integers, seen: NDArray[np.bool_],
+    photo: LitSurface,
+    steps: LightSteps,
+    coefficients: Floats,
+    basis: Floats,
+    labels: Integers,
+    seen: NDArray[np.bool_],
     settings: EvenLightSettings,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Fit light and materials in turn.
 
     Returns the light's coefficients (8,), the brightness (V,) that neither explains, and how far (V,), 0..1, each
