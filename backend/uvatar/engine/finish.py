@@ -30,6 +30,7 @@ from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.engine.detect import DetectedPeople
 from uvatar.engine.faces import with_faces
+from uvatar.engine.generators import painted_texture
 from uvatar.engine.gravity import photo_gravity
 from uvatar.engine.shells import dressed_mesh, shell_parts
 from uvatar.engine.timing import Stopwatch
@@ -150,12 +151,14 @@ def texture_views(views: Sequence[View], engine: Engine, options: Options) -> tu
     atlas = engine.atlases.at(options.texture_size)
     without = functools.partial(texture_person, views, atlas, face=engine.face, fast=options.fast)
     if predictor is None or chosen == "projected":
-        return without(), ()
+        return painted_texture(without, options)
     predict = functools.partial(predictor.predict, views[0], seed=options.texture_seed or None)
+    predicted = functools.partial(without, predicted=predict, keep_photo=chosen != "predicted")
     try:
-        return without(predicted=predict, keep_photo=chosen != "predicted"), ()
+        return painted_texture(predicted, options)
     except PredictionError as error:
-        return without(), (f"{error} It was completed without the Texture Predictor.",)
+        texture, notes = painted_texture(without, options)
+        return texture, (f"{error} It was completed without the Texture Predictor.", *notes)
 
 
 def without_shells(person: Person, fit: Fit) -> Person:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from .given_people import GIVEN, are_people
 from .heights import SHORTEST, TALLEST, are_heights
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 RECONSTRUCT, BATCH = "reconstruct", "batch"  # the commands that make avatars
 
 
@@ -61,6 +63,7 @@ class Option:
         optional: None is a value too.
         people: people of photos as another estimator sees them (`protocol.given_people`).
         heights: a text with people's heights (`protocol.heights`).
+        named: the name of something that may be installed with the backend.
         flag: how it appears on the command line; None if it makes no sense there.
         panel: how it appears in Blender's panel; None if it makes no sense there.
     """
@@ -73,6 +76,7 @@ class Option:
     optional: bool = False
     people: bool = False
     heights: bool = False
+    named: bool = False
     flag: Flag | None = Flag()
     panel: Panel | None = Panel()
 
@@ -92,6 +96,8 @@ class Option:
             return are_people(value)
         if self.heights:
             return are_heights(value)
+        if self.named:
+            return isinstance(value, str) and _NAME.fullmatch(value) is not None
         if self.choices is not None:
             return any(type(value) is type(choice) and value == choice for choice in self.choices)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -106,6 +112,8 @@ class Option:
             values = f"for each photo its name and {', '.join(GIVEN)}: rows of {numbers} numbers"
         elif self.heights:
             values = f"heights in centimetres, {SHORTEST:g} to {TALLEST:g}, separated by commas, - for an unknown one"
+        elif self.named:
+            values = "a name of at most 64 letters, digits, dots, hyphens and underscores"
         elif self.choices:
             values = " or ".join(map(str, self.choices))
         else:

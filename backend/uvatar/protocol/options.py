@@ -118,6 +118,16 @@ class Options:
             shown_if={"texture": ("combined", "predicted")},
         ),
     )
+    texture_generator: str = option(
+        "completion",
+        "What paints unseen parts: Uvatar's own completion, or a texture generator that is installed with the backend.",
+        named=True,
+        flag=Flag(
+            "What paints unseen parts: completion, Uvatar's own; or an installed texture generator, which `uvatar "
+            "doctor` lists."
+        ),
+        panel=None,
+    )
     fast: bool = option(
         False,
         "A quick preview: fewer steps, no clothing, no predicted texture.",

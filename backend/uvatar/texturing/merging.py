@@ -62,7 +62,7 @@ def merge(
         share = (photo_scores(projection) / best[at]) ** settings.selectivity
         reference = colours[at] / np.maximum(total[at], 1e-9)[:, None]
         overlap = (alpha[at] > settings.shown) & (projection.weights > settings.shown)
-        gain = _gain(reference, projection.colours, overlap, settings)
+        gain = exposure_gain(reference, projection.colours, overlap, settings)
         colours[at] += projection.colours * gain * share[:, None]
         total[at] += share
         alpha[at] = np.maximum(alpha[at], projection.weights)
@@ -75,7 +75,7 @@ def photo_scores(projection: Projection) -> NDArray[np.float32]:
     return projection.weights * projection.width * projection.cosine
 
 
-def _gain(
+def exposure_gain(
     reference: Floats, colours: Floats, overlap: NDArray[np.bool_], settings: MergingSettings
 ) -> NDArray[np.float32]:
     """Factor (3,) that matches a photo's exposure and white balance to those before it, from texels that both show."""

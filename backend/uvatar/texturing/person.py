@@ -20,6 +20,7 @@ from uvatar.texturing.even_light import light_map, light_picture
 from uvatar.texturing.eyes import paint_eyes
 from uvatar.texturing.face import FaceSpline, face_shift
 from uvatar.texturing.flesh import paint_flesh
+from uvatar.texturing.generated import Painter, paint_unseen
 from uvatar.texturing.material_map import MaterialMap
 from uvatar.texturing.merging import merge
 from uvatar.texturing.mouth import with_open_mouth
@@ -41,6 +42,7 @@ def texture_person(
     keep_photo: bool = True,
     face: FaceSpline | None = None,
     fast: bool = False,
+    painter: Painter | None = None,
     settings: TexturingSettings = DEFAULT_SETTINGS,
 ) -> Texture:
     """Project the photos onto the body and complete what they do not show.
@@ -53,11 +55,13 @@ def texture_person(
         keep_photo: False gives the prediction as it is, also where the photos show something.
         face: lays the photo's face on the body's; None leaves it where the fit puts it.
         fast: complete what no photo shows smoothly, without materials and patterns.
+        painter: a texture generator that paints over the completion.
         settings: tuned numbers.
 
     Raises:
         TexturingError: there are no views, or the prediction has another size.
         ValueError: the whole body lies behind the camera.
+        GeneratorError: the painter failed.
         FloatingPointError: the colours are not finite.
         RuntimeError: the colours of what is not seen have no solution ("singular").
     """
@@ -89,6 +93,8 @@ def texture_person(
             whole = table.picture(np.take(predicted.reshape(-1, 3), table.pixel, axis=0))
             return _texture(whole, everywhere, share, materials, atlas)
         colours, source = fill_in(predicted, seen, settings.prediction)
+    if painter is not None:
+        colours, source = paint_unseen(colours, source, seen.alpha, projected_views[0], painter, atlas)
     paint_eyes(colours, source, projected_views[0], skin, atlas, settings.eyes)
     paint_flesh(colours, source, skin, atlas, settings.flesh)
     if not np.isfinite(colours).all():
