@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -20,6 +23,7 @@ from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.engine import generators as of_engine
 from uvatar.engine.generators import painted_texture
+from uvatar.geometry.mesh import vertex_normals
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.options import Options, checked_options
 from uvatar.texturing import View, generators, texture_person
@@ -97,8 +101,6 @@ def test_the_back_is_painted_and_what_the_photo_shows_stays(view: View, atlas: A
 
 
 def _normals(atlas: Atlas) -> NDArray[np.float32]:
-    from uvatar.geometry.mesh import vertex_normals
-
     return vertex_normals(atlas.surface.template, atlas.surface.faces).astype(np.float32)
 
 
@@ -240,6 +242,7 @@ def test_diffusers_without_a_folder_says_what_to_do(tmp_path: Path, monkeypatch:
         DiffusersGenerator(tmp_path)
 
 
+@pytest.mark.slow  # half a minute to import the two libraries
 def test_a_tiny_random_pipeline(tmp_path: Path) -> None:
     """The real diffusers, where it is installed, with networks that were never trained."""
     diffusers, transformers = pytest.importorskip("diffusers"), pytest.importorskip("transformers")
@@ -253,11 +256,6 @@ def test_a_tiny_random_pipeline(tmp_path: Path) -> None:
 
 def tiny_pipeline(diffusers: Any, transformers: Any) -> Any:
     """An inpainting pipeline of Stable Diffusion's kind with random weights, some 100 kB."""
-    import json
-    import tempfile
-
-    import torch
-
     torch.manual_seed(0)
     make: Callable[..., Any] = diffusers.UNet2DConditionModel
     unet = make(
@@ -282,5 +280,6 @@ def tiny_pipeline(diffusers: Any, transformers: Any) -> Any:
     tokenizer.model_max_length = 77
     return diffusers.StableDiffusionInpaintPipeline(
         vae=vae, text_encoder=transformers.CLIPTextModel(config), tokenizer=tokenizer, unet=unet,
-        scheduler=diffusers.DDIMScheduler(), safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+        scheduler=diffusers.DDIMScheduler(steps_offset=1), safety_checker=None, feature_extractor=None,
+        requires_safety_checker=False,
     )  # fmt: skip

@@ -82,11 +82,17 @@ class Option:
 
     @property
     def kind(self) -> type:
-        """Type of its values, None aside: bool, int, float, str, or list for people."""
+        """Type of its values, None aside: bool, int, float, list for people, or str, also for choices of several."""
         if self.people:
             return list
+        if self.choices is not None and len({type(choice) for choice in self.choices}) > 1:
+            return str
         value = self.default if self.choices is None else self.choices[0]
         return float if value is None else type(value)
+
+    def typed(self, value: Any) -> Any:
+        """The value that somebody has typed, where it is one of several choices."""
+        return next((choice for choice in self.choices or () if str(choice) == value), value)
 
     def accepts(self, value: Any) -> bool:
         """Whether a job may have this value."""

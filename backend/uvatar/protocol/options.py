@@ -18,6 +18,7 @@ from .option import RECONSTRUCT, Flag, Option, Panel, option
 # where no photo looks.
 TEXTURES = ("projected", "predicted", "combined")
 TEXTURE_SIZES = (512, 1024, 2048, 4096)  # pixels on a side
+AUTO_SIZE = "auto"
 # What is worn on the feet: what the photo shows, bare feet, or this kind of shoe.
 SHOES = ("auto", "none", "trainer", "flat", "boot", "heel")
 _DRESSED = {"refine": True, "fast": False, "clothing": True}  # where clothes are fitted
@@ -55,14 +56,20 @@ class Options:
             group="",
         ),
     )
-    texture_size: int = option(
+    texture_size: int | str = option(
         1024,
-        "Side length of the texture in pixels.",
-        choices=TEXTURE_SIZES,
-        flag=Flag("Side length of the texture in pixels: 512, 1024, 2048 or 4096."),
+        "Side length of the texture in pixels; auto: 1024, 2048 or 4096, by how large the photo shows the person.",
+        choices=(*TEXTURE_SIZES, AUTO_SIZE),
+        flag=Flag(
+            "Side length of the texture in pixels: 512, 1024, 2048 or 4096; or auto, by how large the photo shows the "
+            "person, from 1024 on."
+        ),
         panel=Panel(
             "Texture",
-            choices={size: (str(size), f"{size} px", "") for size in TEXTURE_SIZES},
+            choices={
+                **{size: (str(size), f"{size} px", "") for size in TEXTURE_SIZES},
+                AUTO_SIZE: ("AUTO", "Automatic", "1024 to 4096 px, by how large the photo shows the person"),
+            },
             group="",
         ),
     )
