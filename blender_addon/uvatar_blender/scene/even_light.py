@@ -61,7 +61,7 @@ def show_light(rig: bpy.types.Object, even: bool) -> None:
         raise RigError(f"{rig.name} no longer has its original material.")
     shown = texture_image(materials[0])
     if not has_light(shown):
-        raise RigError(f"{rig.name} comes from a backend that did not tell the photo's light; make the avatar again.")
+        raise RigError(f"{rig.name} lacks the map of the photo's light; make the avatar again with this version.")
     if is_even(shown) == even:
         return
     new = in_light(shown, even)

@@ -141,5 +141,5 @@ def test_without_a_light_it_is_not_offered(addon: Any) -> None:  # noqa: F811
     old = import_people(parse_result(sample_result()), bpy.context.scene).rigs[0]
     bpy.context.view_layer.objects.active = old
     assert "uvatar.texture_light" not in drawn(avatar_panels.UVATAR_PT_avatar).buttons
-    with pytest.raises(RuntimeError, match="did not tell the photo's light"):
+    with pytest.raises(RuntimeError, match="lacks the map of the photo's light"):
         bpy.ops.uvatar.texture_light()
