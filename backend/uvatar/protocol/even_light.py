@@ -6,6 +6,8 @@ light is at each texel: photographed = even * light, in linear light. Both can s
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,14 +17,16 @@ _CODES = 1 << 14  # equal steps of linear light: finer than those of dark sRGB v
 SIDE = 512  # pixels of the grey picture, at most: light is smooth
 
 
-def encoded_light(log_light: NDArray[np.floating]) -> NDArray[np.uint8]:
+def encoded_light(log_light: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     """Grey values of the natural log of the light; what is outside of e^-1.28 to e^1.27 is clipped."""
-    return np.clip(np.rint(_MIDDLE + _STEPS * log_light), 0, 255).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.clip(np.rint(_MIDDLE + _STEPS * log_light), 0, 255).astype(np.uint8)
+    return grey
 
 
 def decoded_light(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The light, 1 in the middle, of grey values."""
-    return np.exp((grey.astype(np.float32) - _MIDDLE) / _STEPS)
+    light: NDArray[np.float32] = np.exp((grey.astype(np.float32) - _MIDDLE) / _STEPS)
+    return light
 
 
 def evenly_lit(photographed: NDArray[np.uint8], grey: NDArray[np.uint8]) -> NDArray[np.uint8]:

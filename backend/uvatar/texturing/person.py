@@ -55,19 +55,18 @@ def texture_person(
         keep_photo: False gives the prediction as it is, also where the photos show something.
         face: lays the photo's face on the body's; None leaves it where the fit puts it.
         fast: complete what no photo shows smoothly, without materials and patterns.
-        painter: a texture generator that paints over the completion.
+        painter: a texture generator that paints over the completion; may raise GeneratorError.
         settings: tuned numbers.
 
     Raises:
         TexturingError: there are no views, or the prediction has another size.
         ValueError: the whole body lies behind the camera.
-        GeneratorError: the painter failed.
         FloatingPointError: the colours are not finite.
         RuntimeError: the colours of what is not seen have no solution ("singular").
     """
     if not views:
         raise TexturingError("At least one photo is needed to make a texture.")
-    table, size = atlas.table, atlas.size
+    table = atlas.table
     projected_views = [_projected_view(view, atlas, face, settings) for view in views]
     projections = [_projection(view, atlas, face, settings) for view in projected_views]
     colours, alpha, certain = merge(projections, len(table), settings.merging)
@@ -75,9 +74,8 @@ def texture_person(
     pairs = zip(projections, projected_views, strict=True)
     projections = [without_foreign(seen_by, view, skin, atlas, settings.contamination) for seen_by, view in pairs]
     colours, alpha, certain = merge(projections, len(table), settings.merging)
-    detail, detail_colour = unseen_detail(projected_views[0], alpha, atlas, settings.detail)
-    seen = SeenColours(colours, alpha, certain, detail, detail_colour, skin, atlas)
-    share = float(np.mean(alpha >= 0.5))
+    detail = unseen_detail(projected_views[0], alpha, atlas, settings.detail)
+    seen = SeenColours(colours, alpha, certain, *detail, skin, atlas)
     fill, source = smooth_fill(seen, settings.completion)
     materials = None
     if not fast:
@@ -86,30 +84,57 @@ def texture_person(
     if callable(predicted):
         predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))
     if predicted is not None:
-        if predicted.shape != (size, size, 3):
-            raise TexturingError(f"The predicted texture has shape {predicted.shape}, expected {(size, size, 3)}.")
+        if predicted.shape != (expected := (atlas.size, atlas.size, 3)):
+            raise TexturingError(f"The predicted texture has shape {predicted.shape}, expected {expected}.")
         if not keep_photo:
-            everywhere = np.full(len(table), Label.PREDICTED, np.uint8)
-            whole = table.picture(np.take(predicted.reshape(-1, 3), table.pixel, axis=0))
-            return _texture(whole, everywhere, share, materials, atlas)
+            return _all_predicted(predicted, alpha, materials, atlas)
         colours, source = fill_in(predicted, seen, settings.prediction)
     if painter is not None:
         colours, source = paint_unseen(colours, source, seen.alpha, projected_views[0], painter, atlas)
     paint_eyes(colours, source, projected_views[0], skin, atlas, settings.eyes)
     paint_flesh(colours, source, skin, atlas, settings.flesh)
+    made = _texture(table.picture(srgb_from_linear(colours)), source, alpha, materials, atlas)
+    return _with_light(made, colours, projected_views, projections, materials, atlas, settings)
+
+
+def _with_light(
+    texture: Texture,
+    colours: NDArray[np.float32],
+    views: Sequence[ProjectedView],
+    projections: Sequence[Projection],
+    materials: MaterialMap | None,
+    atlas: Atlas,
+    settings: TexturingSettings,
+) -> Texture:
+    """The texture with the light in it and, where materials were told apart, its folds; ``colours`` (T, 3).
+
+    Raises FloatingPointError if these are not finite.
+    """
     if not np.isfinite(colours).all():
         raise FloatingPointError("The texture's colours are not finite.")
-    light = light_map(projected_views, projections, colours, materials, atlas, settings.light)
-    made = _texture(table.picture(srgb_from_linear(colours)), source, share, materials, atlas)
+    light = light_map(views, projections, colours, materials, atlas, settings.light)
     normals = None if materials is None else normal_map(colours, light, materials, atlas, settings.normals)
-    return replace(made, light=light_picture(light, table), normals=normals)
+    return replace(texture, light=light_picture(light, atlas.table), normals=normals)
+
+
+def _all_predicted(
+    predicted: NDArray[np.uint8], alpha: NDArray[np.float32], materials: MaterialMap | None, atlas: Atlas
+) -> Texture:
+    """A prediction (N, N, 3) as it is; its light is not the photo's."""
+    table = atlas.table
+    whole = table.picture(np.take(predicted.reshape(-1, 3), table.pixel, axis=0))
+    return _texture(whole, np.full(len(table), Label.PREDICTED, np.uint8), alpha, materials, atlas)
 
 
 def _texture(
-    image: NDArray[np.uint8], source: NDArray[np.uint8], share: float, materials: MaterialMap | None, atlas: Atlas
+    image: NDArray[np.uint8],
+    source: NDArray[np.uint8],
+    alpha: NDArray[np.float32],
+    materials: MaterialMap | None,
+    atlas: Atlas,
 ) -> Texture:
-    """The texture with its maps; ``source`` (T,)."""
-    table = atlas.table
+    """The texture with its maps; ``source`` (T,), ``alpha`` (T,) the photos' share."""
+    table, share = atlas.table, float(np.mean(alpha >= 0.5))
     if materials is None:
         return Texture(image, table.scatter(source), share)
     return Texture(

@@ -87,10 +87,7 @@ def export_avatar(
         if animation and root_motion:
             move_root(copy.rig, *_pelvis_and_root(copy.rig, preset.root_bone or "root"))
         if fbx:
-            if preset.scale != 1.0:
-                copy.stage.unit_settings.scale_length = 1.0 / preset.scale
-            _turn_data(copy.rig, copy.meshes, _Y_UP.inverted() @ Matrix.Scale(preset.scale, 4))
-            copy.rig.matrix_world = _Y_UP
+            _turn_for_fbx(copy, preset.scale)
         strip(copy.rig, copy.meshes, provenance)
         _select(copy)
         if fbx:
@@ -100,6 +97,14 @@ def export_avatar(
         else:
             _write_glb(path, copy.clip if animation else None)
         return copy.remarks
+
+
+def _turn_for_fbx(copy: GameCopy, scale: float) -> None:
+    """Make the data y up, in the preset's unit."""
+    if scale != 1.0:
+        copy.stage.unit_settings.scale_length = 1.0 / scale
+    _turn_data(copy.rig, copy.meshes, _Y_UP.inverted() @ Matrix.Scale(scale, 4))
+    copy.rig.matrix_world = _Y_UP
 
 
 def _names(naming: Naming | Sequence[str], rig: bpy.types.Object) -> Sequence[str]:
