@@ -57,13 +57,12 @@ class UnseenView:
 
 @runtime_checkable
 class TextureGenerator(Protocol):
-    """Paints sides that no photo shows.
+    """Paints sides that no photo shows."""
 
-    Attributes:
-        sides: which, of `SIDES`, one after the other; a later one gets what the earlier ones painted.
-    """
-
-    sides: Sequence[str]
+    @property
+    def sides(self) -> Sequence[str]:
+        """Which, of `SIDES`, one after the other; a later one gets what the earlier ones painted."""
+        ...
 
     def paint(self, view: UnseenView) -> NDArray[np.uint8]:
         """A picture (H, W, 3) uint8 sRGB of the person in the outline of ``view.render``."""

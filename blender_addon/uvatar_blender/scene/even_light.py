@@ -112,4 +112,5 @@ def _converted(texture: bpy.types.Image, even: bool, light: bpy.types.Image | No
 
 
 def _eight_bits(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    rounded: NDArray[np.uint8] = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    return rounded
