@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from uvatar.commands.job_options import spelling
-from uvatar.protocol.options import Option, declared
+from uvatar.protocol.option import Option
+from uvatar.protocol.options import declared
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "options.md"
 _HEAD = """# The options of a job

@@ -15,7 +15,8 @@ from uvatar.commands.running import Run
 from uvatar.engine.pipeline import Pipeline
 from uvatar.protocol import options as protocol_options
 from uvatar.protocol.errors import Code, UvatarError
-from uvatar.protocol.options import BATCH, RECONSTRUCT, Options, checked_options, declared, read_options
+from uvatar.protocol.option import BATCH, RECONSTRUCT
+from uvatar.protocol.options import Options, checked_options, declared, read_options
 
 
 @pytest.fixture
@@ -64,6 +65,19 @@ def test_a_new_flag_reaches_the_server(moustache: None, tmp_path: Path, monkeypa
         assert CliRunner().invoke(make_app(), arguments).exit_code == 0
     assert [options["moustache"] for options in sent] == [False, True]
     assert sent[0] == {**checked_options({}), "turntable": True}  # the command's own default
+
+
+def test_a_size_is_a_number_or_automatic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "me.jpg").write_bytes(b"a photo")
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(Run, "follow", lambda run, orders, options: sent.append(options))
+    for flags in ([], ["--texture-size", "2048"], ["--texture-size", "auto"]):
+        arguments = [RECONSTRUCT, str(tmp_path / "me.jpg"), "--out", str(tmp_path / "out"), "--no-blend", *flags]
+        assert CliRunner().invoke(make_app(), arguments).exit_code == 0
+    assert [options["texture_size"] for options in sent] == [1024, 2048, "auto"]
+    for wrong in ("1000", "large"):
+        arguments = [RECONSTRUCT, str(tmp_path / "me.jpg"), "--no-blend", "--texture-size", wrong]
+        assert CliRunner().invoke(make_app(), arguments).exit_code == 2
 
 
 def test_a_new_option_reaches_the_engine(moustache: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ scene.traverse((node) => {
       vertices: attributes.position.count,
       material: node.material.name,
       textured: Boolean(node.material.map),
+      bumps: Boolean(node.material.normalMap),
       rough: node.material.roughnessMap ? "by texture" : node.material.roughness,
       transparent: node.material.transparent,
     };

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pygltflib
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -16,14 +17,15 @@ from scipy.spatial.transform import Rotation
 from tests.blender_addon.sample import encoded
 from tests.parts import made_part
 from uvatar.gltf.avatar import glb
-from uvatar.gltf.document import ROUGHNESS
 from uvatar.gltf.presets import PRESETS, chosen_presets
 from uvatar.gltf.roughness import roughness_texture
 from uvatar.gltf.surface import body_at_rest, part_at_rest
+from uvatar.gltf.tangents import tangents
 from uvatar.protocol.bone_names import Naming, joint_names
 from uvatar.protocol.expressions import EXPRESSIONS, VISEMES
 from uvatar.protocol.parts import part_entry
 from uvatar.protocol.rig import RIG_NAMES
+from uvatar.protocol.surface_kinds import USUAL_ROUGHNESS as ROUGHNESS
 
 Read = Callable[..., dict[str, Any]]
 
@@ -156,3 +158,54 @@ def test_a_file_is_small(person: dict[str, Any]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), np.uint8)
     size = len(glb({**person, "texture_png": encoded(noise)}, PRESETS["ready-player-me"], "Anna"))
     assert size - len(encoded(noise)) < 3_000_000  # 52 keys and 20 more; the largest texture is 3 MB
+
+
+def lit(person: dict[str, Any]) -> dict[str, Any]:
+    """The person with the photo's light in the left half of the texture, and a normal map."""
+    light = np.full((64, 64), 128, np.uint8)
+    light[:, :32] = 168
+    maps = {"light_png": encoded(light), "normals_png": encoded(np.full((64, 64, 3), (150, 128, 253), np.uint8))}
+    return {**person, "texture_png": encoded(np.full((64, 64, 3), 100, np.uint8)), **maps}
+
+
+def colours_of(data: bytes) -> NDArray[np.uint8]:
+    """The base colour in a file."""
+    content = pygltflib.GLTF2.load_from_bytes(data)
+    material = next(one for one in content.materials if one.name == "Avatar")
+    image = content.images[content.textures[material.pbrMetallicRoughness.baseColorTexture.index].source]
+    view = content.bufferViews[image.bufferView]
+    blob = content.binary_blob()
+    with Image.open(io.BytesIO(blob[view.byteOffset : view.byteOffset + view.byteLength])) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
+def test_engines_get_colours_without_the_photos_light_unless_told_otherwise(
+    person: dict[str, Any], preset: Any
+) -> None:
+    even = colours_of(glb(lit(person), preset, "Anna"))
+    assert even[32, 48, 0] == 100 and even[32, 16, 0] < 90
+    (other,) = chosen_presets([preset.name], even_light=False)
+    assert (colours_of(glb(lit(person), other, "Anna")) == 100).all()
+
+
+def test_a_normal_map_is_valid_in_every_file(person: dict[str, Any], read: Read) -> None:
+    for preset in PRESETS.values():
+        answer = read(lit(person), preset)
+        assert not plain(answer["issues"]) and answer["meshes"]["Body"]["bumps"]
+        assert not answer["meshes"]["Teeth"]["bumps"]
+
+
+def test_tangents_lie_along_u_and_their_sign_tells_which_way_is_up(person: dict[str, Any]) -> None:
+    surface, _ = body_at_rest(person, False)
+    assert surface.uv is not None
+    found = tangents(surface)
+    assert np.allclose(np.linalg.norm(found[:, :3], axis=1), 1, atol=1e-5)
+    assert np.abs((found[:, :3] * surface.normals).sum(1)).max() < 1e-4
+    a, b, _ = surface.triangles.T
+    step, places = surface.positions[b] - surface.positions[a], surface.uv[b] - surface.uv[a]
+    up = np.cross(surface.normals, found[:, :3]) * found[:, 3:]
+    right = (np.abs(places[:, 0]) > 3 * np.abs(places[:, 1])) & (np.linalg.norm(step, axis=1) > 1e-3)
+    above = (np.abs(places[:, 1]) > 3 * np.abs(places[:, 0])) & (np.linalg.norm(step, axis=1) > 1e-3)
+    assert (((step * found[a, :3]).sum(1) * places[:, 0])[right] > 0).mean() > 0.9
+    assert (((step * up[a]).sum(1) * -places[:, 1])[above] > 0).mean() > 0.9

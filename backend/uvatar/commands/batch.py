@@ -18,6 +18,7 @@ from uvatar.commands.common import (
     ClipsOption,
     DataOption,
     DeviceOption,
+    EvenLightOption,
     GlbOption,
     LodsOption,
     PageOption,
@@ -55,6 +56,7 @@ def batch(
     lods: LodsOption = False,
     webp: WebpOption = False,
     clips: ClipsOption = False,
+    even_light: EvenLightOption = True,
     page: PageOption = True,
     workers: Annotated[int, typer.Option(min=1, help="Number of model processes, if a server has to be started.")] = 1,
     ray: Annotated[
@@ -83,7 +85,7 @@ def batch(
     from uvatar.service.batch.run import run_batch
 
     console = console_of()
-    exporter = Exporter(out, blender_of(console) if blend else None, presets_of(glb, webp, clips), page, lods)
+    exporter = Exporter(out, blender_of(console) if blend else None, presets_of(glb, webp, clips, even_light), page, lods)
 
     try:
         if ray:

@@ -8,7 +8,7 @@ import typer
 
 from uvatar.commands import batch, doctor, evaluate, reconstruct, servers, view, weights
 from uvatar.commands.job_options import with_job_options
-from uvatar.protocol.options import BATCH, RECONSTRUCT
+from uvatar.protocol.option import BATCH, RECONSTRUCT
 
 HELP = """Make rigged, textured avatars from photos of people.
 

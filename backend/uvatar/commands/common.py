@@ -53,6 +53,15 @@ ClipsOption = Annotated[
     typer.Option("--clips", help="Animations in files for engines: Walk, Idle and Talk, which repeat; not in VRM."),
 ]
 
+EvenLightOption = Annotated[
+    bool,
+    typer.Option(
+        "--even-light/--as-photographed",
+        help="Colours in files for engines: without the photo's light and shade, which an engine adds itself, or as "
+        "photographed.",
+    ),
+]
+
 
 def _known_presets(names: list[str]) -> list[str]:
     unknown = [name for name in names if name not in (*PRESETS, NO_GLB)]
@@ -117,9 +126,9 @@ def console_of(stderr: bool = False) -> Console:
     return terminal(stderr)
 
 
-def presets_of(names: Sequence[str], webp: bool, clips: bool) -> list[Preset]:
+def presets_of(names: Sequence[str], webp: bool, clips: bool, even_light: bool) -> list[Preset]:
     """The presets with these names; none for `NO_GLB`."""
-    return chosen_presets([name for name in names if name != NO_GLB], webp, clips)
+    return chosen_presets([name for name in names if name != NO_GLB], webp, clips, even_light)
 
 
 def blender_of(console: Console) -> list[str] | None:

@@ -25,6 +25,7 @@ from uvatar.runtime.devices import NAMES, DeviceError
 from uvatar.runtime.networks import open_placed
 from uvatar.runtime.weights import WeightsError, models_folder, weights_folder
 from uvatar.service import client
+from uvatar.texturing.generators import SHIPPED, GeneratorError, check_generator, generator_names
 
 GOOD, WARNING, PROBLEM = "ok", "warning", "problem"
 NEEDED_DISK = 2 * 10**9
@@ -83,6 +84,7 @@ def examine(folder: Path, self_test: bool = False, device: str | None = None) ->
         lambda: _server(folder),
         _blender,
         _ray,
+        _texture_generators,
         *((lambda: _self_test(device),) if self_test else ()),
     )
     for look in looks:
@@ -322,3 +324,16 @@ def _ray() -> Iterator[Finding]:
         yield Finding("Ray", GOOD, "installed: `uvatar batch --ray` can be used")
     else:
         yield Finding("Ray", GOOD, 'not installed; optional, for clusters: python -m pip install "uvatar[ray]"')
+
+
+def _texture_generators() -> Iterator[Finding]:
+    for name in generator_names():
+        if name in SHIPPED:
+            yield Finding("Texture generators", GOOD, f"{name}: optional, see docs/texture-generators.md")
+            continue
+        try:
+            check_generator(name)
+        except GeneratorError as error:
+            yield Finding("Texture generators", WARNING, str(error), "Update or uninstall this plug-in.")
+        else:
+            yield Finding("Texture generators", GOOD, f"{name}: `--texture-generator {name}`")

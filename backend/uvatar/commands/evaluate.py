@@ -122,6 +122,21 @@ def around(
     evaluate_around(out, textures=textures, count=count, seed=seed, size=size)
 
 
+def light(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the textures.")] = Path(
+        "evaluation-light"
+    ),
+    count: Annotated[int, typer.Option(min=1, help="Number of people to render, half of them in hard light.")] = 16,
+    seed: Annotated[int, typer.Option(help="Random seed: the same number gives the same people.")] = 0,
+    size: Annotated[int, typer.Option(min=64, max=4096, help="Side of the textures in pixels.")] = 512,
+) -> None:
+    """Measure how much of the photo's light stays in textures: rendered people with known colours."""
+    _prepare(out)
+    from uvatar.evaluation.light import evaluate_light
+
+    evaluate_light(out, count=count, seed=seed, size=size)
+
+
 def faces(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the pictures.")] = Path(
         "evaluation-faces"
@@ -157,7 +172,7 @@ def likeness(
         raise fatal(console_of(), error) from error
 
 
-COMMANDS = (photos, synthetic, turning, faces, likeness, starts, hands, around)
+COMMANDS = (photos, synthetic, turning, faces, likeness, starts, hands, around, light)
 
 
 def _prepare(out: Path) -> None:

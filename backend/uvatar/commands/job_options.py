@@ -1,4 +1,4 @@
-"""Command-line flags for the job options, made from their declarations (`uvatar.protocol.options`)."""
+"""Command-line flags for the job options, made from their declarations (`uvatar.protocol.option`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from uvatar.protocol.errors import UvatarError
-from uvatar.protocol.options import Flag, Option, checked_options, declared
+from uvatar.protocol.option import Flag, Option
+from uvatar.protocol.options import checked_options, declared
 
 PLACE = "options"  # the parameter of a command's function that stands for all of its flags
 
@@ -34,7 +35,7 @@ def with_job_options(command: str, function: Callable[..., None]) -> Callable[..
     @functools.wraps(function)
     def with_flags(**given: Any) -> None:
         try:
-            options = checked_options({name: given.pop(name) for name in flags})
+            options = checked_options({name: option.typed(given.pop(name)) for name, option in flags.items()})
         except UvatarError as error:
             raise typer.BadParameter(f"{error.message} {error.fix}") from error
         function(options=options, **given)
@@ -61,9 +62,10 @@ def _parameter(name: str, option: Option, command: str) -> inspect.Parameter:
     """An option as a parameter from which typer makes a flag."""
     flag = option.flag or Flag()
     kind = option.kind | None if option.optional else option.kind
+    default = flag.defaults.get(command, option.default)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=flag.defaults.get(command, option.default),
+        default=str(default) if option.kind is str and default is not None else default,
         annotation=Annotated[kind, typer.Option(spelling(name, option), help=flag.help or option.about)],
     )

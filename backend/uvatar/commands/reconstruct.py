@@ -20,6 +20,7 @@ from uvatar.commands.common import (
     ClipsOption,
     DataOption,
     DeviceOption,
+    EvenLightOption,
     GlbOption,
     LodsOption,
     PageOption,
@@ -58,6 +59,7 @@ def reconstruct(
     lods: LodsOption = False,
     webp: WebpOption = False,
     clips: ClipsOption = False,
+    even_light: EvenLightOption = True,
     page: PageOption = True,
     show: Annotated[bool, typer.Option("--open", help="Open the folder when done, if there is a desktop.")] = False,
     device: DeviceOption = None,
@@ -81,7 +83,7 @@ def reconstruct(
     run = Run(
         console,
         partial(attached, console, data, server, pipeline, device),
-        export.Exporter(out, blender, presets_of(glb, webp, clips), page, lods),
+        export.Exporter(out, blender, presets_of(glb, webp, clips, even_light), page, lods),
     )
     ended = _follow(run, pending, options) if pending else None
     failures = [*failures, *unknown, *run.failures]

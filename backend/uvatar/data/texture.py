@@ -19,6 +19,9 @@ class Texture:
         materials: (N, N) uint8, 0 outside the islands, else 1 + the index into ``material_names``; None where no
             materials were told apart.
         material_names: what each is: ``skin``, ``hair``, ``upper`` ...
+        light: (M, M) uint8, M at most N: the photo's light in the image, encoded by `uvatar.protocol.even_light`; None
+            where it is not known.
+        normals: (M, M, 3) uint8 tangent-space normal map, x along u, y along v; None where there are no folds.
         seen: share of the texels that a photo shows, whatever was made of them; NaN where no photo was looked at.
     """
 
@@ -27,3 +30,5 @@ class Texture:
     seen: float = float("nan")
     materials: NDArray[np.uint8] | None = None
     material_names: tuple[str, ...] = ()
+    light: NDArray[np.uint8] | None = None
+    normals: NDArray[np.uint8] | None = None

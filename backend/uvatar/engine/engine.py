@@ -35,6 +35,7 @@ from uvatar.runtime.weights import WeightsError, check_shipped, models_folder, w
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
 from uvatar.texture_predictor.predictor import TexturePredictor
 from uvatar.texturing import Atlases, FaceSpline
+from uvatar.texturing.generators import generator_names
 from uvatar.transfer import Registration, UserSmpl
 
 BODY_FILE = "open_body.npz"
@@ -179,11 +180,15 @@ class Engine:
             raise UvatarError(str(error), Code.NO_BODY, "Or choose the open body; see `uvatar weights`.") from error
 
     def check(self, options: Options) -> None:
-        """Raise UvatarError if the options require a network that is not installed."""
+        """Raise UvatarError if the options require a network or a texture generator that is not installed."""
         if not options.refine and self.mesh_predictor is None and estimates(options.given_people) is None:
             raise self._no_mesh_predictor()
         if options.texture in ("predicted", "combined") and self.texture_predictor is None:
             raise self._no_texture_predictor()
+        if options.texture_generator not in generator_names():
+            message = f"There is no texture generator {options.texture_generator!r}."
+            fix = f"Choose one of: {', '.join(generator_names())}."
+            raise UvatarError(message, Code.BAD_OPTION, fix)
 
     def _no_mesh_predictor(self) -> UvatarError:
         why = f"neither {LIGHT_FILE} in Uvatar's weights nor {ROMP_FILE} in {self.models} was found."

@@ -31,8 +31,10 @@ from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.engine.detect import DetectedPeople
 from uvatar.engine.faces import with_faces
+from uvatar.engine.generators import painted_texture
 from uvatar.engine.gravity import photo_gravity
 from uvatar.engine.shells import dressed_mesh, shell_parts
+from uvatar.engine.texture_size import with_texture_size
 from uvatar.engine.timing import Stopwatch
 from uvatar.fitting.report import DEFAULT_SETTINGS as REPORT_SETTINGS
 from uvatar.fitting.report import finished
@@ -96,10 +98,11 @@ def finish_person(view: View, prediction: Prediction | None, engine: Engine, opt
         [view] = with_faces([view], engine, options)
         fit = clothe(view, engine, options)
         clock.lap("clothing")
+        options = with_texture_size([replace(view, fit=fit)], options, engine)
         texture, notes = texture_views([replace(view, fit=fit)], engine, options)
     clock.lap("texturing")
     as_is = None if options.refine else prediction
-    parts = shell_parts(replace(view, fit=fit), options.texture_size, engine)
+    parts = shell_parts(replace(view, fit=fit), int(options.texture_size), engine)
     done = PersonResult(view.person, replace(fit, notes=fit.notes + notes), texture, prediction=as_is, parts=parts)
     return replace(judge(done, view.photo, view.camera, engine), seconds=clock.laps)
 
@@ -143,20 +146,22 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
 
 
 def texture_views(views: Sequence[View], engine: Engine, options: Options) -> tuple[Texture, tuple[str, ...]]:
-    """A person's texture from one or more views, and notes about it."""
+    """A person's texture from one or more views, of a size in the options that is not automatic any more, and notes."""
     predictor = engine.texture_predictor
     # The photo shows the skirt where the legs inside are, and loose hair where neck and trunk are.
     views = [replace(view, person=without_shells(view.person, view.fit)) for view in views]
     chosen = options.texture or ("projected" if options.fast else "combined")
-    atlas = engine.atlases.at(options.texture_size)
+    atlas = engine.atlases.at(int(options.texture_size))
     without = functools.partial(texture_person, views, atlas, face=engine.face, fast=options.fast)
     if predictor is None or chosen == "projected":
-        return without(), ()
+        return painted_texture(without, options)
     predict = functools.partial(predictor.predict, views[0], seed=options.texture_seed or None)
+    predicted = functools.partial(without, predicted=predict, keep_photo=chosen != "predicted")
     try:
-        return without(predicted=predict, keep_photo=chosen != "predicted"), ()
+        return painted_texture(predicted, options)
     except PredictionError as error:
-        return without(), (f"{error} It was completed without the Texture Predictor.",)
+        texture, notes = painted_texture(without, options)
+        return texture, (f"{error} It was completed without the Texture Predictor.", *notes)
 
 
 def without_shells(person: Person, fit: Fit) -> Person:

@@ -21,6 +21,7 @@ from uvatar.engine.finish import clothe, counted, finish_people, judge, sound_nu
 from uvatar.engine.gravity import photo_gravity
 from uvatar.engine.likeness import appearance
 from uvatar.engine.shells import shell_parts
+from uvatar.engine.texture_size import with_texture_size
 from uvatar.engine.timing import Stopwatch
 from uvatar.fitting.shape import AGE_NOTES, CHILD
 from uvatar.mesh_predictor.result_file import ResultFileError
@@ -180,9 +181,10 @@ def _merged(detected: Sequence[DetectedPeople], fits: Sequence[Fit], context: _C
     best = max(range(len(views)), key=lambda i: _worth(views[i]))
     main = views[best]
     with sound_numbers(main.person, main.photo):
+        options = with_texture_size(views, options, engine)
         texture, notes = texture_views([views[i] for i in order], engine, options)
     clock.lap("texturing")
-    parts = shell_parts(main, options.texture_size, engine)
+    parts = shell_parts(main, int(options.texture_size), engine)
     fit = replace(main.fit, notes=main.fit.notes + age + notes)
     person = PersonResult(main.person, fit, texture, parts=parts)
     person = judge(person, main.photo, main.camera, engine)

@@ -119,14 +119,23 @@ def evaluate_around(
     return rows
 
 
-def rendered_person(name: str, pose: Floats, paint: Paint, body: BodyModel, rng: np.random.Generator) -> RenderedPerson:
-    """A random person in ``pose`` (24, 3), seen from the front half and rendered from all sides."""
+def rendered_person(
+    name: str,
+    pose: Floats,
+    paint: Paint,
+    body: BodyModel,
+    rng: np.random.Generator,
+    make_light: Callable[[np.random.Generator], Light] | None = None,
+) -> RenderedPerson:
+    """A random person in ``pose`` (24, 3), seen from the front half and rendered from all sides; ``make_light``: None
+    for `studio_light`.
+    """
     while True:
         sitter = random_sitter(name, pose, body, rng)
         if abs(sitter.yaw) < 45:
             break
     vertices, joints = body.posed(sitter.body)
-    light = studio_light(rng)
+    light = (make_light or studio_light)(rng)
     background = random_background(WIDTH, HEIGHT, rng)
     pixels, mask = photograph(vertices, body.data, paint, sitter.camera, light, background, rng)
     camera = sitter.camera.cropped((0, 0, WIDTH, HEIGHT), 0.5)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from uvatar.files.export import Exporter, PersonFiles, blender_command
 from uvatar.gltf.presets import chosen_presets
+from uvatar.protocol.even_light import evenly_lit
 from uvatar.protocol.expressions import EXPRESSIONS, movement
 from uvatar.protocol.parts import Part, parts_of
 from uvatar.protocol.people import people_of, with_rig
@@ -131,6 +132,19 @@ class Avatar:
         """
         return _picture(self.person.get("materials_png", b""), "L")
 
+    @cached_property
+    def texture_even(self) -> NDArray[np.uint8] | None:
+        """(N, N, 3) `texture` without the photo's light and shade, for scenes with a light of their own; None where the
+        result does not have that light.
+        """
+        light = _picture(self.person.get("light_png", b""), "L")
+        return None if light is None or self.texture is None else evenly_lit(self.texture, light)
+
+    @cached_property
+    def texture_normals(self) -> NDArray[np.uint8] | None:
+        """(M, M, 3) normal map of the folds in tangent space, x along u, y along v; None without."""
+        return _picture(self.person.get("normals_png", b""), "RGB")
+
     @property
     def material_names(self) -> tuple[str, ...]:
         """The names of the materials: skin, hair, upper, lower ..."""
@@ -208,6 +222,7 @@ class Avatar:
         lods: bool = False,
         webp: bool = False,
         clips: bool = False,
+        even_light: bool = True,
     ) -> PersonFiles:
         """Write the avatar's files into a folder of its own below ``folder``, as the command line does.
 
@@ -222,6 +237,7 @@ class Avatar:
             lods: True writes each of ``glb`` at lower levels of detail as well.
             webp: True writes the textures of ``glb``, but for VRM, as WebP.
             clips: True adds animations to ``glb``, but for VRM: Walk, Idle and Talk.
+            even_light: False writes the colours of ``glb`` as photographed, with the photo's light and shade.
 
         Returns:
             what was written; ``problem`` says why avatar.blend is missing.
@@ -231,7 +247,7 @@ class Avatar:
             OSError: a file cannot be written.
         """
         command = blender_command() if blender else None
-        exporter = Exporter(Path(folder), command, chosen_presets(glb, webp, clips), page, lods)
+        exporter = Exporter(Path(folder), command, chosen_presets(glb, webp, clips, even_light), page, lods)
         (written,) = exporter.write(self.result, only=self.number)
         return written
 

@@ -40,6 +40,12 @@ from uvatar.viewer import PAGE
 from uvatar.viewer.maps import coloured_labels
 
 SUMMARY_SCHEMA = 1  # of result.json
+_PICTURES = {
+    "texture.png": "texture_png",
+    "texture_normals.png": "normals_png",
+    "overlay.jpg": "overlay_jpeg",
+    "turntable.png": "turntable_png",
+}
 BLEND = "avatar.blend"
 MAX_BLENDERS = 4  # at once; each takes a core and some 400 MB
 BLENDER_SECONDS = 300.0  # for one person; much longer than it takes
@@ -167,10 +173,9 @@ class Exporter:
         person = people_of(result)[number]
         person_folder = stored.parent / str(number)
         person_folder.mkdir()
-        pictures = {"texture.png": "texture_png", "overlay.jpg": "overlay_jpeg", "turntable.png": "turntable_png"}
-        files = [name for name, key in pictures.items() if person.get(key)]
+        files = [name for name, key in _PICTURES.items() if person.get(key)]
         for name in files:
-            (person_folder / name).write_bytes(person[pictures[name]])
+            (person_folder / name).write_bytes(person[_PICTURES[name]])
         if person.get("source_png"):
             coloured_labels(person["source_png"]).save(person_folder / "texture_source.png")
             files.append("texture_source.png")
@@ -203,11 +208,14 @@ class Exporter:
         if not self.glb:
             return []
         from uvatar.gltf.avatar import glb, lods  # takes half a second
+        from uvatar.gltf.base_colour import base_colour
 
         files = {preset.file: glb(person, preset, name) for preset in self.glb}
         for preset in self.glb if self.lods else ():
             for level, data in zip(LEVELS, lods(person, preset, name), strict=True):
                 files[level.file(preset)] = data
+        if person.get("light_png"):
+            files["texture_even.png"] = base_colour(person, even=True)
         for file, data in files.items():
             (folder / file).write_bytes(data)
         return list(files)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from uvatar.gltf.animations import add_clips
+from uvatar.gltf.base_colour import base_colour
 from uvatar.gltf.clips import Figure
 from uvatar.gltf.decimation import decimated
 from uvatar.gltf.document import Document, Look
@@ -129,7 +130,8 @@ def _avatar(person: Mapping[str, Any], preset: Preset) -> _Avatar:
     body, skeleton = body_at_rest(person, preset.shape_sliders)
     sliders = person["beta_names"] if preset.shape_sliders else ()
     rough = roughness_texture(person.get("materials_png", b""), person.get("material_names", ()))
-    look = Look(person["texture_png"], roughness_texture=rough)
+    normals = bytes(person.get("normals_png") or b"")
+    look = Look(base_colour(person, preset.even_light), roughness_texture=rough, normal_texture=normals)
     meshes = [_Mesh(BODY, body, MATERIAL, look)]
     for part in parts_of(person, len(skeleton.parents), len(person["betas"])):
         own = (MATERIAL, look) if part.body_texture else (part.material or part.name, Look.of_part(part))

@@ -16,16 +16,17 @@ from PIL import Image
 
 from uvatar.data.arrays import Floats
 from uvatar.gltf.surface import Movement, Skeleton, Surface
+from uvatar.gltf.tangents import tangents
 from uvatar.protocol.colour import linear_channel
 from uvatar.protocol.parts import MASK, OPAQUE, Part
+from uvatar.protocol.surface_kinds import USUAL_ROUGHNESS
 from uvatar.protocol.version import __version__
 
 _COMPONENTS = {"float32": gltf.FLOAT, "uint8": gltf.UNSIGNED_BYTE, "uint16": gltf.UNSIGNED_SHORT,
                "uint32": gltf.UNSIGNED_INT}  # fmt: skip
 _TYPES = {1: gltf.SCALAR, 2: gltf.VEC2, 3: gltf.VEC3, 4: gltf.VEC4, 16: gltf.MAT4}
 _ALIGNMENT = 4  # bytes
-# As the extension's material: between skin and cloth, and a weak highlight, because the photo's are in the texture.
-ROUGHNESS, SPECULAR = 0.6, 0.6
+SPECULAR = 0.6  # as the extension's material: a weak highlight, because the photo's are in the texture
 SPECULAR_EXTENSION = "KHR_materials_specular"
 WEBP_EXTENSION = "EXT_texture_webp"
 WEBP_QUALITY = 90  # 0 to 100: no difference was seen from near
@@ -44,14 +45,16 @@ class Look:
         alpha: what the texture's alpha channel does (`uvatar.protocol.parts.ALPHA_MODES`).
         two_sided: whether the surface is seen from behind as well.
         roughness_texture: PNG with roughness in green and metal in blue, in place of ``roughness``; empty without.
+        normal_texture: PNG, normals in tangent space; empty without.
     """
 
     texture: bytes
     colour: tuple[float, float, float] = (0.8, 0.8, 0.8)
-    roughness: float = ROUGHNESS
+    roughness: float = USUAL_ROUGHNESS
     alpha: str = OPAQUE
     two_sided: bool = False
     roughness_texture: bytes = b""
+    normal_texture: bytes = b""
 
     @staticmethod
     def of_part(part: Part) -> Look:
@@ -59,16 +62,8 @@ class Look:
         return Look(part.texture, part.colour, part.roughness, part.alpha, part.two_sided)
 
     def with_texture_of(self, side: int) -> Look:
-        """The material with a texture of at most ``side`` pixels."""
-        if not self.texture:
-            return self
-        with Image.open(io.BytesIO(self.texture)) as picture:
-            if max(picture.size) <= side:
-                return self
-            picture.thumbnail((side, side), Image.Resampling.BOX)
-            data = io.BytesIO()
-            picture.save(data, "PNG" if self.texture.startswith(_PNG) else "JPEG", quality=90)
-        return replace(self, texture=data.getvalue())
+        """The material with textures of at most ``side`` pixels."""
+        return replace(self, texture=_reduced(self.texture, side), normal_texture=_reduced(self.normal_texture, side))
 
 
 class Document:
@@ -121,11 +116,16 @@ class Document:
         if look.roughness_texture:
             surface.metallicRoughnessTexture = self._texture(f"{name} roughness", look.roughness_texture, exact=True)
             surface.metallicFactor = surface.roughnessFactor = 1.0  # the texture is times these
+        bumps = None
+        if look.normal_texture:
+            index = self._texture(f"{name} normals", look.normal_texture, exact=True).index
+            bumps = gltf.NormalMaterialTexture(index=index)
         self.use_extension(SPECULAR_EXTENSION)
         self.content.materials.append(
             gltf.Material(
                 name=name,
                 pbrMetallicRoughness=surface,
+                normalTexture=bumps,
                 extensions={SPECULAR_EXTENSION: {"specularFactor": SPECULAR}},
                 alphaMode=look.alpha.upper(),
                 alphaCutoff=ALPHA_CUTOFF if look.alpha == MASK else None,
@@ -135,14 +135,16 @@ class Document:
         return len(self.content.materials) - 1
 
     def add_surface(self, name: str, surface: Surface, skin: int, material: int) -> int:
-        """Add a skinned mesh with its morph targets.
+        """Add a skinned mesh with its morph targets, and tangents if its material has a normal map.
 
         Returns:
             Its node, which is at the scene's root: parents do not move a skinned mesh.
         """
+        bumps = surface.uv is not None and self.content.materials[material].normalTexture is not None
         attributes = gltf.Attributes(
             POSITION=self._array(surface.positions, gltf.ARRAY_BUFFER, bounds=True),
             NORMAL=self._array(surface.normals, gltf.ARRAY_BUFFER),
+            TANGENT=self._array(tangents(surface), gltf.ARRAY_BUFFER) if bumps else None,
             TEXCOORD_0=None if surface.uv is None else self._array(surface.uv, gltf.ARRAY_BUFFER),
             JOINTS_0=self._array(surface.joints, gltf.ARRAY_BUFFER),
             WEIGHTS_0=self._array(surface.weights, gltf.ARRAY_BUFFER),
@@ -238,6 +240,19 @@ class Document:
         return gltf.Accessor(
             componentType=_COMPONENTS[kind.name], type=_TYPES[components], count=count, byteOffset=None
         )
+
+
+def _reduced(picture: bytes, side: int) -> bytes:
+    """A PNG or JPEG at ``side`` pixels at most; empty stays empty."""
+    if not picture:
+        return picture
+    with Image.open(io.BytesIO(picture)) as image:
+        if max(image.size) <= side:
+            return picture
+        image.thumbnail((side, side), Image.Resampling.BOX)
+        data = io.BytesIO()
+        image.save(data, "PNG" if picture.startswith(_PNG) else "JPEG", quality=90)
+    return data.getvalue()
 
 
 def _as_webp(picture: bytes, exact: bool) -> bytes:

@@ -22,6 +22,7 @@ class Preset:
         helper_bones: whether there are bones that follow others by constraints, which only VRM's programs know.
         webp: whether textures are WebP, which is smaller and which not everything reads.
         clips: whether there are the animations Walk, Idle and Talk.
+        even_light: whether the body's colours are without the photo's light (`uvatar.protocol.even_light`).
     """
 
     name: str
@@ -35,6 +36,7 @@ class Preset:
     helper_bones: bool = False
     webp: bool = False
     clips: bool = False
+    even_light: bool = True
 
 
 @dataclass(frozen=True)
@@ -78,16 +80,22 @@ PRESETS: Mapping[str, Preset] = {
 }
 
 
-def chosen_presets(names: Iterable[str], webp: bool = False, clips: bool = False) -> list[Preset]:
+def chosen_presets(
+    names: Iterable[str], webp: bool = False, clips: bool = False, even_light: bool = True
+) -> list[Preset]:
     """The presets of these names, each once.
 
     Args:
         names: of `PRESETS`.
         webp: whether textures are WebP; those of VRM, whose programs need not read it, stay as they are.
         clips: whether there are animations; VRM files, for which VRM has files of their own, have none.
+        even_light: whether the body's colours are without the photo's light.
 
     Raises:
         KeyError: there is no preset of a name.
     """
     presets = [PRESETS[name] for name in dict.fromkeys(names)]
-    return [replace(preset, webp=webp and not preset.vrm, clips=clips and not preset.vrm) for preset in presets]
+    return [
+        replace(preset, webp=webp and not preset.vrm, clips=clips and not preset.vrm, even_light=even_light)
+        for preset in presets
+    ]

@@ -1,4 +1,4 @@
-"""The options of a job. Each is declared once, as a field of `Options`.
+"""The options of a job. Each is declared once, as a field of `Options`, in the words of `uvatar.protocol.option`.
 
 From the declaration come the check of what a client sends (`checked_options`), the flags of the command line
 (`uvatar.commands.job_options`), the properties and the panel of the Blender extension
@@ -8,128 +8,17 @@ From the declaration come the check of what a client sends (`checked_options`), 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from .errors import Code, UvatarError
-from .given_people import GIVEN, are_people
-from .heights import SHORTEST, TALLEST, are_heights
-
-RECONSTRUCT, BATCH = "reconstruct", "batch"  # the commands that make avatars
-
-
-@dataclass(frozen=True)
-class Flag:
-    """An option on the command line. It is called as the option, with hyphens.
-
-    Attributes:
-        help: what ``--help`` says of it; empty for what the option is about.
-        commands: those that have it.
-        defaults: of commands where it is not the option's own.
-    """
-
-    help: str = ""
-    commands: tuple[str, ...] = (RECONSTRUCT, BATCH)
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Panel:
-    """An option in Blender's panel. A switch is a checkbox, one of several choices a menu, a number a number field.
-
-    Attributes:
-        label: its name; empty for the option's name.
-        tooltip: what Blender says of it, without a full stop at its end; empty for what the option is about.
-        choices: identifier in the .blend, label and tooltip of each choice, in the menu's order; empty where the
-            values speak for themselves.
-        group: heading of the column that it is in; empty for a line of its own.
-        shown_if: another option -> the values of it with which this one is shown.
-        active_if: another option -> the value of it without which this one has no effect and is greyed out.
-    """
-
-    label: str = ""
-    tooltip: str = ""
-    choices: Mapping[Any, tuple[str, str, str]] = field(default_factory=dict)
-    group: str = "Make"
-    shown_if: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    active_if: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Option:
-    """The declaration of an option.
-
-    Attributes:
-        default: the value where a job does not say.
-        about: what it does, in a sentence.
-        choices: the only values, or None.
-        low, high: the range of a number, both included; None for no number.
-        optional: None is a value too.
-        people: people of photos as another estimator sees them (`protocol.given_people`).
-        heights: a text with people's heights (`protocol.heights`).
-        flag: how it appears on the command line; None if it makes no sense there.
-        panel: how it appears in Blender's panel; None if it makes no sense there.
-    """
-
-    default: Any
-    about: str
-    choices: tuple[Any, ...] | None = None
-    low: float | None = None
-    high: float | None = None
-    optional: bool = False
-    people: bool = False
-    heights: bool = False
-    flag: Flag | None = Flag()
-    panel: Panel | None = Panel()
-
-    @property
-    def kind(self) -> type:
-        """Type of its values, None aside: bool, int, float, str, or list for people."""
-        if self.people:
-            return list
-        value = self.default if self.choices is None else self.choices[0]
-        return float if value is None else type(value)
-
-    def accepts(self, value: Any) -> bool:
-        """Whether a job may have this value."""
-        if value is None:
-            return self.optional
-        if self.people:
-            return are_people(value)
-        if self.heights:
-            return are_heights(value)
-        if self.choices is not None:
-            return any(type(value) is type(choice) and value == choice for choice in self.choices)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return False
-        whole = isinstance(value, int) or not isinstance(self.default, int)
-        return whole and self.low is not None and self.high is not None and self.low <= value <= self.high
-
-    def describe(self) -> str:
-        """The values that are accepted, in words."""
-        if self.people:
-            numbers = ", ".join(map(str, GIVEN.values()))
-            values = f"for each photo its name and {', '.join(GIVEN)}: rows of {numbers} numbers"
-        elif self.heights:
-            values = f"heights in centimetres, {SHORTEST:g} to {TALLEST:g}, separated by commas, - for an unknown one"
-        elif self.choices:
-            values = " or ".join(map(str, self.choices))
-        else:
-            values = f"between {self.low:,} and {self.high:,}"
-        return f"{values} or nothing" if self.optional else values
-
-
-def option(default: Any, about: str, **facts: Any) -> Any:
-    """A field of `Options`; the further arguments are those of `Option`. A default of True or False makes a switch."""
-    if isinstance(default, bool):
-        facts["choices"] = (True, False)
-    return field(default=default, metadata={"option": Option(default, about, **facts)})
-
+from .option import RECONSTRUCT, Flag, Option, Panel, option
 
 # What a texture is made of: the photo and what completes it; that, changed by the Texture Predictor all over; changed
 # where no photo looks.
 TEXTURES = ("projected", "predicted", "combined")
 TEXTURE_SIZES = (512, 1024, 2048, 4096)  # pixels on a side
+AUTO_SIZE = "auto"
 # What is worn on the feet: what the photo shows, bare feet, or this kind of shoe.
 SHOES = ("auto", "none", "trainer", "flat", "boot", "heel")
 _DRESSED = {"refine": True, "fast": False, "clothing": True}  # where clothes are fitted
@@ -167,14 +56,20 @@ class Options:
             group="",
         ),
     )
-    texture_size: int = option(
+    texture_size: int | str = option(
         1024,
-        "Side length of the texture in pixels.",
-        choices=TEXTURE_SIZES,
-        flag=Flag("Side length of the texture in pixels: 512, 1024, 2048 or 4096."),
+        "Side length of the texture in pixels; auto: 1024, 2048 or 4096, by how large the photo shows the person.",
+        choices=(*TEXTURE_SIZES, AUTO_SIZE),
+        flag=Flag(
+            "Side length of the texture in pixels: 512, 1024, 2048 or 4096; or auto, by how large the photo shows the "
+            "person, from 1024 on."
+        ),
         panel=Panel(
             "Texture",
-            choices={size: (str(size), f"{size} px", "") for size in TEXTURE_SIZES},
+            choices={
+                **{size: (str(size), f"{size} px", "") for size in TEXTURE_SIZES},
+                AUTO_SIZE: ("AUTO", "Automatic", "1024 to 4096 px, by how large the photo shows the person"),
+            },
             group="",
         ),
     )
@@ -229,6 +124,16 @@ class Options:
             group="",
             shown_if={"texture": ("combined", "predicted")},
         ),
+    )
+    texture_generator: str = option(
+        "completion",
+        "What paints unseen parts: Uvatar's own completion, or a texture generator that is installed with the backend.",
+        named=True,
+        flag=Flag(
+            "What paints unseen parts: completion, Uvatar's own; or an installed texture generator, which `uvatar "
+            "doctor` lists."
+        ),
+        panel=None,
     )
     fast: bool = option(
         False,

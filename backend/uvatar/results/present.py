@@ -40,6 +40,7 @@ from uvatar.results.result import PersonOnBody, PersonResult, PhotoResult
 MAX_INFLUENCES = 4  # game engines skin a vertex with at most four joints
 PHOTO_SIDE = 2048  # pixels: the photo travels back as a background picture, not as an archive
 OVERLAY_SIDE = 1280  # pixels
+_MAPS = ("texture_png", "source_png", "materials_png", "light_png", "normals_png")
 
 
 @dataclass(frozen=True)
@@ -126,12 +127,7 @@ def _present_person(
     turntable: bool,
     encoder: Executor,
 ) -> dict[str, Any]:
-    encoding = {}
-    if shown.texture:
-        encoding["texture_png"] = encoder.submit(encode_png, shown.texture.image)
-        encoding["source_png"] = encoder.submit(encode_png, shown.texture.source)
-        if shown.texture.materials is not None:
-            encoding["materials_png"] = encoder.submit(encode_png, shown.texture.materials)
+    encoding = {name: encoder.submit(encode_png, picture) for name, picture in _maps(shown.texture).items()}
     vertices, faces = body.posed(shown.fit.body, shown.fit.offsets)[0], body.data.faces
     if turntable and shown.texture:
         level = levelling(np.array(result.gravity.up)).T.astype(np.float32)
@@ -148,9 +144,7 @@ def _present_person(
         **{f"texels_{name}": share for name, share in source_shares(person.texture.source).items()},
         **shown.metrics,
     }
-    pictures = {"texture_png": b"", "source_png": b"", "materials_png": b""} | {
-        name: done.result() for name, done in encoding.items()
-    }
+    pictures = dict.fromkeys(_MAPS, b"") | {name: done.result() for name, done in encoding.items()}
     entry = person_entry(f"p{number}", shown.fit, body, person.person.box, pictures, metrics)
     entry["material_names"] = list(shown.texture.material_names) if shown.texture else []
     predicted = licences.texture_predictor if metrics["texels_predicted"] > 0 else None
@@ -163,6 +157,14 @@ def _present_person(
     if shown.parts:
         entry["parts"] = [part_entry(part) for part in shown.parts]
     return entry
+
+
+def _maps(texture: Texture | None) -> dict[str, NDArray[np.uint8]]:
+    """The pictures of a texture, by their keys in a person's entry."""
+    if texture is None:
+        return {}
+    pictures = (texture.image, texture.source, texture.materials, texture.light, texture.normals)
+    return {name: picture for name, picture in zip(_MAPS, pictures, strict=True) if picture is not None}
 
 
 def source_shares(source: NDArray[np.uint8]) -> dict[str, float]:
@@ -220,8 +222,8 @@ def person_entry(
 
     Args:
         identifier: unique within the photo, "p0" the most prominent.
-        pictures: encoded ``texture_png``, ``source_png``, ``materials_png``, ``overlay_jpeg`` and, where asked for,
-            ``turntable_png``.
+        pictures: encoded ``texture_png``, ``source_png``, ``materials_png``, ``light_png``, ``normals_png``,
+            ``overlay_jpeg`` and, where asked for, ``turntable_png``.
         metrics: figures of merit by name; NaN where a figure does not exist (they become null).
     """
     parameters = fit.body

@@ -56,13 +56,13 @@ def merge(
         )
         return colours, alpha, certain
     for projection in projections:
-        best[projection.texels] = np.maximum(best[projection.texels], _score(projection))
+        best[projection.texels] = np.maximum(best[projection.texels], photo_scores(projection))
     for projection in projections:
         at = projection.texels
-        share = (_score(projection) / best[at]) ** settings.selectivity
+        share = (photo_scores(projection) / best[at]) ** settings.selectivity
         reference = colours[at] / np.maximum(total[at], 1e-9)[:, None]
         overlap = (alpha[at] > settings.shown) & (projection.weights > settings.shown)
-        gain = _gain(reference, projection.colours, overlap, settings)
+        gain = exposure_gain(reference, projection.colours, overlap, settings)
         colours[at] += projection.colours * gain * share[:, None]
         total[at] += share
         alpha[at] = np.maximum(alpha[at], projection.weights)
@@ -70,12 +70,12 @@ def merge(
     return colours / np.maximum(total, 1e-9)[:, None], alpha, certain
 
 
-def _score(projection: Projection) -> NDArray[np.float32]:
+def photo_scores(projection: Projection) -> NDArray[np.float32]:
     """(M,) how well the photo shows each texel: surely, sharply and from the front."""
     return projection.weights * projection.width * projection.cosine
 
 
-def _gain(
+def exposure_gain(
     reference: Floats, colours: Floats, overlap: NDArray[np.bool_], settings: MergingSettings
 ) -> NDArray[np.float32]:
     """Factor (3,) that matches a photo's exposure and white balance to those before it, from texels that both show."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,15 @@ from uvatar.texturing.atlas import Atlas, TexturingError
 from uvatar.texturing.completion import SeenColours, shown_over, smooth_fill
 from uvatar.texturing.contamination import without_foreign
 from uvatar.texturing.detail import unseen_detail
+from uvatar.texturing.even_light import light_map, light_picture
 from uvatar.texturing.eyes import paint_eyes
 from uvatar.texturing.face import FaceSpline, face_shift
 from uvatar.texturing.flesh import paint_flesh
+from uvatar.texturing.generated import Painter, paint_unseen
 from uvatar.texturing.material_map import MaterialMap
 from uvatar.texturing.merging import merge
 from uvatar.texturing.mouth import with_open_mouth
+from uvatar.texturing.normal_map import normal_map
 from uvatar.texturing.outfit import dressed_fill
 from uvatar.texturing.predicted import Predict, fill_in
 from uvatar.texturing.projection import ProjectedView, Projection, project, projected_view
@@ -38,6 +42,7 @@ def texture_person(
     keep_photo: bool = True,
     face: FaceSpline | None = None,
     fast: bool = False,
+    painter: Painter | None = None,
     settings: TexturingSettings = DEFAULT_SETTINGS,
 ) -> Texture:
     """Project the photos onto the body and complete what they do not show.
@@ -50,6 +55,7 @@ def texture_person(
         keep_photo: False gives the prediction as it is, also where the photos show something.
         face: lays the photo's face on the body's; None leaves it where the fit puts it.
         fast: complete what no photo shows smoothly, without materials and patterns.
+        painter: a texture generator that paints over the completion; may raise GeneratorError.
         settings: tuned numbers.
 
     Raises:
@@ -67,9 +73,8 @@ def texture_person(
     pairs = zip(projections, projected_views, strict=True)
     projections = [without_foreign(seen_by, view, skin, atlas, settings.contamination) for seen_by, view in pairs]
     colours, alpha, certain = merge(projections, len(table), settings.merging)
-    detail, detail_colour = unseen_detail(projected_views[0], alpha, atlas, settings.detail)
-    seen = SeenColours(colours, alpha, certain, detail, detail_colour, skin, atlas)
-    share = float(np.mean(alpha >= 0.5))
+    detail = unseen_detail(projected_views[0], alpha, atlas, settings.detail)
+    seen = SeenColours(colours, alpha, certain, *detail, skin, atlas)
     fill, source = smooth_fill(seen, settings.completion)
     materials = None
     if not fast:
@@ -78,35 +83,58 @@ def texture_person(
     if callable(predicted):
         predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))
     if predicted is not None:
-        if predicted.shape != (atlas.size, atlas.size, 3):
-            raise TexturingError(
-                f"The predicted texture has shape {predicted.shape}, not {(atlas.size, atlas.size, 3)}."
-            )
+        if predicted.shape != (expected := (atlas.size, atlas.size, 3)):
+            raise TexturingError(f"The predicted texture has shape {predicted.shape}, expected {expected}.")
         if not keep_photo:
-            return _as_predicted(predicted, share, materials, atlas)
+            return _all_predicted(predicted, alpha, materials, atlas)
         plain = None if materials is None else (materials.invented, colours, source)
         colours, source = fill_in(predicted, seen, plain, settings.prediction)
+    if painter is not None:
+        colours, source = paint_unseen(colours, source, seen.alpha, projected_views[0], painter, atlas)
     paint_eyes(colours, source, projected_views[0], skin, atlas, settings.eyes)
     paint_flesh(colours, source, skin, atlas, settings.flesh)
+    made = _texture(table.picture(srgb_from_linear(colours)), source, alpha, materials, atlas)
+    return _with_light(made, colours, projected_views, projections, materials, atlas, settings)
+
+
+def _with_light(
+    texture: Texture,
+    colours: NDArray[np.float32],
+    views: Sequence[ProjectedView],
+    projections: Sequence[Projection],
+    materials: MaterialMap | None,
+    atlas: Atlas,
+    settings: TexturingSettings,
+) -> Texture:
+    """The texture with the light in it and, where materials were told apart, its folds; ``colours`` (T, 3).
+
+    Raises FloatingPointError if these are not finite.
+    """
     if not np.isfinite(colours).all():
         raise FloatingPointError("The texture's colours are not finite.")
-    return _texture(table.picture(srgb_from_linear(colours)), source, share, materials, atlas)
+    light = light_map(views, projections, colours, materials, atlas, settings.light)
+    normals = None if materials is None else normal_map(colours, light, materials, atlas, settings.normals)
+    return replace(texture, light=light_picture(light, atlas.table), normals=normals)
 
 
-def _as_predicted(predicted: NDArray[np.uint8], share: float, materials: MaterialMap | None, atlas: Atlas) -> Texture:
-    """The prediction as it is, where the body's islands are."""
+def _all_predicted(
+    predicted: NDArray[np.uint8], alpha: NDArray[np.float32], materials: MaterialMap | None, atlas: Atlas
+) -> Texture:
+    """A prediction (N, N, 3) as it is; its light is not the photo's."""
     table = atlas.table
-    everywhere = np.full(len(table), Label.PREDICTED, np.uint8)
-    return _texture(
-        table.picture(np.take(predicted.reshape(-1, 3), table.pixel, axis=0)), everywhere, share, materials, atlas
-    )
+    whole = table.picture(np.take(predicted.reshape(-1, 3), table.pixel, axis=0))
+    return _texture(whole, np.full(len(table), Label.PREDICTED, np.uint8), alpha, materials, atlas)
 
 
 def _texture(
-    image: NDArray[np.uint8], source: NDArray[np.uint8], share: float, materials: MaterialMap | None, atlas: Atlas
+    image: NDArray[np.uint8],
+    source: NDArray[np.uint8],
+    alpha: NDArray[np.float32],
+    materials: MaterialMap | None,
+    atlas: Atlas,
 ) -> Texture:
-    """The texture with its maps; ``source`` (T,)."""
-    table = atlas.table
+    """The texture with its maps; ``source`` (T,), ``alpha`` (T,) the photos' share."""
+    table, share = atlas.table, float(np.mean(alpha >= 0.5))
     if materials is None:
         return Texture(image, table.scatter(source), share)
     return Texture(

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from uvatar.texturing.completion import CompletionSettings
 from uvatar.texturing.contamination import ContaminationSettings
 from uvatar.texturing.detail import DetailSettings
+from uvatar.texturing.even_light import EvenLightSettings
 from uvatar.texturing.eyes import EyeSettings
 from uvatar.texturing.flesh import FleshSettings
 from uvatar.texturing.foreground import ForegroundSettings
 from uvatar.texturing.merging import MergingSettings
 from uvatar.texturing.mouth import MouthSettings
+from uvatar.texturing.normal_map import NormalMapSettings
 from uvatar.texturing.outfit import OutfitSettings
 from uvatar.texturing.predicted import PredictionSettings
 from uvatar.texturing.projection import ProjectionSettings
@@ -38,5 +40,7 @@ class TexturingSettings:
     mouth: MouthSettings = field(default_factory=MouthSettings)
     outfit: OutfitSettings = field(default_factory=OutfitSettings)
     prediction: PredictionSettings = field(default_factory=PredictionSettings)
+    light: EvenLightSettings = field(default_factory=EvenLightSettings)
+    normals: NormalMapSettings = field(default_factory=NormalMapSettings)
     eyes: EyeSettings = field(default_factory=EyeSettings)
     flesh: FleshSettings = field(default_factory=FleshSettings)

@@ -43,11 +43,6 @@ def log_shading(
 ) -> NDArray[np.float32]:
     """Estimate the natural log of the light that falls on each vertex, relative to a mean.
 
-    Spherical harmonics of the normal up to the second order (Ramamoorthi and Hanrahan 2001, "An efficient
-    representation for irradiance environment maps") are fitted to the steps of brightness between vertices that are
-    close to each other and have the same hue; steps that they cannot explain are borders of garments and lose their
-    weight (Retinex, Land and McCann 1971).
-
     Args:
         colour: (V, 3) linear light around each vertex.
         share: (V,) 0..1, how much of it is seen.
@@ -57,30 +52,69 @@ def log_shading(
 
     Returns (V,), zeros where too little is seen to tell.
     """
+    steps = light_steps(colour, share, normals, surface, settings)
+    if steps is None:
+        return np.zeros(len(share), np.float32)
+    light = harmonics(normals) @ fitted_light(steps, settings)
+    light -= np.median(light[share > settings.seen_share])
+    return np.clip(light, -settings.strongest, settings.strongest).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class LightSteps:
+    """What neighbours of the same hue tell of the light; P pairs of vertices.
+
+    Attributes:
+        luma: (P,) the steps of brightness, natural log.
+        basis: (P, 8) the steps of `harmonics`.
+        same: (P,) 0..1, how likely both are of one material.
+    """
+
+    luma: NDArray[np.float64]
+    basis: NDArray[np.float64]
+    same: NDArray[np.float64]
+
+
+def light_steps(
+    colour: Floats, share: Floats, normals: Floats, surface: Surface, settings: ShadingSettings = DEFAULT_SETTINGS
+) -> LightSteps | None:
+    """Compare seen vertices that are close to each other; None if there are too few. Arguments as `log_shading`'s."""
     seen = share > settings.seen_share
     a, b = surface.near_pairs
     chosen = seen[a] & seen[b]
     a, b = a[chosen], b[chosen]
     if len(a) < settings.least_pairs:
-        return np.zeros(len(share), np.float32)
+        return None
     coded = perceptual(colour)
     hue = coded[:, 1:] / np.maximum(coded[:, :1], 0.05)
-    basis = _harmonics(normals)
-    luma = np.log(np.maximum(colour @ LUMA, 2e-3))
-    step, difference = luma[a] - luma[b], basis[a] - basis[b]
+    basis, luma = harmonics(normals), log_luma(colour)
     same = np.exp(-((hue[a] - hue[b]) ** 2).sum(1) / settings.chroma_step**2)
-    coefficients = np.zeros(basis.shape[1])
+    return LightSteps(luma[a] - luma[b], basis[a] - basis[b], same)
+
+
+def fitted_light(steps: LightSteps, settings: ShadingSettings = DEFAULT_SETTINGS) -> NDArray[np.float64]:
+    """Coefficients (8,) of `harmonics`, the natural log of the light by the surface's direction.
+
+    Spherical harmonics of the normal up to the second order (Ramamoorthi and Hanrahan 2001, "An efficient
+    representation for irradiance environment maps") are fitted to the steps of brightness; steps that they cannot
+    explain are borders of garments and lose their weight (Retinex, Land and McCann 1971).
+    """
+    coefficients = np.zeros(steps.basis.shape[1])
     for _ in range(settings.rounds):
-        residual = step - difference @ coefficients
-        weight = same / (1 + (residual / settings.luma_step) ** 2)
-        system = (difference * weight[:, None]).T @ difference + settings.ridge * len(a) * np.eye(len(coefficients))
-        coefficients = np.linalg.solve(system, difference.T @ (weight * step))
-    light = basis @ coefficients
-    light -= np.median(light[seen])
-    return np.clip(light, -settings.strongest, settings.strongest).astype(np.float32)
+        residual = steps.luma - steps.basis @ coefficients
+        weight = steps.same / (1 + (residual / settings.luma_step) ** 2)
+        system = (steps.basis * weight[:, None]).T @ steps.basis
+        system += settings.ridge * len(steps.luma) * np.eye(len(coefficients))
+        coefficients = np.linalg.solve(system, steps.basis.T @ (weight * steps.luma))
+    return coefficients
 
 
-def _harmonics(normals: Floats) -> NDArray[np.float64]:
+def log_luma(colour: Floats) -> NDArray[np.float64]:
+    """Natural log of the brightness (V,) of linear light (V, 3)."""
+    return np.asarray(np.log(np.maximum(colour @ LUMA, 2e-3)), np.float64)
+
+
+def harmonics(normals: Floats) -> NDArray[np.float64]:
     """The eight spherical harmonics (V, 8) of order 1 and 2, up to constant factors."""
     x, y, z = normals.astype(np.float64).T
     return np.stack([x, y, z, x * y, y * z, z * x, x * x - y * y, 3 * z * z - 1], 1)

@@ -11,7 +11,9 @@ from uvatar.geometry.mesh import face_normals, unit, vertex_normals
 from uvatar.geometry.raster import RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.photos.sampling import bilinear
+from uvatar.protocol.even_light import decoded_light
 from uvatar.texturing.atlas import texels_of
+from uvatar.texturing.even_light import light_picture
 from uvatar.texturing.texels import TexelTable
 from uvatar.transfer.closest import FACING, ClosestPoints
 from uvatar.transfer.registration import Registration
@@ -46,8 +48,17 @@ def transfer_texture(texture: Texture, registration: Registration, size: int, te
         materials = table.scatter(texels.picture(texture.materials.ravel()[texels.pixel])[row, column])
     return Texture(
         table.picture(srgb_from_linear(colours)), table.scatter(labels),
-        materials=materials, material_names=texture.material_names,
+        materials=materials, material_names=texture.material_names, light=_transferred_light(texture, table, places),
     )  # fmt: skip
+
+
+def _transferred_light(texture: Texture, table: TexelTable, places: NDArray[np.float32]) -> NDArray[np.uint8] | None:
+    """The light at the places (T, 2), pixels of the source texture, that the target's texels show."""
+    if texture.light is None:
+        return None
+    log_light = np.log(decoded_light(texture.light))
+    scaled = places * np.float32(len(texture.light) / len(texture.source))
+    return light_picture(bilinear(log_light, scaled), table)
 
 
 def _look_up(registration: Registration, size: int) -> tuple[TexelTable, NDArray[np.float32]]:

@@ -17,6 +17,7 @@ from typing import Any
 from PIL import Image
 
 from uvatar.gltf.avatar import glb
+from uvatar.gltf.base_colour import base_colour
 from uvatar.gltf.clips import figure_of
 from uvatar.gltf.presets import Preset
 from uvatar.protocol.parts import OPAQUE
@@ -97,15 +98,16 @@ def _asset(name: str) -> str:
 
 
 def _with_small_textures(person: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """A person whose opaque textures are JPEG."""
+    """A person whose opaque textures are JPEG, the body's without the photo's light: the page has a studio's."""
     parts = [
         {**part, "texture": _as_jpeg(part["texture"], settings)}
         if part.get("texture") and part.get("alpha", OPAQUE) == OPAQUE
         else part
         for part in person.get("parts", ())
     ]
-    texture = person["texture_png"]
-    return {**person, "texture_png": _as_jpeg(texture, settings) if texture else texture, "parts": parts}
+    body = {"texture_png": base_colour(person, even=True), "normals_png": person.get("normals_png") or b""}
+    small = {name: _as_jpeg(picture, settings) if picture else b"" for name, picture in body.items()}
+    return {**person, **small, "light_png": b"", "parts": parts}
 
 
 def _as_jpeg(picture: bytes, settings: Settings) -> bytes:

@@ -27,6 +27,7 @@ from .photo_camera import PhotoCamera, parse_camera
 from .pictures import picture_size
 from .rest_pose import RestPose
 from .skeleton import ARMATURE_FROM_BODY, JOINTS, RIG_JOINTS
+from .texture_maps import NO_MAPS, TextureMaps
 
 SCHEMAS = (1, 2)  # that can be read; results of older backends may be imported later
 
@@ -75,7 +76,7 @@ class AvatarData:
         finger_axes: (5, 2, 3) flexion and abduction axes of the left fingers (`protocol.rig`); None without fingers.
         face: the expression keys, or None.
         parts: further meshes on the same skeleton.
-        materials_png: per texel 0, or 1 + the index into ``material_names``; may be empty.
+        maps: pictures that come with the texture.
         overlay_jpeg: the body over the photo, for the panel; may be empty.
         rest: the rest pose of the body's arrays; ``pose`` is relative to the T pose whatever it is.
     """
@@ -108,8 +109,7 @@ class AvatarData:
     finger_axes: NDArray[np.float32] | None = None
     face: FaceKeys | None = None
     parts: tuple[Part, ...] = ()
-    materials_png: bytes = b""
-    material_names: tuple[str, ...] = ()
+    maps: TextureMaps = NO_MAPS
 
     def rest_vertices(self) -> NDArray[np.float32]:
         """Return the vertices (V, 3) of the shaped, clothed body at rest."""
@@ -303,8 +303,11 @@ def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
         finger_axes=_floats(person, "finger_axes", (len(FINGERS), 2, 3)) if joints == RIG_JOINTS else None,
         face=_face(person, vertices),
         parts=_parts(person, joints, shapes),
-        materials_png=_picture(person, "materials_png") if person.get("material_names") else b"",
-        material_names=tuple(str(name)[:40] for name in person.get("material_names") or ())[:255],
+        maps=TextureMaps(
+            _picture(person, "materials_png") if person.get("material_names") else b"",
+            tuple(str(name)[:40] for name in person.get("material_names") or ())[:255],
+            *(_picture(person, key) if person.get(key) else b"" for key in ("light_png", "normals_png")),
+        ),
     )
 
 

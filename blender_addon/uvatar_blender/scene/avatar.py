@@ -19,8 +19,9 @@ from ..core.result import AvatarData, AvatarsResult, ResultError, file_name, sho
 from ..protocol.bone_names import Naming, joint_names
 from .camera import build_camera, look_through, render_aspect
 from .correctives import add_correctives
+from .even_light import store_light
 from .expressions import PHOTO_EXPRESSION
-from .material import build_material, original_texture, packed_image, packed_texture
+from .material import build_material, images_of, packed_image, packed_texture
 from .material_slots import can_split, split_materials, store_material_map
 from .mesh import build_mesh, evaluated_vertices
 from .parts import build_part
@@ -277,9 +278,13 @@ def _build_avatar(
         if textured and avatar.source_png
         else None
     )
-    body.data.materials.append(build_material(name, texture, source, options.unlit))
-    if textured and avatar.materials_png:
-        store_material_map(body, name, avatar.materials_png, avatar.material_names)
+    bumps = avatar.maps.normals_png if textured else b""
+    normals = packed_image(f"{name} normals.png", bumps, "Non-Color") if bumps else None
+    body.data.materials.append(build_material(name, texture, source, options.unlit, normals=normals))
+    if texture is not None and avatar.maps.light_png:
+        store_light(texture, avatar.maps.light_png)
+    if textured and avatar.maps.materials_png:
+        store_material_map(body, name, avatar.maps.materials_png, avatar.maps.material_names)
     yield
     yield from _until_object_mode()  # bones can only be added in Edit Mode
     with on_stage(stage):
@@ -329,8 +334,7 @@ def data_of(scene: bpy.types.Scene) -> list[bpy.types.ID]:
             owned[slot.material] = None
             for node in slot.material.node_tree.nodes:
                 if getattr(node, "image", None):
-                    owned[node.image] = None
-                    owned |= {original_texture(node.image): None} if original_texture(node.image) else {}
+                    owned |= dict.fromkeys(images_of(node.image))
         if thing.type == "CAMERA":
             owned |= {background.image: None for background in thing.data.background_images if background.image}
     return list(owned)

@@ -48,6 +48,7 @@ def export_avatar(
     provenance: bool = False,
     root_motion: bool = False,
     progress: Callable[[float], None] | None = None,
+    even_light: bool = True,
 ) -> list[str]:
     """Write one avatar for a game engine: mesh, skin weights, texture and shape sliders, at rest and at the origin.
 
@@ -66,6 +67,7 @@ def export_avatar(
         provenance: also write where the avatar comes from (photo, digest, pose, measurements) as custom properties.
         root_motion: move the root over the ground instead of the pelvis: Unreal's root bone, elsewhere the armature.
         progress: called with the fraction (0 to 1) of the motion's frames that have been sampled.
+        even_light: leave the photo's light out of the texture, if it is known and the material is lit.
 
     Returns:
         Sentences on what is not exported as it is seen.
@@ -75,7 +77,7 @@ def export_avatar(
         RigError: the avatar is incomplete.
     """
     preset, fbx = target.preset, target.suffix == ".fbx"
-    with game_copy(rig, animation, fbx, progress) as copy, _as_os_error(path):
+    with game_copy(rig, animation, fbx, progress, even_light) as copy, _as_os_error(path):
         _name_bones(copy, preset, naming or preset.naming)
         if preset.root_bone:
             _add_root(copy.rig, preset)
@@ -84,10 +86,7 @@ def export_avatar(
         if animation and root_motion:
             move_root(copy.rig, *_pelvis_and_root(copy.rig, preset.root_bone or "root"))
         if fbx:
-            if preset.scale != 1.0:
-                copy.stage.unit_settings.scale_length = 1.0 / preset.scale
-            _turn_data(copy.rig, copy.meshes, _Y_UP.inverted() @ Matrix.Scale(preset.scale, 4))
-            copy.rig.matrix_world = _Y_UP
+            _turn_for_fbx(copy, preset.scale)
         strip(copy.rig, copy.meshes, provenance)
         _select(copy)
         if fbx:
@@ -106,6 +105,14 @@ def _name_bones(copy: GameCopy, preset: Preset, naming: Naming | Sequence[str] |
         rename_joints(copy.rig, names)
     if preset.twist_bones and naming is Naming.UNREAL:
         add_twist_bones(copy.rig, copy.meshes[0])
+
+
+def _turn_for_fbx(copy: GameCopy, scale: float) -> None:
+    """Make the data y up, in the preset's unit."""
+    if scale != 1.0:
+        copy.stage.unit_settings.scale_length = 1.0 / scale
+    _turn_data(copy.rig, copy.meshes, _Y_UP.inverted() @ Matrix.Scale(scale, 4))
+    copy.rig.matrix_world = _Y_UP
 
 
 def _select(copy: GameCopy) -> None:

@@ -55,7 +55,11 @@ class GameCopy:
 
 @contextmanager
 def game_copy(
-    rig: bpy.types.Object, animation: bool, principled: bool, progress: Callable[[float], None] | None = None
+    rig: bpy.types.Object,
+    animation: bool,
+    principled: bool,
+    progress: Callable[[float], None] | None = None,
+    even_light: bool = False,
 ) -> Iterator[GameCopy]:
     """Make a `GameCopy` of the avatar; at the end of the context the file and the window are as they were.
 
@@ -66,6 +70,7 @@ def game_copy(
         animation: give the copy the avatar's motion, as seen on each frame of the scene.
         principled: turn an unlit material into one that FBX files can hold.
         progress: called with the fraction (0 to 1) of the motion's frames that have been sampled.
+        even_light: leave the photo's light out of the texture.
 
     Yields:
         The copy.
@@ -86,7 +91,7 @@ def game_copy(
         meshes = [copied_body, *copied_parts]
         _isolate(copied_rig, meshes, rig)
         remarks: list[str] = []
-        plain_materials(meshes, names, principled)
+        plain_materials(meshes, names, principled, even_light)
         samples = _sample_motion(rig, scene, stage, progress) if animation else None
         _clear_pose_and_constraints(copied_rig)
         if samples is not None:

@@ -11,18 +11,21 @@ import bpy
 import numpy as np
 
 from .copies import Names, own_copy
+from .even_light import in_light
 from .material import SKIN_ROUGHNESS, SKIN_SPECULAR, TEXTURE, show_sources
 
 
-def plain_materials(meshes: Sequence[bpy.types.Object], names: Names, principled: bool) -> None:
+def plain_materials(meshes: Sequence[bpy.types.Object], names: Names, principled: bool, even: bool) -> None:
     """Replace the materials of copied mesh objects by plain copies with the same names.
 
     Args:
         meshes: the copies, whose materials are still the originals.
         names: gives the copies the names of the originals.
         principled: turn an unlit material into a Principled one; FBX has no other.
+        even: leave the photo's light out of the textures of materials that are lit; otherwise they are as shown.
     """
     pictures: dict[bpy.types.Image, bpy.types.Image] = {}
+    evened: dict[bpy.types.Image, bpy.types.Image] = {}
     materials: dict[bpy.types.Material, bpy.types.Material] = {}
     for slot in [slot for mesh in meshes for slot in mesh.material_slots]:
         original = slot.material
@@ -33,6 +36,8 @@ def plain_materials(meshes: Sequence[bpy.types.Object], names: Names, principled
             names.take(material, original.name, bpy.data.materials)
             if material.node_tree is not None:
                 _make_plain(material, principled)
+                if even:
+                    _make_even(material.node_tree, evened, names)
                 _keep_pictures(material.node_tree, pictures, names)
         slot.material = materials[original]
 
@@ -54,6 +59,18 @@ def _make_plain(material: bpy.types.Material, principled: bool) -> None:
             tree.links.new(lit.outputs[0], link.to_socket)
         tree.links.new(texture.outputs["Color"], lit.inputs["Base Color"])
         tree.nodes.remove(shader)
+
+
+def _make_even(tree: bpy.types.NodeTree, evened: dict[bpy.types.Image, bpy.types.Image], names: Names) -> None:
+    """Leave the photo's light out of the texture; ``evened``: images that this was done to already."""
+    texture = tree.nodes.get(TEXTURE)
+    if texture is None or texture.image is None or not any(node.type == "BSDF_PRINCIPLED" for node in tree.nodes):
+        return
+    shown = texture.image
+    if shown not in evened:
+        evened[shown] = in_light(shown, even=True)
+        names.take(evened[shown], shown.name, bpy.data.images)
+    texture.image = evened[shown]
 
 
 def _keep_pictures(tree: bpy.types.NodeTree, pictures: dict[bpy.types.Image, bpy.types.Image], names: Names) -> None:

@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 
 from ..protocol.colour import linear_channel
 from ..protocol.parts import MASK, OPAQUE
+from ..protocol.surface_kinds import USUAL_ROUGHNESS
 from . import compat
 
-SKIN_ROUGHNESS = 0.6  # between skin and cloth, which the material does not tell apart
+SKIN_ROUGHNESS = USUAL_ROUGHNESS
 SKIN_SPECULAR = 0.3  # low, because the highlights of the photo are in the texture already
 TEXTURE, SOURCE, OVERLAY = "Uvatar texture", "Uvatar texture source", "Uvatar overlay"  # names of nodes
-ORIGINAL = "uvatar_original"  # custom property of the texture: the image as it was imported
+NORMALS = "Uvatar normals"  # name of a node
+# Custom properties of the texture: the image as it was imported; the light in it; whether it is without that, and the
+# same texture with it, or without it (`even_light`).
+ORIGINAL, LIGHT, EVEN, OTHER_LIGHT = "uvatar_original", "uvatar_light", "uvatar_even", "uvatar_other_light"
 # Meaning of each texel label and its colour (sRGB, 0 to 255) in overlays: the palette of docs/result-schema.md.
 LABELS = (
     ("Empty", (0, 0, 0)),
@@ -58,6 +62,12 @@ def packed_texture(name: str, encoded: bytes) -> bpy.types.Image:
     return image
 
 
+def images_of(image: bpy.types.Image) -> list[bpy.types.Image]:
+    """Return the image and those that belong to it."""
+    others = [image.get(key) for key in (ORIGINAL, LIGHT, OTHER_LIGHT)]
+    return [image, *(other for other in others if other is not None)]
+
+
 def original_texture(image: bpy.types.Image) -> bpy.types.Image | None:
     """Return the copy of a `packed_texture` as it was imported; None if it has none."""
     return image.get(ORIGINAL)
@@ -90,6 +100,7 @@ def build_material(
     source: bpy.types.Image | None = None,
     unlit: bool = False,
     look: Look = SKIN,
+    normals: bpy.types.Image | None = None,
 ) -> bpy.types.Material:
     """Make the avatar's material.
 
@@ -100,6 +111,7 @@ def build_material(
             over the texture.
         unlit: show the colours of the texture unchanged, with an Emission shader instead of a Principled BSDF.
         look: of the surface.
+        normals: normal map in tangent space, v up; an unlit material has none.
     """
     material = bpy.data.materials.new(name)
     compat.enable_nodes(material)
@@ -120,6 +132,8 @@ def build_material(
         tree.links.new(picture.outputs["Color"], shader.inputs[0])  # "Base Color" or "Color"
         if look.alpha != OPAQUE:
             _add_alpha(tree, picture, shader, look.alpha)
+        if normals is not None and not unlit:
+            _add_normals(tree, shader, normals)
         if source is not None:
             _add_overlay(tree, picture, source)
         for node in tree.nodes:
@@ -155,6 +169,15 @@ def _add_alpha(tree: bpy.types.NodeTree, picture: bpy.types.Node, shader: bpy.ty
     tree.links.new(clear.outputs[0], mix.inputs[1])
     tree.links.new(shader.outputs[0], mix.inputs[2])
     tree.links.new(mix.outputs[0], output)
+
+
+def _add_normals(tree: bpy.types.NodeTree, shader: bpy.types.Node, normals: bpy.types.Image) -> None:
+    """Connect a normal map in the way that exporters recognise."""
+    bumps = _image_node(tree, normals, NORMALS, (-700, 350))
+    mapped = tree.nodes.new("ShaderNodeNormalMap")
+    mapped.location = (-300, 350)
+    tree.links.new(bumps.outputs["Color"], mapped.inputs["Color"])
+    tree.links.new(mapped.outputs["Normal"], shader.inputs["Normal"])
 
 
 def _add_overlay(tree: bpy.types.NodeTree, texture: bpy.types.Node, source: bpy.types.Image) -> None:

@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..protocol.surface_kinds import roughness_of
 from .material import avatar_material, avatar_materials, packed_image, read_pixels
 from .parts import find_parts
 from .rig import RigError, find_body
@@ -14,10 +15,6 @@ from .rig import RigError, find_body
 # Custom properties of the body's mesh: the map (an image), and the names of its values, a line each.
 _MAP, _NAMES = "uvatar_material_map", "uvatar_material_names"
 WHOLE = "uvatar_material_whole"  # of the first material: its name while it was the only one
-# Roughness of surfaces by kind, from common values of physically based materials.
-_ROUGHNESS = {
-    "skin": 0.5, "hair": 0.45, "upper": 0.85, "outer": 0.8, "lower": 0.85, "shoes": 0.4, "gloves": 0.6, "headwear": 0.8,
-}  # fmt: skip
 _ROUNDS = 2  # of giving single faces the material of those around them
 
 
@@ -63,7 +60,7 @@ def split_materials(rig: bpy.types.Object) -> list[str]:
     whole[WHOLE] = base = whole.name
     for label, material in made.items():
         material.name = f"{base} {names[label]}"
-        _set_roughness(material, _ROUGHNESS.get(names[label].split()[0], 0.6))
+        _set_roughness(material, roughness_of(names[label]))
     for thing, faces in chosen.items():
         own = sorted({int(label) for label in np.unique(faces)})
         thing.data.materials.clear()

@@ -12,9 +12,12 @@ import bpy
 from ..core.pictures import PNG, Picture
 from ..core.result import ResultError, TextureResult
 from .avatar import UUID
+from .even_light import keep_light
 from .material import (
+    LIGHT,
     avatar_material,
     avatar_materials,
+    images_of,
     original_texture,
     packed_image,
     packed_texture,
@@ -75,16 +78,18 @@ def apply_completed(result: TextureResult) -> bpy.types.Object:
         raise ResultError(f"The completed texture does not match {rig.name}.")
     shown = {node for other in avatar_materials(find_body(rig)) for node in other.node_tree.nodes}
     texture, source = texture_image(material), source_image(material)
-    pictures = [(texture, packed_texture(texture.name, result.texture_png))]
+    completed = packed_texture(texture.name, result.texture_png)
+    keep_light(texture, completed)
+    pictures = [(texture, completed)]
     if source is not None:
         pictures.append((source, packed_image(source.name, result.source_png, "Non-Color")))
     for old, new in pictures:
         for node in shown:
             if getattr(node, "image", None) == old:
                 node.image = new
-        name, original = old.name, original_texture(old)
+        name, light = old.name, new.get(LIGHT)
         if old.users == 0:  # otherwise another material uses it
-            bpy.data.batch_remove([image for image in (old, original) if image is not None])
+            bpy.data.batch_remove([image for image in images_of(old) if image != light])
             new.name = name
     return rig
 

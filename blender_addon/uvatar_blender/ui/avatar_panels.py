@@ -15,8 +15,9 @@ from ..scene.avatar import PHOTO_NOTES
 from ..scene.camera import photo_camera
 from ..scene.close_up import is_subdivided
 from ..scene.correctives import correctives
+from ..scene.even_light import has_light, is_even
 from ..scene.face_board import HEAD, LIDS, LOOK, LOOK_AT, has_board
-from ..scene.material import LABELS, avatar_material, shown_sources, source_image
+from ..scene.material import LABELS, avatar_material, shown_sources, source_image, texture_image
 from ..scene.material_slots import can_split, is_split
 from ..scene.measures import measurements
 from ..scene.mesh import CLOTHING_KEY
@@ -147,6 +148,12 @@ def _draw_texture(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.t
     row.label(text="Show")
     for text, share in (("Texture", 0.0), ("Both", 0.6), ("Sources", 1.0)):
         row.operator("uvatar.show_sources", text=text, depress=abs(shown - share) < 0.01).share = share
+    if has_light(texture_image(material)):
+        row = column.row(align=True)
+        row.label(text="Light")
+        even = is_even(texture_image(material))
+        row.operator("uvatar.texture_light", text="As Photographed", depress=not even).even = False
+        row.operator("uvatar.texture_light", text="Even", depress=even).even = True
     if shown > 0:
         metrics = json.loads(rig.get("uvatar_metrics", "{}"))
         for name, _ in LABELS[1:]:

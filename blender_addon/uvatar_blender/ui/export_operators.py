@@ -48,6 +48,11 @@ class UVATAR_OT_export(AvatarOperator, bpy.types.Operator):
         description="Move the root along the ground instead of the pelvis, as game engines expect: Unreal's root bone, "
         "otherwise the armature",
     )
+    even_light: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Even light",
+        description="Leave the photo's light and shade out of the texture: engines have lights of their own",
+        default=True,
+    )
     provenance: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Include provenance",
         description="Also write the photo's name and digest, its pose and the measurements, for anyone who gets "
@@ -89,6 +94,7 @@ class UVATAR_OT_export(AvatarOperator, bpy.types.Operator):
                 self.provenance,
                 self.root_motion,
                 progress=lambda fraction: told.progress_update(100 * fraction),
+                even_light=self.even_light,
             )
         finally:
             told.progress_end()

@@ -8,7 +8,8 @@ from typing import Any
 
 import bpy
 
-from ..protocol.options import Option, Panel, declared
+from ..protocol.option import Option, Panel
+from ..protocol.options import declared
 
 
 def option_properties() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ..scene.avatar import UUID
 from ..scene.camera import look_through, photo_camera
 from ..scene.close_up import subdivide
 from ..scene.correctives import set_live
+from ..scene.even_light import show_light
 from ..scene.ground import snap_to_ground
 from ..scene.material import SKIN_ROUGHNESS, avatar_materials, show_sources
 from ..scene.material_slots import join_materials, split_materials
@@ -161,6 +162,20 @@ class UVATAR_OT_show_sources(AvatarOperator, bpy.types.Operator):
         return None
 
 
+class UVATAR_OT_texture_light(AvatarOperator, bpy.types.Operator):
+    """Show the texture in even light, for scenes with lights of their own, or as photographed. Paint is kept"""
+
+    bl_idname = "uvatar.texture_light"
+    bl_label = "Light in the Texture"
+    bl_options = {"REGISTER", "UNDO"}
+    modes = ("OBJECT", "POSE", "PAINT_TEXTURE", "SCULPT")
+
+    even: bpy.props.BoolProperty(name="Even", default=True)  # type: ignore[valid-type]
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        show_light(rig, self.even)
+
+
 class UVATAR_OT_live_correctives(AvatarOperator, bpy.types.Operator):
     """Correct the body's shape for the pose. Turn this off for faster playback of many avatars"""
 
@@ -269,6 +284,7 @@ CLASSES = (
     UVATAR_OT_name_bones,
     UVATAR_OT_material_slots,
     UVATAR_OT_show_sources,
+    UVATAR_OT_texture_light,
     UVATAR_OT_live_correctives,
     UVATAR_OT_look_through,
     UVATAR_OT_subdivide,

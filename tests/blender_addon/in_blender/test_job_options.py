@@ -75,7 +75,8 @@ def test_properties_are_as_declared(settings: Any) -> None:
     assert chosen_options(settings) == {
         name: option.default for name, option in protocol_options.declared().items() if option.panel is not None
     }
-    assert [item.name for item in rna["texture_size"].enum_items] == ["512 px", "1024 px", "2048 px", "4096 px"]
+    sizes = [item.name for item in rna["texture_size"].enum_items]
+    assert sizes == ["512 px", "1024 px", "2048 px", "4096 px", "Automatic"]
     assert [item.identifier for item in rna["texture"].enum_items] == ["AUTO", "combined", "projected", "predicted"]
     assert (rna["texture_seed"].hard_min, rna["texture_seed"].hard_max) == (0, 1_000_000)
     assert (rna["clothing"].name, rna["clothing"].default) == ("Clothes and hair", True)

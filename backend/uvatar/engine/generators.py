@@ -1,0 +1,35 @@
+"""Texturing with the texture generator that a job asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from uvatar.data.texture import Texture
+from uvatar.protocol.options import Options
+from uvatar.texturing.generated import Painter
+from uvatar.texturing.generators import COMPLETION, GeneratorError, TextureGenerator, load_generator
+
+
+def painted_texture(make: Callable[..., Texture], options: Options) -> tuple[Texture, tuple[str, ...]]:
+    """A texture, and notes about it: painted by the job's texture generator, or without it where that fails.
+
+    Args:
+        make: makes the texture; its argument ``painter`` is a `Painter` or None.
+        options: of the job.
+    """
+    name = options.texture_generator
+    if name == COMPLETION or options.fast:
+        return make(painter=None), ()
+    try:
+        painter = Painter(name, _loaded(name), options.texture_seed)
+        return make(painter=painter), (f"Unseen parts were painted by the texture generator {name}.",)
+    except GeneratorError as error:
+        return make(painter=None), (f"{error} Unseen parts were completed without it.",)
+
+
+@lru_cache(maxsize=1)  # one may fill the memory
+def _loaded(name: str) -> TextureGenerator:
+    generator = load_generator(name)
+    assert generator is not None  # see COMPLETION
+    return generator
