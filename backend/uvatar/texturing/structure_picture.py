@@ -86,7 +86,9 @@ def structure_picture(
     wanted = 1 / (settings.pixel * np.sqrt(1024 / atlas.size))
     scale = small.focal / photo.focal
     factor = min(wanted / (metre * scale), settings.largest_side / max(small.width, small.height))
-    camera = small.cropped((0, 0, small.width, small.height), factor)
+    # the unrolled sides lie around it
+    margin = int(np.ceil(settings.furthest * metre * scale))
+    camera = small.cropped((-margin, -margin, small.width + margin, small.height + margin), factor)
     metre = metre * camera.focal / photo.focal
     fragments = visibility.scene.render(camera)
     inside = fragments.mask
