@@ -20,7 +20,7 @@ from uvatar.texturing.pattern_settings import DEFAULT_SETTINGS, PatternSettings
 from uvatar.texturing.pattern_sources import clean_sources, of_others
 from uvatar.texturing.projection import ProjectedView
 from uvatar.texturing.shift_map import filled
-from uvatar.texturing.structure_picture import NO_GROUP, Dressed, StructurePicture, cloth_groups, structure_picture
+from uvatar.texturing.structure_picture import NO_GROUP, Dressed, cloth_groups, structure_picture
 
 
 def unseen_structure(

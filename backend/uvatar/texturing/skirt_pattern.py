@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
-from uvatar.photos.colour import smoothstep
+from uvatar.photos.colour import colour_distance, linear_from_srgb, smoothstep, srgb_from_linear
 from uvatar.texturing.shift_map import ShiftSettings, filled
 
 
@@ -26,6 +26,8 @@ class SkirtPatternSettings:
         pixel: metres; of the picture in which the pattern is copied, and
         largest_side: its longer side, pixels, at most.
         inside: metres from the edge of what the photo shows from which pattern is taken.
+        border: colour distances of the usual colour of a place and beside it from which, and from which fully, it is a
+            border of two areas, which stays sharp.
         overlap: share of the width that the two ends, which meet behind, are blended over.
         blend: metres over which the photo passes into copies.
         darkest, strongest: as `PatternSettings`.
@@ -36,6 +38,7 @@ class SkirtPatternSettings:
     pixel: float = 0.003
     largest_side: int = 480
     inside: float = 0.012
+    border: tuple[float, float] = (0.06, 0.15)
     overlap: float = 0.04
     blend: float = 0.012
     darkest: float = 0.01
@@ -72,8 +75,7 @@ def with_pattern(
         np.where(seen[..., None], colours, smooth), smooth
     ))  # fmt: skip
     pad = max(2, round(settings.overlap * width))
-    wrapped = np.concatenate([even[:, -3 * pad :], even, even[:, : 3 * pad]], 1)
-    even = np.asarray(cv2.GaussianBlur(wrapped, (0, 0), settings.even * metre), np.float32)[:, 3 * pad : -3 * pad]
+    even = _even(even, metre, min(4 * pad, width), settings)
     darkest, strongest = settings.darkest, settings.strongest
     structure = np.log((np.maximum(small, 0) + darkest) / (np.maximum(even, 0) + darkest))
     structure = np.clip(structure, -strongest, strongest).astype(np.float32)
@@ -90,6 +92,19 @@ def with_pattern(
     edge = np.asarray(cv2.distanceTransform(seen.astype(np.uint8), cv2.DIST_L2, 3), np.float32) * (across / size)
     share = smoothstep(edge, 0, settings.blend)[..., None]
     return np.asarray(colours * share + copied * (1 - share), np.float32)
+
+
+def _even(smooth: NDArray[np.float32], metre: float, pad: int, settings: SkirtPatternSettings) -> NDArray[np.float32]:
+    """Colours (h, w, 3) without pattern, but with upright borders of large areas of different colours; ``smooth``
+    (h, w, 3) goes on at its opposite end, of which ``pad`` columns are enough.
+    """
+    wrapped = np.concatenate([smooth[:, -pad:], smooth, smooth[:, :pad]], 1)
+    even = np.asarray(cv2.GaussianBlur(wrapped, (0, 0), settings.even * metre), np.float32)
+    side = 2 * max(1, round(2 * settings.even * metre)) + 1
+    usual = linear_from_srgb(cv2.medianBlur(srgb_from_linear(wrapped), side))
+    beside = np.asarray(cv2.GaussianBlur(usual, (0, 0), sigmaX=settings.even * metre, sigmaY=0.5))
+    border = smoothstep(colour_distance(usual, beside), *settings.border)[..., None]
+    return np.asarray((even + (usual - even) * border)[:, pad:-pad], np.float32)
 
 
 def _closed(whole: NDArray[np.float32], pad: int) -> NDArray[np.float32]:
