@@ -74,7 +74,7 @@ def texture_person(
     fill, source = smooth_fill(seen, settings.completion)
     materials = None
     if not fast:
-        fill, materials = dressed_fill(fill, source == Label.MIRRORED, seen, projected_views[0], settings.outfit)
+        fill, materials, seen = dressed_fill(fill, source == Label.MIRRORED, seen, projected_views[0], settings.outfit)
     colours, source = shown_over(fill, source, seen)
     if callable(predicted):
         predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))

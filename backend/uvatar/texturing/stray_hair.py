@@ -1,0 +1,72 @@
+"""Hair that the photo shows behind the neck, a ponytail say, or before an ear, and that falls on their texels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.data.arrays import Floats
+from uvatar.photos.colour import LUMA, colour_distance
+from uvatar.photos.skin import skin_likeness
+from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.projection import Projection
+from uvatar.texturing.surface import Part
+
+
+@dataclass(frozen=True)
+class StrayHairSettings:
+    """Tuned numbers of hair on neck and ears, set while looking at the heads of 23 photos.
+
+    Attributes:
+        least: texels of hair that must be seen to tell its colour.
+        shades: quantiles of their luma between which it is taken.
+        unlike_skin: colour distance of hair and skin from which they are told apart.
+        most: share of neck and ears that looks like hair from which hair covers them.
+        beard: share of the lower face that looks like hair from which what is on the neck is a beard.
+    """
+
+    least: int = 200
+    shades: tuple[float, float] = (0.15, 0.5)
+    unlike_skin: float = 0.2
+    most: float = 0.5
+    beard: float = 0.1
+
+
+DEFAULT_SETTINGS = StrayHairSettings()
+
+
+def stray_hair(
+    projection: Projection, skin: Floats, atlas: Atlas, settings: StrayHairSettings = DEFAULT_SETTINGS
+) -> NDArray[np.float32]:
+    """How far (M,), 0..1, each texel of a photo shows hair where the neck or an ear is; ``skin`` (3,) linear light."""
+    found = np.zeros(len(projection.texels), np.float32)
+    surface = atlas.surface
+    if not surface.face_front.any():
+        return found
+    corner = surface.faces[atlas.table.face[projection.texels], 0]
+    scalp, face = surface.scalp[corner], surface.face_front[corner]
+    height = surface.template[surface.face_front, 1]
+    low = surface.template[corner, 1] < 0.5 * (height.min() + height.max())
+    neck = (surface.part[corner] == Part.HEAD) & ~scalp & ~face & low
+    hair = projection.colours[scalp & (projection.weights > 0.5)]
+    if len(hair) < settings.least or not neck.any():
+        return found
+    luma = hair @ LUMA
+    dark, light = np.quantile(luma, settings.shades)
+    tone = np.median(hair[(luma >= dark) & (luma <= light)], axis=0)
+    if colour_distance(tone[None], skin)[0] < settings.unlike_skin:
+        return found
+
+    def like_hair(chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
+        colours = projection.colours[chosen]
+        nearer = colour_distance(colours, tone) < colour_distance(colours, skin)
+        return np.asarray(nearer * (1 - skin_likeness(colours, skin)), np.float32)
+
+    below = face & low
+    on_neck = like_hair(neck)
+    beard = like_hair(below).mean() if below.any() else 0.0
+    if on_neck.mean() < settings.most and beard < settings.beard:
+        found[neck] = on_neck
+    return found
