@@ -84,9 +84,9 @@ def dressed_fill(
     seen = without_stray_texels(seen, near, other, bare, cosine, low, labels, all_labels, settings.stray)
     amount = 1 - smoothstep(seen.alpha, *settings.trusted)
     amount[part == Part.HEAD] = 0
-    mirrored = mirrored & ~other[surface.faces[atlas.table.face]].any(
-        1
-    )  # the smooth completion has the other garment's colour
+    # What the opposite side is seen to be of, where it is of the same material; strays are of none.
+    same = labels == materials.labels[surface.mirror]
+    mirrored = mirrored & same[surface.faces[atlas.table.face, 0]]
     amount *= 1 - _well_mirrored(mirrored, seen, settings)
     texels = np.flatnonzero(amount > 0)
     face, barycentric = atlas.table.face[texels], atlas.table.barycentric[texels]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from uvatar.photos.colour import colour_distance, smoothstep
@@ -33,6 +34,7 @@ class StraySettings:
         turned: cosines to the line of sight up to which that holds, and from which what the photo shows is shown: seen
             from the photo's side, the hand is there.
         more_alike: share of that distance below which its distance from the skin's own colour must be.
+        middle: half width, metres, of the trunk's middle, which bare bellies and backs go across.
         on_arms: share of a garment on the arms up to which it belongs elsewhere,
         shoulder: share of the arm's length that belongs to the shoulder,
         upper_arm: and share of what is seen there up to which no sleeve of it reaches down the arm.
@@ -43,6 +45,7 @@ class StraySettings:
     unlike: tuple[float, float] = (0.1, 0.2)
     turned: tuple[float, float] = (0.4, 0.7)
     more_alike: float = 0.7
+    middle: float = 0.03
     on_arms: float = 0.35
     shoulder: float = 0.35
     upper_arm: float = 0.3
@@ -68,7 +71,7 @@ def without_stray(
         surface: of the body.
         settings: tuned numbers.
 
-    Returns the materials, the vertices (V,) of trunk and legs close to a hand or a bare arm, and those (V,) of arms
+    Returns the materials, the vertices (V,) of trunk and legs that a hand or a bare arm may hide, and those (V,) of arms
     and hands of which the photo shows another garment in places, and nothing of their own.
     """
     labels = materials.labels.copy()
@@ -91,7 +94,21 @@ def without_stray(
     else:
         near[:] = False
     labels[near & (labels == SKIN)] = UNSEEN
+    of_arms = _of_arms_on_trunk(labels, surface, settings)
+    labels[of_arms] = UNSEEN
+    near |= of_arms
     return replace(materials, labels=labels), near, other
+
+
+def _of_arms_on_trunk(labels: NDArray[np.int32], surface: Surface, settings: StraySettings) -> NDArray[np.bool_]:
+    """The vertices (V,) of bare skin on the trunk that is neither the neck's nor goes across its middle: an arm's."""
+    bare = np.flatnonzero((labels == SKIN) & np.isin(surface.part, (Part.TRUNK, Part.HEAD)))
+    stray = np.zeros(len(labels), bool)
+    if len(bare):
+        count, piece = connected_components(surface.graph[bare][:, bare], directed=False)
+        own = (surface.part[bare] == Part.HEAD) | (np.abs(surface.template[bare, 0]) < settings.middle)
+        stray[bare[np.bincount(piece, own, count)[piece] == 0]] = True
+    return stray
 
 
 def _other_on_arms(labels: NDArray[np.int32], surface: Surface, settings: StraySettings) -> NDArray[np.bool_]:
@@ -131,7 +148,7 @@ def without_stray_texels(
 
     Args:
         seen: what the photos show.
-        near: (V,) vertices close to a hand.
+        near: (V,) vertices that a hand or a bare arm may hide.
         other: (V,) vertices of arms that show another garment.
         bare: (3,) linear light of what skin is seen.
         cosine: (V,) between the surface's normal and the line of sight.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
-from uvatar.photos.colour import LUMA, colour_distance
-from uvatar.photos.skin import skin_likeness
+from uvatar.photos.colour import LUMA, colour_distance, smoothstep
+from uvatar.photos.skin import SkinLikenessSettings, skin_likeness
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.projection import Projection
 from uvatar.texturing.surface import Part
@@ -24,14 +25,20 @@ class StrayHairSettings:
         shades: quantiles of their luma between which it is taken.
         unlike_skin: colour distance of hair and skin from which they are told apart.
         most: share of neck and ears that looks like hair from which hair covers them.
+        turned: cosines to the line of sight up to which it is hair, and from which a chain or a collar.
+        grown: share of the texture's side by which it is grown.
         beard: share of the lower face that looks like hair from which what is on the neck is a beard.
+        skin: what is still skin in the shade: brown hair has the hue of skin.
     """
 
     least: int = 200
     shades: tuple[float, float] = (0.15, 0.5)
     unlike_skin: float = 0.2
     most: float = 0.5
+    turned: tuple[float, float] = (0.5, 0.75)
+    grown: float = 0.006
     beard: float = 0.1
+    skin: SkinLikenessSettings = field(default_factory=lambda: SkinLikenessSettings(shade=(0.4, 0.6)))
 
 
 DEFAULT_SETTINGS = StrayHairSettings()
@@ -62,11 +69,16 @@ def stray_hair(
     def like_hair(chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
         colours = projection.colours[chosen]
         nearer = colour_distance(colours, tone) < colour_distance(colours, skin)
-        return np.asarray(nearer * (1 - skin_likeness(colours, skin)), np.float32)
+        return np.asarray(nearer * (1 - skin_likeness(colours, skin, settings.skin)), np.float32)
 
     below = face & low
     on_neck = like_hair(neck)
     beard = like_hair(below).mean() if below.any() else 0.0
     if on_neck.mean() < settings.most and beard < settings.beard:
-        found[neck] = on_neck
+        found[neck] = on_neck * (1 - smoothstep(projection.cosine[neck], *settings.turned))
+        everywhere = np.zeros(len(atlas.table), np.float32)
+        everywhere[projection.texels] = found
+        side = 2 * round(settings.grown * atlas.size) + 1  # its blurred edge
+        grown = np.asarray(cv2.dilate(atlas.table.scatter(everywhere), np.ones((side, side), np.uint8)))
+        found[neck] = grown.ravel()[atlas.table.pixel[projection.texels[neck]]]
     return found
