@@ -71,8 +71,8 @@ def without_stray(
         surface: of the body.
         settings: tuned numbers.
 
-    Returns the materials, the vertices (V,) of trunk and legs that a hand or a bare arm may hide, and those (V,) of arms
-    and hands of which the photo shows another garment in places, and nothing of their own.
+    Returns the materials, the vertices (V,) of trunk and legs that a hand or a bare arm may hide, and those (V,) of
+    arms and hands of which the photo shows another garment in places, and nothing of their own.
     """
     labels = materials.labels.copy()
     other = _other_on_arms(labels, surface, settings)
