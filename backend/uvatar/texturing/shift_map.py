@@ -43,7 +43,7 @@ class ShiftSettings:
 
     ring: float = 0.025
     least_shift: float = 0.03
-    rounds: int = 4
+    rounds: int = 10
     least_gain: float = 0.05
     mismatch: float = 0.5
     worst: float = 1.5
@@ -99,7 +99,7 @@ def filled(
         done |= new
     rest = wanted & ~done
     if rest.any():
-        result[rest] = _mirrored_rows(result, known, metre, settings)[rest]
+        result[rest] = _mirrored_rows(result, done, metre, settings)[rest]
     return result
 
 

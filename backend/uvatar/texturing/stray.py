@@ -43,7 +43,7 @@ class StraySettings:
 
     hand_reach: float = 0.07
     unlike: tuple[float, float] = (0.1, 0.2)
-    turned: tuple[float, float] = (0.4, 0.7)
+    turned: tuple[float, float] = (0.25, 0.5)
     more_alike: float = 0.7
     middle: float = 0.03
     on_arms: float = 0.35

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from uvatar.data.arrays import Floats
-from uvatar.photos.colour import LUMA, colour_distance, smoothstep
+from uvatar.photos.colour import DISTANCE_WEIGHTS, LUMA, colour_distance, perceptual, smoothstep
 from uvatar.photos.skin import SkinLikenessSettings, skin_likeness
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.projection import Projection
@@ -24,6 +25,7 @@ class StrayHairSettings:
         least: texels of hair that must be seen to tell its colour.
         shades: quantiles of their luma between which it is taken.
         unlike_skin: colour distance of hair and skin from which they are told apart.
+        cloth_samples: colours of the trunk, about, that a collar may have.
         most: share of neck and ears that looks like hair from which hair covers them.
         turned: cosines to the line of sight up to which it is hair, and from which a chain or a collar.
         grown: share of the texture's side by which it is grown.
@@ -34,6 +36,7 @@ class StrayHairSettings:
     least: int = 200
     shades: tuple[float, float] = (0.15, 0.5)
     unlike_skin: float = 0.2
+    cloth_samples: int = 256
     most: float = 0.5
     turned: tuple[float, float] = (0.5, 0.75)
     grown: float = 0.006
@@ -66,9 +69,12 @@ def stray_hair(
     if colour_distance(tone[None], skin)[0] < settings.unlike_skin:
         return found
 
+    trunk = projection.colours[(surface.part[corner] == Part.TRUNK) & (projection.weights > 0.5)]
+    clothes = trunk[:: max(1, len(trunk) // settings.cloth_samples)]
+
     def like_hair(chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
         colours = projection.colours[chosen]
-        nearer = colour_distance(colours, tone) < colour_distance(colours, skin)
+        nearer = colour_distance(colours, tone) < np.minimum(colour_distance(colours, skin), _nearest(colours, clothes))
         return np.asarray(nearer * (1 - skin_likeness(colours, skin, settings.skin)), np.float32)
 
     below = face & low
@@ -82,3 +88,11 @@ def stray_hair(
         grown = np.asarray(cv2.dilate(atlas.table.scatter(everywhere), np.ones((side, side), np.uint8)))
         found[neck] = grown.ravel()[atlas.table.pixel[projection.texels[neck]]]
     return found
+
+
+def _nearest(colours: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
+    """`colour_distance` (K,) of each colour (K, 3) from the nearest of others (N, 3)."""
+    if not len(others):
+        return np.full(len(colours), np.inf)
+    nearest, _ = cKDTree(perceptual(others) * DISTANCE_WEIGHTS).query(perceptual(colours) * DISTANCE_WEIGHTS)
+    return np.asarray(nearest, np.float64)
