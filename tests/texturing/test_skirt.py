@@ -102,4 +102,4 @@ def test_a_dark_edge_is_not_carried_behind(body: BodyModel) -> None:
     surface = Atlases(body).at(512).surface
     texture = skirt_texture(skirt, view, body.posed(view.fit.body, inside)[0], surface, SIZE)
     side = texture[:-8, 8 : SIZE // 4].astype(int)
-    assert (np.abs(side - GREEN).max(-1) < 15).mean() > 0.95
+    assert (np.abs(side - GREEN).max(-1) < 15).mean() > 0.9

@@ -6,7 +6,7 @@ Such texels must not speak for what is not seen (`Doubt.foreign`), and some of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.lowband import diffuse, vertex_colours
 from uvatar.texturing.projection import ProjectedView, Projection
+from uvatar.texturing.stray_hair import StrayHairSettings, stray_hair
 from uvatar.texturing.surface import ARMS, HANDS, Part
 
 
@@ -67,6 +68,7 @@ class ContaminationSettings:
             it, it is never shown.
         same_background: distances from the background's colour up to which it is exactly that, and from which not.
         least_weight: of a texel that is kept, as `ProjectionSettings.least_weight`.
+        hair: of hair on the neck.
     """
 
     glove: float = 0.15
@@ -101,6 +103,7 @@ class ContaminationSettings:
     surely_hidden: tuple[float, float] = (0.75, 0.95)
     same_background: tuple[float, float] = (0.04, 0.10)
     least_weight: float = 0.01
+    hair: StrayHairSettings = field(default_factory=StrayHairSettings)
 
 
 DEFAULT_SETTINGS = ContaminationSettings()
@@ -142,8 +145,9 @@ def without_foreign(
     pixels = view.source.camera.project(points).astype(np.float32)
     hands = _on_hands(projection, part, pixels, view, skin, settings)
     background = _background(projection, part, pixels, view, atlas, settings)
-    foreign = np.maximum(hands.foreign, background.foreign)
-    hidden = np.maximum(hands.hidden, background.hidden)
+    hair = stray_hair(projection, skin, atlas, settings.hair)
+    foreign = np.maximum(np.maximum(hands.foreign, background.foreign), hair)
+    hidden = np.maximum(np.maximum(hands.hidden, background.hidden), hair)
     weights = (projection.weights * (1 - hidden)).astype(np.float32)
     certainty = (projection.certainty * (1 - foreign)).astype(np.float32)
     kept = np.flatnonzero(weights > settings.least_weight)

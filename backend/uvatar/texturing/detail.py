@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.photos.colour import LUMA
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.atlas import Atlas
@@ -33,9 +34,12 @@ class DetailSettings:
         darkest: linear light that relative brightness is measured against at least.
         trust: of the photo from which detail is taken.
         edge: distance from the mask's edge, in units of ``coarsest``, from which detail is taken.
-        strands, strand_rows: of hair: how many around the head, and how many rows of them.
-        strand_length: metres.
-        strand_contrast: standard deviation of their relative brightness, clipped at twice that.
+        strands: of hair, coarse and fine: how many around the head,
+        strand_lengths: and how long, metres.
+        strand_rows: of them.
+        strand_contrast: least and greatest standard deviation of their relative brightness, clipped at twice that; in
+            between that of the hair that the photo shows, of which
+        least_hair: texels must be seen.
         wave, wave_number, wave_twist: strands wave by so much of the head's circumference, so many radians per metre of
             height, and so many full waves more round the head.
     """
@@ -46,10 +50,11 @@ class DetailSettings:
     darkest: float = 0.01
     trust: float = 0.5
     edge: float = 0.5
-    strands: int = 560
+    strands: tuple[int, ...] = (70, 180, 480)
+    strand_lengths: tuple[float, ...] = (0.08, 0.05, 0.03)
     strand_rows: int = 64
-    strand_length: float = 0.03
-    strand_contrast: float = 0.08
+    strand_contrast: tuple[float, float] = (0.08, 0.22)
+    least_hair: int = 200
     wave: float = 0.006
     wave_number: float = 60
     wave_twist: float = 6
@@ -90,13 +95,27 @@ def unseen_detail(
     roughness = _roughness(contrast, atlas.surface.ring[vertex[texels]], len(atlas.surface.ring_part))
     limit = np.minimum(settings.deviations * roughness, settings.strongest)
     detail[texels] = np.clip(contrast, -limit, limit)
-    _add_strands(detail, atlas, settings)
+    _add_strands(detail, _hair_contrast(view, alpha, atlas, settings), atlas, settings)
     return detail, detail_colour
 
 
-def _add_strands(detail: NDArray[np.float32], atlas: Atlas, settings: DetailSettings) -> None:
+def _hair_contrast(
+    view: ProjectedView, alpha: NDArray[np.float32], atlas: Atlas, settings: DetailSettings
+) -> NDArray[np.float64]:
+    """The standard deviation of relative brightness in the hair that the photo shows."""
+    least, greatest = settings.strand_contrast
+    hair = np.flatnonzero((alpha > settings.trust) & atlas.of_first_vertex(atlas.surface.scalp))
+    if len(hair) < settings.least_hair:
+        return np.asarray(least)
+    pixels = view.source.camera.project(atlas.interpolate(view.visibility.vertices, hair))
+    fine = view.foreground.sample(pixels, view.footprint[atlas.table.face[hair]]) @ LUMA
+    coarse = view.foreground.sample(pixels, settings.coarsest * view.visibility.pixels_per_metre) @ LUMA
+    return np.clip(1.48 * np.median(np.abs(fine / np.maximum(coarse, settings.darkest) - 1)), least, greatest)
+
+
+def _add_strands(detail: NDArray[np.float32], contrast: Floats, atlas: Atlas, settings: DetailSettings) -> None:
     """Add hair on the scalp to ``detail`` (T,): noise that is fine around the head and long down it, so that it whirls
-    at the crown.
+    at the crown; tufts and single strands.
     """
     surface = atlas.surface
     amount = atlas.interpolate(surface.scalp.astype(np.float32))
@@ -104,12 +123,16 @@ def _add_strands(detail: NDArray[np.float32], atlas: Atlas, settings: DetailSett
     place = atlas.interpolate(surface.template, texels)
     middle = surface.template[surface.scalp].mean(0) if surface.scalp.any() else np.zeros(3, np.float32)
     around = np.arctan2(place[:, 0] - middle[0], place[:, 2] - middle[2]) / (2 * np.pi) + 0.5
-    random = np.random.default_rng(7).standard_normal((settings.strand_rows, settings.strands)).astype(np.float32)
     wave = settings.wave * np.sin(settings.wave_number * place[:, 1] + 2 * settings.wave_twist * np.pi * around)
-    column = (around + wave) % 1 * settings.strands
-    row = (place[:, 1] - middle[1] + 0.3) / settings.strand_length
-    strands = bilinear(np.pad(random, ((0, 0), (1, 1)), mode="wrap"), np.column_stack([column + 1, row]))
-    detail[texels] += settings.strand_contrast * amount[texels] * np.clip(strands, -2, 2)
+    generator = np.random.default_rng(7)
+    total = np.zeros(len(texels), np.float32)
+    for strands, length in zip(settings.strands, settings.strand_lengths, strict=True):
+        random = generator.standard_normal((settings.strand_rows, strands)).astype(np.float32)
+        column = (around + wave) % 1 * strands
+        row = (place[:, 1] - middle[1] + 0.3) / length
+        total += bilinear(np.pad(random, ((0, 0), (1, 1)), mode="wrap"), np.column_stack([column + 1, row]))
+    total /= max(float(total.std()), 1e-6) if len(total) else 1.0
+    detail[texels] += contrast * amount[texels] * np.clip(total, -2, 2)
 
 
 def _roughness(contrast: NDArray[np.float32], ring: NDArray[np.int32], rings: int) -> NDArray[np.float32]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from uvatar.photos.colour import smoothstep
 from uvatar.photos.sampling import bilinear
@@ -19,8 +18,9 @@ from uvatar.texturing.pattern_settings import PatternSettings
 from uvatar.texturing.projection import ProjectedView
 from uvatar.texturing.propagation import PropagationSettings, colours_at, labels_at, material_colours, propagate
 from uvatar.texturing.shading import ShadingSettings, log_shading
+from uvatar.texturing.stray import StraySettings, without_stray, without_stray_texels
 from uvatar.texturing.structure_picture import Dressed
-from uvatar.texturing.surface import ARMS, HANDS, Part, Surface
+from uvatar.texturing.surface import Part, Surface
 from uvatar.texturing.unseen_garments import UnseenGarmentSettings, with_unseen_garments
 
 
@@ -29,22 +29,21 @@ class OutfitSettings:
     """Tuned numbers of filling by material.
 
     Attributes:
-        shading, materials, unseen, propagation, pattern: of the steps.
+        shading, materials, stray, unseen, propagation, pattern: of the steps.
         trusted: alpha up to which a texel is filled by material alone, and from which by the smooth completion alone:
             where the photo half shows it, the photo's own colours continue best.
         sure_mirror: certainty of a texel's mirror image from which it is kept, and fully.
-        hand_reach: distance, metres, from a hand or a bare arm within which skin on trunk and legs is theirs.
         least_seen: share of the vertices that must be seen to tell materials.
     """
 
     shading: ShadingSettings = field(default_factory=ShadingSettings)
     materials: MaterialSettings = field(default_factory=MaterialSettings)
+    stray: StraySettings = field(default_factory=StraySettings)
     unseen: UnseenGarmentSettings = field(default_factory=UnseenGarmentSettings)
     propagation: PropagationSettings = field(default_factory=PropagationSettings)
     pattern: PatternSettings = field(default_factory=PatternSettings)
     trusted: tuple[float, float] = (0.02, 0.5)
     sure_mirror: tuple[float, float] = (0.4, 0.7)
-    hand_reach: float = 0.07
     least_seen: float = 0.03
 
 
@@ -57,7 +56,7 @@ def dressed_fill(
     seen: SeenColours,
     view: ProjectedView,
     settings: OutfitSettings = DEFAULT_SETTINGS,
-) -> tuple[NDArray[np.float32], MaterialMap | None]:
+) -> tuple[NDArray[np.float32], MaterialMap | None, SeenColours]:
     """Replace the smooth completion by one with materials and structure.
 
     Args:
@@ -67,15 +66,16 @@ def dressed_fill(
         view: the photo that structure is taken from.
         settings: tuned numbers.
 
-    Returns (T, 3), and the materials; None if too little is seen to tell them.
+    Returns (T, 3), the materials, None if too little is seen to tell them, and what the photos show without what
+    belongs to another material.
     """
     atlas, surface = seen.atlas, seen.atlas.surface
     colour, share = seen.at_vertices
     if (share > settings.materials.seen_share).mean() < settings.least_seen:
-        return smooth, None
+        return smooth, None, seen
     shading = log_shading(colour, share, view.visibility.normals, surface, settings.shading)
     materials = segment(colour, share, shading, seen.skin, surface, settings.materials)
-    materials = _without_arms(materials, view.visibility.vertices, surface, settings)
+    materials, near, other = without_stray(materials, colour, view.visibility.vertices, surface, settings.stray)
     worn = view.source.fit
     shod, skirted = worn.shoes != (None, None), worn.skirt is not None
     materials = with_unseen_garments(materials, share, shod, skirted, surface, settings.unseen)
@@ -84,10 +84,15 @@ def dressed_fill(
     labels = probability.argmax(1)
     low = material_colours(materials, labels, colour, share, surface, settings.propagation)
     part = surface.part[surface.faces[atlas.table.face, 0]]
-    amount = 1 - smoothstep(seen.alpha, *settings.trusted)
-    amount[(part == Part.HEAD) | np.isin(part, HANDS)] = 0
-    amount *= 1 - _well_mirrored(mirrored, seen, settings)
     all_labels = labels_at(probability, surface, atlas.table.face, atlas.table.barycentric)
+    bare, cosine = materials.colours[SKIN], view.visibility.cosine
+    seen = without_stray_texels(seen, near, other, bare, cosine, low, labels, all_labels, settings.stray)
+    amount = 1 - smoothstep(seen.alpha, *settings.trusted)
+    amount[part == Part.HEAD] = 0
+    # What the opposite side is seen to be of, where it is of the same material; strays are of none.
+    same = labels == materials.labels[surface.mirror]
+    mirrored = mirrored & same[surface.faces[atlas.table.face, 0]]
+    amount *= 1 - _well_mirrored(mirrored, seen, settings)
     texels = np.flatnonzero(amount > 0)
     face, barycentric = atlas.table.face[texels], atlas.table.barycentric[texels]
     texel_labels = all_labels[texels]
@@ -102,7 +107,7 @@ def dressed_fill(
     invented = np.zeros(len(smooth), bool)
     if materials.invented is not None:
         invented = materials.invented[surface.faces[atlas.table.face]].any(1)
-    return result, material_map(all_labels, names, invented)
+    return result, material_map(all_labels, names, invented), seen
 
 
 def _well_mirrored(mirrored: NDArray[np.bool_], seen: SeenColours, settings: OutfitSettings) -> NDArray[np.float32]:
@@ -114,23 +119,6 @@ def _well_mirrored(mirrored: NDArray[np.bool_], seen: SeenColours, settings: Out
     certain = bilinear(atlas.table.picture(seen.certain), mirrored_places(texels, atlas))
     result[texels] = smoothstep(certain, *settings.sure_mirror)
     return result
-
-
-def _without_arms(
-    materials: Materials, vertices: NDArray[np.float32], surface: Surface, settings: OutfitSettings
-) -> Materials:
-    """Skin on trunk and legs close to a hand or a bare arm is that one's: it lies there in the photo, not quite where
-    the mesh's does.
-    """
-    bare = np.isin(surface.part, HANDS) | (np.isin(surface.part, ARMS) & (materials.labels == SKIN))
-    dressed = np.isin(surface.part, (Part.TRUNK, Part.LEFT_LEG, Part.RIGHT_LEG))
-    doubtful = np.flatnonzero(dressed & (materials.labels == SKIN))
-    if not len(doubtful) or not bare.any():
-        return materials
-    distance, _ = cKDTree(vertices[bare]).query(vertices[doubtful])
-    labels = materials.labels.copy()
-    labels[doubtful[distance < settings.hand_reach]] = UNSEEN
-    return replace(materials, labels=labels)
 
 
 def _material_before(materials: Materials, view: ProjectedView, surface: Surface) -> NDArray[np.int32]:

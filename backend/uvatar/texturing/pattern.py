@@ -1,9 +1,10 @@
 """Structure of cloth for what no photo shows: folds, weave and pattern of the seen front, as ratios to the smooth band.
 
 Structure moves in the photo's own picture: an unseen point takes it from the pixel that it projects to, straight
-through the body. So it meets the front at the outline, and stripes and checks stay straight. Close to the outline,
-where the photo is stretched, the picture is mirrored at the contour of what is trusted. Each material is a picture of
-its own, in which single things (plackets, ties, logos) are holes, and holes are filled from the rest of the material.
+through the body. So it meets the front at the outline, and stripes and checks stay straight. At the sides, where the
+photo is stretched, the picture goes on outside the outline as the cloth does (`pattern_places`). Each material is a
+picture of its own, in which single things (plackets, ties, logos) and the sides are holes, and holes are filled from
+the rest of the material.
 """
 
 from __future__ import annotations
@@ -12,15 +13,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.data.arrays import Floats
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.pattern_places import places
 from uvatar.texturing.pattern_settings import DEFAULT_SETTINGS, PatternSettings
 from uvatar.texturing.pattern_sources import clean_sources, of_others
 from uvatar.texturing.projection import ProjectedView
 from uvatar.texturing.shift_map import filled
-from uvatar.texturing.structure_picture import NO_GROUP, Dressed, StructurePicture, cloth_groups, structure_picture
-from uvatar.texturing.surface import Surface
+from uvatar.texturing.structure_picture import NO_GROUP, Dressed, cloth_groups, structure_picture
 
 
 def unseen_structure(
@@ -50,7 +50,7 @@ def unseen_structure(
     group = cloth_groups(surface)
     texel_group = group[surface.faces[atlas.table.face[texels], 0]]
     picture = structure_picture(view, dressed, group, alpha, certain, atlas, settings)
-    place = _places(view, texels, picture, atlas, settings)
+    place = places(view, texels, picture.camera, atlas, settings)
     result = np.ones((len(texels), 3), np.float32)
     height, width = picture.label.shape
     for material in np.unique(texel_labels[texel_group != NO_GROUP]):
@@ -73,41 +73,3 @@ def unseen_structure(
             at = place[own] - np.array([columns[0], rows[0]], np.float32)
             result[own] = np.exp(strength * bilinear(np.ascontiguousarray(whole), at))
     return result
-
-
-def _places(
-    view: ProjectedView, texels: NDArray[np.int64], picture: StructurePicture, atlas: Atlas, settings: PatternSettings
-) -> NDArray[np.float32]:
-    """The pixels (M, 2) of the picture that texels take their structure from."""
-    surface, vertices = atlas.surface, view.visibility.vertices
-    normals = view.visibility.normals
-    sight = vertices / np.linalg.norm(vertices, axis=1, keepdims=True)
-    outwards = normals - (normals * sight).sum(1, keepdims=True) * sight
-    outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)
-    # Folds of the fitted surface would make straight stripes wavy.
-    degree = np.asarray(surface.graph.sum(1)).ravel()[:, None] + 1
-    smooth = np.column_stack([outwards, view.visibility.cosine])
-    for _ in range(settings.mapping_rounds):
-        smooth = (smooth + surface.graph @ smooth) / degree
-    outwards, bend = smooth[:, :3], smooth[:, 3]
-    outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)
-    radius = settings.ring_share * _radii(vertices, surface)
-    values = np.column_stack([vertices, outwards, bend, radius]).astype(np.float32)
-    at = atlas.interpolate(values, texels)
-    points, outwards, cosine, radius = at[:, :3], at[:, 3:6], at[:, 6], at[:, 7]
-    angle, limit = np.arcsin(np.clip(np.abs(cosine), 0, 1)), np.arcsin(settings.cosine)
-    inwards = np.where(angle < limit, np.cos(angle) - np.cos(2 * limit - angle), 0) * radius
-    return picture.camera.project(points - outwards * inwards[:, None]).astype(np.float32)
-
-
-def _radii(vertices: Floats, surface: Surface) -> NDArray[np.float64]:
-    """The mean distance (V,) of each vertex's slice from its centre line, metres, smoothed from slice to slice."""
-    rings = len(surface.ring_part)
-    count = np.maximum(np.bincount(surface.ring, minlength=rings), 1)
-    centre = np.stack([np.bincount(surface.ring, vertices[:, k], rings) for k in range(3)], 1) / count[:, None]
-    distance = np.linalg.norm(vertices - centre[surface.ring], axis=1)
-    mean = (np.bincount(surface.ring, distance, rings) / count)[surface.ring]
-    degree = np.asarray(surface.graph.sum(1)).ravel() + 1
-    for _ in range(4):
-        mean = (mean + surface.graph @ mean) / degree
-    return np.asarray(mean, np.float64)

@@ -19,10 +19,10 @@ class PatternSettings:
         strongest: log ratio at which structure is clipped.
         shown: alpha of a texel from which structure is taken, and
         sure: share of its usual certainty.
-        cosine: to the line of sight from which structure is taken; beyond it the picture is mirrored.
+        cosine: to the line of sight from which structure is taken; beyond it the picture goes on unrolled,
+        furthest: by this many metres at most.
         depth: distance from the mask's edge from which it is taken.
-        ring_share: of the mean radius of a body slice, by which the picture is mirrored at the sides.
-        mapping_rounds: of smoothing the directions in which it is mirrored.
+        mapping_rounds: of smoothing the directions in which it does.
         border_reach: distance from another material up to which a pixel may be of that material.
         more_alike: share of its distance from its own material's colour below which it is.
         foreign_colour: least distance from its own material's colour.
@@ -57,8 +57,8 @@ class PatternSettings:
     shown: float = 0.9
     sure: float = 0.7
     cosine: float = 0.50
+    furthest: float = 0.12
     depth: float = 0.01
-    ring_share: float = 0.9
     mapping_rounds: int = 6
     border_reach: float = 0.05
     more_alike: float = 0.7

@@ -78,7 +78,7 @@ def texture_person(
     fill, source = smooth_fill(seen, settings.completion)
     materials = None
     if not fast:
-        fill, materials = dressed_fill(fill, source == Label.MIRRORED, seen, projected_views[0], settings.outfit)
+        fill, materials, seen = dressed_fill(fill, source == Label.MIRRORED, seen, projected_views[0], settings.outfit)
     colours, source = shown_over(fill, source, seen)
     if callable(predicted):
         predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))
@@ -86,14 +86,14 @@ def texture_person(
         if predicted.shape != (expected := (atlas.size, atlas.size, 3)):
             raise TexturingError(f"The predicted texture has shape {predicted.shape}, expected {expected}.")
         if not keep_photo:
-            return _all_predicted(predicted, alpha, materials, atlas)
+            return _all_predicted(predicted, seen.alpha, materials, atlas)
         plain = None if materials is None else (materials.invented, colours, source)
         colours, source = fill_in(predicted, seen, plain, settings.prediction)
     if painter is not None:
         colours, source = paint_unseen(colours, source, seen.alpha, projected_views[0], painter, atlas)
     paint_eyes(colours, source, projected_views[0], skin, atlas, settings.eyes)
     paint_flesh(colours, source, skin, atlas, settings.flesh)
-    made = _texture(table.picture(srgb_from_linear(colours)), source, alpha, materials, atlas)
+    made = _texture(table.picture(srgb_from_linear(colours)), source, seen.alpha, materials, atlas)
     return _with_light(made, colours, projected_views, projections, materials, atlas, settings)
 
 

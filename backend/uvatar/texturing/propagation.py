@@ -20,6 +20,10 @@ from uvatar.texturing.materials import HAIR, SKIN, UNSEEN, Materials
 from uvatar.texturing.surface import Part, Surface, unseen_hands
 
 
+_PAIRS = (
+    (Part.LEFT_ARM, Part.RIGHT_ARM), (Part.LEFT_LEG, Part.RIGHT_LEG), (Part.LEFT_FOOT, Part.RIGHT_FOOT),
+)  # fmt: skip
+
 @dataclass(frozen=True)
 class PropagationSettings:
     """Tuned numbers of propagation, set while looking at 17 people. Pulls are relative to that of all neighbours.
@@ -36,6 +40,11 @@ class PropagationSettings:
         odd_colour: distance of a vertex's colour from its material's median, and in units of the median of these
             distances (``odd_spread``), from which it does not tell the material's colour elsewhere.
         odd_spread: see there.
+        mirror_pull: of limbs of which less is seen than of the opposite one, towards its materials: sleeves, legs and
+            shoes come in pairs.
+        foot_pull: of what is not seen of a foot towards what most of both feet is seen to be,
+        foot_height: metres above the soles up to which that holds.
+        rounds: of smoothing the borders of what is not seen, which else follow the mesh's edges.
         hidden_hand: as `CompletionSettings`.
     """
 
@@ -49,6 +58,10 @@ class PropagationSettings:
     firm_pull: float = 0.2
     odd_colour: float = 0.25
     odd_spread: float = 4.0
+    mirror_pull: float = 0.1
+    foot_pull: float = 3.0
+    foot_height: float = 0.05
+    rounds: int = 2
     hidden_hand: float = 0.1
 
 
@@ -88,12 +101,60 @@ def propagate(
         bare = region & ~seeds
         pull[bare] += settings.prior_pull
         right[bare, material] += settings.prior_pull
+    _pull_to_opposite(pull, right, materials.labels, surface, settings)
+    _pull_to_shoes(pull, right, materials.labels, surface, settings)
     bare = np.flatnonzero(~seeds & (before != UNSEEN) & _at_the_sides(before, materials.labels, surface, settings))
     pull[bare] += settings.before_pull
     right[bare, before[bare]] += settings.before_pull
     found = solved(laplacian + sparse.diags(degree * pull), degree[:, None] * right)
-    found[seeds] = np.eye(count, dtype=np.float32)[materials.labels[seeds]]
+    seen = np.eye(count, dtype=np.float32)[materials.labels[seeds]]
+    found[seeds] = seen
+    neighbours = np.asarray(surface.graph.sum(1)).ravel()[:, None]
+    for _ in range(settings.rounds):
+        found = (0.5 * found + 0.5 * (surface.graph @ found) / neighbours).astype(np.float32)
+        found[seeds] = seen
     return found
+
+
+def _pull_to_opposite(
+    pull: NDArray[np.float64],
+    right: NDArray[np.float64],
+    labels: NDArray[np.int32],
+    surface: Surface,
+    settings: PropagationSettings,
+) -> None:
+    """Add the prior of what is seen of the opposite limb to a system's ``pull`` (V,) and ``right`` side (V, K)."""
+    opposite = labels[surface.mirror]
+    for one, other in _PAIRS:
+        own, others = surface.part == one, surface.part == other
+        for limb, pair in ((own, others), (others, own)):
+            if (labels[limb] != UNSEEN).sum() < (labels[pair] != UNSEEN).sum():
+                told = np.flatnonzero(limb & (labels == UNSEEN) & (opposite != UNSEEN))
+                pull[told] += settings.mirror_pull
+                right[told, opposite[told]] += settings.mirror_pull
+
+
+def _pull_to_shoes(
+    pull: NDArray[np.float64],
+    right: NDArray[np.float64],
+    labels: NDArray[np.int32],
+    surface: Surface,
+    settings: PropagationSettings,
+) -> None:
+    """Add the prior of one material on both feet to a system's ``pull`` (V,) and ``right`` side (V, K): the photo shows
+    trousers' hems before them, and neither heels nor soles.
+    """
+    feet = np.isin(surface.part, (Part.LEFT_FOOT, Part.RIGHT_FOOT))
+    if not feet.any():
+        return
+    low = feet & (surface.template[:, 1] < surface.template[feet, 1].min() + settings.foot_height)
+    seen = low & (labels != UNSEEN)
+    if not seen.any():
+        return
+    area = np.bincount(labels[seen], surface.vertex_area[seen], right.shape[1])
+    told = low & ~seen
+    pull[told] += settings.foot_pull
+    right[told, area.argmax()] += settings.foot_pull
 
 
 def _at_the_sides(

@@ -43,7 +43,7 @@ class ShiftSettings:
 
     ring: float = 0.025
     least_shift: float = 0.03
-    rounds: int = 4
+    rounds: int = 10
     least_gain: float = 0.05
     mismatch: float = 0.5
     worst: float = 1.5
@@ -80,23 +80,26 @@ def filled(
     result = np.where(known[..., None], values, 0).astype(np.float32)
     if not known.any():
         return result
-    done = known.copy()
+    done, source = known.copy(), known
     unlike = None
     for _ in range(settings.rounds):
         hole = wanted & ~done
         if not hole.any():
             break
         unlike = _unlike_itself(values, known, settings) if unlike is None else unlike
-        shift = _best_shift(result, known, done, hole, metre, unlike, settings)
+        shift = _best_shift(result, source, done, hole, metre, unlike, settings)
+        if shift is None and source is known and (done & ~known).any():
+            source = done.copy()  # what is left lies too far from what is known: copies of copies reach it
+            shift = _best_shift(result, source, done, hole, metre, unlike, settings)
         if shift is None:
             break
-        copied, there = _moved(values, known, shift)
+        copied, there = _moved(result, source, shift)
         new = hole & there
         result[new] = (copied + _membrane(result - copied, done & there, new, settings))[new]
         done |= new
     rest = wanted & ~done
     if rest.any():
-        result[rest] = _mirrored_rows(result, known, metre, settings)[rest]
+        result[rest] = _mirrored_rows(result, done, metre, settings)[rest]
     return result
 
 

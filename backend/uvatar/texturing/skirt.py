@@ -1,11 +1,11 @@
-"""The texture of a skirt: the photo on its front, mirrored behind.
+"""The texture of a skirt: the photo on its front, its mirrored colours and the front's pattern behind.
 
 A skirt has a layout of its own, a rectangle with the front in its middle, so that mirroring is a matter of columns.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ from uvatar.photos.colour import DISTANCE_WEIGHTS, colour_distance, perceptual, 
 from uvatar.texturing.contamination import background_around
 from uvatar.texturing.foreground import cut_out, push_pull
 from uvatar.texturing.shells import footprint_of, shell_texels
+from uvatar.texturing.skirt_pattern import SkirtPatternSettings, with_pattern
 from uvatar.texturing.surface import ARMS, HANDS, Surface
 
 
@@ -43,6 +44,7 @@ class SkirtTextureSettings:
         samples: texels surely seen that others are compared with; so many of them may be wrong.
         grown: texels around foreign ones that are left out as well, as a share of the texture's side.
         picture_side: pixels of the longer side of the picture in which arms are drawn.
+        pattern: of what is not seen.
     """
 
     grazing: float = 0.4
@@ -57,6 +59,7 @@ class SkirtTextureSettings:
     samples: tuple[int, int] = (1500, 4)
     grown: float = 0.014
     picture_side: int = 480
+    pattern: SkirtPatternSettings = field(default_factory=SkirtPatternSettings)
 
 
 DEFAULT_SETTINGS = SkirtTextureSettings()
@@ -96,7 +99,8 @@ def skirt_texture(
     seen &= ~_arms(view, body, surface, scale, settings)[row, column].reshape(size, size)
     seen &= ~_gaps(view, pixels, colours, seen, cosine, settings)
     seen &= ~_foreign(colours, seen, cosine, settings)
-    return srgb_from_linear(_completed(colours, seen))
+    smooth = _completed(colours, seen)
+    return srgb_from_linear(with_pattern(colours, seen, smooth, points, settings.pattern))
 
 
 def _arms(

@@ -81,13 +81,8 @@ def structure_picture(
 ) -> StructurePicture:
     """Draw the body from the photo's camera with what the photo shows; arguments as in `unseen_structure`."""
     surface, visibility = atlas.surface, view.visibility
-    small, photo = visibility.camera, view.source.camera
-    metre = visibility.pixels_per_metre * visibility.size  # photo pixels per metre of a 1.7 m body
-    wanted = 1 / (settings.pixel * np.sqrt(1024 / atlas.size))
-    scale = small.focal / photo.focal
-    factor = min(wanted / (metre * scale), settings.largest_side / max(small.width, small.height))
-    camera = small.cropped((0, 0, small.width, small.height), factor)
-    metre = metre * camera.focal / photo.focal
+    photo = view.source.camera
+    camera, metre = _camera(view, atlas, settings)
     fragments = visibility.scene.render(camera)
     inside = fragments.mask
     face, barycentric = fragments.face[inside], fragments.barycentric[inside]
@@ -129,3 +124,16 @@ def structure_picture(
     place = np.einsum("mk,mk->m", barycentric, surface.template[corners, 0])
     across[inside] = np.where(trunk, place, np.inf)
     return StructurePicture(camera, metre, structure, shown, smooth, source & inside, label, groups, across)
+
+
+def _camera(view: ProjectedView, atlas: Atlas, settings: PatternSettings) -> tuple[Camera, float]:
+    """The picture's camera, and its pixels per metre of a 1.7 m body."""
+    visibility = view.visibility
+    small, photo = visibility.camera, view.source.camera
+    metre = visibility.pixels_per_metre * visibility.size  # photo pixels per metre of a 1.7 m body
+    wanted = 1 / (settings.pixel * np.sqrt(1024 / atlas.size))
+    scale = small.focal / photo.focal
+    factor = min(wanted / (metre * scale), settings.largest_side / max(small.width, small.height))
+    margin = int(np.ceil(settings.furthest * metre * scale))  # the unrolled sides lie around it
+    camera = small.cropped((-margin, -margin, small.width + margin, small.height + margin), factor)
+    return camera, metre * camera.focal / photo.focal
