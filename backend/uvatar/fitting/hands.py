@@ -26,7 +26,7 @@ class GateSettings:
     """When a hand's landmarks are believed.
 
     Chosen on 64 hands in 39 photos, where one of 59 kept ones was wrong; ``sideways`` and the last of
-    ``picture_error`` on 62 more in 41, ``sure`` and ``unsure_error`` on 63 in 46.
+    ``picture_error`` on 62 more in 41, ``sure`` and ``unsure_error`` on 63 in 41.
 
     Attributes:
         score: of the hand model, at least.
