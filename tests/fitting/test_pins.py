@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.fitting.people import CAMERA, fitting_model, person_of, standing
 from uvatar.body import BodyModel
@@ -18,9 +19,9 @@ ELBOW, WRIST = Landmark.LEFT_ELBOW, Landmark.LEFT_WRIST
 ARM = [Landmark.LEFT_ELBOW, Landmark.LEFT_WRIST, Landmark.LEFT_PINKY, Landmark.LEFT_INDEX, Landmark.LEFT_THUMB]
 
 
-def raised() -> np.ndarray:
+def raised() -> NDArray[np.float32]:
     """The pose of `standing` with the left arm to the side."""
-    pose = standing().body_pose.copy()
+    pose: NDArray[np.float32] = standing().body_pose.copy()
     pose[15] = (0, -0.2, -0.2)
     return pose
 

@@ -63,12 +63,18 @@ def _corrected(person: Person, places: dict[int, tuple[float, float]], settings:
             landmarks[moved, :2] += steps[number]
             world[moved, :2] += scale * steps[number]
         landmarks[number, 2] = 1.0
-    hands: dict[str, None] = {}
-    for side, name in enumerate(("left_hand", "right_hand")):
-        step = steps.get(WRISTS[side])
-        if step is not None and np.linalg.norm(step) > settings.moved * person.side:
-            hands[name] = None
-    return replace(person, landmarks=landmarks, world_landmarks=world, pinned=tuple(places), **hands)
+    hands = [
+        None if wrist in steps and np.linalg.norm(steps[wrist]) > settings.moved * person.side else hand
+        for wrist, hand in zip(WRISTS, (person.left_hand, person.right_hand), strict=True)
+    ]
+    return replace(
+        person,
+        landmarks=landmarks,
+        world_landmarks=world,
+        pinned=tuple(places),
+        left_hand=hands[0],
+        right_hand=hands[1],
+    )
 
 
 def _metres_per_pixel(person: Person) -> float:

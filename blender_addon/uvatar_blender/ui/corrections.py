@@ -78,9 +78,10 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
         camera, name = photo_camera(rig), str(rig.get("uvatar_photo", ""))
         if camera is None:
             raise RigError(f"{rig.name} has no photo camera.")
-        self._path = photo_file(context.scene.uvatar, name)
-        if self._path is None:
+        path = photo_file(context.scene.uvatar, name)
+        if path is None:
             raise RigError(f"{name} is no longer on the list of photos: add it again.")
+        self._path = path
         look_through(context.scene, camera)
         context.view_layer.update()
         self._camera = camera.name
