@@ -85,8 +85,8 @@ def batch(
     from uvatar.service.batch.run import run_batch
 
     console = console_of()
-    exporter = Exporter(out, blender_of(console) if blend else None, presets_of(glb, webp, clips, even_light), page, lods)
-
+    blender, presets = blender_of(console) if blend else None, presets_of(glb, webp, clips, even_light)
+    exporter = Exporter(out, blender, presets, page, lods)
     try:
         if ray:
             runner = runner_on_ray(ray, options, pipeline, threads, out, device)

@@ -19,10 +19,10 @@ from uvatar.texturing.lowband import diffuse, solved
 from uvatar.texturing.materials import HAIR, SKIN, UNSEEN, Materials
 from uvatar.texturing.surface import Part, Surface, unseen_hands
 
-
 _PAIRS = (
     (Part.LEFT_ARM, Part.RIGHT_ARM), (Part.LEFT_LEG, Part.RIGHT_LEG), (Part.LEFT_FOOT, Part.RIGHT_FOOT),
 )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class PropagationSettings:
