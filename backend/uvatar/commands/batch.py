@@ -61,9 +61,7 @@ def batch(
     workers: Annotated[int, typer.Option(min=1, help="Number of model processes, if a server has to be started.")] = 1,
     ray: Annotated[
         str | None,
-        typer.Option(
-            metavar="ADDRESS", help="Use this Ray cluster, or 'local' to start one here. Requires uvatar[ray]."
-        ),
+        typer.Option(metavar="ADDRESS", help="Use this Ray cluster, or 'local' to start one here; needs uvatar[ray]."),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads for each Ray task.")] = 1,
     device: DeviceOption = None,
