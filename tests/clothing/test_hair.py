@@ -21,6 +21,7 @@ from uvatar.clothing.offsets import clothing_offsets
 from uvatar.clothing.shells import at_rest
 from uvatar.data.camera import Camera
 from uvatar.data.joints import Joint
+from uvatar.data.landmarks import EARS, EYES, MOUTH
 from uvatar.data.photo import Photo
 from uvatar.data.shell import Hair
 from uvatar.data.view import View
@@ -159,6 +160,17 @@ def test_the_face_stays_free(body: BodyModel) -> None:
     cv2.fillPoly(face, [cv2.convexHull(np.round(view.person.face[:468]).astype(np.int32))], (1,))
     before = drawn.depth < rasterize(body.posed(view.fit.body)[0], body.data.faces, CAMERA).depth
     assert (drawn.mask & before)[cv2.erode(face, np.ones((9, 9), np.uint8)) > 0].mean() < 0.05
+
+
+def test_beside_the_face_hair_lies_on_the_head(body: BodyModel) -> None:
+    """And does not close round the face like a hood."""
+    view, _ = haired(body, CHEST)
+    hair, marks = hair_of(view), body.landmarks_of(view.fit.body)
+    used = hair.vertices[np.unique(hair.quads)]
+    beside = used[(used[:, 1] > marks[EYES, 1].mean()) & (used[:, 1] < marks[MOUTH, 1].mean())]
+    assert len(beside) > 20
+    # The drawn hair is beside the face, so nothing of it may be as far before the ears as the cheeks are.
+    assert marks[EARS, 2].mean() - beside[:, 2].min() < 0.04
 
 
 def test_the_mesh_is_sound_and_covers_the_back(body: BodyModel) -> None:

@@ -21,6 +21,7 @@ from uvatar.clothing.skirt.dressing import BENT, HIDDEN, build_skirt, find_skirt
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.joints import HIP_JOINTS, KNEE_JOINTS, Joint
+from uvatar.data.landmarks import ANKLES, KNEES
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.shell import Skirt
@@ -220,6 +221,13 @@ def test_a_skirt_behind_somebody_is_not_built(body: BodyModel) -> None:
     hidden = replace(view, person=replace(person, mask=np.where(others > 0, 0, person.mask), others=others))
     found, notes = find_skirt(hidden, body)
     assert found is None and notes in ((), (HIDDEN,))
+
+
+def test_what_covers_a_hidden_leg_is_no_skirt(body: BodyModel) -> None:
+    view = in_skirt(body)
+    landmarks = view.person.landmarks.copy()
+    landmarks[[KNEES[0], ANKLES[0]], 2] = 0.1
+    assert find_skirt(replace(view, person=replace(view.person, landmarks=landmarks)), body) == (None, ())
 
 
 def test_who_sits_gets_no_skirt(body: BodyModel) -> None:
