@@ -219,7 +219,8 @@ def _places(hand: Hand) -> NDArray[np.float64]:
     """(21, 2) landmarks in the picture, in the solver's unit."""
     points = hand.points.astype(float)
     palm = np.linalg.norm(points[HandLandmark.MIDDLE_MCP] - points[HandLandmark.WRIST])
-    return points / max(palm, np.ptp(points, axis=0).max() / 2)
+    places: NDArray[np.float64] = points / max(palm, np.ptp(points, axis=0).max() / 2)
+    return places
 
 
 def errors(samples: list[Sample], poses: list[HandPose], skeleton: HandSkeleton) -> tuple[float, float, float]:
