@@ -70,6 +70,15 @@ def test_long_sleeves_stay(atlas: Atlas) -> None:
     assert not other.any()
 
 
+def test_sleeves_of_the_trousers_cloth_under_a_vest_stay(atlas: Atlas) -> None:
+    surface = atlas.surface
+    labels = dressed(surface)
+    labels[np.isin(surface.part, ARMS) & (labels == SKIN)] = TROUSERS
+    found, other = cleaned(labels, surface)
+    assert (found[np.isin(surface.part, ARMS)] == labels[np.isin(surface.part, ARMS)]).all()
+    assert not other.any()
+
+
 def test_an_arms_skin_on_the_flank_is_rejected_and_a_bare_belly_is_not(atlas: Atlas) -> None:
     surface = atlas.surface
     x, y = surface.template[:, 0], surface.template[:, 1]

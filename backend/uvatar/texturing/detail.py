@@ -110,7 +110,8 @@ def _hair_contrast(
     pixels = view.source.camera.project(atlas.interpolate(view.visibility.vertices, hair))
     fine = view.foreground.sample(pixels, view.footprint[atlas.table.face[hair]]) @ LUMA
     coarse = view.foreground.sample(pixels, settings.coarsest * view.visibility.pixels_per_metre) @ LUMA
-    return np.clip(1.48 * np.median(np.abs(fine / np.maximum(coarse, settings.darkest) - 1)), least, greatest)
+    spread = 1.48 * np.median(np.abs(fine / np.maximum(coarse, settings.darkest) - 1))
+    return np.asarray(np.clip(spread, least, greatest), np.float64)
 
 
 def _add_strands(detail: NDArray[np.float32], contrast: Floats, atlas: Atlas, settings: DetailSettings) -> None:

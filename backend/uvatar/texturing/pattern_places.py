@@ -57,8 +57,8 @@ def _unrolled(
     slope = along * (1 - facing)[:, None]
     edges = surface.graph.tocoo()
     step = 0.5 * ((slope[edges.row] + slope[edges.col]) * (vertices[edges.row] - vertices[edges.col])).sum(1)
-    right = np.bincount(edges.row, step, len(vertices))
+    right = np.bincount(edges.row, step, len(vertices)).astype(np.float64)
     degree = np.asarray(surface.graph.sum(1)).ravel()
     pull = np.where(trusted, 1e3, 1e-6) * degree
-    found = solved(sparse.diags(degree + pull) - surface.graph, right[:, None])[:, 0]
+    found = solved(sparse.diags(degree + pull) - surface.graph, right[:, None])[:, 0].astype(np.float64)
     return np.clip(found, 0, settings.furthest)

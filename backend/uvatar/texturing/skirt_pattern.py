@@ -101,8 +101,8 @@ def _even(smooth: NDArray[np.float32], metre: float, pad: int, settings: SkirtPa
     wrapped = np.concatenate([smooth[:, -pad:], smooth, smooth[:, :pad]], 1)
     even = np.asarray(cv2.GaussianBlur(wrapped, (0, 0), settings.even * metre), np.float32)
     side = 2 * max(1, round(2 * settings.even * metre)) + 1
-    usual = linear_from_srgb(cv2.medianBlur(srgb_from_linear(wrapped), side))
-    beside = np.asarray(cv2.GaussianBlur(usual, (0, 0), sigmaX=settings.even * metre, sigmaY=0.5))
+    usual = linear_from_srgb(np.asarray(cv2.medianBlur(srgb_from_linear(wrapped), side), np.uint8))
+    beside = np.asarray(cv2.GaussianBlur(usual, (0, 0), sigmaX=settings.even * metre, sigmaY=0.5), np.float32)
     border = smoothstep(colour_distance(usual, beside), *settings.border)[..., None]
     return np.asarray((even + (usual - even) * border)[:, pad:-pad], np.float32)
 

@@ -38,7 +38,8 @@ class StraySettings:
         on_arms: share of a garment on the arms up to which it belongs elsewhere,
         shoulder: share of the arm's length that belongs to the shoulder,
         upper_arm: and share of what is seen there up to which no sleeve of it reaches down the arm.
-        least_arm: seen vertices of the upper arms that tell.
+        other_arm: and share of what is seen of the opposite arm up to which that one has no such sleeve either.
+        least_arm: seen vertices of the upper arms, or of the opposite arm, that tell.
     """
 
     hand_reach: float = 0.07
@@ -49,6 +50,7 @@ class StraySettings:
     on_arms: float = 0.35
     shoulder: float = 0.35
     upper_arm: float = 0.3
+    other_arm: float = 0.1
     least_arm: int = 15
 
 
@@ -124,7 +126,10 @@ def _other_on_arms(labels: NDArray[np.int32], surface: Surface, settings: StrayS
         own = labels == label
         if area[own & arms].sum() > settings.on_arms * area[own].sum():
             continue
-        for arm in ARMS:
+        for arm, opposite in zip(ARMS, ARMS[::-1], strict=True):
+            pair = (surface.part == opposite) & (labels != UNSEEN)
+            if pair.sum() < settings.least_arm or area[pair & own].sum() > settings.other_arm * area[pair].sum():
+                continue  # sleeves come in pairs
             seen = upper & (surface.part == arm) & (labels != UNSEEN)
             if seen.sum() < settings.least_arm:
                 seen = upper & (labels != UNSEEN)
