@@ -6,6 +6,7 @@ ground, both at one height; the trunk leans to the sides less than forward, and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,8 +63,9 @@ class Cue:
     def cost(self, forward: Floats, side: Floats, slack: tuple[Floats, Floats] | None = None) -> NDArray[np.float64]:
         """Nats that leans (G,) forward and to the side cost, degrees; ``slack``: further deviations, likewise."""
         ahead, aside = slack or (np.zeros(1), np.zeros(1))
-        squared = (forward - self.forward) ** 2 / (self.forward_error**2 + ahead**2)
-        return robust(squared + side**2 / (self.side_error**2 + aside**2), self.width)
+        squared: Floats = (forward - self.forward) ** 2 / (self.forward_error**2 + ahead**2)
+        squared = squared + side**2 / (self.side_error**2 + aside**2)
+        return robust(squared, self.width)
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,7 @@ def stance(
     turned: Floats,
     soles: Floats,
     seen: float = 1.0,
-    unseen_legs: Floats = (0.0, 0.0),
+    unseen_legs: Sequence[float] | Floats = (0.0, 0.0),
     settings: StanceSettings = DEFAULT_SETTINGS,
 ) -> Stance:
     """What a posed body says about the vertical.
