@@ -4,7 +4,6 @@
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
 from collections.abc import Mapping
-from typing import Any
 
 import blf
 import bpy
@@ -117,17 +116,14 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
         self._end(context, set())
 
     def _finish(self, context: bpy.types.Context) -> set[str]:
-        if not self._pins.moved:
-            return self._end(context, {"CANCELLED"})
-        if not linked(self, context):
-            return self._end(context, {"CANCELLED"})
-        begin([([self._path], self.options(context))], state.pictures().wait)
-        return self._end(context, {"FINISHED"})
-
-    def options(self, context: bpy.types.Context) -> dict[str, Any]:
-        """Return the options of the job that fits the person again."""
-        pins = self._pins.rows(self._box, *self._size)
-        return {**context.scene.uvatar.job_options(), "given_people": [{"photo": self._path.name, "pins": pins}]}
+        moved = bool(self._pins.moved)
+        self._end(context, set())  # first, so that nothing of it stays if the run cannot begin
+        if not moved or not linked(self, context):
+            return {"CANCELLED"}
+        pins = {"photo": self._path.name, "pins": self._pins.rows(self._box, *self._size)}
+        options = {**context.scene.uvatar.job_options(), "given_people": [pins]}
+        begin([([self._path], options)], state.pictures().wait)
+        return {"FINISHED"}
 
     def _end(self, context: bpy.types.Context, answer: set[str]) -> set[str]:
         if self._handler is not None:
