@@ -40,6 +40,7 @@ class StraySettings:
         upper_arm: and share of what is seen there up to which no sleeve of it reaches down the arm.
         other_arm: and share of what is seen of the opposite arm up to which that one has no such sleeve either.
         skin, bare: likeness to skin, and its mean from which it is a bare arm.
+        least_share: share of what is seen of the arm below which it is left: seams and armpits.
         least_arm: seen vertices of the upper arms, or of the opposite arm, that tell.
     """
 
@@ -53,7 +54,8 @@ class StraySettings:
     upper_arm: float = 0.3
     other_arm: float = 0.1
     skin: SkinLikenessSettings = field(default_factory=lambda: SkinLikenessSettings(shade=(0.4, 0.6)))
-    bare: float = 0.3
+    bare: float = 0.5
+    least_share: float = 0.3
     least_arm: int = 15
 
 
@@ -134,8 +136,11 @@ def _other_on_arms(
             continue
         for arm, opposite in zip(ARMS, ARMS[::-1], strict=True):
             here = own & (surface.part == arm)
+            whole = (surface.part == arm) & (labels != UNSEEN)
+            if area[here].sum() <= settings.least_share * area[whole].sum():
+                continue
             skin = materials.colours[SKIN]
-            if here.any() and skin_likeness(colour[here], skin, settings.skin).mean() > settings.bare:
+            if skin_likeness(colour[here], skin, settings.skin).mean() > settings.bare:
                 continue  # a bare arm, taken for a garment of its colour
             pair = (surface.part == opposite) & (labels != UNSEEN)
             if pair.sum() < settings.least_arm or area[pair & own].sum() > settings.other_arm * area[pair].sum():
