@@ -75,6 +75,7 @@ def dressed_fill(
         return smooth, None, seen
     shading = log_shading(colour, share, view.visibility.normals, surface, settings.shading)
     materials = segment(colour, share, shading, seen.skin, surface, settings.materials)
+    told = materials.labels != UNSEEN
     materials, near, other = without_stray(materials, colour, view.visibility.vertices, surface, settings.stray)
     worn = view.source.fit
     shod, skirted = worn.shoes != (None, None), worn.skirt is not None
@@ -89,9 +90,8 @@ def dressed_fill(
     seen = without_stray_texels(seen, near, other, bare, cosine, low, labels, all_labels, settings.stray)
     amount = 1 - smoothstep(seen.alpha, *settings.trusted)
     amount[part == Part.HEAD] = 0
-    # What the opposite side is seen to be of, where it is of the same material; strays are of none.
-    same = labels == materials.labels[surface.mirror]
-    mirrored = mirrored & same[surface.faces[atlas.table.face, 0]]
+    stray = other | (told & (materials.labels == UNSEEN))  # not to be mirrored either
+    mirrored = mirrored & ~(stray | stray[surface.mirror])[surface.faces[atlas.table.face, 0]]
     amount *= 1 - _well_mirrored(mirrored, seen, settings)
     texels = np.flatnonzero(amount > 0)
     face, barycentric = atlas.table.face[texels], atlas.table.barycentric[texels]

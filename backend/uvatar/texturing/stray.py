@@ -6,7 +6,7 @@ speak for the sides that no photo shows, and is replaced where it shows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from uvatar.photos.colour import colour_distance, smoothstep
-from uvatar.photos.skin import skin_likeness
+from uvatar.photos.skin import SkinLikenessSettings, skin_likeness
 from uvatar.texturing.completion import SeenColours
 from uvatar.texturing.materials import SKIN, UNSEEN, Materials
 from uvatar.texturing.propagation import colours_at
@@ -39,6 +39,8 @@ class StraySettings:
         shoulder: share of the arm's length that belongs to the shoulder,
         upper_arm: and share of what is seen there up to which no sleeve of it reaches down the arm.
         other_arm: and share of what is seen of the opposite arm up to which that one has no such sleeve either.
+        skin, bare: likeness to skin, and its mean from which it is a bare arm.
+        least_share: share of what is seen of the arm below which it is left: seams and armpits.
         least_arm: seen vertices of the upper arms, or of the opposite arm, that tell.
     """
 
@@ -51,6 +53,9 @@ class StraySettings:
     shoulder: float = 0.35
     upper_arm: float = 0.3
     other_arm: float = 0.1
+    skin: SkinLikenessSettings = field(default_factory=lambda: SkinLikenessSettings(shade=(0.4, 0.6)))
+    bare: float = 0.5
+    least_share: float = 0.3
     least_arm: int = 15
 
 
@@ -77,7 +82,7 @@ def without_stray(
     arms and hands of which the photo shows another garment in places, and nothing of their own.
     """
     labels = materials.labels.copy()
-    other = _other_on_arms(labels, surface, settings)
+    other = _other_on_arms(materials, colour, surface, settings)
     labels[other] = UNSEEN
     for arm, hand in zip(ARMS, HANDS, strict=True):
         strays = other & (surface.part == arm)
@@ -113,8 +118,11 @@ def _of_arms_on_trunk(labels: NDArray[np.int32], surface: Surface, settings: Str
     return stray
 
 
-def _other_on_arms(labels: NDArray[np.int32], surface: Surface, settings: StraySettings) -> NDArray[np.bool_]:
+def _other_on_arms(
+    materials: Materials, colour: NDArray[np.float32], surface: Surface, settings: StraySettings
+) -> NDArray[np.bool_]:
     """The vertices (V,) of arms that show a garment of trunk or legs of which no sleeve begins at the shoulder."""
+    labels = materials.labels
     result = np.zeros(len(labels), bool)
     along = np.abs(surface.template[:, 0])
     arms = np.isin(surface.part, ARMS)
@@ -127,6 +135,13 @@ def _other_on_arms(labels: NDArray[np.int32], surface: Surface, settings: StrayS
         if area[own & arms].sum() > settings.on_arms * area[own].sum():
             continue
         for arm, opposite in zip(ARMS, ARMS[::-1], strict=True):
+            here = own & (surface.part == arm)
+            whole = (surface.part == arm) & (labels != UNSEEN)
+            if area[here].sum() <= settings.least_share * area[whole].sum():
+                continue
+            skin = materials.colours[SKIN]
+            if skin_likeness(colour[here], skin, settings.skin).mean() > settings.bare:
+                continue  # a bare arm, taken for a garment of its colour
             pair = (surface.part == opposite) & (labels != UNSEEN)
             if pair.sum() < settings.least_arm or area[pair & own].sum() > settings.other_arm * area[pair].sum():
                 continue  # sleeves come in pairs
@@ -134,7 +149,7 @@ def _other_on_arms(labels: NDArray[np.int32], surface: Surface, settings: StrayS
             if seen.sum() < settings.least_arm:
                 seen = upper & (labels != UNSEEN)
             if seen.sum() >= settings.least_arm and area[seen & own].sum() <= settings.upper_arm * area[seen].sum():
-                result |= own & (surface.part == arm)
+                result |= here
     return result
 
 
