@@ -28,6 +28,7 @@ CONTROLS = [
     ("label:has(#photo-beside)", True), ("label:has([value=flat])", False), ("label:has([value=studio])", False),
     ("label:has([value=t])", False), ("label:has([value=a])", False), ("label:has([value=relaxed])", False),
     ("label:has(#wireframe)", True), ("label:has(#skeleton)", True),
+    ("label:has([value=photographed])", False), ("label:has([value=even])", False),
     ("label:has([value=source])", False), ("label:has([value=materials])", False), ("label:has([value=clay])", False),
     ("#view-face", False), ("#mood-laughing", False), ("#mood-surprised", False), ("#mood-neutral", False),
 ]  # fmt: skip
@@ -99,6 +100,25 @@ def test_sliders_move_the_face_and_parts_can_be_hidden(page: Path, visit: Callab
     assert seen.changed("still", "open", STAGE) > 1e-3 and seen.changed("still", "round", STAGE) > 1e-3
     assert seen.changed("still", "closed", STAGE) < 1e-4
     assert seen.changed("round", "no body", STAGE) > 0.05
+
+
+def test_as_photographed_the_texture_is_that_of_the_photo(
+    person: dict[str, Any], page: Path, tmp_path: Path, visit: Callable[..., Visit]
+) -> None:
+    """With the light put back it looks as a page whose texture is shown as it is."""
+    plain = tmp_path / "plain.html"
+    plain.write_text(avatar_page({**person, "light_png": b""}, "Anna"), encoding="utf-8")
+    still: list[dict[str, Any]] = [{"click": "label:has([value=t])"}, {"click": "label:has([value=flat])"},
+                                   {"click": "#view-front"}]  # fmt: skip
+    hidden = {"click": "label:has(#photo-beside)"}
+    light = [{"shot": "even"}, {"click": "label:has([value=photographed])"}, {"wait": 200}, {"shot": "photographed"}]
+    seen = visit(page, [hidden, *still, *light])
+    even, photographed = (seen.picture(name) for name in ("even", "photographed"))
+    other = visit(plain, [*still, {"read": "#panel"}, {"shot": "plain"}])
+    wanted = other.picture("plain")[STAGE]
+    off, before = (np.abs(wanted - picture[STAGE]).max(-1).mean() for picture in (photographed, even))
+    assert before > 2 and off < 0.3 * before  # what is left is JPEG's
+    assert "As photographed" not in other.read["#panel"] and not seen.complaints
 
 
 def test_it_turns_by_mouse_keys_and_by_itself(page: Path, visit: Callable[..., Visit]) -> None:
