@@ -1,4 +1,4 @@
-"""Files of real avatars: close clothes, a skirt, and a child with a dress and long hair, from photos."""
+"""Files of real avatars: close clothes, a skirt and a ponytail, and a child with a dress and long hair, from photos."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GIRL = (470, 330, 790, 1180)  # of family.jpg: her with a margin; left, top, rig
 SIZE = 8_000_000  # bytes of a file with 52 keys and a texture of 1024 pixels
 KINDS = {
     "close clothes": {"Body", "Teeth", "Tongue", "Lashes"},
-    "skirt": {"Body", "Teeth", "Tongue", "Lashes", "Skirt"},
+    "skirt": {"Body", "Teeth", "Tongue", "Lashes", "Skirt", "Hair"},
     "child in a dress": {"Body", "Teeth", "Tongue", "Lashes", "Skirt", "Hair"},
 }
 

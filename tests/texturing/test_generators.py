@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -122,6 +124,46 @@ def test_what_a_generator_is_given(view: View, atlas: Atlas, completed: Texture)
     assert (given.render[~given.mask] == 128).all() and given.render[given.mask].std() > 2
 
 
+def test_sides_are_the_persons_and_only_unseen_ones_are_painted(studio: Studio, atlas: Atlas) -> None:
+    """A photo of the left side leaves the right one, and one from behind nothing of the back."""
+
+    class All(Green):
+        sides = ("back", "left", "right")
+
+    unseen = {}
+    for turn in (-90.0, 180.0):
+        generator = All()
+        painter = Painter("green", generator)
+        texture_person([studio.photograph(plain, turn=turn, side=400)], atlas, painter=painter)
+        assert painter.painted == [view.side for view in generator.given]
+        unseen[turn] = {view.side: float(view.unseen[view.mask].mean()) for view in generator.given}
+    assert unseen[-90]["right"] > 0.9 and unseen[-90].get("left", 0.0) < 0.2
+    assert unseen[180]["left"] == pytest.approx(unseen[180]["right"], abs=0.05) and "back" not in unseen[180]
+
+
+def test_a_note_says_when_nothing_was_left_to_paint(studio: Studio, atlas: Atlas, plug_ins: None) -> None:
+    view = studio.photograph(plain, turn=180, side=400)
+    _, (note,) = painted_texture(
+        lambda painter: texture_person([view], atlas, painter=painter), Options(texture_generator="green")
+    )
+    assert "painted nothing" in note
+
+
+def test_a_generator_is_loaded_once_for_people_side_by_side(plug_ins: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+
+    def load(name: str) -> Green:
+        loaded.append(name)
+        time.sleep(0.2)  # as networks do
+        return Green()
+
+    monkeypatch.setattr(of_engine, "load_generator", load)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: painted_texture(lambda painter: painter, Options(texture_generator="slow")), range(3)))
+    assert loaded == ["slow"]
+    of_engine._loaded.cache_clear()
+
+
 def test_colours_follow_the_photos(view: View, atlas: Atlas) -> None:
     """A generator that makes everything darker, the parts that the photo shows too, is corrected by them."""
 
@@ -157,6 +199,8 @@ def test_a_job_names_its_generator(plug_ins: None) -> None:
 
     def make(painter: Painter | None) -> Any:
         given.append(painter)
+        if painter is not None:
+            painter.painted.append("back")
 
     _, (note,) = painted_texture(make, Options(texture_generator="green", texture_seed=3))
     assert isinstance(given[0].generator, Green) and given[0].seed == 3 and "generator green" in note

@@ -27,6 +27,8 @@ def person() -> dict[str, Any]:
     """A person of a result with everything that a page shows."""
     labels = np.zeros((64, 64), np.uint8)
     labels[:, :32], labels[:, 32:] = 1, 3
+    light = np.full((64, 64), 128, np.uint8)
+    light[:, :32] = 178  # the texture's left half is in the light
     expression = np.zeros(52, np.float32)
     expression[24] = 0.4
     pose = np.zeros((24, 3), np.float32)
@@ -39,6 +41,7 @@ def person() -> dict[str, Any]:
         "confidence": 0.8,
         "measurements": {"stature": 171.2, "waist": None},
         "source_png": encoded(labels),
+        "light_png": encoded(light),
         "materials_png": encoded(labels),
         "material_names": ["skin", "upper", "upper </script> 2"],
     }

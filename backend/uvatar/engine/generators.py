@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from threading import Lock
 
 from uvatar.data.texture import Texture
 from uvatar.protocol.options import Options
 from uvatar.texturing.generated import Painter
 from uvatar.texturing.generators import COMPLETION, GeneratorError, TextureGenerator, load_generator
+
+_ONE_AT_A_TIME = Lock()  # people are textured side by side, and `lru_cache` alone would let each load a generator
 
 
 def painted_texture(make: Callable[..., Texture], options: Options) -> tuple[Texture, tuple[str, ...]]:
@@ -22,10 +25,15 @@ def painted_texture(make: Callable[..., Texture], options: Options) -> tuple[Tex
     if name == COMPLETION or options.fast:
         return make(painter=None), ()
     try:
-        painter = Painter(name, _loaded(name), options.texture_seed)
-        return make(painter=painter), (f"Unseen parts were painted by the texture generator {name}.",)
+        with _ONE_AT_A_TIME:
+            generator = _loaded(name)
+        painter = Painter(name, generator, options.texture_seed)
+        texture = make(painter=painter)
     except GeneratorError as error:
         return make(painter=None), (f"{error} Unseen parts were completed without it.",)
+    if painter.painted:
+        return texture, (f"Unseen parts were painted by the texture generator {name}.",)
+    return texture, (f"The texture generator {name} painted nothing: what it paints is in the photo.",)
 
 
 @lru_cache(maxsize=1)  # one may fill the memory

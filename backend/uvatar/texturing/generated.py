@@ -1,12 +1,12 @@
 """Pictures of unseen sides, as a texture generator paints them, laid on the texture like further photos.
 
-The avatar stands as in the photo and is turned before the camera. What the photos show stays; a picture counts where
+The avatar has the photo's pose and is turned before the camera. What the photos show stays; a picture counts where
 it sees the surface well, and its colours are matched to those that it shows of what the photos show too.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -39,6 +39,9 @@ class GeneratedSettings:
         depth_bias: metres that surface may lie in front of a texel without hiding it.
         rim: pixels inside the avatar's outline that do not count: pictures are soft there.
         backdrop: sRGB grey beside the avatar.
+        least: share of a side that must be unseen for it to be painted; .03 is when the photo shows this side.
+        upright: cosine between where the person faces and the horizontal from which their sides are those of the
+            photo's camera: somebody who lies on their back faces no side.
     """
 
     side: int = 1024
@@ -47,6 +50,8 @@ class GeneratedSettings:
     depth_bias: float = 0.01
     rim: float = 3.0
     backdrop: int = 128
+    least: float = 0.05
+    upright: float = 0.3
 
 
 DEFAULT_SETTINGS = GeneratedSettings()
@@ -60,11 +65,13 @@ class Painter:
         name: of the generator.
         generator: that paints.
         seed: 0, or the variation that the job asks for.
+        painted: the sides that it has painted.
     """
 
     name: str
     generator: TextureGenerator
     seed: int = 0
+    painted: list[str] = field(default_factory=list)
 
 
 def paint_unseen(
@@ -91,9 +98,12 @@ def paint_unseen(
     """
     colours, source = colours.copy(), source.copy()
     for side in painter.generator.sides:
-        turned, camera = _turned(view, SIDES[side], settings)
+        turned, camera = _turned(view, _facing(view, settings) + SIDES[side], settings)
         shown = _shown(side, turned, camera, colours, alpha, view, painter.seed, atlas, settings)
+        if shown.unseen.sum() < settings.least * shown.mask.sum():
+            continue
         picture = painted(painter.generator, shown, painter.name)
+        painter.painted.append(side)
         weight, sampled = _projected(picture, shown, turned, camera, atlas, settings)
         overlap = (alpha > MERGING.shown) & (weight > MERGING.shown)
         gain = exposure_gain(colours, sampled, overlap, MERGING)
@@ -103,6 +113,13 @@ def paint_unseen(
     if not np.isfinite(colours).all():
         raise GeneratorError(f"The texture generator {painter.name} made colours that are not finite.")
     return colours, source
+
+
+def _facing(view: ProjectedView, settings: GeneratedSettings) -> float:
+    """Degrees by which the person is turned away from the camera about the vertical: 0 if they face it."""
+    turn = rotations.exp(np.asarray(view.source.fit.body.global_orient, np.float64))
+    right, _, away = turn[:, 2]
+    return float(np.degrees(np.arctan2(right, -away))) if np.hypot(right, away) > settings.upright else 0.0
 
 
 def _turned(view: ProjectedView, degrees: float, settings: GeneratedSettings) -> tuple[NDArray[np.float32], Camera]:

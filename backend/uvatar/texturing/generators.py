@@ -20,7 +20,8 @@ COMPLETION = "completion"  # Uvatar's own completion alone: no generator
 # Those that come with Uvatar, by name: module and attribute.
 SHIPPED: Mapping[str, str] = {"diffusers": "uvatar.texturing.diffusers_generator:DiffusersGenerator"}
 _ONE_AT_A_TIME = Lock()  # people are textured side by side, and a generator may fill the memory
-SIDES: Mapping[str, float] = {"back": 180.0, "left": 90.0, "right": -90.0}  # degrees that the person is turned by
+# Degrees by which somebody who faces the camera is turned to show it.
+SIDES: Mapping[str, float] = {"back": 180.0, "left": 90.0, "right": -90.0}
 
 
 class GeneratorError(Exception):
@@ -32,7 +33,7 @@ class UnseenView:
     """What a generator is given: the avatar as completed so far, from a side, and the photo.
 
     Attributes:
-        side: of `SIDES`: what is seen of the person, who stands as in the photo: their back, left or right side.
+        side: of `SIDES`: what is seen of the person, whose pose is the photo's: their back, left or right side.
         photo: (h, w, 3) uint8 sRGB, the photo around the person.
         photo_mask: (h, w) uint8, 255 where the photo shows the person.
         render: (H, W, 3) uint8 sRGB, the avatar, as photographed, before grey.
@@ -84,11 +85,12 @@ def load_generator(name: str) -> TextureGenerator | None:
     make = _maker(name)
     try:
         generator = make()
+        usable = isinstance(generator, TextureGenerator) and set(generator.sides) <= set(SIDES)
     except GeneratorError:
         raise
     except Exception as error:  # a plug-in can raise anything
         raise GeneratorError(f"The texture generator {name} cannot be loaded: {_in_short(error)}.") from error
-    if not isinstance(generator, TextureGenerator) or not set(generator.sides) <= set(SIDES):
+    if not isinstance(generator, TextureGenerator) or not usable:
         raise GeneratorError(
             f"The texture generator {name} is none: it needs `paint` and `sides`, some of {', '.join(SIDES)}."
         )

@@ -69,17 +69,20 @@ def avatar_page(
         KeyError, TypeError, ValueError: the person is damaged.
         OSError: a picture cannot be decoded.
     """
-    settings = settings or Settings()
+    settings, light = settings or Settings(), bytes(person.get("light_png") or b"")
     facts = {
         **facts_of(person, up, figure_of(person), __version__, notes),
         "photo": _photo_address(photo, settings) if photo else None,
         "maps": maps_of(person, settings.map_side),
+        "light": data_address(light, "image/png") if light and person["texture_png"] else None,
     }
     return page_of(name, facts, glb(_with_small_textures(person, settings), _PRESET, name), settings)
 
 
 def page_of(name: str, facts: Mapping[str, Any], avatar: bytes, settings: Settings | None = None) -> str:
-    """The page of an avatar's .glb file, and of facts about it, "photo" (an address or None) and "maps" among them."""
+    """The page of an avatar's .glb file, and of facts about it, "photo" (an address or None) and "maps" among them;
+    "light" (an address): what the file's texture is to be multiplied by to be as photographed.
+    """
     text = json.dumps(facts, separators=(",", ":"), allow_nan=False)
     packed = gzip.compress(avatar, (settings or Settings()).level, mtime=0)
     return Template(_asset("page.html")).substitute(

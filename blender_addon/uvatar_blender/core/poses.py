@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from . import gait
+from ..protocol import gait
 from .arrays import Floats
 from .clips import Clip, clip_motion
 from .motion import Motion

@@ -7,13 +7,27 @@ const STEP = 7; // of all vertices, one in so many is enough to find the lowest
 const HEAD = 15; // in the order of SMPL's joints, which is that of the skin
 const HEAD_HEIGHT = 0.32; // metres, what a view of the face shows
 
+const AXES = { X: new Vector3(1, 0, 0), Y: new Vector3(0, 1, 0), Z: new Vector3(0, 0, 1) };
+const CONSTRAINT = "VRMC_node_constraint";
+
+/** The bones of a VRM file that follow others by a share; none of them is turned at rest. */
+function followersOf(parser) {
+  const rows = [...(parser.json.nodes ?? []).entries()].filter(([, node]) => node.extensions?.[CONSTRAINT]);
+  return Promise.all(rows.map(async ([row, node]) => {
+    const { rotation, roll } = node.extensions[CONSTRAINT].constraint, { source, weight, rollAxis } = roll ?? rotation;
+    const [bone, followed] = await Promise.all([row, source].map((one) => parser.getDependency("node", one)));
+    return { bone, source: followed, weight, about: AXES[rollAxis] };
+  }));
+}
+
 export class Avatar {
   static async load(data) {
-    const { scene } = await new GLTFLoader().parseAsync(data, "");
-    return new Avatar(scene);
+    const { scene, parser } = await new GLTFLoader().parseAsync(data, "");
+    return new Avatar(scene, await followersOf(parser));
   }
 
-  constructor(scene) {
+  constructor(scene, followers) {
+    this.followers = followers;
     this.group = new Group();
     this.group.add(scene);
     this.meshes = [];
@@ -36,6 +50,11 @@ export class Avatar {
   /** Turn the bones: `turns` has a quaternion for each, relative to the rest pose. */
   pose(turns) {
     this.bones.forEach((bone, joint) => turns[joint] && bone.quaternion.copy(turns[joint]));
+    for (const { bone, source, weight, about } of this.followers) {
+      const { x, y, z, w } = source.quaternion, turn = new Quaternion(x, y, z, w);
+      if (about) turn.set(x * about.x, y * about.y, z * about.z, w).normalize();
+      bone.quaternion.identity().slerp(turn, weight);
+    }
   }
 
   /** The weights of the keys by name; keys that are not named are 0. */

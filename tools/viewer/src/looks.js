@@ -1,13 +1,15 @@
-// What the surface shows: photo, maps, clay; wireframe and skeleton over it.
+// What the surface shows: texture, with the photo's light or without; maps, clay; wireframe and skeleton over it.
 import {
-  BufferGeometry, Float32BufferAttribute, InstancedMesh, Matrix4, MeshBasicMaterial, MeshStandardMaterial,
-  NearestFilter, Quaternion, SkinnedMesh, SRGBColorSpace, Texture, Vector3,
+  BufferGeometry, Float32BufferAttribute, InstancedMesh, LinearFilter, Matrix4, MeshBasicMaterial,
+  MeshStandardMaterial, NearestFilter, Quaternion, SkinnedMesh, SRGBColorSpace, Texture, Vector3,
 } from "three";
 
 const CLAY = 0xc9c2ba, WITHOUT_MAP = 0xb8b8b8, LINES = 0x1d6fd1, BONES = 0xf28c28;
 const LINE_OPACITY = 0.4;
 const BONE_WIDTH = 0.16; // of its length
 const UP = new Vector3(0, 1, 0);
+// As `decoded_light` in uvatar.protocol.even_light: grey values of the light's natural logarithm.
+const TIMES_LIGHT = "diffuseColor.rgb *= exp(photographed * (texture2D(photoLight, vMapUv).r * 255.0 - 128.0) / 100.0);";
 
 export class Looks {
   constructor(avatar, scene) {
@@ -29,6 +31,27 @@ export class Looks {
     for (const [mesh, own] of this.own) {
       mesh.material = id === "photo" ? own : map && own === this.bodys ? map.material : like(clay, own);
     }
+  }
+
+  /** Multiply the texture, which is evenly lit, by the photo's light: a picture by the same texture coordinates. */
+  async photographed(on, address) {
+    this.light ??= this.#withLight(address);
+    (await this.light).photographed.value = Number(on);
+  }
+
+  /** Let materials with the body's texture take up the light. @returns what their shaders are told */
+  async #withLight(address) {
+    const light = { photoLight: { value: await plainTexture(address) }, photographed: { value: 0 } };
+    for (const own of this.own.values()) {
+      if (!own.map || own.map !== this.bodys.map) continue;
+      own.onBeforeCompile = (shader) => {
+        Object.assign(shader.uniforms, light);
+        shader.fragmentShader = `uniform sampler2D photoLight;\nuniform float photographed;\n${shader.fragmentShader}`
+          .replace("#include <map_fragment>", `#include <map_fragment>\n${TIMES_LIGHT}`);
+      };
+      own.needsUpdate = true;
+    }
+    return light;
   }
 
   wireframe(on) {
@@ -81,13 +104,18 @@ function alphaOf(texture) {
   return alpha;
 }
 
-async function mapMaterial(address) {
+/** A picture by texture coordinates as glTF has them. */
+async function plainTexture(address, settings = {}) {
   const picture = new Image();
   picture.src = address;
   await picture.decode();
-  const texture = new Texture(picture);
-  Object.assign(texture, { flipY: false, colorSpace: SRGBColorSpace, minFilter: NearestFilter, magFilter: NearestFilter });
-  Object.assign(texture, { generateMipmaps: false, needsUpdate: true });
+  const own = { flipY: false, generateMipmaps: false, minFilter: LinearFilter, needsUpdate: true };
+  return Object.assign(new Texture(picture), own, settings);
+}
+
+async function mapMaterial(address) {
+  const nearest = { minFilter: NearestFilter, magFilter: NearestFilter };
+  const texture = await plainTexture(address, { colorSpace: SRGBColorSpace, ...nearest });
   return new MeshStandardMaterial({ map: texture, roughness: 0.9, ...OFFSET });
 }
 

@@ -67,7 +67,7 @@ function viewControls(stage, avatar, motion, facts) {
     (id) => stage.setLight(id));
 }
 
-function surfaceControls(stage, avatar, looks, maps) {
+function surfaceControls(stage, avatar, looks, { maps, light }) {
   const surfaces = [{ id: "photo", title: "Texture" }, ...maps, { id: "clay", title: "Clay" }];
   choice(at("surface"), surfaces, "photo", async (id) => {
     await looks.surface(id, maps);
@@ -79,6 +79,13 @@ function surfaceControls(stage, avatar, looks, maps) {
     }));
     stage.invalidate();
   });
+  if (light) {
+    const kinds = [{ id: "even", title: "Even light" }, { id: "photographed", title: "As photographed" }];
+    choice(at("colours"), kinds, "even", async (id) => {
+      await looks.photographed(id === "photographed", light);
+      stage.invalidate();
+    });
+  } else at("colours").remove();
   toggle(at("overlays"), "wireframe", "Wireframe", false, (on) => { looks.wireframe(on); stage.invalidate(); });
   toggle(at("overlays"), "skeleton", "Skeleton", false, (on) => {
     looks.skeleton.mesh.visible = on;
@@ -131,7 +138,7 @@ async function start() {
   const motion = new Motion(avatar, facts);
   const looks = new Looks(avatar, stage.scene);
   viewControls(stage, avatar, motion, facts);
-  surfaceControls(stage, avatar, looks, facts.maps);
+  surfaceControls(stage, avatar, looks, facts);
   const { seek, update } = motionControls(motion, facts);
   stage.look(avatar.whole());
   if (avatar.keys.length) {
