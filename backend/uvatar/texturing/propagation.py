@@ -109,11 +109,28 @@ def propagate(
     found = solved(laplacian + sparse.diags(degree * pull), degree[:, None] * right)
     seen = np.eye(count, dtype=np.float32)[materials.labels[seeds]]
     found[seeds] = seen
+    _keep_invented(found, materials)
     neighbours = np.asarray(surface.graph.sum(1)).ravel()[:, None]
     for _ in range(settings.rounds):
         found = (0.5 * found + 0.5 * (surface.graph @ found) / neighbours).astype(np.float32)
         found[seeds] = seen
     return found
+
+
+def _keep_invented(found: NDArray[np.float32], materials: Materials) -> None:
+    """Take from probabilities (V, K) what nobody has seen anywhere out of where it was not put.
+
+    Plain trousers would else meet a shirt half way between what is seen of it and the hips, and shoes would be boots.
+    """
+    if materials.invented is None:
+        return
+    of_seen = materials.labels[~materials.invented]
+    new = np.setdiff1d(materials.labels[materials.invented], of_seen)
+    others = found.copy()
+    others[:, new] = 0
+    total = others.sum(1)
+    changed = ~materials.invented & (total > 1e-6)
+    found[changed] = others[changed] / total[changed, None]
 
 
 def _pull_to_opposite(
