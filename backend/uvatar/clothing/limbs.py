@@ -23,8 +23,8 @@ from uvatar.data.person import Person
 from uvatar.fitting.observations import SEEN, inside_photo, unseen_legs
 
 ARM_JOINTS = [*SHOULDER_JOINTS, *ELBOW_JOINTS, *WRIST_JOINTS, *HAND_JOINTS]
-# Left and right: thigh, shin and foot.
 TRUNK_JOINTS = [Joint.PELVIS, Joint.SPINE1, Joint.SPINE2, Joint.SPINE3, *HIP_JOINTS]
+# Left and right: thigh, shin and foot.
 LEG_JOINTS = [list(side) for side in zip(HIP_JOINTS, KNEE_JOINTS, ANKLE_JOINTS, FOOT_JOINTS, strict=True)]
 
 
