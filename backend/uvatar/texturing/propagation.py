@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from uvatar.data.arrays import Floats, Integers
+from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import colour_distance
 from uvatar.texturing.lowband import diffuse, solved
 from uvatar.texturing.materials import HAIR, SKIN, UNSEEN, Materials
@@ -44,6 +45,7 @@ class PropagationSettings:
             shoes come in pairs.
         foot_pull: of what is not seen of a foot towards what most of both feet is seen to be,
         foot_height: metres above the soles up to which that holds.
+        sole: height of the normal up to which the surface is the sole's, which tells only if nothing else is seen.
         rounds: of smoothing the borders of what is not seen, which else follow the mesh's edges.
         hidden_hand: as `CompletionSettings`.
     """
@@ -61,6 +63,7 @@ class PropagationSettings:
     mirror_pull: float = 0.1
     foot_pull: float = 3.0
     foot_height: float = 0.05
+    sole: float = -0.7
     rounds: int = 2
     hidden_hand: float = 0.1
 
@@ -168,7 +171,9 @@ def _pull_to_shoes(
     seen = low & (labels != UNSEEN)
     if not seen.any():
         return
-    area = np.bincount(labels[seen], surface.vertex_area[seen], right.shape[1])
+    upper = vertex_normals(surface.template, surface.faces)[:, 1] > settings.sole  # soles have colours of their own
+    telling = seen & upper if (seen & upper).any() else seen
+    area = np.bincount(labels[telling], surface.vertex_area[telling], right.shape[1])
     told = low & ~seen
     pull[told] += settings.foot_pull
     right[told, area.argmax()] += settings.foot_pull
