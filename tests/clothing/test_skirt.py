@@ -223,6 +223,18 @@ def test_a_skirt_behind_somebody_is_not_built(body: BodyModel) -> None:
     assert found is None and notes in ((), (HIDDEN,))
 
 
+@pytest.mark.parametrize("lower", [-20, 0, 20])
+def test_what_cuts_a_skirt_askew_is_no_hem(body: BodyModel, lower: int) -> None:
+    view = in_skirt(body, SHIN, 0.42)
+    knee = view.camera.project(body.posed(view.fit.body)[1][KNEE_JOINTS].mean(0)[None])[0]
+    x0, y0, x1, y1 = view.person.window
+    rows, columns = np.mgrid[y0:y1, x0:x1]
+    cut_off = rows > knee[1] + lower + 0.3 * (columns - knee[0])
+    mask, others = np.where(cut_off, 0, view.person.mask), np.where(cut_off, 255, 0)
+    person = replace(view.person, mask=mask.astype(np.uint8), others=others.astype(np.uint8))
+    assert find_skirt(replace(view, person=person), body) == (None, (HIDDEN,))
+
+
 def test_what_covers_a_hidden_leg_is_no_skirt(body: BodyModel) -> None:
     view = in_skirt(body)
     landmarks = view.person.landmarks.copy()

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from uvatar.body import load_open_body
+from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import linear_from_srgb
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.materials import SKIN, UNSEEN, Materials
@@ -105,6 +106,23 @@ def test_shoes_go_round_the_foot_whatever_hangs_over_them(atlas: Atlas) -> None:
     probability = propagate(materials, (labels != UNSEEN).astype(np.float32), before, surface)
     behind = feet & (labels == UNSEEN) & (height < 0.04)
     assert (probability.argmax(1)[behind] == SHOES).mean() > 0.9
+
+
+def test_a_sole_that_is_seen_tells_nothing_of_the_shoe(atlas: Atlas) -> None:
+    surface = atlas.surface
+    labels = dressed(surface)
+    sole, unseen = 5, np.isin(surface.part, FEET) & (labels == UNSEEN)
+    down = vertex_normals(surface.template, surface.faces)[:, 1] < -0.8
+    labels[np.isin(surface.part, FEET)] = UNSEEN
+    left = surface.part == Part.LEFT_FOOT
+    labels[left & down] = sole
+    toes = left & ~down & (surface.template[:, 2] > np.quantile(surface.template[left, 2], 0.9))
+    labels[toes] = SHOES
+    assert surface.vertex_area[labels == sole].sum() > 2 * surface.vertex_area[toes].sum()
+    materials = Materials(labels, 6, COLOURS[[*range(5), 0]], np.zeros(len(labels), bool))
+    before = np.full(len(labels), UNSEEN, np.int32)
+    found = propagate(materials, (labels != UNSEEN).astype(np.float32), before, surface).argmax(1)
+    assert (found[unseen & ~down & (surface.part == Part.RIGHT_FOOT)] == SHOES).mean() > 0.8
 
 
 def test_an_unseen_sleeve_is_that_of_the_other_arm(atlas: Atlas) -> None:

@@ -71,6 +71,18 @@ def test_below_a_shirt_are_plain_trousers_and_shoes(studio: Studio, atlas: Atlas
     assert {"lower", "shoes"} <= set(texture.material_names)
 
 
+def test_the_shirt_goes_on_to_the_hips_and_shoes_end_at_the_ankles(studio: Studio, atlas: Atlas) -> None:
+    view = cut_at(studio.photograph(in_shirt(-2.0)), NAVEL + 0.1, studio)
+    texture = texture_person([view], atlas)
+    assert texture.materials is not None
+    names = np.array(["", *texture.material_names])[texture.materials.ravel()[atlas.table.pixel]]
+    part, height = atlas.of_first_vertex(atlas.surface.part), atlas.interpolate(atlas.surface.template[:, 1])
+    belly = (part == Part.TRUNK) & (height > atlas.surface.template[np.isin(atlas.surface.part, LEGS), 1].max() + 0.03)
+    assert np.mean(names[belly] == "lower") < 0.01
+    shins = np.isin(part, LEGS) & (height > height[np.isin(part, FEET)].max() + 0.03)
+    assert np.mean(names[shins] == "shoes") < 0.01
+
+
 def test_a_prediction_leaves_them_plain(studio: Studio, atlas: Atlas) -> None:
     view = cut_at(studio.photograph(in_shirt(-2.0)), NAVEL, studio)
     green = np.full((256, 256, 3), (30, 200, 30), np.uint8)

@@ -23,8 +23,8 @@ from uvatar.data.person import Person
 from uvatar.fitting.observations import SEEN, inside_photo, unseen_legs
 
 ARM_JOINTS = [*SHOULDER_JOINTS, *ELBOW_JOINTS, *WRIST_JOINTS, *HAND_JOINTS]
-# Left and right: thigh, shin and foot.
 TRUNK_JOINTS = [Joint.PELVIS, Joint.SPINE1, Joint.SPINE2, Joint.SPINE3, *HIP_JOINTS]
+# Left and right: thigh, shin and foot.
 LEG_JOINTS = [list(side) for side in zip(HIP_JOINTS, KNEE_JOINTS, ANKLE_JOINTS, FOOT_JOINTS, strict=True)]
 
 
@@ -37,9 +37,9 @@ def limbs(data: BodyData) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray
 def beside_hidden_limbs(person: Person, camera: Camera, data: BodyData) -> NDArray[np.float32]:
     """(V,) 1 on limbs that the photo does not show where it shows the person, and on the trunk beside them, else 0.
 
-    These are arms of which neither elbow nor hand is seen, and legs of which neither knee nor ankle is, though both
-    should be inside the photo. Somewhere in the mask there may be such a limb, but not where the body has it, so that
-    an outline far off these parts may be the limb's.
+    These are arms of which neither elbow nor wrist is seen; and both legs if neither knees nor ankles are, though the
+    knees should be inside the photo. Somewhere in the mask there may be such a limb, but not where the body has it, so
+    that an outline far off these parts may be the limb's.
     """
     joint, side = data.weights.argmax(1), np.sign(data.v_template[:, 0])  # of the person: +1 left
     inside = inside_photo(person.landmarks, camera)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from uvatar.data.arrays import Floats, Integers
+from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import colour_distance
 from uvatar.texturing.lowband import diffuse, solved
 from uvatar.texturing.materials import HAIR, SKIN, UNSEEN, Materials
@@ -44,6 +45,7 @@ class PropagationSettings:
             shoes come in pairs.
         foot_pull: of what is not seen of a foot towards what most of both feet is seen to be,
         foot_height: metres above the soles up to which that holds.
+        sole: height of the normal up to which the surface is the sole's, which tells only if nothing else is seen.
         rounds: of smoothing the borders of what is not seen, which else follow the mesh's edges.
         hidden_hand: as `CompletionSettings`.
     """
@@ -61,6 +63,7 @@ class PropagationSettings:
     mirror_pull: float = 0.1
     foot_pull: float = 3.0
     foot_height: float = 0.05
+    sole: float = -0.7
     rounds: int = 2
     hidden_hand: float = 0.1
 
@@ -109,11 +112,28 @@ def propagate(
     found = solved(laplacian + sparse.diags(degree * pull), degree[:, None] * right)
     seen = np.eye(count, dtype=np.float32)[materials.labels[seeds]]
     found[seeds] = seen
+    _keep_invented(found, materials)
     neighbours = np.asarray(surface.graph.sum(1)).ravel()[:, None]
     for _ in range(settings.rounds):
         found = (0.5 * found + 0.5 * (surface.graph @ found) / neighbours).astype(np.float32)
         found[seeds] = seen
     return found
+
+
+def _keep_invented(found: NDArray[np.float32], materials: Materials) -> None:
+    """Take from probabilities (V, K) what nobody has seen anywhere out of where it was not put.
+
+    Plain trousers would else meet a shirt half way between what is seen of it and the hips, and shoes would be boots.
+    """
+    if materials.invented is None:
+        return
+    of_seen = materials.labels[~materials.invented]
+    new = np.setdiff1d(materials.labels[materials.invented], of_seen)
+    others = found.copy()
+    others[:, new] = 0
+    total = others.sum(1)
+    changed = ~materials.invented & (total > 1e-6)
+    found[changed] = others[changed] / total[changed, None]
 
 
 def _pull_to_opposite(
@@ -151,7 +171,9 @@ def _pull_to_shoes(
     seen = low & (labels != UNSEEN)
     if not seen.any():
         return
-    area = np.bincount(labels[seen], surface.vertex_area[seen], right.shape[1])
+    upper = vertex_normals(surface.template, surface.faces)[:, 1] > settings.sole  # soles have colours of their own
+    telling = seen & upper if (seen & upper).any() else seen
+    area = np.bincount(labels[telling], surface.vertex_area[telling], right.shape[1])
     told = low & ~seen
     pull[told] += settings.foot_pull
     right[told, area.argmax()] += settings.foot_pull

@@ -117,7 +117,7 @@ def skirt_rows(
     rows = picture.step
     above, (start, end) = round(settings.above * size / rows), (round(v * size / rows) for v in settings.below)
     first = crotch + round(settings.first_hem * (ankle - crotch))
-    best, hem, unseen = -np.inf, first, crotch
+    best, sure, hem, unseen = -np.inf, -np.inf, first, crotch
     for row in range(first, min(ankle, len(width) - end - 1)):
         if cover[crotch : row + 1].mean() <= settings.cover:
             continue
@@ -125,17 +125,21 @@ def skirt_rows(
         if low[row] < 0 or under.mean() < 1 - settings.hidden:
             unseen = row  # a hem may be here
             continue
-        drop = (width[row - above : row].mean() - width[row + start : row + end].mean()) / size
+        over = slice(row - above, row)
+        drop = (width[over].mean() - width[row + start : row + end].mean()) / size
         if drop > best:
             best, hem = drop, row
+            # Cloth may go on where the photo does not show it.
+            beyond = ~picture.known[row + start : row + end, max(0, low[over].min()) : high[over].max() + 1]
+            sure = drop - float(beyond.sum(1).mean()) * picture.step / size
     mean = float(excess[crotch : hem + 1].mean()) if hem > crotch else 0.0
     late = hem > crotch + settings.last_hem * (ankle - crotch)
     hips = joints[HIP_JOINTS[0]] - joints[HIP_JOINTS[1]]
     turned = abs(float(hips @ plane.axes[0])) < settings.turned * float(np.linalg.norm(hips))
     least = (settings.turned_drop, settings.turned_excess) if turned else (settings.drop, settings.excess)
     least = (settings.wide_drop, settings.wide_excess) if late else least
-    found = (best > least[0] and mean > least[1]) or (
-        not late and best > settings.gap_drop and _holds_the_gap(picture, crotch, hem, settings)
+    found = (sure > least[0] and mean > least[1]) or (
+        not late and sure > settings.gap_drop and _holds_the_gap(picture, crotch, hem, settings)
     )
     covered = hidden[crotch : min(hem + end, len(hidden))].mean() > 1 - settings.known
     # Wide all the way down to where the photo ends, or somebody else begins.
