@@ -10,9 +10,9 @@ import pytest
 
 from tests.blender_addon.in_blender.helpers import imported
 from tests.blender_addon.in_blender.test_control_rig import skin, standing
-from uvatar_blender.core.clips import Clip
 from uvatar_blender.core.export_presets import Target
 from uvatar_blender.core.face_layout import CONTROLS, GAZE_KEYS, TRAVEL, sign_of
+from uvatar_blender.protocol.clips import Clip
 from uvatar_blender.protocol.expressions import EXPRESSIONS, MOODS
 from uvatar_blender.scene import compat, rigify
 from uvatar_blender.scene.clips import apply_clip
