@@ -41,16 +41,6 @@ def test_a_wrist_is_dragged_and_the_person_is_fitted_again(
     assert window.value("[image.display_depth for image in bpy.context.scene.camera.data.background_images]") == [
         "FRONT"
     ]
-    window.drag((start[0], start[1]), (start[0] + 30, start[1] - 40))
-    picture(window, "addon-dragged")
-    window.key("Return")
-    window.until("'given_people' in state.session().run.jobs[0].options", "the person is fitted again")
-    assert window.value("[image.display_depth for image in bpy.context.scene.camera.data.background_images]") == [
-        "BACK"
-    ]
-    (given,) = window.value("state.session().run.jobs[0].options['given_people']")
-    (pin,) = given["pins"]
-    assert given["photo"] == "me.jpg" and pin[:5] == [0, 0, 300, 400, WRIST]
     place = window.value_after(
         "from bpy_extras.object_utils import world_to_camera_view\n",
         "list(world_to_camera_view(bpy.context.scene, bpy.context.scene.camera, "
@@ -63,6 +53,16 @@ def test_a_wrist_is_dragged_and_the_person_is_fitted_again(
         for n in (0, 1)
     )
     pixel = 300 / (other[0] - corner[0])  # of the photo, in one of the screen
+    window.drag((start[0], start[1]), (start[0] + 30, start[1] - 40))
+    picture(window, "addon-dragged")
+    window.key("Return")
+    window.until("'given_people' in state.session().run.jobs[0].options", "the person is fitted again")
+    assert window.value("[image.display_depth for image in bpy.context.scene.camera.data.background_images]") == [
+        "BACK"
+    ]
+    (given,) = window.value("state.session().run.jobs[0].options['given_people']")
+    (pin,) = given["pins"]
+    assert given["photo"] == "me.jpg" and pin[:5] == [0, 0, 300, 400, WRIST]
     assert abs(pin[5] - (300 * place[0] + 30 * pixel)) < 3 * pixel + 1
     assert abs(pin[6] - (400 * (1 - place[1]) - 40 * pixel)) < 3 * pixel + 1
     window.until("len(rigs()) == 2 and not state.importer().building", "the corrected avatar stands beside the first")

@@ -3,8 +3,9 @@
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
+import itertools
 import json
-from collections.abc import Mapping
+import math
 from typing import Any
 
 import blf
@@ -30,6 +31,7 @@ from .runs import begin, can_begin, linked
 from .translation import tr
 
 _REACH = 18.0  # pixels at a resolution scale of 1 within which a joint is caught
+_CORNERS = 16  # of the discs that joints are drawn as
 _LINE, _JOINT, _MOVED = (1.0, 1.0, 1.0, 0.7), (0.34, 0.71, 0.91, 1.0), (0.90, 0.62, 0.0, 1.0)
 _HELP = "Drag joints to where they are in the photo. Enter: fit again. Ctrl+Z: undo. Esc: cancel"
 # What moves about in the view; other keys would change the scene behind the photo.
@@ -208,8 +210,8 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
         gpu.state.blend_set("ALPHA")
         _draw_shape("LINES", lines, _LINE)
         for moved, colour in ((False, _JOINT), (True, _MOVED)):
-            gpu.state.point_size_set((11.0 if moved else 9.0) * scale)
-            _draw_shape("POINTS", _some(places, self._pins, moved), colour)
+            own = [place for number, place in places.items() if (number in self._pins.moved) == moved]
+            _draw_shape("TRIS", _discs(own, (5.5 if moved else 4.5) * scale), colour)
         gpu.state.blend_set("NONE")
         blf.size(0, 14 * scale)
         blf.color(0, 1.0, 1.0, 1.0, 1.0)
@@ -232,8 +234,16 @@ def _overlapping(area: bpy.types.Area) -> list[bpy.types.Region]:
     return [region for region in area.regions if region.type in _OVER_VIEW]
 
 
-def _some(places: Mapping[int, tuple[float, float]], pins: Pins, moved: bool) -> list[tuple[float, float]]:
-    return [place for number, place in places.items() if (number in pins.moved) == moved]
+def _discs(places: list[tuple[float, float]], radius: float) -> list[tuple[float, float]]:
+    """Return the corners of triangles; drawing points depends on the graphics card."""
+    turns = [2 * math.pi * step / _CORNERS for step in range(_CORNERS + 1)]
+    edge = [(radius * math.cos(turn), radius * math.sin(turn)) for turn in turns]
+    return [
+        (x + dx, y + dy)
+        for x, y in places
+        for first, second in itertools.pairwise(edge)
+        for dx, dy in ((0.0, 0.0), first, second)
+    ]
 
 
 def _draw_shape(kind: str, points: list[tuple[float, float]], colour: tuple[float, float, float, float]) -> None:
