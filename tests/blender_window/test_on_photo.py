@@ -57,7 +57,7 @@ def test_a_wrist_is_dragged_and_the_person_is_fitted_again(
     picture(window, "addon-dragged")
     window.key("Return")
     window.until("'given_people' in state.session().run.jobs[0].options", "the person is fitted again")
-    assert window.value("[image.display_depth for image in bpy.context.scene.camera.data.background_images]") == [
+    assert window.value("[image.display_depth for image in camera.photo_camera(rig).data.background_images]") == [
         "BACK"
     ]
     (given,) = window.value("state.session().run.jobs[0].options['given_people']")
@@ -117,7 +117,12 @@ def test_two_people_of_one_photo_with_the_real_backend(
     window.press("uvatar.run")
     window.until("len(rigs()) == 2 and not state.importer().building", "both are imported", 900)
     window.run("names = rigs()\nfor rig, name in zip(names, ('Ben', 'Anna')): bpy.data.objects[rig].name = name")
-    window.press("uvatar.select_person", (0.08,))
+    left, _, width, _ = window.sidebar()
+    window.hand("mousemove", left + width // 2, HEIGHT // 2)
+    for _ in range(20):
+        window.hand("click", 5)  # the wheel, to the end of the results
+    window.settle()
+    window.press("uvatar.select_person", (0.12,))
     sidebar_picture(window, "addon-people")
     assert window.value("[bpy.context.object.name, state.importer().summaries[0].boxes is not None]") == ["Ben", True]
     close_panel(window)

@@ -24,7 +24,7 @@ _REMEDIES = {
     Remedy.PHOTOS: ("uvatar.remove_unreadable", "X"),
     Remedy.TEXTURE: ("uvatar.complete_texture", "BRUSH_DATA"),
 }
-_CLOSING = "、。，：；）」”…"  # which do not begin a line
+_CLOSING = "、。，：；！？）」』”…ー"  # which do not begin a line
 _WORDS = re.compile(r"[!-\u2000]+|.", re.DOTALL)  # names and numbers, which stay whole, and single letters
 _LETTER, _MARGIN = 6.5, 8  # mean width of a letter in pixels; the width of box and icon in letters
 
