@@ -27,3 +27,16 @@ def test_the_nearest_is_caught_and_moved_inside_the_photo() -> None:
     rows = pins.rows((1, 2, 3, 4), 300, 400)
     assert rows == [[1, 2, 3, 4, 16, 240.0, 360.0], [1, 2, 3, 4, 15, 30.0, 80.0]]
     read_options({"given_people": [{"photo": "a.jpg", "pins": rows}]})
+
+
+def test_drags_are_taken_back_one_by_one() -> None:
+    pins = Pins({15: (0.5, 0.5), 16: (0.6, 0.5)})
+    for landmark, place in ((15, (0.1, 0.1)), (16, (0.2, 0.2)), (15, (0.3, 0.3)), (15, (0.3, 0.3))):
+        pins.catch(landmark)
+        pins.move(landmark, place)
+    pins.undo()
+    assert pins.places == {15: (0.1, 0.1), 16: (0.2, 0.2)} and pins.moved == [15, 16]
+    pins.undo()
+    pins.undo()
+    pins.undo()  # there is nothing left
+    assert pins.places == {15: (0.5, 0.5), 16: (0.6, 0.5)} and pins.moved == []

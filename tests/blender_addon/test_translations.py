@@ -54,6 +54,7 @@ def test_notes_and_the_words_in_them() -> None:
     assert translated(note, "de") == (
         "Außerhalb des Fotos: linkes Bein, rechtes Bein. Was nicht zu sehen ist, hat eine typische Pose."
     )
+    assert translated(note, "ja").startswith("写真の外: 左脚、右脚。")
     skirt = "The skirt, dress or coat became part of the body's surface, because the legs are bent."
     assert translated(skirt, "ja") == "スカート、ドレス、コートは体の表面の一部になりました。理由: 脚が曲がっています。"
 

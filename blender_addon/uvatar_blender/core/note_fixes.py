@@ -26,11 +26,12 @@ class Fix(Enum):
     DEVICE = "DEVICE"  # choose another device in the preferences
 
 
+UNCERTAIN = "It is uncertain whether this is a person, or how they stand: check the overlay."
 # The beginning of a note, what is done about it, and the place, counted from 0, in which it names the photo concerned.
 NOTES: tuple[tuple[str, Fix, int | None], ...] = (
     ("Outside the photo: {}. Unseen parts have a typical pose.", Fix.POSE, None),
     ("Hidden, given a typical pose: {}.", Fix.POSE, None),
-    ("It is uncertain whether this is a person, or how they stand: check the overlay.", Fix.COMPARE, None),
+    (UNCERTAIN, Fix.COMPARE, None),
     ("Some joints do not match the photo: check the overlay.", Fix.COMPARE, None),
     ("The body's outline does not match the person in the photo: check the overlay.", Fix.COMPARE, None),
     ("Small in the photo: pose and texture are rough.", Fix.NONE, None),
@@ -38,6 +39,8 @@ NOTES: tuple[tuple[str, Fix, int | None], ...] = (
     ("Given an adult's proportions, but may be a child: the photo does not tell.", Fix.HEIGHT, None),
     ("The skirt, dress or coat became part of the body's surface, because {}.", Fix.NONE, None),
     ("{} It was completed without the Texture Predictor.", Fix.NONE, None),
+    ("Unseen parts were painted by the texture generator {}.", Fix.NONE, None),
+    ("{} Unseen parts were completed without it.", Fix.NONE, None),
     ("The SMPL body has no texture: {} is missing. {}", Fix.NONE, None),
     ("{} people were found, and avatars were made of the {} most prominent ones. Increase the option max_people {} for "
      "more.", Fix.EVERYBODY, None),

@@ -26,12 +26,27 @@ class Pins:
 
     places: dict[int, Place]
     moved: list[int] = field(default_factory=list)
+    _before: list[tuple[int, Place, bool]] = field(default_factory=list)  # each drag's landmark, place, whether moved
 
     def nearest(self, on_screen: Mapping[int, Place], x: float, y: float, reach: float) -> int | None:
         """Return the landmark next to a place of the screen, None if none is within ``reach`` pixels."""
         far = {number: (px - x) ** 2 + (py - y) ** 2 for number, (px, py) in on_screen.items()}
         best = min(far, key=lambda number: far[number], default=None)
         return best if best is not None and far[best] <= reach * reach else None
+
+    def catch(self, landmark: int) -> None:
+        """Begin to drag a landmark; `undo` goes back to here."""
+        self._before.append((landmark, self.places[landmark], landmark in self.moved))
+
+    def undo(self) -> None:
+        """Take back the last drag that moved a landmark, if there is one."""
+        while self._before:
+            landmark, place, was_moved = self._before.pop()
+            if self.places[landmark] != place:
+                self.places[landmark] = place
+                if not was_moved:
+                    self.moved.remove(landmark)
+                return
 
     def move(self, landmark: int, place: Place) -> None:
         """Put a landmark somewhere inside the photo."""

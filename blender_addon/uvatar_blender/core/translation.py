@@ -58,11 +58,12 @@ def _expression(english: str) -> re.Pattern[str]:
     return re.compile("(.+?)".join(re.escape(part) for part in english.split("{}")), re.DOTALL)
 
 
-def _listed(part: str, texts: Catalogue) -> str:
+def _listed(part: str, texts: Catalogue, comma: str) -> str:
     """Translate what stands in a place of a text, or the words of a list there, where they are known."""
     if part in texts.whole:
         return texts.whole[part]
-    return ", ".join(texts.whole.get(word, word) for word in part.split(", "))
+    words = part.split(", ")
+    return comma.join(texts.whole.get(word, word) for word in words) if texts.whole.keys() & set(words) else part
 
 
 @lru_cache(maxsize=2048)
@@ -81,7 +82,8 @@ def translated(text: str, language: str) -> str:
     for expression, template in texts.patterns:
         found = expression.fullmatch(text)
         if found:
-            return template.format(*(_listed(part, texts) for part in found.groups()))
+            comma = "、" if language in WIDE else ", "
+            return template.format(*(_listed(part, texts, comma) for part in found.groups()))
     sentences = _SENTENCE.split(text)
     if len(sentences) == 1:
         return text

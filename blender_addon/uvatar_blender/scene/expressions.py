@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import bpy
 
 from ..protocol.expressions import EXPRESSIONS, MOODS, VISEMES
+from .face_board import has_board
 from .face_drive import is_led, key_board, set_board
 from .mesh import expression_keys
 from .rig import RigError, find_body
@@ -34,7 +35,7 @@ def set_expression(rig: bpy.types.Object, preset: str, keyed: bool = False) -> N
         raise RigError(f"{rig.name} has no expression keys; make the avatar again with this version.")
     weights = _weights(rig, preset)
     control = control_rig(rig) if is_led(rig) else None
-    if control is not None:
+    if control is not None and has_board(control):
         set_board(control, weights)
         if keyed:
             key_board(control)

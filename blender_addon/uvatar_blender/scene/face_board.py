@@ -35,8 +35,9 @@ _MIDDLE_COLOUR = "THEME09"
 
 
 def has_board(control: bpy.types.Object) -> bool:
-    """Whether a control rig has a face board."""
-    return BOARD in control.pose.bones
+    """Whether a control rig has a face board, all of it."""
+    bones = control.pose.bones
+    return all(name in bones for name in (BOARD, LOOK, *(one.name for one in CONTROLS)))
 
 
 def build_face_board(rig: bpy.types.Object, control: bpy.types.Object) -> None:

@@ -14,7 +14,7 @@ from ..protocol.rig import LEFT_EYE, RIGHT_EYE
 from . import compat
 from .face_board import EYE_TARGETS, LIDS, LOOK, LOOK_AT, add_property_variable, has_board
 from .mesh import expression_keys
-from .rig import find_body, joint_names
+from .rig import RigError, find_body, joint_names
 
 _BEFORE = "uvatar_face_before"  # of the armature object: the weights that the keys had before the board drove them
 _BESIDE = "beside"  # name of a variable, by which the board's drivers are known
@@ -65,10 +65,9 @@ def free_face(rig: bpy.types.Object) -> None:
     before = rig.get(_BEFORE)
     if before is None:
         return
-    for key in expression_keys(find_body(rig)):
-        if _is_led(key):
-            key.driver_remove("value")
-            key.value = before.get(key.name, 0.0)
+    for key in _led_keys(rig):
+        key.driver_remove("value")
+        key.value = before.get(key.name, 0.0)
     del rig[_BEFORE]
 
 
@@ -79,9 +78,11 @@ def is_led(rig: bpy.types.Object) -> bool:
 
 def shown_weights(rig: bpy.types.Object) -> Weights:
     """Return the weights of the expressions that a face board drives, as they are on the present frame."""
-    body = find_body(rig)
-    shapes = body.data.shape_keys.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    return {key.name: shapes.key_blocks[key.name].value for key in expression_keys(body) if _is_led(key)}
+    led = _led_keys(rig)
+    if not led:
+        return {}
+    shapes = led[0].id_data.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    return {key.name: shapes.key_blocks[key.name].value for key in led}
 
 
 def keep_face(rig: bpy.types.Object, frames: Sequence[int], weights: Sequence[Weights]) -> None:
@@ -91,8 +92,10 @@ def keep_face(rig: bpy.types.Object, frames: Sequence[int], weights: Sequence[We
         frames: of a motion; one for an expression that does not move.
         weights: for each frame.
     """
+    if not weights or not weights[0]:
+        return
     body = find_body(rig)
-    keys = {key.name: key for key in expression_keys(body) if weights and key.name in weights[0]}
+    keys = {key.name: key for key in expression_keys(body) if key.name in weights[0]}
     shapes = body.data.shape_keys
     values = {name: [one[name] if one[name] > _NOISE else 0.0 for one in weights] for name in keys}
     moving = {name: line for name, line in values.items() if max(line) - min(line) > _NOISE}
@@ -217,9 +220,16 @@ def _driver(shapes: bpy.types.Key, key: bpy.types.ShapeKey) -> bpy.types.Driver 
     return next((curve.driver for curve in drivers if curve.data_path == path), None)
 
 
-def _is_led(key: bpy.types.ShapeKey) -> bool:
-    driver = _driver(key.id_data, key)
-    return driver is not None and any(variable.name == _BESIDE for variable in driver.variables)
+def _led_keys(rig: bpy.types.Object) -> list[bpy.types.ShapeKey]:
+    """Return the keys that a face board drives; none if the body was deleted."""
+    try:
+        keys = expression_keys(find_body(rig))
+    except RigError:
+        return []
+    animation = keys[0].id_data.animation_data if keys else None
+    drivers = animation.drivers if animation is not None else ()
+    led = {curve.data_path for curve in drivers if any(one.name == _BESIDE for one in curve.driver.variables)}
+    return [key for key in keys if f'key_blocks["{key.name}"].value' in led]
 
 
 def _add_driver(rig: bpy.types.Object, control: bpy.types.Object, key: bpy.types.ShapeKey) -> None:

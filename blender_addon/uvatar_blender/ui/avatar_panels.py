@@ -25,6 +25,7 @@ from ..scene.rig import LED_BY, RigError, find_body, find_rig, joint_names
 from ..scene.rigify import control_rig
 from ..scene.shape import joints_are_off
 from ..scene.skin import has_subsurface, skin_material
+from .asking import ask_again
 from .drawing import draw_text
 from .note_fixes import draw_note, photo_file
 from .panels import SidebarPanel
@@ -96,16 +97,15 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
 
 def _draw_notes(layout: bpy.types.UILayout, rig: bpy.types.Object, settings: bpy.types.PropertyGroup) -> None:
     """Draw the notes on the person with what can be done about them, and the buttons that fit the person again."""
-    photo, person = rig.get("uvatar_photo", ""), rig.get("uvatar_person", "")
+    photo = rig.get("uvatar_photo", "")
     for note in json.loads(rig.get("uvatar_notes", "[]")):
-        draw_note(layout, note, photo, person)
-    if photo_file(settings, photo) is None:
-        return
+        draw_note(layout, note, photo, rig)
     column = layout.column(align=True)
-    if photo_camera(rig) is not None:
-        column.operator("uvatar.correct_on_photo", icon="CURSOR")
-    again = column.operator("uvatar.make_again", text="Make Again…", icon="FILE_REFRESH")
-    again.photo, again.person, again.change = photo, person, "OPTIONS"
+    if photo_file(settings, photo) is not None:
+        if photo_camera(rig) is not None:
+            column.operator("uvatar.correct_on_photo", icon="CURSOR")
+        ask_again(column.operator("uvatar.make_again", text="Make Again…", icon="FILE_REFRESH"), rig, "OPTIONS")
+    column.operator("uvatar.remove_person", icon="X").rig = rig.name
 
 
 def _draw_fit(layout: bpy.types.UILayout, rig: bpy.types.Object, settings: bpy.types.PropertyGroup) -> None:

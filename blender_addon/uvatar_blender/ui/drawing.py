@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import unicodedata
 
@@ -23,7 +24,8 @@ _REMEDIES = {
     Remedy.PHOTOS: ("uvatar.remove_unreadable", "X"),
     Remedy.TEXTURE: ("uvatar.complete_texture", "BRUSH_DATA"),
 }
-_CLOSING = "、。，：；）」”…"  # which do not begin a line
+_CLOSING = "、。，：；！？）」』”…ー"  # which do not begin a line
+_WORDS = re.compile(r"[!-\u2000]+|.", re.DOTALL)  # names and numbers, which stay whole, and single letters
 _LETTER, _MARGIN = 6.5, 8  # mean width of a letter in pixels; the width of box and icon in letters
 
 
@@ -83,17 +85,22 @@ def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE", width: 
 
 def _wrapped(text: str, letters: int) -> list[str]:
     """Break a text into lines of so many letters; those of Chinese and Japanese are twice as wide."""
-    widths = [2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text]
-    if sum(widths) == len(text):
+    if not any(map(_is_wide, text)):
         return textwrap.wrap(text, letters, break_on_hyphens=False)  # paths have hyphens
     lines, used = [""], 0
-    for letter, width in zip(text, widths, strict=True):
-        if used + width > letters and letter not in _CLOSING:
-            lines.append("")
-            used = 0
-        lines[-1] += letter
-        used += width
+    for piece in _WORDS.findall(text):
+        for part in (piece[start : start + letters] for start in range(0, len(piece), letters)):
+            width = sum(1 + _is_wide(letter) for letter in part)
+            if used + width > letters and part not in _CLOSING:
+                lines.append("")
+                used = 0
+            lines[-1] += part
+            used += width
     return [line.strip() for line in lines]
+
+
+def _is_wide(letter: str) -> bool:
+    return unicodedata.east_asian_width(letter) in "WF"
 
 
 def draw_setup(layout: bpy.types.UILayout) -> bool:

@@ -3,18 +3,21 @@
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import bpy
 
 from ..core.note_fixes import BUTTONS, Fix, fix_of, joints_of
-from ..protocol.heights import SHORTEST, TALLEST
+from ..protocol.heights import SHORTEST, TALLEST, heights_of
 from ..protocol.options import declared
 from ..scene.camera import look_through, photo_camera
 from ..scene.compat import deselect_bones, select_bone
 from ..scene.rig import LED_BY, RigError, find_rig, joint_names
 from . import state
+from .asking import ask_again
 from .avatar_operator import AvatarOperator
 from .drawing import draw_text
 from .job_options import draw_job_options
@@ -45,6 +48,7 @@ class UVATAR_OT_make_again(bpy.types.Operator):
 
     photo: bpy.props.StringProperty(options=_HIDDEN)  # type: ignore[valid-type]
     person: bpy.props.StringProperty(options=_HIDDEN)  # type: ignore[valid-type]
+    digest: bpy.props.StringProperty(options=_HIDDEN)  # type: ignore[valid-type]
     change: bpy.props.EnumProperty(items=_CHANGES, options=_HIDDEN)  # type: ignore[valid-type]
     height: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Height (cm)", description="How tall the person is", default=170, min=SHORTEST, max=TALLEST, precision=0
@@ -74,24 +78,31 @@ class UVATAR_OT_make_again(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.uvatar
-        path = photo_file(settings, self.photo)
+        path = photo_file(settings, self.photo, self.digest)
         if path is None:
             self.report({"ERROR"}, tr(f"{self.photo} is no longer on the list of photos: add it again."))
             return {"CANCELLED"}
         if not linked(self, context):
             return {"CANCELLED"}
-        begin([([path], {**settings.job_options(), **self._changed()})], state.pictures().wait)
+        options = settings.job_options()
+        begin([([path], {**options, **self._changed(options)})], state.pictures().wait)
         return {"FINISHED"}
 
-    def _changed(self) -> dict[str, Any]:
+    def _changed(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options that differ from those on the panel."""
         if self.change == Fix.UNCERTAIN.value:
             return {"uncertain": True}
         if self.change == Fix.EVERYBODY.value:
-            return {"uncertain": True, "max_people": int(declared()["max_people"].high or 1)}
+            return everybody()
         if self.change == Fix.HEIGHT.value:
             number = int(self.person.removeprefix("p") or 0) if self.person[1:].isdigit() else 0
-            return {"height": ", ".join([*["-"] * number, f"{self.height:g}"])}
+            try:
+                known = heights_of(options.get("height", ""))
+            except ValueError:  # something else was typed on the panel
+                known = []
+            heights = [*known, *[None] * (number + 1 - len(known))]
+            heights[number] = self.height
+            return {"height": ", ".join("-" if height is None else f"{height:g}" for height in heights)}
         return {}
 
 
@@ -141,12 +152,12 @@ class UVATAR_OT_compare_with_photo(AvatarOperator, bpy.types.Operator):
             context.space_data.region_3d.view_perspective = "CAMERA"
 
 
-def draw_note(layout: bpy.types.UILayout, note: str, photo: str, person: str = "") -> None:
+def draw_note(layout: bpy.types.UILayout, note: str, photo: str, rig: bpy.types.Object | None = None) -> None:
     """Draw a note and, if something can be done about it, the button that does it.
 
     Args:
         photo: name of the photo that the note is about.
-        person: id of the person in the photo, "" for a note about the photo as a whole.
+        rig: the avatar; None for a note about the photo as a whole.
     """
     column = layout.column(align=True)
     draw_text(column, note, "INFO")
@@ -163,13 +174,34 @@ def draw_note(layout: bpy.types.UILayout, note: str, photo: str, person: str = "
         column.operator("uvatar.open_preferences", icon="PREFERENCES")
     else:
         again = column.operator("uvatar.make_again", text=BUTTONS[found.fix], icon=_ICONS[found.fix])
-        again.photo, again.person, again.change = found.photo or photo, person, found.fix.value
+        if rig is not None:
+            ask_again(again, rig, found.fix.value)
+        if found.photo or rig is None:  # another photo than the avatar's, or no avatar's
+            again.photo, again.digest, again.change = found.photo or photo, "", found.fix.value
 
 
-def photo_file(settings: bpy.types.PropertyGroup, name: str) -> Path | None:
-    """Return the file of the photo with this name on the panel's list; None if it is not there or does not exist."""
-    files = (photo.file() for photo in settings.photos)
-    return next((file for file in files if file.name == name and file.is_file()), None)
+def everybody() -> dict[str, Any]:
+    """Return the options for avatars of as many people as possible."""
+    return {"uncertain": True, "max_people": int(declared()["max_people"].high or 1)}
+
+
+def photo_file(settings: bpy.types.PropertyGroup, name: str, digest: str = "") -> Path | None:
+    """Return the file of the photo with this name on the panel's list; None if it is not there or does not exist.
+
+    Args:
+        digest: sha256 of the photo, by which files of the same name from several folders are told apart.
+    """
+    found = [file for file in (photo.file() for photo in settings.photos) if file.name == name and file.is_file()]
+    if digest and len(found) > 1:
+        found.sort(key=lambda file: _digest(file) != digest)
+    return next(iter(found), None)
+
+
+def _digest(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 CLASSES = (UVATAR_OT_make_again, UVATAR_OT_pose_limbs, UVATAR_OT_compare_with_photo)

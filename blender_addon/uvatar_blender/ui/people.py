@@ -3,8 +3,6 @@
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
-import json
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +10,12 @@ import bpy
 
 from ..core.numbered_boxes import with_boxes
 from ..core.pictures import write_pictures
-from ..core.result import AvatarsResult
+from ..core.result import AvatarsResult, file_name
 from ..scene.material import read_pixels
 from ..scene.removal import remove_avatar
 from ..scene.rig import LED_BY, RigError
 from ..scene.rigify import control_rig
+from .asking import ask_again, stature
 from .translation import tr
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class UVATAR_OT_remove_person(bpy.types.Operator):
 
 def draw_people(layout: bpy.types.UILayout, summary: "ImportedPhoto") -> None:
     """Draw a line for each person of a photo whose avatar is in the file: number, name, height, and a cross."""
-    rigs = _avatars_of(summary.digest)
+    rigs = _avatars_of(summary)
     column = layout.column(align=True)
     for number, person in enumerate(summary.people, 1):
         rig = rigs.get(person.id)
@@ -88,21 +87,23 @@ def draw_people(layout: bpy.types.UILayout, summary: "ImportedPhoto") -> None:
         row.prop(rig, "name", text="")
         height = row.row(align=True)
         height.ui_units_x = 4.4
-        again = height.operator("uvatar.make_again", text=_height(rig))
-        again.photo, again.person, again.change = summary.name, person.id, "HEIGHT"
+        ask_again(height.operator("uvatar.make_again", text=_height(rig)), rig, "HEIGHT")
         row.operator("uvatar.remove_person", text="", icon="X").rig = rig.name
 
 
 def _height(rig: bpy.types.Object) -> str:
-    with suppress(ValueError, TypeError, KeyError):
-        return f"{float(json.loads(rig['uvatar_measurements'])['stature']):.0f} cm"
-    return "cm"
+    height = stature(rig)
+    return "cm" if height is None else f"{height:.0f} cm"
 
 
-def _avatars_of(digest: str) -> dict[str, bpy.types.Object]:
+def _avatars_of(summary: "ImportedPhoto") -> dict[str, bpy.types.Object]:
     """Return the avatars of a photo in the present scene by the ids of their people; of copies, the last one."""
-    things = bpy.context.scene.objects
-    own = (thing for thing in things if thing.type == "ARMATURE" and thing.get("uvatar_photo_digest") == digest)
+    photo = file_name(summary.name), summary.digest
+    own = (
+        thing
+        for thing in bpy.context.scene.objects
+        if thing.type == "ARMATURE" and (thing.get("uvatar_photo"), thing.get("uvatar_photo_digest")) == photo
+    )
     return {str(thing["uvatar_person"]): thing for thing in own if "uvatar_person" in thing}
 
 

@@ -195,7 +195,7 @@ class UVATAR_UL_photos(bpy.types.UIList):
         row = layout.row()
         row.prop(item, "include", text="")
         name = row.row()
-        name.active = item.include
+        name.active, name.alignment = item.include, "LEFT"  # so that the picture leaves the room to the name
         if thumbnail := state.thumbnail(file) if file.is_file() else 0:
             picture = name.row()
             picture.ui_units_x = _THUMBNAIL

@@ -10,17 +10,17 @@ import pytest
 
 from tests.blender_addon.in_blender.helpers import imported
 from tests.blender_addon.in_blender.test_control_rig import skin, standing
-from uvatar_blender.core.clips import Clip
 from uvatar_blender.core.export_presets import Target
 from uvatar_blender.core.face_layout import CONTROLS, GAZE_KEYS, TRAVEL, sign_of
+from uvatar_blender.protocol.clips import Clip
 from uvatar_blender.protocol.expressions import EXPRESSIONS, MOODS
 from uvatar_blender.scene import compat, rigify
 from uvatar_blender.scene.clips import apply_clip
 from uvatar_blender.scene.control_rig_end import bake_to_avatar, remove_control_rig
 from uvatar_blender.scene.export import export_avatar
 from uvatar_blender.scene.expressions import set_expression
-from uvatar_blender.scene.face_board import BOARD, LIDS, LOOK, LOOK_AT
-from uvatar_blender.scene.face_drive import key_board, set_board
+from uvatar_blender.scene.face_board import BOARD, LIDS, LOOK, LOOK_AT, has_board
+from uvatar_blender.scene.face_drive import free_face, key_board, set_board
 from uvatar_blender.scene.mesh import expression_keys
 from uvatar_blender.scene.rig import find_body
 
@@ -224,3 +224,32 @@ def test_files_have_the_expression_of_the_board_and_nothing_of_it(scene: Any, tm
     smiles = [body.data.shape_keys.key_blocks["mouthSmileLeft"].value for body in bodies
               if "mouthSmileLeft" in body.data.shape_keys.key_blocks]  # fmt: skip
     assert smiles and max(smiles) == pytest.approx(MOODS["happy"]["mouthSmileLeft"], abs=1e-3)
+
+
+def test_a_control_rig_whose_avatar_lost_its_body_is_removed(scene: Any) -> None:
+    rig = imported(standing(), scene)
+    rigify.generate_control_rig(rig)
+    bpy.data.objects.remove(find_body(rig))
+    remove_control_rig(rig)
+    assert rigify.control_rig(rig) is None and not any(bone.constraints for bone in rig.pose.bones)
+
+
+def test_a_board_without_one_of_its_bones_is_left_alone(scene: Any) -> None:
+    rig = imported(standing(), scene)
+    control = rigify.generate_control_rig(rig)
+    control.data.bones["face_jaw"].name = "jaw of mine"
+    assert not has_board(control)
+    set_expression(rig, "happy")  # nothing to set, and no error
+    remove_control_rig(rig)
+    assert max(weights(rig).values()) < 1e-6
+
+
+def test_baking_keeps_motion_of_keys_that_no_board_drives(scene: Any) -> None:
+    rig = imported(standing(), scene)
+    shapes = find_body(rig).data.shape_keys
+    shapes.key_blocks["jawOpen"].keyframe_insert("value", frame=1)
+    action = shapes.animation_data.action
+    rigify.generate_control_rig(rig)
+    free_face(rig)
+    bake_to_avatar(rig)
+    assert shapes.animation_data.action == action

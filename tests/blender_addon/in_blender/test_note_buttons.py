@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,31 @@ def test_people_are_made_again(
     from uvatar.protocol.options import read_options
 
     read_options(given)  # the backend takes them
+
+
+def test_heights_on_the_panel_are_kept(addon: Any, begun: list[Any], tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "me.jpg").touch()
+    settings = add_photos(tmp_path, "me.jpg")
+    settings.height = "172, -, 165"
+    assert bpy.ops.uvatar.make_again(photo="me.jpg", person="p1", change="HEIGHT", height=181) == {"FINISHED"}
+    assert begun[0][1]["height"] == "172, 181, 165"
+
+
+def test_photos_of_one_name_are_told_apart(addon: Any, begun: list[Any], tmp_path: Path) -> None:  # noqa: F811
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "me.jpg").write_bytes(folder.encode())
+        add_photos(tmp_path / folder, "me.jpg")
+    for folder in ("b", "a"):
+        digest = hashlib.sha256(folder.encode()).hexdigest()
+        bpy.ops.uvatar.make_again(photo="me.jpg", digest=digest, change="UNCERTAIN")
+        assert begun[-1][0] == [tmp_path / folder / "me.jpg"]
+
+
+def test_the_height_begins_at_the_avatars(rig: Any) -> None:
+    rig["uvatar_measurements"] = '{"stature": 154.4}'
+    asked = next(one for one in drawn(avatar_panels.UVATAR_PT_avatar).set if hasattr(one, "change"))
+    assert asked.height == 154.4 and asked.digest == rig["uvatar_photo_digest"]
 
 
 def test_a_photo_that_is_gone_is_told(addon: Any, begun: list[Any], tmp_path: Path) -> None:  # noqa: F811

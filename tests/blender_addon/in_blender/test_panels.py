@@ -779,3 +779,12 @@ def test_panels_speak_the_interfaces_language(
         bpy.ops.uvatar.import_motion(filepath=str(Path(bpy.app.tempdir) / "walk.mp4"))
     bpy.context.preferences.view.use_translate_interface = False
     assert "No backend yet" in drawn(panels.UVATAR_PT_photos).labels
+
+
+def test_lines_of_chinese_and_japanese_keep_names_whole() -> None:
+    from uvatar_blender.ui.drawing import _wrapped
+
+    assert _wrapped("照片 holiday.jpg 中有人。", 12) == ["照片", "holiday.jpg", "中有人。"]
+    assert _wrapped("一二三四五。", 10) == ["一二三四五。"]  # a line does not begin with a full stop
+    assert _wrapped("一" + 25 * "x", 10) == ["一", 10 * "x", 10 * "x", 5 * "x"]
+    assert _wrapped("two words", 5) == ["two", "words"]

@@ -18,7 +18,7 @@ from uvatar_blender.core.result import parse_result
 from uvatar_blender.scene import rigify
 from uvatar_blender.scene.avatar import import_people
 from uvatar_blender.scene.removal import remove_avatar
-from uvatar_blender.ui import importing, panels
+from uvatar_blender.ui import avatar_panels, importing, panels
 from uvatar_blender.ui.people import boxed_photo
 
 
@@ -72,6 +72,13 @@ def test_the_panel_names_selects_and_removes(addon: Any, photo: dict[str, Any]) 
     page = drawn(panels.UVATAR_PT_results)
     assert page.buttons.count("uvatar.select_person") == 1
     assert bpy.ops.uvatar.remove_person(rig="nobody") == {"CANCELLED"}
+
+
+def test_the_avatars_panel_removes_it_too(addon: Any, photo: dict[str, Any]) -> None:  # noqa: F811
+    rig = import_people(parse_result(photo), bpy.context.scene).rigs[0]  # type: ignore[arg-type]
+    bpy.context.view_layer.objects.active = rig
+    page = drawn(avatar_panels.UVATAR_PT_avatar)
+    assert "uvatar.remove_person" in page.buttons and rig.name in [getattr(one, "rig", "") for one in page.set]
 
 
 @pytest.mark.parametrize("control", [False, True])
