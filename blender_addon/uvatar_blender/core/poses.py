@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocol import gait
+from ..protocol.clips import Clip
 from .arrays import Floats
-from .clips import Clip, clip_motion
+from .clips import as_motion, clip_motion
 from .motion import Motion
 from .skeleton import JOINTS
 
@@ -70,7 +71,7 @@ def _sitting(joints: Floats) -> Motion:
         whole[:, 18 + side] = gait.turned(z=-sign * 12.0) @ forearm
         whole[:, 20 + side] = whole[:, 22 + side] = gait.turned(z=-sign * 6.0, x=8.0) @ forearm
     _legs(whole, joints, pelvis, _SEAT * thigh)
-    return gait.finished(whole, pelvis)
+    return as_motion(gait.finished(whole, pelvis))
 
 
 def _with_right_arm(joints: Floats, arm: tuple[Floats, Floats, Floats]) -> Motion:
@@ -83,7 +84,7 @@ def _with_right_arm(joints: Floats, arm: tuple[Floats, Floats, Floats]) -> Motio
         whole[:, joint] = turn
     whole[:, 23] = whole[:, 21]
     _legs(whole, joints, pelvis, 0.0)
-    return gait.finished(whole, pelvis)
+    return as_motion(gait.finished(whole, pelvis))
 
 
 def _waving() -> tuple[Floats, Floats, Floats]:
