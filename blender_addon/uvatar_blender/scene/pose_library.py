@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from ..core.face_layout import CONTROLS, TRAVEL, contributions, pulled
 from ..core.motion import grounded, rotations_for
-from ..core.pose_file import SMPL_PARENTS
 from ..core.poses import body_poses
 from ..core.rest_pose import RestPose
 from ..core.thumbnails import draw, view_axes
 from ..protocol.bone_names import naming_of
 from ..protocol.expressions import MOODS
-from ..protocol.rig import BODY_JOINTS, FINGER_POSES, LEFT_HAND, RIGHT_HAND
+from ..protocol.rig import BODY_JOINTS, FINGER_POSES, LEFT_HAND, RIGHT_HAND, SMPL_PARENTS
 from . import compat
 from .copies import nothing_left, own_copy
 from .face_board import UNIT
