@@ -23,6 +23,7 @@ _FULL_GAZE = math.radians(
 )  # turn of an eye for the full weight of a key that moves the lids, as capture software has
 _TURNED = 1e-3  # radians; below, eyes look straight ahead
 _LEAST = 1e-5  # weight; a smaller one beside what a control gives is the rounding of 32-bit numbers
+_STILL = 1e-4  # weight by which a key moves at least to get keyframes: rounding in 32 bits made 1.6e-5 of a blink
 Weights = dict[str, float]
 
 
@@ -94,7 +95,7 @@ def keep_face(rig: bpy.types.Object, frames: Sequence[int], weights: Sequence[We
     keys = {key.name: key for key in expression_keys(body) if weights and key.name in weights[0]}
     shapes = body.data.shape_keys
     values = {name: [one[name] for one in weights] for name in keys}
-    moving = {name: line for name, line in values.items() if max(line) - min(line) > _LEAST}
+    moving = {name: line for name, line in values.items() if max(line) - min(line) > _STILL}
     for name, key in keys.items():
         key.value = values[name][0]
     if shapes.animation_data is not None and shapes.animation_data.action is not None:
