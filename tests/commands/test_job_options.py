@@ -16,13 +16,14 @@ from uvatar.engine.pipeline import Pipeline
 from uvatar.protocol import options as protocol_options
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.option import BATCH, RECONSTRUCT
+from uvatar.protocol.option import option as declaring
 from uvatar.protocol.options import Options, checked_options, declared, read_options
 
 
 @pytest.fixture
 def moustache(monkeypatch: pytest.MonkeyPatch) -> None:
     """One more option, declared as the others are."""
-    field = protocol_options.option(False, "Give everybody a moustache.")
+    field = declaring(False, "Give everybody a moustache.")
     made = make_dataclass("Options", [("moustache", bool, field)], bases=(Options,), frozen=True, kw_only=True)
     monkeypatch.setattr(protocol_options, "Options", made)
 

@@ -289,7 +289,7 @@ def _levels(
             even = float(np.median(luma[before] - light[before]))
             other = float(np.median(luma[behind])) - even
             mean[label] += np.clip(other - mean[label], -settings.level_shift, settings.level_shift)
-    return mean
+    return np.asarray(mean, np.float64)
 
 
 def _continued(

@@ -135,4 +135,4 @@ def _encoded(across: NDArray[np.float32], up: NDArray[np.float32], settings: Nor
     soft = settings.steepest * np.tanh(size / settings.steepest) / np.maximum(size, 1e-6)
     vectors = np.stack([across * soft, up * soft, np.ones_like(across)], -1)
     vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.rint(128 + 127 * vectors).astype(np.uint8)
+    return np.asarray(np.rint(128 + 127 * vectors), np.uint8)

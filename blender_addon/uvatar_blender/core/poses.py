@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..protocol import gait
 from ..protocol.clips import Clip
 from .arrays import Floats
-from .clips import clip_motion
+from .clips import as_motion, clip_motion
 from .motion import Motion
 from .skeleton import JOINTS
 
@@ -44,12 +44,6 @@ def _frame(motion: Motion, number: int) -> Motion:
     return Motion(motion.rotations[number : number + 1], pelvis, motion.rate)
 
 
-def _motion(whole: NDArray[np.float64], pelvis: NDArray[np.float64]) -> Motion:
-    """Return the motion of rotations (1, 24, 3, 3) relative to the world."""
-    movement = gait.finished(whole, pelvis)
-    return Motion(movement.rotations, movement.pelvis, gait.RATE)
-
-
 def _upright() -> NDArray[np.float64]:
     """Return rotations (1, 24, 3, 3) relative to the world of someone who stands as in the T pose."""
     return np.broadcast_to(np.eye(3), (1, JOINTS, 3, 3)).copy()
@@ -77,7 +71,7 @@ def _sitting(joints: Floats) -> Motion:
         whole[:, 18 + side] = gait.turned(z=-sign * 12.0) @ forearm
         whole[:, 20 + side] = whole[:, 22 + side] = gait.turned(z=-sign * 6.0, x=8.0) @ forearm
     _legs(whole, joints, pelvis, _SEAT * thigh)
-    return _motion(whole, pelvis)
+    return as_motion(gait.finished(whole, pelvis))
 
 
 def _with_right_arm(joints: Floats, arm: tuple[Floats, Floats, Floats]) -> Motion:
@@ -90,7 +84,7 @@ def _with_right_arm(joints: Floats, arm: tuple[Floats, Floats, Floats]) -> Motio
         whole[:, joint] = turn
     whole[:, 23] = whole[:, 21]
     _legs(whole, joints, pelvis, 0.0)
-    return _motion(whole, pelvis)
+    return as_motion(gait.finished(whole, pelvis))
 
 
 def _waving() -> tuple[Floats, Floats, Floats]:

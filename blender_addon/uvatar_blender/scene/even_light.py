@@ -7,6 +7,8 @@ for, of what is painted on it as well, and both stay with the avatar.
 
 from __future__ import annotations
 
+import hashlib
+
 import bpy
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from .material import (
     LIGHT,
     ORIGINAL,
     OTHER_LIGHT,
+    SAME,
     avatar_materials,
     original_texture,
     packed_image,
@@ -69,6 +72,8 @@ def show_light(rig: bpy.types.Object, even: bool) -> None:
     if before is not None:
         del shown[OTHER_LIGHT]
     new[OTHER_LIGHT] = shown
+    for image in (shown, new):
+        image[SAME] = _digest(image)
     for material in materials:
         for node in material.node_tree.nodes:
             if getattr(node, "image", None) == shown:
@@ -96,11 +101,15 @@ def in_light(texture: bpy.types.Image, even: bool) -> bpy.types.Image:
 
 
 def _painted(texture: bpy.types.Image) -> bool:
-    """Whether a texture has changed since it came, or since it was made of another one."""
-    original = original_texture(texture)
-    if texture.is_dirty or original is None or texture.packed_file is None or original.packed_file is None:
+    """Whether a texture has changed since it was made of another one, or another one of it."""
+    if texture.is_dirty or texture.packed_file is None:
         return True
-    return bytes(texture.packed_file.data) != bytes(original.packed_file.data)
+    return bool(texture.get(SAME) != _digest(texture))
+
+
+def _digest(texture: bpy.types.Image) -> str:
+    """Return the digest of the packed file; empty without one."""
+    return "" if texture.packed_file is None else hashlib.sha256(texture.packed_file.data).hexdigest()
 
 
 def _converted(texture: bpy.types.Image, even: bool, light: bpy.types.Image | None = None) -> bytes:

@@ -18,9 +18,10 @@ SKIN_ROUGHNESS = USUAL_ROUGHNESS
 SKIN_SPECULAR = 0.3  # low, because the highlights of the photo are in the texture already
 TEXTURE, SOURCE, OVERLAY = "Uvatar texture", "Uvatar texture source", "Uvatar overlay"  # names of nodes
 NORMALS = "Uvatar normals"  # name of a node
-# Custom properties of the texture: the image as it was imported; the light in it; whether it is without that, and the
-# same texture with it, or without it (`even_light`).
+# Custom properties of the texture: the image as it was imported; the light in it; whether it is without that, the same
+# texture with it, or without it, and the digest of its file when both were the same (`even_light`).
 ORIGINAL, LIGHT, EVEN, OTHER_LIGHT = "uvatar_original", "uvatar_light", "uvatar_even", "uvatar_other_light"
+SAME = "uvatar_same_as_other"
 # Meaning of each texel label and its colour (sRGB, 0 to 255) in overlays: the palette of docs/result-schema.md.
 LABELS = (
     ("Empty", (0, 0, 0)),
@@ -64,8 +65,9 @@ def packed_texture(name: str, encoded: bytes) -> bpy.types.Image:
 
 def images_of(image: bpy.types.Image) -> list[bpy.types.Image]:
     """Return the image and those that belong to it."""
-    others = [image.get(key) for key in (ORIGINAL, LIGHT, OTHER_LIGHT)]
-    return [image, *(other for other in others if other is not None)]
+    other = image.get(OTHER_LIGHT)
+    others = [image.get(ORIGINAL), image.get(LIGHT), other, None if other is None else original_texture(other)]
+    return [image, *(found for found in others if found is not None)]
 
 
 def original_texture(image: bpy.types.Image) -> bpy.types.Image | None:

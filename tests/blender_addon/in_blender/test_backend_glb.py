@@ -105,4 +105,4 @@ def test_the_backends_file_is_the_extensions(result: dict[str, Any], tmp_path: P
             near = np.array([np.abs(others - point).max(1).min() for point in points[:: max(len(points) // 200, 1)]])
             assert near.max() < 1e-4
     sums = [part["weights"].sum(0) / len(part["weights"]) for part in (one, other)]
-    assert np.allclose(*sums, atol=1e-4) and np.allclose(one["weights"].sum(1), 1, atol=1e-4)
+    assert np.allclose(sums[0], sums[1], atol=1e-4) and np.allclose(one["weights"].sum(1), 1, atol=1e-4)

@@ -17,8 +17,9 @@ from uvatar_blender.core.export_presets import Target
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.avatar import import_people
+from uvatar_blender.scene.even_light import show_light
 from uvatar_blender.scene.export import export_avatar
-from uvatar_blender.scene.material import avatar_materials, original_texture, read_pixels, texture_image
+from uvatar_blender.scene.material import avatar_materials, images_of, original_texture, read_pixels, texture_image
 from uvatar_blender.ui import avatar_panels
 
 SIZE = 64
@@ -90,6 +91,46 @@ def test_paint_is_kept_in_both_lights(rig: bpy.types.Object) -> None:
     assert read_pixels(shown(rig))[4, 4, :3] == pytest.approx(np.array([0.2, 0.5, 0.2]), abs=0.01)
 
 
+def test_paint_comes_back_as_it_was(rig: bpy.types.Object) -> None:
+    """Also where the even texture would be brighter than white, which rounding and clipping cannot give back."""
+    photographed = shown(rig)
+    pixels = read_pixels(photographed)
+    pixels[:, SIZE // 2 :, :3] = np.random.default_rng(0).uniform(0.8, 1, (SIZE, SIZE // 2, 3))
+    photographed.pixels.foreach_set(pixels.ravel())
+    photographed.pack()
+    light = photographed["uvatar_light"]
+    dark = read_pixels(light)
+    dark[:, SIZE // 2 :, :3] = 78 / 255
+    light.pixels.foreach_set(dark.ravel())
+    before = read_pixels(photographed)
+    for _ in range(2):
+        assert bpy.ops.uvatar.texture_light(even=True) == {"FINISHED"}
+        assert bpy.ops.uvatar.texture_light(even=False) == {"FINISHED"}
+        assert shown(rig) == photographed and (read_pixels(photographed) == before).all()
+
+
+def test_what_is_painted_after_an_export_is_not_lost(rig: bpy.types.Object, tmp_path: Path) -> None:
+    """An export makes an even texture for itself, which says nothing of the avatar's own."""
+    show_light(rig, even=True)
+    show_light(rig, even=False)
+    photographed = shown(rig)
+    pixels = read_pixels(photographed)
+    pixels[: SIZE // 4] = (0.2, 0.5, 0.2, 1)
+    photographed.pixels.foreach_set(pixels.ravel())
+    photographed.pack()
+    export_avatar(rig, tmp_path / "me.glb", Target.GLTF)
+    show_light(rig, even=True)
+    assert read_pixels(shown(rig))[4, -4, :3] == pytest.approx(np.array([0.2, 0.5, 0.2]), abs=0.01)
+
+
+def test_all_images_of_a_texture_are_known(rig: bpy.types.Object) -> None:
+    """Those that go with it when it is removed."""
+    before = set(images_of(shown(rig)))
+    show_light(rig, even=True)
+    of_even = images_of(shown(rig))
+    assert len(of_even) == len(set(of_even)) == 5 and before < set(of_even)
+
+
 def exported(rig: bpy.types.Object, path: Path, **options: Any) -> list[bpy.types.Node]:
     """The image nodes of the body in a file."""
     export_avatar(rig, path, Target.GLTF, **options)
@@ -118,6 +159,12 @@ def test_the_avatar_in_blender_stays_as_it_is_when_it_is_exported(scene: Any, tm
     image, names = shown(rig), {one.name for one in bpy.data.images}
     export_avatar(rig, tmp_path / "me.glb", Target.GLTF)
     assert shown(rig) == image and {one.name for one in bpy.data.images} == names
+    # And where both textures are there already.
+    show_light(rig, even=True)
+    show_light(rig, even=False)
+    both = {one: one.name for one in bpy.data.images}
+    export_avatar(rig, tmp_path / "me.glb", Target.GLTF)
+    assert shown(rig) == image and {one: one.name for one in bpy.data.images} == both
 
 
 def test_split_materials_share_one_texture_in_even_light(scene: Any, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_eyes_look_at_the_target_and_lids_follow(scene: Any) -> None:
     # The target goes with the head, or stays where it is.
     look.location, head = (0, 0, 0), control.pose.bones["head"]
     head.rotation_mode = "XYZ"
-    moved = []
+    steps = []
     for share in (1.0, 0.0):
         look["with_head"] = share
         control.update_tag()
@@ -108,8 +108,8 @@ def test_eyes_look_at_the_target_and_lids_follow(scene: Any) -> None:
             head.rotation_euler.y = angle
             bpy.context.view_layer.update()
             places.append(look.matrix.translation.copy())
-        moved.append((places[1] - places[0]).length)
-    assert moved[0] > 0.1 and moved[1] < 1e-4
+        steps.append((places[1] - places[0]).length)
+    assert steps[0] > 0.1 and steps[1] < 1e-4
 
 
 def test_moods_and_keyframes_go_to_the_board(scene: Any) -> None:

@@ -10,6 +10,7 @@ import bpy
 import pytest
 
 from uvatar_blender.protocol import options as protocol_options
+from uvatar_blender.protocol.option import option
 from uvatar_blender.ui.job_options import chosen_options, draw_job_options, option_properties
 
 
@@ -34,7 +35,7 @@ class Page:
 def settings(scene: Any) -> Iterator[Any]:
     """A property group with the options as they are declared, and with a made-up one."""
     declaration = protocol_options.Options
-    field = protocol_options.option(False, "Give everybody a moustache.")
+    field = option(False, "Give everybody a moustache.")
     protocol_options.Options = make_dataclass(  # type: ignore[assignment,misc]
         "Options", [("moustache", bool, field)], bases=(declaration,), frozen=True, kw_only=True
     )

@@ -53,7 +53,7 @@ def test_a_twisted_hand_does_not_wring_the_forearm(scene: Any, tmp_path: Path, r
             bpy.context.scene.frame_set(frame)
             bpy.context.view_layer.update()
             moments.append(evaluated_vertices(body).astype(np.float64))
-        thinnest.append(thinness(*moments, begin, end))
+        thinnest.append(thinness(moments[0], moments[1], begin, end))
     assert thinnest[0] > 0.75 and thinnest[1] < 0.6
 
 
