@@ -84,14 +84,14 @@ def dressed_fill(
     probability = propagate(materials, share, before, surface, settings.propagation)
     labels = probability.argmax(1)
     low = material_colours(materials, labels, colour, share, surface, settings.propagation)
-    part = surface.part[surface.faces[atlas.table.face, 0]]
+    part = surface.part[surface.faces[:, 0]][atlas.table.face]
     all_labels = labels_at(probability, surface, atlas.table.face, atlas.table.barycentric)
     bare, cosine = materials.colours[SKIN], view.visibility.cosine
     seen = without_stray_texels(seen, near, other, bare, cosine, low, labels, all_labels, settings.stray)
     amount = 1 - smoothstep(seen.alpha, *settings.trusted)
     amount[part == Part.HEAD] = 0
     stray = other | (told & (materials.labels == UNSEEN))  # not to be mirrored either
-    mirrored = mirrored & ~(stray | stray[surface.mirror])[surface.faces[atlas.table.face, 0]]
+    mirrored = mirrored & ~(stray | stray[surface.mirror])[surface.faces[:, 0]][atlas.table.face]
     amount *= 1 - _well_mirrored(mirrored, seen, settings)
     texels = np.flatnonzero(amount > 0)
     face, barycentric = atlas.table.face[texels], atlas.table.barycentric[texels]
@@ -106,7 +106,7 @@ def dressed_fill(
     names = material_names(labels, materials.count, surface)
     invented = np.zeros(len(smooth), bool)
     if materials.invented is not None:
-        invented = materials.invented[surface.faces[atlas.table.face]].any(1)
+        invented = materials.invented[surface.faces].any(1)[atlas.table.face]
     return result, material_map(all_labels, names, invented), seen
 
 

@@ -110,13 +110,14 @@ def propagate(
     pull[bare] += settings.before_pull
     right[bare, before[bare]] += settings.before_pull
     found = solved(laplacian + sparse.diags(degree * pull), degree[:, None] * right)
-    seen = np.eye(count, dtype=np.float32)[materials.labels[seeds]]
-    found[seeds] = seen
+    exact = np.eye(count, dtype=np.float32)
+    found[seeds] = exact[materials.labels[seeds]]
     _keep_invented(found, materials)
     neighbours = np.asarray(surface.graph.sum(1)).ravel()[:, None]
+    seen = seeds if materials.invented is None else seeds & ~materials.invented
     for _ in range(settings.rounds):
         found = (0.5 * found + 0.5 * (surface.graph @ found) / neighbours).astype(np.float32)
-        found[seeds] = seen
+        found[seen] = exact[materials.labels[seen]]
     return found
 
 

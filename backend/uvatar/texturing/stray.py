@@ -178,9 +178,8 @@ def without_stray_texels(
         settings: tuned numbers.
     """
     atlas, surface = seen.atlas, seen.atlas.surface
-    corner = surface.faces[atlas.table.face]
     hidden = np.zeros(len(seen.alpha), np.float32)
-    reached = np.flatnonzero((seen.alpha > 0) & near[corner].any(1) & (texel_labels != SKIN))
+    reached = np.flatnonzero((seen.alpha > 0) & near[surface.faces].any(1)[atlas.table.face] & (texel_labels != SKIN))
     if len(reached):
         face, barycentric = atlas.table.face[reached], atlas.table.barycentric[reached]
         own = colours_at(low, labels, texel_labels[reached], surface, face, barycentric)
