@@ -30,7 +30,8 @@ from scipy.spatial.transform import Rotation  # isort: skip
 def posed_joints(person: dict[str, Any]) -> Any:
     """(24, 3) joints in the camera frame, by the definition of the model."""
     rest = person["joint_template"] + person["joint_shapedirs"] @ person["betas"]
-    turns, places = [], []
+    turns: list[Any] = []
+    places: list[Any] = []
     for joint, parent in enumerate(person["parents"]):
         own = Rotation.from_rotvec(person["pose"][joint]).as_matrix()
         turns.append(own if parent < 0 else turns[parent] @ own)

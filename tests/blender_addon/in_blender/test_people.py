@@ -34,7 +34,7 @@ def photo(two_people: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_photo_has_numbered_boxes(scene: Any, photo: dict[str, Any], tmp_path: Path) -> None:
     before = data_names()
-    file = boxed_photo(parse_result(photo), tmp_path / "boxes.png")  # type: ignore[arg-type]
+    file = boxed_photo(parse_result(photo), tmp_path / "boxes.png")
     assert file is not None and data_names() == before
     picture = np.asarray(Image.open(file).convert("RGB")).astype(int)
     assert picture.shape == (400, 300, 3)
@@ -50,16 +50,16 @@ def test_the_photo_has_numbered_boxes(scene: Any, photo: dict[str, Any], tmp_pat
 def test_one_person_needs_no_box_and_damaged_boxes_are_left_out(
     scene: Any, result: dict[str, Any], photo: dict[str, Any], tmp_path: Path
 ) -> None:
-    assert boxed_photo(parse_result(result), tmp_path / "a.png") is None  # type: ignore[arg-type]
+    assert boxed_photo(parse_result(result), tmp_path / "a.png") is None
     broken = parse_result(photo)
-    broken.people[0].facts["box"] = None  # type: ignore[union-attr,index]
-    assert boxed_photo(broken, tmp_path / "a.png") is None  # type: ignore[arg-type]
+    broken.people[0].facts["box"] = None
+    assert boxed_photo(broken, tmp_path / "a.png") is None
 
 
 def test_the_panel_names_selects_and_removes(addon: Any, photo: dict[str, Any]) -> None:  # noqa: F811
     parsed = parse_result(photo)
     rigs = import_people(parsed, bpy.context.scene).rigs
-    summary = importing.summarize(parsed, "job", 0)  # type: ignore[arg-type]
+    summary = importing.summarize(parsed, "job", 0)
     assert summary.boxes is not None and summary.boxes.is_file()
     addon.importer().summaries.append(summary)
     page = drawn(panels.UVATAR_PT_results)
@@ -75,7 +75,7 @@ def test_the_panel_names_selects_and_removes(addon: Any, photo: dict[str, Any]) 
 
 
 def test_the_avatars_panel_removes_it_too(addon: Any, photo: dict[str, Any]) -> None:  # noqa: F811
-    rig = import_people(parse_result(photo), bpy.context.scene).rigs[0]  # type: ignore[arg-type]
+    rig = import_people(parse_result(photo), bpy.context.scene).rigs[0]
     bpy.context.view_layer.objects.active = rig
     page = drawn(avatar_panels.UVATAR_PT_avatar)
     assert "uvatar.remove_person" in page.buttons and rig.name in [getattr(one, "rig", "") for one in page.set]

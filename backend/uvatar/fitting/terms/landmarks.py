@@ -125,7 +125,7 @@ def landmark_weights(
     person: Person, landmarks: Floats, camera: Camera, settings: LandmarkSettings
 ) -> NDArray[np.float64]:
     """(33,) weights of image landmarks (33, 3): nothing outside the photo, little on top of another person."""
-    weights = np.array(settings.trust) * landmarks[:, 2] * inside_photo(landmarks, camera)
+    weights: NDArray[np.float64] = np.array(settings.trust) * landmarks[:, 2] * inside_photo(landmarks, camera)
     on_others = _on(person.others, person.window, landmarks[:, :2])
     weights *= np.where(on_others, settings.hidden_trust, 1.0)
     pinned = list(person.pinned)
