@@ -143,3 +143,9 @@ def test_without_a_light_it_is_not_offered(addon: Any) -> None:  # noqa: F811
     assert "uvatar.texture_light" not in drawn(avatar_panels.UVATAR_PT_avatar).buttons
     with pytest.raises(RuntimeError, match="lacks the map of the photo's light"):
         bpy.ops.uvatar.texture_light()
+
+
+def test_the_panel_is_whole_when_the_texture_was_deleted(rig: bpy.types.Object) -> None:
+    bpy.data.images.remove(shown(rig))
+    page = drawn(avatar_panels.UVATAR_PT_avatar)
+    assert "uvatar.complete_texture" in page.buttons and "uvatar.texture_light" not in page.buttons
