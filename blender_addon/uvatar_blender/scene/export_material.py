@@ -12,7 +12,7 @@ import numpy as np
 
 from .copies import Names, own_copy
 from .even_light import in_light
-from .material import SKIN_ROUGHNESS, SKIN_SPECULAR, TEXTURE, show_sources
+from .material import OTHER_LIGHT, SKIN_ROUGHNESS, SKIN_SPECULAR, TEXTURE, show_sources
 
 
 def plain_materials(meshes: Sequence[bpy.types.Object], names: Names, principled: bool, even: bool) -> None:
@@ -69,7 +69,8 @@ def _make_even(tree: bpy.types.NodeTree, evened: dict[bpy.types.Image, bpy.types
     shown = texture.image
     if shown not in evened:
         evened[shown] = in_light(shown, even=True)
-        names.take(evened[shown], shown.name, bpy.data.images)
+        if evened[shown] not in (shown, shown.get(OTHER_LIGHT)):  # made for this; the avatar's own keep their names
+            names.take(evened[shown], shown.name, bpy.data.images)
     texture.image = evened[shown]
 
 
