@@ -43,9 +43,9 @@ def keep_light(old: bpy.types.Image, new: bpy.types.Image) -> None:
         new[LIGHT], new[EVEN] = old[LIGHT], is_even(old)
 
 
-def has_light(texture: bpy.types.Image) -> bool:
-    """Whether the light in the texture is known."""
-    return texture.get(LIGHT) is not None
+def has_light(texture: bpy.types.Image | None) -> bool:
+    """Whether the light in the texture is known; not without a texture, which may have been deleted."""
+    return texture is not None and texture.get(LIGHT) is not None
 
 
 def is_even(texture: bpy.types.Image) -> bool:

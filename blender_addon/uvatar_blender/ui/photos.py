@@ -14,7 +14,7 @@ from . import state
 from .properties import NOBODY
 from .translation import tr
 
-_THUMBNAIL = 2.0  # size of the photos in the list, in heights of a button
+_THUMBNAIL = 1.6  # size of the photos in the list, in heights of a button
 _HIDDEN = {"HIDDEN", "SKIP_SAVE"}  # so that an operator does not start with the files of the last time
 
 
@@ -195,17 +195,17 @@ class UVATAR_UL_photos(bpy.types.UIList):
         row = layout.row()
         row.prop(item, "include", text="")
         name = row.row()
-        name.active, name.alignment = item.include, "LEFT"  # so that the picture leaves the room to the name
+        name.active = item.include
         if thumbnail := state.thumbnail(file) if file.is_file() else 0:
             picture = name.row()
-            picture.ui_units_x = _THUMBNAIL
+            picture.ui_units_x, picture.alignment = _THUMBNAIL, "LEFT"  # not wider, so that the name has the room
             picture.template_icon(icon_value=thumbnail, scale=_THUMBNAIL)
             name.label(text=file.name)
         else:
             name.label(text=file.name, icon="TIME" if state.pictures().writing(file) else "ERROR")
         if len(data.photos) > 1:
             person = row.row()
-            person.ui_units_x = 2.4
+            person.ui_units_x, person.alignment = 2.1, "LEFT"
             person.active = item.include
             person.prop(item, "person", text="")
 

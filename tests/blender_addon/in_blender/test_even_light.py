@@ -167,6 +167,14 @@ def test_the_avatar_in_blender_stays_as_it_is_when_it_is_exported(scene: Any, tm
     assert shown(rig) == image and {one: one.name for one in bpy.data.images} == both
 
 
+def test_both_textures_keep_their_names_when_it_is_exported(rig: bpy.types.Object, tmp_path: Path) -> None:
+    for even in (True, False):  # from now on there are both
+        assert bpy.ops.uvatar.texture_light(even=even) == {"FINISHED"}
+    names = {one.name for one in bpy.data.images}
+    export_avatar(rig, tmp_path / "me.glb", Target.GLTF)
+    assert {one.name for one in bpy.data.images} == names
+
+
 def test_split_materials_share_one_texture_in_even_light(scene: Any, tmp_path: Path) -> None:
     labels = np.ones((SIZE, SIZE), np.uint8)
     labels[:, SIZE // 2 :] = 2
@@ -190,3 +198,9 @@ def test_without_a_light_it_is_not_offered(addon: Any) -> None:  # noqa: F811
     assert "uvatar.texture_light" not in drawn(avatar_panels.UVATAR_PT_avatar).buttons
     with pytest.raises(RuntimeError, match="lacks the map of the photo's light"):
         bpy.ops.uvatar.texture_light()
+
+
+def test_the_panel_is_whole_when_the_texture_was_deleted(rig: bpy.types.Object) -> None:
+    bpy.data.images.remove(shown(rig))
+    page = drawn(avatar_panels.UVATAR_PT_avatar)
+    assert "uvatar.complete_texture" in page.buttons and "uvatar.texture_light" not in page.buttons
