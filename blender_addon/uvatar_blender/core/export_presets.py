@@ -16,6 +16,7 @@ class Target(Enum):
     GLTF = "GLTF"
     UNITY = "UNITY"
     UNREAL = "UNREAL"
+    USD = "USD"
 
     @property
     def preset(self) -> Preset:
@@ -36,8 +37,8 @@ class Preset:
         button: text of the button on the panel.
         name: entry in the file browser's list.
         description: tooltip of that entry.
-        suffix: ".glb" or ".fbx"; it selects the exporter.
-        scale: units per metre in the file. FBX only: glTF is in metres.
+        suffix: ".glb", ".fbx" or ".usdz"; it selects the exporter.
+        scale: units per metre in the file. FBX only: glTF and USD are in metres.
         naming: naming convention of the bones; None keeps the names in Blender.
         root_bone: name of a bone that is added on the ground, as parent of the pelvis; None makes the pelvis the root.
         armature: name of the armature object in the file; None keeps the name in Blender.
@@ -69,4 +70,5 @@ PRESETS: Mapping[Target, Preset] = {
         armature="Armature",  # Unreal drops an object of this name instead of making it a second root
         twist_bones=True,
     ),
+    Target.USD: Preset("USD", "USD", "One .usdz with its texture: Omniverse, Houdini, Apple's viewers", ".usdz"),
 }

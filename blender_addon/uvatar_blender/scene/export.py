@@ -93,6 +93,8 @@ def export_avatar(
             copy.names.take(copy.stage, copy.clip, bpy.data.scenes)  # the exporter names the clip after the scene
             _write_fbx(path, animation, provenance)
             hide_folders(path)
+        elif target.suffix == ".usdz":
+            _write_usd(path, animation, provenance)
         else:
             _write_glb(path, copy.clip if animation else None)
         return copy.remarks
@@ -174,6 +176,30 @@ def _write_fbx(path: Path, animation: bool, provenance: bool) -> None:
         embed_textures=True,
         use_custom_props=provenance,
     )
+
+
+def _write_usd(path: Path, animation: bool, provenance: bool) -> None:
+    bpy.ops.wm.usd_export(
+        filepath=str(path),
+        selected_objects_only=True,
+        export_animation=animation,
+        export_armatures=True,
+        only_deform_bones=False,
+        export_shapekeys=True,
+        export_materials=True,
+        generate_preview_surface=True,
+        export_textures_mode="NEW",
+        export_custom_properties=provenance,
+        export_cameras=False,
+        export_lights=False,
+        convert_world_material=False,
+        convert_orientation=True,
+        export_global_forward_selection="NEGATIVE_Z",
+        export_global_up_selection="Y",
+        triangulate_meshes=False,
+    )
+    if not path.is_file():  # the exporter says nothing of a place that it cannot write to
+        raise RuntimeError("is it a folder, or write-protected?")
 
 
 def _add_root(rig: bpy.types.Object, preset: Preset) -> None:

@@ -27,7 +27,7 @@ from uvatar_blender.scene.motion import apply_motion, load_motion
 from uvatar_blender.scene.twist_bones import TWIST_BONES
 
 ARMATURE_FROM_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
-NAMINGS = {Target.GLTF: Naming.SMPL, Target.UNITY: Naming.MIXAMO, Target.UNREAL: Naming.UNREAL}
+NAMINGS = {Target.GLTF: Naming.SMPL, Target.UNITY: Naming.MIXAMO, Target.UNREAL: Naming.UNREAL, Target.USD: Naming.SMPL}
 IMPORTERS = ["python", "native"] if bpy.app.version >= (4, 5, 0) else ["python"]
 
 
@@ -70,6 +70,8 @@ def opened(path: Path, importer: str = "python") -> tuple[bpy.types.Object, bpy.
     bpy.ops.wm.read_factory_settings(use_empty=True)
     if path.suffix == ".glb":
         bpy.ops.import_scene.gltf(filepath=str(path))
+    elif path.suffix == ".usdz":
+        bpy.ops.wm.usd_import(filepath=str(path), import_textures_mode="IMPORT_PACK")
     elif importer == "native":
         bpy.ops.wm.fbx_import(filepath=str(path))
     else:
@@ -109,7 +111,8 @@ def test_what_comes_back_is_the_avatar(files: Path, person: dict[str, Any], targ
     assert np.abs(weights - wanted[nearest]).max() < 1 / 255
     # shapes
     keys = body.data.shape_keys.key_blocks
-    assert [key.name for key in keys[1:]] == person["beta_names"] and all(key.value == 0 for key in keys[1:])
+    betas = [name.replace(" ", "_") if target is Target.USD else name for name in person["beta_names"]]
+    assert [key.name for key in keys[1:]] == betas and all(key.value == 0 for key in keys[1:])
     moved = np.empty(3 * len(vertices), np.float32)
     keys[1].data.foreach_get("co", moved)
     basis = np.empty_like(moved)
