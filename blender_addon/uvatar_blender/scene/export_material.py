@@ -72,7 +72,8 @@ def _make_even(tree: bpy.types.NodeTree, evened: dict[bpy.types.Image, bpy.types
         if found == shown.get(OTHER_LIGHT):  # the avatar's own, which must keep its name
             found = own_copy(found)
         evened[shown] = found
-        names.take(found, shown.name, bpy.data.images)
+        if shown.library is None:  # a linked image keeps its name whatever happens
+            names.take(found, shown.name, bpy.data.images)
     texture.image = evened[shown]
 
 
