@@ -77,7 +77,7 @@ def export_avatar(
         RigError: the avatar is incomplete.
     """
     preset, fbx = target.preset, target.suffix == ".fbx"
-    with game_copy(rig, animation, fbx, progress, even_light) as copy, _as_os_error(path):
+    with game_copy(rig, animation, target.suffix != ".glb", progress, even_light) as copy, _as_os_error(path):
         _name_bones(copy, preset, naming or preset.naming)
         if preset.root_bone:
             _add_root(copy.rig, preset)
@@ -179,27 +179,30 @@ def _write_fbx(path: Path, animation: bool, provenance: bool) -> None:
 
 
 def _write_usd(path: Path, animation: bool, provenance: bool) -> None:
-    bpy.ops.wm.usd_export(
-        filepath=str(path),
-        selected_objects_only=True,
-        export_animation=animation,
-        export_armatures=True,
-        only_deform_bones=False,
-        export_shapekeys=True,
-        export_materials=True,
-        generate_preview_surface=True,
-        export_textures_mode="NEW",
-        export_custom_properties=provenance,
-        export_cameras=False,
-        export_lights=False,
-        convert_world_material=False,
-        convert_orientation=True,
-        export_global_forward_selection="NEGATIVE_Z",
-        export_global_up_selection="Y",
-        triangulate_meshes=False,
-    )
+    if path.is_dir():  # the exporter would put the file in the place of an empty folder
+        raise RuntimeError("it is a folder")
+    options = {
+        "selected_objects_only": True,
+        "export_animation": animation,
+        "export_armatures": True,
+        "only_deform_bones": False,
+        "export_shapekeys": True,
+        "export_materials": True,
+        "generate_preview_surface": True,
+        "export_textures_mode": "NEW",
+        "export_textures": True,  # what it was called up to Blender 4.2
+        "export_custom_properties": provenance,
+        "export_cameras": False,
+        "export_lights": False,
+        "convert_world_material": False,
+        "convert_orientation": True,
+        "export_global_forward_selection": "NEGATIVE_Z",
+        "export_global_up_selection": "Y",
+    }
+    known = bpy.ops.wm.usd_export.get_rna_type().properties
+    bpy.ops.wm.usd_export(filepath=str(path), **{name: value for name, value in options.items() if name in known})
     if not path.is_file():  # the exporter says nothing of a place that it cannot write to
-        raise RuntimeError("is it a folder, or write-protected?")
+        raise RuntimeError("the place may be write-protected")
 
 
 def _add_root(rig: bpy.types.Object, preset: Preset) -> None:

@@ -68,7 +68,7 @@ def game_copy(
     Args:
         rig: the avatar's armature object.
         animation: give the copy the avatar's motion, as seen on each frame of the scene.
-        principled: turn an unlit material into one that FBX files can hold.
+        principled: turn an unlit material into one that FBX and USD files can hold.
         progress: called with the fraction (0 to 1) of the motion's frames that have been sampled.
         even_light: leave the photo's light out of the texture.
 

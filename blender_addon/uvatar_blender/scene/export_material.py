@@ -21,7 +21,7 @@ def plain_materials(meshes: Sequence[bpy.types.Object], names: Names, principled
     Args:
         meshes: the copies, whose materials are still the originals.
         names: gives the copies the names of the originals.
-        principled: turn an unlit material into a Principled one; FBX has no other.
+        principled: turn an unlit material into a Principled one; FBX and USD have no other.
         even: leave the photo's light out of the textures of materials that are lit; otherwise they are as shown.
     """
     pictures: dict[bpy.types.Image, bpy.types.Image] = {}

@@ -52,3 +52,13 @@ def queued() -> float:
     """
     told = Path("/proc/thread-self/schedstat")
     return int(told.read_text().split()[1]) / 1e9 if told.exists() else 0.0
+
+
+def read_file(path: Path) -> None:
+    """Import an exported file by Blender's importer for its kind."""
+    if path.suffix == ".glb":
+        bpy.ops.import_scene.gltf(filepath=str(path))
+    elif path.suffix == ".usdz":
+        bpy.ops.wm.usd_import(filepath=str(path), import_textures_mode="IMPORT_PACK")
+    else:
+        bpy.ops.import_scene.fbx(filepath=str(path))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from tests.blender_addon.in_blender.helpers import imported
+from tests.blender_addon.in_blender.helpers import imported, read_file
 from tests.blender_addon.in_blender.snapshot import differences, snapshot
 from tests.blender_addon.sample import gradient, rest_vertices, sample_result
 from uvatar_blender.core.export_presets import Target
@@ -37,7 +37,7 @@ FOLDER = "/home/anna secret/private photos"  # of a photo, as it must be in no f
 def opened(path: Path) -> tuple[bpy.types.Object, bpy.types.Object]:
     """Rig and body of a file in an empty scene."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    (bpy.ops.import_scene.gltf if path.suffix == ".glb" else bpy.ops.import_scene.fbx)(filepath=str(path))
+    read_file(path)
     bpy.context.view_layer.update()
     (rig,) = (thing for thing in bpy.data.objects if thing.type == "ARMATURE")
     (body,) = (thing for thing in bpy.data.objects if thing.type == "MESH" and thing.find_armature() == rig)
@@ -412,7 +412,8 @@ def test_the_clip_has_the_actions_name(result: dict[str, Any], scene: Any, tmp_p
     scene.frame_start, scene.frame_end = 1, 4
     export_avatar(rig, tmp_path / f"a{target.suffix}", target, animation=True)
     rig, _ = opened(tmp_path / f"a{target.suffix}")
-    assert "Walk, slow 歩く" in rig.animation_data.action.name.split("|")
+    if target is not Target.USD:  # whose animations have no names
+        assert "Walk, slow 歩く" in rig.animation_data.action.name.split("|")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 import uvatar_blender
-from tests.blender_addon.in_blender.helpers import imported, shown
+from tests.blender_addon.in_blender.helpers import imported, read_file, shown
 from tests.blender_addon.sample import sample_result, with_body_once, with_fingers, world_of
 from uvatar.files.avatar import Avatar
 from uvatar_blender.core.export_presets import Target
@@ -212,10 +212,7 @@ def test_files_keep_every_bone_and_key(fingered: dict[str, Any], scene: Any, tmp
     jaw = rigs.find_body(rig).data.shape_keys.key_blocks
     reach = {name: _reach(jaw, name) for name in ("jawOpen", "eyeBlinkLeft", "mouthSmileRight")}
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    if target.suffix == ".glb":
-        bpy.ops.import_scene.gltf(filepath=str(path))
-    else:
-        bpy.ops.import_scene.fbx(filepath=str(path))
+    read_file(path)
     (back,) = (thing for thing in bpy.data.objects if thing.type == "ARMATURE")
     (body,) = (thing for thing in bpy.data.objects if thing.type == "MESH" and thing.find_armature() == back)
     wanted = joint_names(Naming.UNREAL if target is Target.UNREAL else Naming.SMPL, 55)

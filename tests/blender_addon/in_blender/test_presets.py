@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+from tests.blender_addon.in_blender.helpers import read_file
 from tests.blender_addon.sample import gradient, rest_vertices, sample_result
 from uvatar_blender.core.export_presets import Target
 from uvatar_blender.core.result import parse_result
@@ -68,14 +69,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(path: Path, importer: str = "python") -> tuple[bpy.types.Object, bpy.types.Object]:
     """Rig and body of a file in an empty scene."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    if path.suffix == ".glb":
-        bpy.ops.import_scene.gltf(filepath=str(path))
-    elif path.suffix == ".usdz":
-        bpy.ops.wm.usd_import(filepath=str(path), import_textures_mode="IMPORT_PACK")
-    elif importer == "native":
+    if path.suffix == ".fbx" and importer == "native":
         bpy.ops.wm.fbx_import(filepath=str(path))
     else:
-        bpy.ops.import_scene.fbx(filepath=str(path))
+        read_file(path)
     bpy.context.view_layer.update()
     (rig,) = (thing for thing in bpy.data.objects if thing.type == "ARMATURE")
     (body,) = (thing for thing in bpy.data.objects if thing.type == "MESH" and thing.find_armature() == rig)
