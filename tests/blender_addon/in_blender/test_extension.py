@@ -96,7 +96,7 @@ def test_zip_is_small_and_holds_what_a_clean_blender_needs(zipped: Path) -> None
     names = set(zipfile.ZipFile(zipped).namelist())
     assert {"blender_manifest.toml", "__init__.py", "LICENSE", "protocol/framing.py", "headless.py"} <= names
     assert not [name for name in names if "__pycache__" in name or "test" in name]
-    assert zipped.stat().st_size < 900_000  # two thirds of it are the guide's pictures
+    assert zipped.stat().st_size < 1_400_000  # two thirds of it are the guide's pictures
 
 
 def test_photos_become_avatars_in_one_undo_step_each(

@@ -23,6 +23,7 @@ from uvatar_blender.core import pictures as core_pictures
 from uvatar_blender.core.backend_process import environment_folder, environment_python
 from uvatar_blender.core.environment_stamp import write_stamp
 from uvatar_blender.core.events import JobEnded, PhotoDone, PhotoFailed, Progress
+from uvatar_blender.core.export_presets import Target
 from uvatar_blender.core.jobs import Job, JobGroup
 from uvatar_blender.core.packages import PackageSet
 from uvatar_blender.core.problem import LOST, NOT_INSTALLED, NOT_SENT, OFFLINE, Problem, Remedy
@@ -707,7 +708,7 @@ def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon: Any, result: d
         )
         bpy.ops.uvatar.show_sources(share=0.0)
         assert "uvatar.pose" in drawn(avatar_panels.UVATAR_PT_tools).buttons
-        assert drawn(avatar_panels.UVATAR_PT_export).buttons == ["uvatar.export"] * 3
+        assert drawn(avatar_panels.UVATAR_PT_export).buttons == ["uvatar.export"] * len(Target)
         assert any("open_body" in label for label in drawn(avatar_panels.UVATAR_PT_origin).labels)
 
 
