@@ -40,6 +40,7 @@ NOTES: tuple[tuple[str, Fix, int | None], ...] = (
     ("The skirt, dress or coat became part of the body's surface, because {}.", Fix.NONE, None),
     ("{} It was completed without the Texture Predictor.", Fix.NONE, None),
     ("Unseen parts were painted by the texture generator {}.", Fix.NONE, None),
+    ("The texture generator {} painted nothing: what it paints is in the photo.", Fix.NONE, None),
     ("{} Unseen parts were completed without it.", Fix.NONE, None),
     ("The SMPL body has no texture: {} is missing. {}", Fix.NONE, None),
     ("{} people were found, and avatars were made of the {} most prominent ones. Increase the option max_people {} for "
