@@ -12,7 +12,7 @@ from uvatar.data.gravity import Gravity, GravityEvidence
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.fitting.chain import State
-from uvatar.fitting.gravity import candidates, estimate, stances_of
+from uvatar.fitting.gravity import stances_and_gravity
 from uvatar.fitting.prepared import FittingModel
 from uvatar.perception.vertical_lines import vertical_segments
 from uvatar.protocol.levelling import pitch_and_roll
@@ -37,4 +37,4 @@ def photo_gravity(
         model: the body that was fitted.
     """
     bodies = State.of([fit.body for fit in fits])
-    return estimate(candidates(evidence, camera), stances_of(people, bodies, camera, model))
+    return stances_and_gravity(people, bodies, camera, model, evidence)[1]

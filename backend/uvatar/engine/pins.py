@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from uvatar.data.arrays import Floats
 from uvatar.data.landmarks import ANKLES, HEELS, INDICES, PINKIES, THUMBS, TOES, WRISTS, Landmark
 from uvatar.data.person import Person
+from uvatar.perception.geometry import box_iou
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,11 @@ def pinned(
         pins: rows of `uvatar.protocol.given_people.PIN` numbers; those whose box is nobody's have no effect.
         settings: tuned numbers.
     """
+    boxes = np.array([person.box for person in people]).reshape(-1, 4)
     own: dict[int, dict[int, tuple[float, float]]] = {}
     for *box, landmark, x, y in pins:
-        overlaps = [_overlap(np.array(box), person.box) for person in people]
-        if overlaps and max(overlaps) >= settings.overlap:
+        overlaps = box_iou(np.array([box]), boxes)[0]
+        if max(overlaps, default=0.0) >= settings.overlap:
             own.setdefault(int(np.argmax(overlaps)), {})[int(landmark)] = (x, y)
     return [_corrected(person, own[i], settings) if i in own else person for i, person in enumerate(people)]
 
@@ -81,11 +82,3 @@ def _metres_per_pixel(person: Person) -> float:
     """How large a pixel is at the person, from how far its landmarks are apart in both."""
     spread = [np.sqrt(points[:, :2].var(0).sum()) for points in (person.world_landmarks, person.landmarks)]
     return float(spread[0] / max(spread[1], 1e-6))
-
-
-def _overlap(a: Floats, b: Floats) -> float:
-    """Intersection over union of two boxes."""
-    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    common = float(np.prod(np.clip(sides, 0, None)))
-    whole = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - common
-    return common / whole if whole > 0 else 0.0

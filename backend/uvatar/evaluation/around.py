@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +35,7 @@ from uvatar.evaluation.sitters import HEIGHT, WIDTH, Sitter, random_sitter
 from uvatar.evaluation.structure_metrics import detail, detail_ratio, patch_distance
 from uvatar.evaluation.tables import Row, print_table, write_csv
 from uvatar.geometry import rotations
+from uvatar.photos.encoding import encode_jpeg
 from uvatar.results.preview import render_textured
 from uvatar.runtime.terminal import terminal
 from uvatar.texturing import Texture, texture_person
@@ -113,7 +113,7 @@ def evaluate_around(
         drawn = [_seen(person, index, made, body) for index in range(VIEWS)]
         rows += scores(person, drawn)
         sheet = np.concatenate([np.concatenate(list(person.truth), 1), np.concatenate(drawn, 1)])
-        cv2.imwrite(str(out / f"{name}.jpg"), sheet[..., ::-1])
+        (out / f"{name}.jpg").write_bytes(encode_jpeg(sheet, 95))
     write_csv(rows, out / "table.csv")
     print_table(summary(rows), f"{count} people from {VIEWS} sides", terminal())
     return rows

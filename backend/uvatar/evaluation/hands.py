@@ -24,7 +24,7 @@ from uvatar.evaluation.tables import Row, print_table, write_csv
 from uvatar.fitting.fitter import fit_people
 from uvatar.geometry import rotations
 from uvatar.photos.decoding import decode_photo
-from uvatar.photos.encoding import encode_jpeg
+from uvatar.photos.encoding import encode_jpeg, encode_png
 from uvatar.protocol.rig import ANGLE_LIMITS, FINGERS, LEFT_HAND, RIGHT_HAND, finger_angles, hand_pose
 from uvatar.results.preview import overlay
 from uvatar.runtime.terminal import terminal
@@ -94,7 +94,7 @@ def evaluate_hands(out_dir: Path, count: int = 30, seed: int = 0, engine: Engine
     write_csv(rows, out_dir / "table.csv")
     for start in range(0, len(cells), SHEET_ROWS):
         sheet = np.concatenate(cells[start : start + SHEET_ROWS])
-        cv2.imwrite(str(out_dir / f"sheet_{start // SHEET_ROWS}.png"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+        (out_dir / f"sheet_{start // SHEET_ROWS}.png").write_bytes(encode_png(sheet))
     print_table(summary(scores), "Hands, means over those that were believed", terminal())
     return scores
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +22,7 @@ from uvatar.evaluation.poses import drawn_poses, load_poses
 from uvatar.evaluation.rendering import Light, Paint, random_light, random_outfit
 from uvatar.evaluation.tables import Row, print_table, write_csv
 from uvatar.photos.colour import LUMA, linear_from_srgb
+from uvatar.photos.encoding import encode_jpeg
 from uvatar.protocol.even_light import evenly_lit
 from uvatar.runtime.terminal import terminal
 from uvatar.texturing import texture_person
@@ -59,7 +59,7 @@ def evaluate_light(
         rows.append({"person": name, "light": kind, **light_figures(texture, paint, atlas)})
         if texture.light is not None:
             both = np.concatenate([texture.image, evenly_lit(texture.image, texture.light)], 1)
-            cv2.imwrite(str(out / f"{name}.jpg"), both[..., ::-1])
+            (out / f"{name}.jpg").write_bytes(encode_jpeg(both, 95))
     write_csv(rows, out / "table.csv")
     print_table(summary(rows), f"{count} people: light left in the texture", terminal())
     return rows

@@ -8,7 +8,7 @@ derivative is a lever arm per joint, and no automatic differentiation is needed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -157,6 +157,12 @@ class BodySkeleton:
         steps[:, 1:] = (rotation[:, parents[1:]] @ steps[:, 1:, :, None])[..., 0]
         steps[:, 0] += state.transl
         return PosedSkeleton(self, state, rotation, rest, self.ancestors @ steps)
+
+    def turned(self, bodies: State, rotation: Floats) -> State:
+        """The bodies whose joints have these rotations (B, 24, 3, 3), camera frame; the pelvis stays where it is."""
+        parents = np.array(self.parents[1:POSED])
+        local = np.swapaxes(rotation[:, parents], -1, -2) @ rotation[:, 1:POSED]
+        return replace(bodies, orient=rotation[:, 0], pose=rotations.log(local))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,53 +35,18 @@ from uvatar.fitting.hypotheses import Hypotheses
 from uvatar.fitting.objective import Objective
 from uvatar.fitting.observations import Observations, world_landmarks
 from uvatar.fitting.prepared import FittingModel
-from uvatar.fitting.report import ReportSettings, quality
-from uvatar.fitting.shape import PERHAPS_CHILD_NOTE, ShapeGroup, ShapeSettings, unseen_proportions
+from uvatar.fitting.report import quality
+from uvatar.fitting.settings import DEFAULT_SETTINGS, FittingSettings
+from uvatar.fitting.shape import PERHAPS_CHILD_NOTE, ShapeGroup, unseen_proportions
 from uvatar.fitting.sizes import likely_sizes
-from uvatar.fitting.solver import SolverSettings, minimise, only
+from uvatar.fitting.solver import minimise, only
 from uvatar.fitting.standing import stood_up
-from uvatar.fitting.starts import StartSettings, landmark_start
-from uvatar.fitting.terms import TERMS, LandmarkTerm, Term
+from uvatar.fitting.starts import landmark_start
+from uvatar.fitting.terms import LandmarkTerm, Term
 from uvatar.fitting.terms.base import Stage, project
 from uvatar.fitting.terms.face_size import FaceSizeTerm
 from uvatar.fitting.upright import on_one_ground, straightened
 from uvatar.geometry import rotations
-
-
-@dataclass(frozen=True)
-class FittingSettings:
-    """Tuned numbers of fitting; those of a term are in its own file.
-
-    Half as many steps were enough for easy poses in the prototype, and lost hard ones; no more is recorded of them.
-
-    Attributes:
-        terms: what makes each term of the observations.
-        shapes: of the choice between groups of people.
-        starts: of the starts' poses.
-        solver: of the single steps.
-        report: of the judgement.
-        place_steps, search_steps, landmark_steps: of the first stage, place and shape alone; of the first stage, all;
-            of the second.
-        outline_steps, close_steps: of the last two stages: (by default, when fast).
-        upright_steps: between these two, of the place alone, after bodies were made upright.
-        far_behind: nats after the landmarks from which a shape group is not tried on the outline, which saves time.
-    """
-
-    terms: tuple[Callable[[Observations], Term | None], ...] = tuple(term.of for term in TERMS)
-    shapes: ShapeSettings = field(default_factory=ShapeSettings)
-    starts: StartSettings = field(default_factory=StartSettings)
-    solver: SolverSettings = field(default_factory=SolverSettings)
-    report: ReportSettings = field(default_factory=ReportSettings)
-    place_steps: int = 6
-    search_steps: int = 10
-    landmark_steps: int = 12
-    outline_steps: tuple[int, int] = (12, 5)
-    close_steps: tuple[int, int] = (5, 3)
-    upright_steps: int = 3
-    far_behind: float = 8.0
-
-
-DEFAULT_SETTINGS = FittingSettings()
 
 
 @dataclass(frozen=True)
@@ -155,8 +120,10 @@ def fit_people(
         hypotheses = _upright(problem, hypotheses, gravity)
     hypotheses = _fit_closely(problem, hypotheses, _stage_report(report, _OUTLINE_DONE, 1.0, "Fitting the details"))
     if gravity is not None:
+        if problem.observed.unseen_legs.min(1).any():
+            hypotheses = _stood_up(problem, hypotheses, gravity)
         # The last steps have moved feet, but little: the bodies are as large as they should be.
-        hypotheses = _on_one_ground(problem, _stood_up(problem, hypotheses, gravity), gravity)
+        hypotheses = _on_one_ground(problem, hypotheses, gravity)
     return _results(problem, hypotheses, open_age)
 
 

@@ -95,8 +95,7 @@ class HandPose:
         angles: (5, 5) radians, as `uvatar.fitting.hand_skeleton` has them; of the mirror image for a right hand.
         pose: (15, 3) axis-angle of the finger joints against their parents, body axes at rest; SMPL-X's order.
         picture_error: root mean square distance of the landmarks in the picture, in units of the palm's length; it and
-            the next two are those of the first solution, which nothing but the landmarks has led.
-        direction_error: median error of the bones' directions, radians.
+            the next one are those of the first solution, which nothing but the landmarks has led.
         cost: what the solver made small.
         extent: the longer side of the landmarks' box, pixels.
     """
@@ -105,7 +104,6 @@ class HandPose:
     angles: NDArray[np.float64]
     pose: NDArray[np.float64]
     picture_error: float
-    direction_error: float
     cost: float
     extent: float
 
@@ -179,7 +177,7 @@ def solve_hands(
     for i, side in enumerate(sides):
         mirror = np.array([side, 1.0, 1.0])
         palm, pose = state.turn[i] * mirror[:, None] * mirror, skeleton.pose(state.angles[i], side > 0)
-        measures = (float(measure[i]) for measure in (*errors, cost, extent))
+        measures = (float(measure[i]) for measure in (errors, cost, extent))
         poses.append(HandPose(palm, state.angles[i], pose, *measures))
     return list(zip(poses[::2], poses[1::2], strict=True))
 
@@ -356,17 +354,13 @@ def _add_prior(values: Floats, jacobian: Floats, state: _State, evidence: _Evide
     jacobian[:, rows, first + FLEXION_2] = -settings.coupled * coupling
 
 
-def _errors(
-    evidence: _Evidence, state: _State, skeleton: HandSkeleton
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(B,) root mean square distance in the picture, in ``unit``, and (B,) median error of the directions, radians."""
+def _errors(evidence: _Evidence, state: _State, skeleton: HandSkeleton) -> NDArray[np.float64]:
+    """(B,) root mean square distance in the picture, in ``unit``."""
     points, _ = skeleton.posed(state.angles)
     points = np.einsum("bij,bfkj->bfki", state.turn, points)
-    bones = np.diff(points, axis=2, prepend=0.0) / skeleton.lengths[..., None]
-    angle = np.arccos(np.clip((bones * evidence.directions).sum(-1), -1, 1)).reshape(len(points), -1)
     placed = np.zeros((len(points), len(HandLandmark), 2))
     placed[:, FINGER_LANDMARKS] = points[..., :2]
     placed = placed * (state.scale / evidence.unit)[:, None, None] + state.place[:, None]
     apart = placed - evidence.pixels / evidence.unit[:, None, None]
     error: NDArray[np.float64] = np.sqrt((apart**2).sum(-1).mean(1))
-    return error, np.median(angle, axis=1)
+    return error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,8 @@ _RESTING = (*KNEE_JOINTS, *WRIST_JOINTS, Joint.PELVIS)
 _BELOW = np.array([0.05, 0.05, 0.04, 0.04, 0.1])
 
 
-def _mass_shares() -> NDArray[np.float64]:
+@cache
+def mass_shares() -> NDArray[np.float64]:
     """(24,) the weights with which joints sum to the centre of mass."""
     segments = [*_TRUNK_MASSES]
     for side in ("LEFT", "RIGHT"):
@@ -40,9 +42,6 @@ def _mass_shares() -> NDArray[np.float64]:
         shares[last] += mass * along
     normalised: NDArray[np.float64] = shares / shares.sum()
     return normalised
-
-
-MASS_SHARES = _mass_shares()
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ class Stance:
     def _balance_cost(self, frame: _Frame, points: Floats, bears: Floats) -> NDArray[np.float64]:
         """(G,) nats of the mass beside what bears it: points (P, 3) with shares (P, G), one where it is spread out."""
         middle = bears.T @ points
-        offset = MASS_SHARES @ self.joints - middle
+        offset = mass_shares() @ self.joints - middle
         height = np.maximum((offset * frame.ups).sum(1), 0.25)
         slack = []
         for axis in (frame.ahead, frame.aside):

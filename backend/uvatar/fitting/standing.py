@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from uvatar.data.arrays import Floats
 from uvatar.data.joints import ANKLE_JOINTS, COLLAR_JOINTS, FOOT_JOINTS, HIP_JOINTS, KNEE_JOINTS, Joint
-from uvatar.fitting.chain import POSED, BodySkeleton, State
+from uvatar.fitting.chain import BodySkeleton, State
 from uvatar.fitting.stance import leans
 from uvatar.geometry import rotations
 from uvatar.geometry.mesh import unit
@@ -70,9 +70,7 @@ def stood_up(
     turned = posed.rotations.copy()
     for i in np.flatnonzero(unseen.min(1) > 0):
         turned[i] = _standing(posed.joints[i], turned[i], up, settings)
-    parents = np.array(skeleton.parents[1:POSED])
-    local = np.swapaxes(turned[:, parents], -1, -2) @ turned[:, 1:POSED]
-    stood = replace(bodies, orient=turned[:, 0], pose=rotations.log(local))
+    stood = skeleton.turned(bodies, turned)
     moved = posed.joints[:, Joint.NECK] - skeleton.pose(stood).joints[:, Joint.NECK]
     return replace(stood, transl=stood.transl + moved)
 

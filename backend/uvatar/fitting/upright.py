@@ -9,7 +9,7 @@ Head and arms keep their directions, which the photo shows better.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from uvatar.data.arrays import Floats
 from uvatar.data.gravity import Gravity
 from uvatar.data.joints import ANKLE_JOINTS, COLLAR_JOINTS, HIP_JOINTS, KNEE_JOINTS, Joint
-from uvatar.fitting.chain import POSED, BodySkeleton, State
+from uvatar.fitting.chain import BodySkeleton, State
 from uvatar.fitting.prepared import FittingModel
 from uvatar.fitting.sizes import resized
 from uvatar.fitting.stance import Stance, leans
@@ -90,7 +90,7 @@ def straightened(
     for i, stance in enumerate(stances):
         if stance.upright > 0:
             turned[i] = _turned(posed.joints[i], turned[i], stance, up, np.degrees(gravity.error), settings)
-    return _state_of(turned, bodies, skeleton)
+    return skeleton.turned(bodies, turned)
 
 
 def on_one_ground(
@@ -174,10 +174,3 @@ def _flatter(normal: Floats, up: Floats, stance: Stance, settings: UprightSettin
     angle = float(np.degrees(np.linalg.norm(turn)))
     share = 0.5 * stance.weight * max(0.0, 1 - (angle / settings.sole) ** 2)
     return rotations.exp(share * turn)
-
-
-def _state_of(turned: Floats, bodies: State, skeleton: BodySkeleton) -> State:
-    """The bodies whose joints have these rotations (B, 24, 3, 3), camera frame; the pelvis stays where it is."""
-    parents = np.array(skeleton.parents[1:POSED])
-    local = np.swapaxes(turned[:, parents], -1, -2) @ turned[:, 1:POSED]
-    return replace(bodies, orient=turned[:, 0], pose=rotations.log(local))

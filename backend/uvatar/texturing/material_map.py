@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Integers
 from uvatar.texturing.materials import HAIR
-from uvatar.texturing.surface import ARMS, HANDS, Part, Surface
+from uvatar.texturing.surface import ARMS, FEET, HANDS, LEGS, Part, Surface
 
 # Shares of a material's area from which it is named after a part of the body.
 _MOSTLY = 0.5
@@ -50,10 +50,10 @@ def material_names(labels: Integers, count: int, surface: Surface) -> tuple[str,
     whole = np.maximum(by_part.sum(1, keepdims=True), 1e-12)
     share = by_part / whole
     regions = {
-        "shoes": [Part.LEFT_FOOT, Part.RIGHT_FOOT],
+        "shoes": FEET,
         "gloves": list(HANDS),
         "headwear": [Part.HEAD],
-        "lower": [Part.LEFT_LEG, Part.RIGHT_LEG, Part.LEFT_FOOT, Part.RIGHT_FOOT],
+        "lower": [*LEGS, *FEET],
     }
     kinds = ["skin", "hair", *["upper"] * (count - HAIR - 1)]
     for material in range(HAIR + 1, count):

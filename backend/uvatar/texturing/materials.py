@@ -18,7 +18,7 @@ from uvatar.photos.colour import perceptual
 from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.clustering import clustered, joined, plausible_skin, smoothed, tidied, without_islands
 from uvatar.texturing.material_settings import DEFAULT_SETTINGS, MaterialSettings
-from uvatar.texturing.surface import ARMS, HANDS, Part, Surface
+from uvatar.texturing.surface import ARMS, FEET, HANDS, Part, Surface
 
 UNSEEN = -1
 SKIN, HAIR = 0, 1  # the first two materials of everybody; garments follow
@@ -157,7 +157,7 @@ def _too_little(labels: NDArray[np.int32], surface: Surface, settings: MaterialS
 
 def _split_shoes(labels: NDArray[np.int32], surface: Surface, settings: MaterialSettings) -> None:
     """Give pieces on the feet a label of their own if the rest of their material lies elsewhere."""
-    feet = np.isin(surface.part, (Part.LEFT_FOOT, Part.RIGHT_FOOT))
+    feet = np.isin(surface.part, FEET)
     count, piece = _pieces(labels, surface)
     seen = piece >= 0
     area = np.bincount(piece[seen], surface.vertex_area[seen], count)

@@ -18,11 +18,7 @@ from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import colour_distance
 from uvatar.texturing.lowband import diffuse, solved
 from uvatar.texturing.materials import HAIR, SKIN, UNSEEN, Materials
-from uvatar.texturing.surface import Part, Surface, unseen_hands
-
-_PAIRS = (
-    (Part.LEFT_ARM, Part.RIGHT_ARM), (Part.LEFT_LEG, Part.RIGHT_LEG), (Part.LEFT_FOOT, Part.RIGHT_FOOT),
-)  # fmt: skip
+from uvatar.texturing.surface import ARMS, FEET, LEGS, Part, Surface, unseen_hands
 
 
 @dataclass(frozen=True)
@@ -146,7 +142,7 @@ def _pull_to_opposite(
 ) -> None:
     """Add the prior of what is seen of the opposite limb to a system's ``pull`` (V,) and ``right`` side (V, K)."""
     opposite = labels[surface.mirror]
-    for one, other in _PAIRS:
+    for one, other in (ARMS, LEGS, FEET):
         own, others = surface.part == one, surface.part == other
         for limb, pair in ((own, others), (others, own)):
             if (labels[limb] != UNSEEN).sum() < (labels[pair] != UNSEEN).sum():
@@ -165,7 +161,7 @@ def _pull_to_shoes(
     """Add the prior of one material on both feet to a system's ``pull`` (V,) and ``right`` side (V, K): the photo shows
     trousers' hems before them, and neither heels nor soles.
     """
-    feet = np.isin(surface.part, (Part.LEFT_FOOT, Part.RIGHT_FOOT))
+    feet = np.isin(surface.part, FEET)
     if not feet.any():
         return
     low = feet & (surface.template[:, 1] < surface.template[feet, 1].min() + settings.foot_height)

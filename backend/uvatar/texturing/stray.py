@@ -18,9 +18,9 @@ from uvatar.photos.skin import SkinLikenessSettings, skin_likeness
 from uvatar.texturing.completion import SeenColours
 from uvatar.texturing.materials import SKIN, UNSEEN, Materials
 from uvatar.texturing.propagation import colours_at
-from uvatar.texturing.surface import ARMS, HANDS, Part, Surface
+from uvatar.texturing.surface import ARMS, HANDS, LEGS, Part, Surface
 
-_DRESSED = (Part.TRUNK, Part.LEFT_LEG, Part.RIGHT_LEG)
+_DRESSED = (Part.TRUNK, *LEGS)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ class Part(IntEnum):
 # The pairs are (left, right).
 ARMS = [Part.LEFT_ARM, Part.RIGHT_ARM]
 HANDS = [Part.LEFT_HAND, Part.RIGHT_HAND]
+LEGS = [Part.LEFT_LEG, Part.RIGHT_LEG]
+FEET = [Part.LEFT_FOOT, Part.RIGHT_FOOT]
 # The joints whose skin each part is.
 _JOINTS_OF_PART = {
     Part.TRUNK: [Joint.PELVIS, *SPINE_JOINTS, *COLLAR_JOINTS],

@@ -14,10 +14,7 @@ from numpy.typing import NDArray
 from uvatar.data.arrays import Floats
 from uvatar.photos.colour import linear_from_srgb
 from uvatar.texturing.materials import HAIR, SKIN, UNSEEN, Materials
-from uvatar.texturing.surface import Part, Surface
-
-_LEGS = (Part.LEFT_LEG, Part.RIGHT_LEG, Part.LEFT_FOOT, Part.RIGHT_FOOT)
-_FEET = (Part.LEFT_FOOT, Part.RIGHT_FOOT)
+from uvatar.texturing.surface import FEET, LEGS, Part, Surface
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ def with_unseen_garments(
         surface: of the body.
         settings: tuned numbers.
     """
-    legs, feet = np.isin(surface.part, _LEGS), np.isin(surface.part, _FEET)
+    legs, feet = np.isin(surface.part, [*LEGS, *FEET]), np.isin(surface.part, FEET)
     free = materials.labels == UNSEEN
     if share[legs].mean() < settings.hidden and not skirted:
         worn = _lower_garment(materials.labels, surface, settings)
@@ -79,7 +76,7 @@ def _lower_garment(labels: NDArray[np.int32], surface: Surface, settings: Unseen
     """The material seen at the hips that is not also worn above, or None."""
     trunk, height = surface.part == Part.TRUNK, surface.template[:, 1]
     bottom, top = height[trunk].min(), height[trunk].max()
-    legs = height[np.isin(surface.part, _LEGS)].max()
+    legs = height[np.isin(surface.part, [*LEGS, *FEET])].max()
     above = labels[trunk & (height > 0.5 * (bottom + top)) & (labels != UNSEEN)]
     hips = trunk & (height < legs + settings.hips)
     seen = labels[hips & (labels > HAIR)]

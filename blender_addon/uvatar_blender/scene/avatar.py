@@ -36,6 +36,7 @@ from .rig import (
     set_root_offset,
     stand_as_in_photo,
 )
+from .selection import select_only
 from .units import fit_units, per_metre
 
 # Custom properties. Of an avatar's objects: an id that stays when they are renamed.
@@ -218,7 +219,7 @@ def _steps(
     if camera is not None and options.use_camera:
         look_through(scene, camera)
     if bpy.context.scene == scene:  # the user may have switched to another scene meanwhile
-        _select(rigs)
+        select_only(*rigs)
     return Imported(rigs, camera, photo, around(boxes) * per_metre(scene) if boxes else None)
 
 
@@ -383,13 +384,3 @@ def _everything() -> set[bpy.types.ID]:
 def _remove(made: set[bpy.types.ID]) -> None:
     """Remove those of these data-blocks that still exist."""
     bpy.data.batch_remove(made & _everything())
-
-
-def _select(rigs: Sequence[bpy.types.Object]) -> None:
-    layer = bpy.context.view_layer
-    for thing in layer.objects.selected:
-        thing.select_set(False)
-    for rig in rigs:
-        rig.select_set(True)
-    if rigs:
-        layer.objects.active = rigs[0]

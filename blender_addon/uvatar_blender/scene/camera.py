@@ -12,6 +12,7 @@ from ..core import skeleton
 from ..core.photo_camera import PhotoCamera
 from ..protocol.levelling import levelling
 from . import compat
+from .rig import RigError
 
 PHOTO_SIZE = "uvatar_photo_size"  # custom property of the camera: width and height of the photo in pixels
 UP = "uvatar_up"  # custom property of the camera: the direction up in its frame (x right, y down, z forward)
@@ -73,6 +74,14 @@ def photo_camera(rig: bpy.types.Object) -> bpy.types.Object | None:
     """Return the camera that was imported with the avatar; None if there was none or it was deleted."""
     beside = (thing for collection in rig.users_collection for thing in collection.objects)
     return next((thing for thing in beside if thing.type == "CAMERA" and PHOTO_SIZE in thing), None)
+
+
+def the_photo_camera(rig: bpy.types.Object) -> bpy.types.Object:
+    """Return the camera that was imported with the avatar. Raises RigError if there is none."""
+    camera = photo_camera(rig)
+    if camera is None:
+        raise RigError(f"{rig.name} has no photo camera.")
+    return camera
 
 
 def look_through(scene: bpy.types.Scene, camera: bpy.types.Object) -> None:

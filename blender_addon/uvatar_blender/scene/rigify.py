@@ -19,6 +19,7 @@ from .face_board import build_face_board
 from .face_drive import free_face, lead_face
 from .metarig import FINE_BONES, enable_rigify, find_metarig, make_metarig
 from .rig import AVATAR, LED_BY, RigError, check_own, edit_mode, joint_names
+from .selection import select_only
 
 _FOLLOW = "Uvatar follows Rigify"  # name of the constraints
 _CONNECTED = "uvatar_connected"  # of the armature: joints whose bones are connected while nothing leads them
@@ -60,12 +61,8 @@ def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object | None
     metarig = metarig or find_metarig(rig) or make_metarig(rig)
     enable_rigify()
     before, armatures = set(bpy.data.objects), set(bpy.data.armatures)
-    layer = bpy.context.view_layer
-    for thing in layer.objects.selected:
-        thing.select_set(False)
     metarig.hide_set(False)
-    metarig.select_set(True)
-    layer.objects.active = metarig
+    select_only(metarig)
     try:
         bpy.ops.pose.rigify_generate()
     except RuntimeError as error:
@@ -83,7 +80,7 @@ def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object | None
     compat.deselect_bones(control)
     lead(rig, control)
     metarig.hide_set(True)
-    if layer.objects.get(rig.name) == rig:  # otherwise its collection is excluded
+    if bpy.context.view_layer.objects.get(rig.name) == rig:  # otherwise its collection is excluded
         rig.hide_set(True)
     return control
 

@@ -16,7 +16,7 @@ from gpu_extras.batch import batch_for_shader
 
 from ..core.note_fixes import UNCERTAIN
 from ..core.photo_pins import LIMBS, Pins
-from ..scene.camera import look_through, photo_camera
+from ..scene.camera import look_through, the_photo_camera
 from ..scene.photo_joints import (
     frame_corners,
     joints_in_photo,
@@ -85,9 +85,7 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
         if context.space_data is None or context.space_data.type != "VIEW_3D":
             raise RigError("Corrections are made in a 3D View.")
         assert rig is not None  # see poll
-        camera, name = photo_camera(rig), str(rig.get("uvatar_photo", ""))
-        if camera is None:
-            raise RigError(f"{rig.name} has no photo camera.")
+        camera, name = the_photo_camera(rig), str(rig.get("uvatar_photo", ""))
         path = photo_file(context.scene.uvatar, name, str(rig.get("uvatar_photo_digest", "")))
         if path is None:
             raise RigError(f"{name} is no longer on the list of photos: add it again.")

@@ -13,9 +13,10 @@ import bpy
 from ..core.note_fixes import BUTTONS, Fix, fix_of, joints_of
 from ..protocol.heights import SHORTEST, TALLEST, heights_of
 from ..protocol.options import declared
-from ..scene.camera import look_through, photo_camera
+from ..scene.camera import look_through, photo_camera, the_photo_camera
 from ..scene.compat import deselect_bones, select_bone
 from ..scene.rig import LED_BY, RigError, find_rig, joint_names
+from ..scene.selection import select_only
 from . import state
 from .asking import ask_again
 from .avatar_operator import AvatarOperator
@@ -122,10 +123,7 @@ class UVATAR_OT_pose_limbs(AvatarOperator, bpy.types.Operator):
         if context.mode == "POSE":
             bpy.ops.object.mode_set(mode="OBJECT")
         rig.hide_set(False)
-        for thing in context.view_layer.objects.selected:
-            thing.select_set(False)
-        rig.select_set(True)
-        context.view_layer.objects.active = rig
+        select_only(rig)
         deselect_bones(rig)
         bpy.ops.object.mode_set(mode="POSE")
         names = joint_names(rig)
@@ -144,10 +142,7 @@ class UVATAR_OT_compare_with_photo(AvatarOperator, bpy.types.Operator):
     modes = ("OBJECT", "POSE")
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
-        camera = photo_camera(rig)
-        if camera is None:
-            raise RigError(f"{rig.name} has no photo camera.")
-        look_through(context.scene, camera)
+        look_through(context.scene, the_photo_camera(rig))
         if context.space_data is not None and context.space_data.type == "VIEW_3D":
             context.space_data.region_3d.view_perspective = "CAMERA"
 

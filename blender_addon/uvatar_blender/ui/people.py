@@ -15,6 +15,7 @@ from ..scene.material import read_pixels
 from ..scene.removal import remove_avatar
 from ..scene.rig import LED_BY, RigError
 from ..scene.rigify import control_rig
+from ..scene.selection import select_only
 from .asking import ask_again, stature
 from .translation import tr
 
@@ -40,12 +41,7 @@ class UVATAR_OT_select_person(bpy.types.Operator):
             return {"CANCELLED"}
         if context.mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")
-        chosen = control_rig(rig) if LED_BY in rig else rig
-        for thing in context.view_layer.objects.selected:
-            thing.select_set(False)
-        chosen = chosen or rig
-        chosen.select_set(True)
-        context.view_layer.objects.active = chosen
+        select_only((control_rig(rig) if LED_BY in rig else None) or rig)
         return {"FINISHED"}
 
 

@@ -12,7 +12,7 @@ from ..core.rest_pose import RestPose
 from ..protocol.bone_names import Naming, joint_names
 from ..protocol.options import COMPLETE_TEXTURE
 from ..scene.avatar import UUID
-from ..scene.camera import look_through, photo_camera
+from ..scene.camera import look_through, the_photo_camera
 from ..scene.close_up import subdivide
 from ..scene.correctives import set_live
 from ..scene.even_light import show_light
@@ -225,10 +225,7 @@ class UVATAR_OT_look_through(AvatarOperator, bpy.types.Operator):
     modes = ("OBJECT", "POSE")
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
-        camera = photo_camera(rig)
-        if camera is None:
-            raise RigError(f"{rig.name} has no photo camera.")
-        look_through(context.scene, camera)
+        look_through(context.scene, the_photo_camera(rig))
 
 
 class UVATAR_OT_show_textures(bpy.types.Operator):

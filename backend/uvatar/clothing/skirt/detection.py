@@ -75,7 +75,7 @@ class SkirtRows:
     """What the rows of the legs' plane tell.
 
     Attributes:
-        crotch, hem, ankle: rows.
+        crotch, hem: rows.
         low, high: (H,) columns of the first and the last pixel of the run that holds the legs, arms taken off its ends;
             -1 where there is none.
         behind: (H, 2) pixels by which the run goes on to either side, before arms were taken off: the skirt may go on
@@ -87,7 +87,6 @@ class SkirtRows:
 
     crotch: int
     hem: int
-    ankle: int
     low: NDArray[np.int64]
     high: NDArray[np.int64]
     behind: NDArray[np.int64]
@@ -145,7 +144,7 @@ def skirt_rows(
     # Wide all the way down to where the photo ends, or somebody else begins.
     cut = not found and unseen > first and float(excess[crotch:unseen].mean()) > settings.wide_excess
     found_here, hidden_here = found and not covered, (found and covered) or cut
-    return SkirtRows(crotch, hem, ankle, low, high, behind, float(best), mean, found_here, hidden_here)
+    return SkirtRows(crotch, hem, low, high, behind, float(best), mean, found_here, hidden_here)
 
 
 def _holds_the_gap(picture: RowPicture, crotch: int, hem: int, settings: DetectionSettings) -> bool:
