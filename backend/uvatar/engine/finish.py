@@ -22,6 +22,7 @@ from uvatar.clothing.hair.tail_pixels import tied_hair
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.clothing.shoes import shoe_offsets
 from uvatar.clothing.skirt.dressing import build_skirt, find_skirt, without_skirt
+from uvatar.clothing.unseen_trousers import with_unseen_trousers
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.person import Person
@@ -117,6 +118,8 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
     if not options.fast and options.clothing and options.refine:
         kind, shoes = shoe_offsets(view, body, engine.shoes, options.shoes) if engine.shoes else (None, None)
         found, notes = find_skirt(view, body) if options.skirts else (None, ())
+        if found is None:
+            shoes = with_unseen_trousers(shoes, view, engine.clothing)
         hair = (long_hair(view, body) or tied_hair(view, body)) if options.hair else None
         if hair is not None:
             of_hair = hair_pixels(hair, view, body)
