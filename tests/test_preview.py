@@ -91,6 +91,15 @@ def test_a_texture_finer_than_the_pixels_is_averaged() -> None:
     assert picture.image[picture.coverage == 1].std() < 4
 
 
+def test_only_the_triangle_with_fine_texels_is_averaged() -> None:
+    """Upper right: all of a texture with stripes a texel wide. Lower left: a piece of it, texels two pixels wide."""
+    texture = np.repeat((np.indices((1024, 1024))[1] % 2 * 255)[..., None], 3, axis=2).astype(np.uint8)
+    uv = np.concatenate([CARD.uv, CARD.uv * np.float32(20 / 1024)])
+    both = SimpleNamespace(faces=CARD_FACES, uv=uv, face_uv=CARD_FACES + np.array([[0], [4]], np.int32))
+    image = render_textured(card(), both, texture, CAMERA).image
+    assert image[12:25, 58:68].std() < 4 and image[55:68, 32:42].std() > 30
+
+
 def test_a_large_photo_is_drawn_in_strips_like_a_small_one() -> None:
     small = render_textured(card(), CARD, quarters(), CAMERA)
     large = Camera(2000.0, (1000.0, 800.0), 2000, 1600)

@@ -191,7 +191,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(arguments.seed)
     base = read_obj(arguments.makehuman / BASE_MESH)
-    body = load_open_body().data
+    body = load_open_body().data.in_network_layout()
     skins, hairs = (
         sorted((arguments.assets / "skins").glob("*.jpg")),
         sorted((arguments.assets / "hair").glob("*/*.mhclo")),

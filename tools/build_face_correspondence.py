@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=root / "weights", help="folder to write to (default: weights)")
     parser.add_argument("--sheet", type=Path, help="also write a picture of the points on the body to this file")
     options = parser.parse_args()
-    body = load_open_body(options.weights / "open_body.npz")
+    body = load_open_body(options.weights / "open_body.npz").in_network_layout()
     model = Model(options.weights / "perception", "face_landmarks.tflite")
     skins = [painted_skin(path, body) for path in sorted(options.skins.glob("*.jpg"))]
     if not skins:

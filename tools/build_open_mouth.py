@@ -88,7 +88,7 @@ def load_makehuman(data: BodyData) -> MakeHuman:
     corners, corner_uv = data.quads.ravel(), data.quad_uv.ravel()
     own = np.flatnonzero(data.part[corners] == BODY)  # the eyes' texture coordinates are not MakeHuman's
     known = np.array(sorted(of_uv))
-    _, nearest = cKDTree(mesh.uv[known]).query(data.uv[corner_uv[own]])
+    _, nearest = cKDTree(mesh.uv[known]).query(data.in_network_layout().uv[corner_uv[own]])
     base = np.full(len(data.v_template), -1)
     base[corners[own]] = [of_uv[t] for t in known[nearest]]
     rows, shares = _around(points, points[base[base >= 0]])

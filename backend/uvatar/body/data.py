@@ -8,7 +8,7 @@ with quads, a UV atlas and landmarks added.  Rest frame: metres, x to the person
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,8 @@ class BodyData:
         rig: the joints of fingers, jaw and eyes, or None for a body without them.
         face: the expression keys, which are in a file of their own, or None.
         mouth: teeth, tongue and lashes, in a file of their own as well, or None.
+        network_uv: (T, 2) float32, the layout in place of ``uv`` of the textures that networks take and make, and of
+            pictures made for MakeHuman's body; None where it is ``uv``.
         licence, provenance: one-line texts for the result's licence record.
     """
 
@@ -102,6 +104,7 @@ class BodyData:
     rig: Rig | None = None
     face: Face | None = None
     mouth: Mouth | None = None
+    network_uv: NDArray[np.float32] | None = None
     licence: str = ""
     provenance: str = ""
 
@@ -109,6 +112,10 @@ class BodyData:
     def has_uv(self) -> bool:
         """Whether the model can be textured."""
         return len(self.face_uv) > 0
+
+    def in_network_layout(self) -> BodyData:
+        """The body with ``network_uv`` as its texture layout."""
+        return self if self.network_uv is None else replace(self, uv=self.network_uv, network_uv=None)
 
     def __post_init__(self) -> None:
         """Raises BodyError if an array has a wrong shape, is not finite, or breaks what it stands for."""
@@ -130,6 +137,8 @@ class BodyData:
         }
         if self.posedirs is not None:
             shapes["posedirs"] = (count, 3, 9 * (_NUM_JOINTS - 1))
+        if self.network_uv is not None:
+            shapes["network_uv"] = self.uv.shape
         if self.quads is not None:
             shapes["quads"] = (len(self.faces) // 2, 4)
         for key, shape in shapes.items():
@@ -249,6 +258,7 @@ def _from_stored(stored: dict[str, NDArray[Any]]) -> BodyData:
         },
         joint_names=tuple(str(name) for name in stored["joint_names"]),
         rig=rig,
+        network_uv=stored.get("network_uv"),
         licence=str(stored["licence"]),
         provenance=str(stored["provenance"]),
     )

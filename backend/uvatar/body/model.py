@@ -87,6 +87,10 @@ class BodyModel:
         transforms, joints = self._rig_skin.transforms(betas, rotations, transl)
         return BodyOutput(self._rig_skin.skin(rest, transforms), joints.astype(np.float32))
 
+    def in_network_layout(self) -> BodyModel:
+        """The same body with textures in the networks' layout (`BodyData.network_uv`)."""
+        return self if self.data.network_uv is None else BodyModel(self.data.in_network_layout())
+
     def joints(self, betas: Floats, pose: Floats, transl: Floats | None = None) -> NDArray[np.float32]:
         """SMPL's joints alone, (B, 24, 3); arguments as of a call, which costs some ten times as much."""
         return self._joint_transforms(betas, _matrices(pose), transl)[1].astype(np.float32)

@@ -8,6 +8,7 @@ from typing import Any
 from uvatar.data.photo import PhotoFile
 from uvatar.results.present import present_texture, present_texture_failure
 from uvatar.texturing.atlas import Atlases, TexturingError
+from uvatar.texturing.layouts import atlas_for
 from uvatar.texturing.painted import complete_painted, read_painted
 
 
@@ -16,7 +17,7 @@ def complete_texture(pictures: Sequence[PhotoFile], atlases: Atlases) -> dict[st
 
     Args:
         pictures: PNG files: the painted texture, its labels and, perhaps, what it was before.
-        atlases: of the body whose UV layout it has.
+        atlases: of the body that it is for; the texture may have the layout of older versions' avatars.
 
     Where they cannot be used the result says why in ``errors``.
     """
@@ -26,7 +27,7 @@ def complete_texture(pictures: Sequence[PhotoFile], atlases: Atlases) -> dict[st
                 "Completing a texture takes two or three pictures: the painted texture, its labels, and the original."
             )
         painted = read_painted(*(data for _, data in pictures))
-        done = complete_painted(painted, atlases.at(len(painted.source)))
+        done = complete_painted(painted, atlas_for(painted, atlases))
     except TexturingError as error:
         return present_texture_failure(error)
     return present_texture(done, pictures[0][0], atlases.body)

@@ -103,7 +103,7 @@ def _true_colours(paint: Paint, atlas: Atlas) -> Floats:
     """Linear light (T, 3) of the texels, unlit."""
     table, data = atlas.table, atlas.body.data
     rest = table.interpolate(data.v_template, data.faces)
-    uv = table.interpolate_corners(data.uv[data.face_uv])
+    uv = table.interpolate_corners(data.in_network_layout().uv[data.face_uv])
     return paint(rest, uv, data.part[data.faces[table.face, 0]])
 
 

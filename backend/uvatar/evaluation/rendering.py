@@ -19,7 +19,8 @@ from uvatar.geometry.raster import RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.photos.sampling import bilinear
 
-# Paint of a surface: rest positions (K, 3), texture coordinates (K, 2), part (K,) -> linear RGB (K, 3).
+# Paint of a surface: rest positions (K, 3), texture coordinates (K, 2) in the networks' layout, which textures made for
+# MakeHuman's body have as well, part (K,) -> linear RGB (K, 3).
 Paint = Callable[[Floats, Floats, Integers], Floats]
 SUPERSAMPLE = 2
 
@@ -88,7 +89,8 @@ def photograph(
 
     normals = at(vertex_normals(vertices, body.faces))
     normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
-    uv = at(body.uv, body.face_uv[fragments.face[seen]]) if body.has_uv else np.zeros((len(share), 2))
+    layout = body.in_network_layout().uv
+    uv = at(layout, body.face_uv[fragments.face[seen]]) if body.has_uv else np.zeros((len(share), 2))
     albedo = paint(at(body.v_template), uv, body.part[corners[:, 0]])
     lit = light.on(albedo, normals @ light.direction, -normals[:, 1])
 

@@ -26,9 +26,11 @@ from uvatar.texture_predictor.inputs import Crop, UvPlane, plane_of, pose_of
 from uvatar.texture_predictor.noise import random_inputs
 from uvatar.texture_predictor.structure import Structure
 from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.layouts import LayoutChange
 from uvatar.texturing.membrane import SeamSystem, without_seams
 
 FILE, ONNX_FILE = "texture_predictor.safetensors", "texture_predictor.onnx"
+_FINER = 4  # times the network's resolution, at which textures change their layout, at most
 LICENCE, OWN_LICENCE = "Apache-2.0", "that of your own weights"
 
 
@@ -53,14 +55,15 @@ class TexturePredictor:
             network: inputs by the names of `Structure`'s fields, of `random_inputs`, "photo" and "truncation" to
                 "texture".
             config: of the network.
-            body: whose UV layout the textures have.
+            body: whose textures are made; the network itself sees them in the networks' layout.
             licence: of the weights.
 
         Raises TexturingError if the body has no UV layout.
         """
         self.network, self.config, self.body, self.licence = network, config, body, licence
-        self.atlas = Atlas.of(body, config.resolution)
+        self.atlas = Atlas.of(body.in_network_layout(), config.resolution)
         self.plane: UvPlane = plane_of(body, self.atlas)
+        self._changes: dict[int, tuple[LayoutChange, LayoutChange]] = {}
 
     @classmethod
     def find(
@@ -147,7 +150,7 @@ class TexturePredictor:
             )
         texels = np.take(texture.transpose(1, 2, 0).reshape(-1, 3), self.atlas.table.pixel, axis=0)
         # the network sees the two sides of a UV seam as places far apart
-        whole = _resized(self.atlas.table.picture(without_seams(texels, self.seams)), len(completed.image))
+        whole = self._from_network(self.atlas.table.picture(without_seams(texels, self.seams)), len(completed.image))
         if structure.completed is not None:
             whole += completed.image * np.float32(1 / 255)
         np.clip(whole, 0, 1, out=whole)
@@ -175,9 +178,33 @@ class TexturePredictor:
         camera = crop.camera(joints[0], view.camera)
         if not self.config.spatial:
             return Structure(pose_of(fit), betas, camera), photo
-        shown = _planes(_averaged(completed.image, seen, self.resolution))
-        whole = _planes(_resized(completed.image * np.float32(1 / 255), self.resolution))
-        return self.plane.structure(pose_of(fit), betas, camera, shown, whole), photo
+        shown = _unweighted(self._to_network(_weighted(completed.image, seen), gutters=False))
+        whole = self._to_network(completed.image * np.float32(1 / 255), gutters=True)
+        return self.plane.structure(pose_of(fit), betas, camera, _planes(shown), _planes(whole)), photo
+
+    def _to_network(self, picture: NDArray[np.float32], gutters: bool) -> NDArray[np.float32]:
+        """(N, N, C) in the body's layout -> (R, R, C) in the network's; ``gutters``: whether these are filled there."""
+        if self.atlas.body is not self.body:
+            size = min(len(picture), _FINER * self.resolution)
+            change = self._changes_at(size)[0]
+            picture = change.picture(_resized(picture, size))
+            if not gutters:
+                picture[~change.inside] = 0
+        return _resized(picture, self.resolution, cv2.INTER_CUBIC if gutters else cv2.INTER_LINEAR)
+
+    def _from_network(self, picture: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+        """(R, R, C) in the network's layout, gutters filled -> (size, size, C) in the body's."""
+        if self.atlas.body is not self.body:
+            between = min(size, _FINER * self.resolution)
+            picture = self._changes_at(between)[1].picture(_resized(picture, between))
+        return _resized(picture, size)
+
+    def _changes_at(self, size: int) -> tuple[LayoutChange, LayoutChange]:
+        """From the body's layout to the network's and back, at ``size`` texels; made when it is first asked for."""
+        if size not in self._changes:
+            ends = self.body, self.atlas.body
+            self._changes[size] = LayoutChange.between(*ends, size), LayoutChange.between(*ends[::-1], size)
+        return self._changes[size]
 
 
 def _planes(picture: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -185,17 +212,20 @@ def _planes(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(picture.transpose(2, 0, 1))[None]
 
 
-def _averaged(image: NDArray[np.uint8], seen: NDArray[np.bool_], size: int) -> NDArray[np.float32]:
-    """(N, N, 3) sRGB and (N, N) -> (size, size, 4): the mean colour, 0..1, of the seen texels, and their share."""
+def _weighted(image: NDArray[np.uint8], seen: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(N, N, 3) sRGB and (N, N) -> (N, N, 4): the colours of the seen texels, 0..1, and 1 there."""
     weighted = np.empty((*seen.shape, 4), np.float32)
     weighted[..., 3] = seen
     for channel in range(3):
         np.multiply(image[..., channel], weighted[..., 3] / np.float32(255), out=weighted[..., channel])
-    how = cv2.INTER_AREA if size < len(image) else cv2.INTER_LINEAR
-    small = cv2.resize(weighted, (size, size), interpolation=how)
-    return np.dstack([small[..., :3] / np.maximum(small[..., 3:], 1e-4), small[..., 3:]]).astype(np.float32)
+    return weighted
 
 
-def _resized(picture: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    how = cv2.INTER_AREA if size < len(picture) else cv2.INTER_CUBIC
+def _unweighted(means: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means (R, R, 4) of what `_weighted` makes -> the mean colour of the seen texels, and their share."""
+    return np.dstack([means[..., :3] / np.maximum(means[..., 3:], 1e-4), means[..., 3:]]).astype(np.float32)
+
+
+def _resized(picture: NDArray[np.float32], size: int, enlarged: int = cv2.INTER_CUBIC) -> NDArray[np.float32]:
+    how = cv2.INTER_AREA if size < len(picture) else enlarged
     return np.asarray(cv2.resize(picture, (size, size), interpolation=how), np.float32)

@@ -70,7 +70,7 @@ class TrainGan(TrainingOptions):
         from uvatar_training.data.textures import TextureSamples, surreal_textures, texture_folder
         from uvatar_training.trainers.gan import GanTrainer
 
-        body = load_open_body() if self.smpl is None else load_smpl(self.smpl, self.smpl_uv)
+        body = load_open_body().in_network_layout() if self.smpl is None else load_smpl(self.smpl, self.smpl_uv)
         recipe = self.changed_recipe("gan")
         samples: Samples[Any]
         if self.textures is not None:

@@ -189,12 +189,12 @@ def _make(shard: Path, file: Path, size: int, side: int) -> list[DataError]:
 
 @cache
 def _stage(size: int, side: int) -> TextureStage:
-    return TextureStage.of(load_open_body(), Config(resolution=size, photo_side=side), size)
+    return TextureStage.of(load_open_body().in_network_layout(), Config(resolution=size, photo_side=side), size)
 
 
 @cache
 def _atlas(size: int) -> Atlas:
-    return Atlas.of(load_open_body(), size)
+    return Atlas.of(load_open_body().in_network_layout(), size)
 
 
 def _record(ready: TextureBatch, atlas: Atlas, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:

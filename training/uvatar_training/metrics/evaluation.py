@@ -56,7 +56,7 @@ def evaluate_textures(
         CheckpointError: the checkpoint cannot be used.
         DataError: the data cannot be used.
     """
-    body, console = load_open_body(), terminal()
+    body, console = load_open_body().in_network_layout(), terminal()
     subjects = _painted(body, people, side, seed) if data is None else _pictured(body, people, side, data)
     textures = baseline_textures(subjects, body, SIZE)
     if checkpoint:

@@ -55,7 +55,7 @@ class Studio:
             raise DataError(str(order.out), f"there is no split {order.split!r}: choose 'train' or 'held_out'")
         held_out = order.split == "held_out"
         self.order = order
-        self.body: BodyModel = load_open_body()
+        self.body: BodyModel = load_open_body().in_network_layout()
         self.canvas = Canvas.of(self.body.data, order.texture)
         self.poses = PoseSource(order.poses, held_out)
         self.wardrobe: Wardrobe = open_wardrobe(order.wardrobe, order.texture, held_out)

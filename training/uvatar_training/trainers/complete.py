@@ -82,7 +82,7 @@ class CompleteTrainer:
         if unknown := sorted(set(options) - set(OPTIONS)):
             raise RecipeError(f"The complete trainer has no options {', '.join(unknown)}; it has {', '.join(OPTIONS)}.")
         torch.manual_seed(recipe.seed)
-        body = body or load_open_body()
+        body = body or load_open_body().in_network_layout()
         self.options = options
         generator = texture_network(options, body)
         self.config = generator.network.config

@@ -126,7 +126,7 @@ class GanTrainer:
         if unknown := sorted(set(self.options) - set(OPTIONS)):
             raise RecipeError(f"The GAN trainer has no options {', '.join(unknown)}; it has {', '.join(OPTIONS)}.")
         torch.manual_seed(recipe.seed)
-        generator = texture_network(self.options, body or load_open_body())
+        generator = texture_network(self.options, body or load_open_body().in_network_layout())
         self.generator, self.config = generator, generator.network.config
         self.prepare, self.collate = partial(prepare_gan, size=self.config.resolution), joined
         discriminator = Discriminator(DiscriminatorConfig.like(self.config))

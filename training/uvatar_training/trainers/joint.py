@@ -60,7 +60,7 @@ class JointTrainer:
         options = {**OPTIONS, **recipe.options}
         if unknown := sorted(set(options) - set(OPTIONS)):
             raise RecipeError(f"The joint trainer has no options {', '.join(unknown)}; it has {', '.join(OPTIONS)}.")
-        self.body = body or load_open_body()
+        self.body = body or load_open_body().in_network_layout()
         own = {
             "network": options["network"],
             "imagenet": options["imagenet"],

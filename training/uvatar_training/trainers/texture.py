@@ -56,7 +56,7 @@ class TextureTrainer:
         if unknown := sorted(set(options) - set(OPTIONS)):
             raise RecipeError(f"The texture trainer has no options {', '.join(unknown)}; it has {', '.join(OPTIONS)}.")
         torch.manual_seed(recipe.seed)
-        self.options, self.body = options, body or load_open_body()
+        self.options, self.body = options, body or load_open_body().in_network_layout()
         generator = texture_network(options, self.body)
         if options["imagenet"] and not options["start"]:
             generator.network.style_encoder.fetch_imagenet_weights()

@@ -34,6 +34,8 @@ TINTS = (
     (120, 204, 204),
 )
 
+_COARSEST = 5  # halvings of a texture at most
+
 # Towards the main light, camera axes (y down).
 KEY_LIGHT = np.array([-0.45, -0.65, -0.61], np.float32)
 
@@ -121,24 +123,39 @@ def sample_texture(texture: NDArray[np.float32], uv: Floats) -> NDArray[np.float
 def texture_paint(
     vertices: Floats, body: TexturedFaces, texture: NDArray[np.uint8], camera: Camera, supersample: int
 ) -> Paint:
-    """What colours N fragments by the texture (H, W, 3) sRGB: linear light (N, 3)."""
-    linear = linear_from_srgb(_shrunk_to_samples(vertices, body, texture, camera, supersample))
-    return lambda fragments: sample_texture(linear, fragments.interpolate(body.uv, body.face_uv))
+    """What colours N fragments by the texture (H, W, 3) sRGB: linear light (N, 3).
 
-
-def _shrunk_to_samples(
-    vertices: Floats, body: TexturedFaces, texture: NDArray[np.uint8], camera: Camera, supersample: int
-) -> NDArray[np.uint8]:
-    """The texture halved until its texels are about as large as the samples: bilinear sampling of more would
-    flicker.
+    Every triangle is sampled from the texture halved until its texels are about as large as the samples there: bilinear
+    sampling of smaller ones would flicker, and layouts give some parts more texels than others.
     """
-    texels = np.abs(_triangle_areas(body.uv[body.face_uv])).sum() * texture.shape[0] * texture.shape[1]
-    samples = np.abs(_triangle_areas(camera.project(vertices)[body.faces])).sum() * supersample**2
-    halvings = int(np.clip(np.floor(np.log2(max(texels / max(samples, 1e-9), 1)) / 2), 0, 5))
-    if not halvings:
-        return texture
-    size = max(1, texture.shape[1] >> halvings), max(1, texture.shape[0] >> halvings)
-    return np.asarray(cv2.resize(texture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    levels = _levels(vertices, body, texture, camera, supersample)
+    pictures: dict[int, NDArray[np.float32]] = {}
+
+    def picture(level: int) -> NDArray[np.float32]:
+        if level not in pictures:
+            size = max(1, texture.shape[1] >> level), max(1, texture.shape[0] >> level)
+            small = cv2.resize(texture, size, interpolation=cv2.INTER_AREA) if level else texture
+            pictures[level] = linear_from_srgb(np.asarray(small, np.uint8))
+        return pictures[level]
+
+    def paint(fragments: Fragments) -> Floats:
+        uv, level = fragments.interpolate(body.uv, body.face_uv), levels[fragments.face]
+        colours = np.zeros((*uv.shape[:-1], 3), np.float32)
+        for each in np.unique(level).tolist():
+            colours[level == each] = sample_texture(picture(each), uv[level == each])
+        return colours
+
+    return paint
+
+
+def _levels(
+    vertices: Floats, body: TexturedFaces, texture: NDArray[np.uint8], camera: Camera, supersample: int
+) -> NDArray[np.int32]:
+    """How often (F,) the texture is halved for every triangle."""
+    texels = np.abs(_triangle_areas(body.uv[body.face_uv])) * texture.shape[0] * texture.shape[1]
+    samples = np.abs(_triangle_areas(camera.project(vertices)[body.faces])) * supersample**2
+    levels = np.log2(np.maximum(texels, 1e-9) / np.maximum(samples, 1e-9)) / 2
+    return np.clip(np.floor(levels), 0, _COARSEST).astype(np.int32)
 
 
 def _triangle_areas(corners: Floats) -> Floats:
