@@ -17,11 +17,27 @@ from uvatar.data.arrays import Floats
 from uvatar.photos.colour import perceptual
 from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.clustering import clustered, joined, plausible_skin, smoothed, tidied, without_islands
+from uvatar.texturing.light_splits import joined_over_light
 from uvatar.texturing.material_settings import DEFAULT_SETTINGS, MaterialSettings
-from uvatar.texturing.surface import ARMS, FEET, HANDS, Part, Surface
+from uvatar.texturing.surface import ARMS, FEET, HANDS, LEGS, Part, Surface
 
 UNSEEN = -1
 SKIN, HAIR = 0, 1  # the first two materials of everybody; garments follow
+
+
+@dataclass(frozen=True)
+class Hem:
+    """Where a garment ends of which nothing is seen there.
+
+    Attributes:
+        label: of its material.
+        height: metres on the rest body, the same all round.
+        parts: of the body that it is on.
+    """
+
+    label: int
+    height: float
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True)
@@ -32,8 +48,10 @@ class Materials:
         labels: (V,) int, `SKIN`, `HAIR`, 2 and more for garments, `UNSEEN`.
         count: number of materials, with skin and hair.
         colours: (count, 3) median linear light as the photo shows it; those of unseen skin and hair are estimates.
-        things: (V,) bool, single things on garments (badges, straps, pockets): seen, but of no material.
+        things: (V,) bool, what is seen but goes on nowhere else: single things on garments (badges, straps, pockets),
+            which are of no material, and the parts of a garment that are in other light than most of it.
         invented: (V,) bool, unseen vertices that have a label all the same, or None if there are none.
+        hems: of garments of which nothing is seen.
     """
 
     labels: NDArray[np.int32]
@@ -41,6 +59,7 @@ class Materials:
     colours: NDArray[np.float32]
     things: NDArray[np.bool_]
     invented: NDArray[np.bool_] | None = None
+    hems: tuple[Hem, ...] = ()
 
 
 def segment(
@@ -69,6 +88,7 @@ def segment(
     labels = np.full(len(share), UNSEEN, np.int32)
     head = _upper_head(surface)
     hands = np.isin(surface.part, HANDS)
+    odd_light = np.zeros(len(share), bool)
     dressed = np.flatnonzero(seen & ~head & ~hands & (surface.eye == 0))
     if len(dressed) > settings.clusters:
         graph = surface.graph[dressed][:, dressed].tocoo()
@@ -77,6 +97,7 @@ def segment(
         own = joined(own, feature, raw[dressed], skin_feature, graph, settings)
         own = tidied(own, feature, graph, settings)
         own = without_islands(own, graph, settings)
+        own, odd_light[dressed] = joined_over_light(own, dressed, albedo, surface, settings.light)
         labels[dressed] = _numbered(own, feature, skin_feature, settings)
     things = _single_things(labels, surface, settings)
     labels[things] = UNSEEN
@@ -95,11 +116,12 @@ def segment(
     colours = np.tile(np.asarray(skin, np.float32), (count, 1))
     for material in range(count):
         members = labels == material
+        members &= ~odd_light if (members & ~odd_light).any() else members
         if members.any():
             colours[material] = np.median(colour[members], axis=0)
     if not (labels == SKIN).any():
         colours[SKIN] = skin
-    return Materials(labels, count, colours, things)
+    return Materials(labels, count, colours, things | odd_light)
 
 
 def _upper_head(surface: Surface) -> NDArray[np.bool_]:
@@ -206,15 +228,21 @@ def _label_bare_limbs(
     """
     if not plausible:
         return
+    areas, trunk = surface.vertex_area, surface.part == Part.TRUNK
+    seen_trunk = max(float(areas[trunk & (labels != UNSEEN)].sum()), 1e-9)
     for label in np.unique(labels[labels > HAIR]):
         own = labels == label
-        area = surface.vertex_area[own] / surface.vertex_area[own].sum()
+        area = areas[own] / areas[own].sum()
         part = surface.part[own]
         on_arms, on_trunk = area[np.isin(part, ARMS)].sum(), area[part == Part.TRUNK].sum()
+        on_legs = area[np.isin(part, [*LEGS, *FEET])].sum()
         like = np.median(skin_likeness(colour[own], skin, settings.bare_skin))
         same = np.median(skin_likeness(colour[own], skin, settings.same_hue))
         mostly = on_arms > settings.bare_arms and on_trunk < settings.bare_trunk and like > settings.bare_like
-        if mostly or (on_arms > settings.same_arms and same > settings.bare_like):
+        both = min(on_arms, on_legs) > settings.bare_arms and on_arms + on_legs > settings.limb_share[0]
+        both &= areas[own & trunk].sum() < settings.limb_share[1] * seen_trunk
+        both &= np.median(skin_likeness(colour[own], skin)) > settings.limb_like
+        if mostly or both or (on_arms > settings.same_arms and same > settings.bare_like):
             labels[own] = SKIN
 
 
