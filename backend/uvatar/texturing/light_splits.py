@@ -61,7 +61,7 @@ def joined_over_light(
     """Join the labels of one garment in different light.
 
     Args:
-        labels: (K,) from 0, of some vertices.
+        labels: (K,) of some vertices.
         members: (K,) which vertices they are.
         albedo: (V, 3) linear light of all vertices, without the shading that is known.
         surface: of the body.
@@ -69,7 +69,8 @@ def joined_over_light(
 
     Returns the labels (K,), numbered without gaps, and where (K,) a garment is not in the light that most of it is in.
     """
-    before, labels = labels, labels.copy()
+    before = np.unique(labels, return_inverse=True)[1].astype(np.int32)
+    labels = before.copy()
     colours = perceptual(albedo[members])
     while (count := int(labels.max(initial=0)) + 1) > 1:
         middle = np.stack([np.median(colours[labels == label], axis=0) for label in range(count)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from uvatar.photos.skin import SkinLikenessSettings
+from uvatar.texturing.hair_tone import HairToneSettings
 from uvatar.texturing.light_splits import LightSplitSettings
 
 
@@ -52,7 +53,7 @@ class MaterialSettings:
         limb_like: likeness to skin from which a material of arms and legs may be skin in another light than the face,
         limb_share: share of it on the limbs from which, and of what is seen of the trunk up to which, it is: nobody
             wears one cloth on arms and legs and another one on the trunk.
-        hair_height, hair_shades: as `CompletionSettings`.
+        hair_height, hair: as `CompletionSettings`.
         bald: distance of the scalp's colour from the skin's below which there is no hair.
         thing_piece, thing_area: square metres up to which a piece of a material, or all of the material, may be a
             single thing on a garment, such as a badge, a strap or a pocket; it shows where the photo shows it, but is
@@ -106,7 +107,7 @@ class MaterialSettings:
     limb_like: float = 0.4
     limb_share: tuple[float, float] = (0.6, 0.35)
     hair_height: float = 0.4
-    hair_shades: tuple[float, float] = (0.15, 0.5)
+    hair: HairToneSettings = field(default_factory=HairToneSettings)
     bald: float = 0.06
     thing_piece: float = 0.01
     thing_area: float = 0.035

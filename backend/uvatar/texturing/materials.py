@@ -17,6 +17,7 @@ from uvatar.data.arrays import Floats
 from uvatar.photos.colour import perceptual
 from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.clustering import clustered, joined, plausible_skin, smoothed, tidied, without_islands
+from uvatar.texturing.hair_tone import telling
 from uvatar.texturing.light_splits import joined_over_light
 from uvatar.texturing.material_settings import DEFAULT_SETTINGS, MaterialSettings
 from uvatar.texturing.surface import ARMS, FEET, HANDS, LEGS, Part, Surface
@@ -262,10 +263,7 @@ def _label_head(
     height = surface.template[surface.scalp, 1]
     upper = scalp[surface.template[scalp, 1] > height.min() + settings.hair_height * np.ptp(height)]
     strands = raw[upper if len(upper) else scalp]
-    darkest, brightest = settings.hair_shades
-    low = np.quantile(strands[:, 0], darkest, method="lower")  # one of them, so that at least that one is taken
-    high = np.quantile(strands[:, 0], brightest)
-    hair = np.median(strands[(strands[:, 0] >= low) & (strands[:, 0] <= high)], axis=0)
+    hair = np.median(strands[telling(strands[:, 0], float(skin[0]), settings.hair)], axis=0)
     if np.linalg.norm(hair - skin) < settings.bald:
         return
     face = np.flatnonzero(head & surface.face_front)

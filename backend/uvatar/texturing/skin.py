@@ -53,8 +53,8 @@ def skin_colour(
 ) -> NDArray[np.float32]:
     """Estimate the colour of the person's skin.
 
-    It is that of the first photo that shows the face, else of hands, head or arms, whichever of these is the first that
-    looks like skin, else a middling tone.
+    It is that of the first photo that shows the face, else of the one of middling brightness among head, hands and
+    arms that look like skin, else a middling tone.
 
     Args:
         projected_views: the photos.
@@ -78,18 +78,16 @@ def skin_colour(
     texel_part = atlas.of_first_vertex(atlas.surface.part)
     below_hair = atlas.interpolate(atlas.surface.scalp.astype(np.float32)) < 0.01
     tone = linear_from_srgb(np.array(settings.unknown, np.uint8))
-    hue = _hue(tone)
-    for parts in (HANDS, [Part.HEAD], ARMS):
-        found = []
-        for part in parts:
-            own = np.flatnonzero((texel_part == part) & below_hair & (alpha > 0.5))
-            if len(own) > settings.least_seen * (texel_part == part).sum():
-                colour = np.median(colours[own], axis=0)
-                # brightness says nothing: skin has one hue in all its shades
-                if hue_distance(_hue(colour), hue, settings.saturated) < settings.hue_distance:
-                    found.append(colour)
-        if found:
-            return max(found, key=lambda colour: float(colour @ LUMA))  # the one that is less in the shade
+    hue, found = _hue(tone), []
+    for part in (Part.HEAD, *HANDS, *ARMS):
+        own = np.flatnonzero((texel_part == part) & below_hair & (alpha > 0.5))
+        if len(own) > settings.least_seen * (texel_part == part).sum():
+            colour = np.median(colours[own], axis=0)
+            # brightness says nothing: skin has one hue in all its shades
+            if hue_distance(_hue(colour), hue, settings.saturated) < settings.hue_distance:
+                found.append(colour)
+    if found:  # neither the one in the deepest shade nor, if there are more than two, the one in the sun
+        return sorted(found, key=lambda colour: float(colour @ LUMA))[len(found) // 2]
     sparse = projected_views[0].source.photo.pixels[::16, ::16]
     grey = bool((np.ptp(sparse, axis=-1) < settings.grey_range).mean() > settings.grey_share)
     return np.full(3, tone @ LUMA, np.float32) if grey else tone
