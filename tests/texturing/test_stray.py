@@ -172,6 +172,11 @@ def test_a_dress_with_an_open_back_has_a_front(atlas: Atlas, strapless: bool) ->
     materials = Materials(labels, 5, COLOURS, np.zeros(len(labels), bool))
     nowhere = np.full(len(labels), UNSEEN)
     found = propagate(materials, behind.astype(np.float32), nowhere, surface).argmax(1)
-    chest = trunk & (surface.template[:, 2] > 0.08) & (np.abs(height - 0.05) < 0.06) & (np.abs(surface.template[:, 0]) < 0.1)
+    chest = (
+        trunk
+        & (surface.template[:, 2] > 0.08)
+        & (np.abs(height - 0.05) < 0.06)
+        & (np.abs(surface.template[:, 0]) < 0.1)
+    )
     assert chest.sum() > 20
     assert (found[chest] == (SKIN if strapless else SHIRT)).mean() > 0.9

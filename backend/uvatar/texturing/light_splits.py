@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.data.arrays import Floats, Integers
+from uvatar.data.arrays import Floats
 from uvatar.photos.colour import perceptual
 from uvatar.photos.skin import hue_distance
 from uvatar.texturing.surface import Part, Surface
@@ -75,7 +75,9 @@ def joined_over_light(
     while (count := int(labels.max(initial=0)) + 1) > 1:
         middle = np.stack([np.median(colours[labels == label], axis=0) for label in range(count)])
         alike = _one_hue(middle, settings)
-        one = alike & (_mirrored(labels, members, surface, settings) | _side_by_side(labels, members, surface, settings))
+        one = alike & (
+            _mirrored(labels, members, surface, settings) | _side_by_side(labels, members, surface, settings)
+        )
         if not one.any():
             break
         first, second = np.argwhere(np.triu(one, 1))[0]
