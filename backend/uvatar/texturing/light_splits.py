@@ -7,6 +7,7 @@ the other at the same place on the right is one garment; so is what lies side by
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,8 @@ class LightSplitSettings:
         saturation: where a difference in saturation alone counts by this factor: light washes colours out.
         darker: luma over the brighter one's, from which it may be the same cloth in the shade.
         no_hue: luma below which hue says nothing.
+        coherent: median distance of a material's hues from their median up to which that tells its hue: a crowd behind
+            somebody has none.
         mirrored: share of a material's mirror image that is the other material rather than itself.
         least_mirrored: square metres that must be seen on both sides to tell.
         middle: metres from the trunk's middle within which nothing is compared: what is there is on no side.
@@ -39,7 +42,8 @@ class LightSplitSettings:
     hue: float = 0.075
     saturation: float = 0.3
     darker: float = 0.5
-    no_hue: float = 0.12
+    no_hue: float = 0.25
+    coherent: float = 0.075
     mirrored: float = 0.55
     least_mirrored: float = 0.006
     middle: float = 0.03
@@ -73,8 +77,7 @@ def joined_over_light(
     labels = before.copy()
     colours = perceptual(albedo[members])
     while (count := int(labels.max(initial=0)) + 1) > 1:
-        middle = np.stack([np.median(colours[labels == label], axis=0) for label in range(count)])
-        alike = _one_hue(middle, settings)
+        alike = _one_hue([colours[labels == label] for label in range(count)], settings)
         one = alike & (
             _mirrored(labels, members, surface, settings) | _side_by_side(labels, members, surface, settings)
         )
@@ -91,18 +94,17 @@ def joined_over_light(
     return labels, odd
 
 
-def _one_hue(colours: Floats, settings: LightSplitSettings) -> NDArray[np.bool_]:
-    """Whether (C, C) colours (C, 3), `perceptual`, may be of one cloth."""
-    luma = np.maximum(colours[:, 0], 1e-3)
-    hue = colours[:, 1:] / luma[:, None]
-    away = np.minimum(
-        hue_distance(hue[:, None], hue[None], settings.saturation),
-        hue_distance(hue[None], hue[:, None], settings.saturation),
-    )
-    ratio = np.minimum(luma[:, None], luma) / np.maximum(luma[:, None], luma)
-    told = np.minimum(luma[:, None], luma) > settings.no_hue
-    alike: NDArray[np.bool_] = (away < settings.hue) & (ratio > settings.darker) & told
-    return alike & ~np.eye(len(colours), dtype=bool)
+def _one_hue(materials: Sequence[Floats], settings: LightSplitSettings) -> NDArray[np.bool_]:
+    """Whether (C, C) materials, the colours (K, 3) of each, `perceptual`, may be of one cloth."""
+    hues = [colours[:, 1:] / np.maximum(colours[:, :1], 1e-3) for colours in materials]
+    hue = np.stack([np.median(own, axis=0) for own in hues])
+    spread = np.array([np.median(np.linalg.norm(own - middle, axis=1)) for own, middle in zip(hues, hue, strict=True)])
+    luma = np.array([np.median(colours[:, 0]) for colours in materials])
+    away = hue_distance(hue[:, None], hue[None], settings.saturation)
+    darker, brighter = np.minimum(luma[:, None], luma), np.maximum(luma[:, None], luma)
+    told = (darker > settings.no_hue) & (np.maximum(spread[:, None], spread) < settings.coherent)
+    alike: NDArray[np.bool_] = (np.minimum(away, away.T) < settings.hue) & (darker > settings.darker * brighter) & told
+    return alike & ~np.eye(len(hue), dtype=bool)
 
 
 def _mirrored(
@@ -116,10 +118,9 @@ def _mirrored(
     both = (opposite >= 0) & (np.abs(surface.template[members, 0]) > settings.middle)
     pair = labels[both] * count + opposite[both]
     area = np.bincount(pair, surface.vertex_area[members[both]], count * count).reshape(count, count)
-    area = 0.5 * (area + area.T)
-    own = np.diagonal(area)
-    found: NDArray[np.bool_] = area > settings.mirrored * (area + np.minimum(own[:, None], own))
-    return found & (area > settings.least_mirrored)
+    opposed, own = 0.5 * (area + area.T), np.diagonal(area)
+    found: NDArray[np.bool_] = opposed > settings.mirrored * (opposed + np.minimum(own[:, None], own))
+    return found & (opposed > settings.least_mirrored)
 
 
 def _side_by_side(

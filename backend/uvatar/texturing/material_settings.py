@@ -49,7 +49,8 @@ class MaterialSettings:
         bare_arms, bare_trunk: shares of a material on the arms from which, and on the trunk up to which, it may be bare
             limbs.
         same_hue, same_arms: likeness to skin that leaves out pale clothes, and the share of a material on the arms from
-            which it is then bare limbs, however much of it is on the trunk: in the photo, arms lie before it.
+            which it is then bare limbs, however much of it is on the trunk: in the photo, arms lie before it. Also the
+            share of the arms that is skin already from which a material of arms and shoulders may be.
         limb_like: likeness to skin from which a material of arms and legs may be skin in another light than the face,
         limb_share: share of it on the limbs from which, and of what is seen of the trunk up to which, it is: nobody
             wears one cloth on arms and legs and another one on the trunk.

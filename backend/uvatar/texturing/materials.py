@@ -229,21 +229,23 @@ def _label_bare_limbs(
     """
     if not plausible:
         return
-    areas, trunk = surface.vertex_area, surface.part == Part.TRUNK
-    seen_trunk = max(float(areas[trunk & (labels != UNSEEN)].sum()), 1e-9)
+    areas, trunk, arms = surface.vertex_area, surface.part == Part.TRUNK, np.isin(surface.part, ARMS)
+    seen_trunk, seen_arms = (max(float(areas[part & (labels != UNSEEN)].sum()), 1e-9) for part in (trunk, arms))
     for label in np.unique(labels[labels > HAIR]):
         own = labels == label
         area = areas[own] / areas[own].sum()
-        part = surface.part[own]
-        on_arms, on_trunk = area[np.isin(part, ARMS)].sum(), area[part == Part.TRUNK].sum()
-        on_legs = area[np.isin(part, [*LEGS, *FEET])].sum()
+        on_arms, on_trunk = area[arms[own]].sum(), area[trunk[own]].sum()
+        on_legs = area[np.isin(surface.part[own], [*LEGS, *FEET])].sum()
         like = np.median(skin_likeness(colour[own], skin, settings.bare_skin))
         same = np.median(skin_likeness(colour[own], skin, settings.same_hue))
         mostly = on_arms > settings.bare_arms and on_trunk < settings.bare_trunk and like > settings.bare_like
+        # another garment takes the trunk
+        limbs = areas[own & trunk].sum() < settings.limb_share[1] * seen_trunk
         both = min(on_arms, on_legs) > settings.bare_arms and on_arms + on_legs > settings.limb_share[0]
-        both &= areas[own & trunk].sum() < settings.limb_share[1] * seen_trunk
         both &= np.median(skin_likeness(colour[own], skin)) > settings.limb_like
-        if mostly or both or (on_arms > settings.same_arms and same > settings.bare_like):
+        bare_arms = areas[arms & (labels == SKIN)].sum() > settings.same_arms * seen_arms
+        shoulders = bare_arms and on_arms > settings.same_arms and like > settings.bare_like
+        if mostly or (limbs and (both or shoulders)) or (on_arms > settings.same_arms and same > settings.bare_like):
             labels[own] = SKIN
 
 

@@ -87,7 +87,8 @@ def skin_colour(
             if hue_distance(_hue(colour), hue, settings.saturated) < settings.hue_distance:
                 found.append(colour)
     if found:  # neither the one in the deepest shade nor, if there are more than two, the one in the sun
-        return sorted(found, key=lambda colour: float(colour @ LUMA))[len(found) // 2]
+        middling: NDArray[np.float32] = sorted(found, key=lambda colour: float(colour @ LUMA))[len(found) // 2]
+        return middling
     sparse = projected_views[0].source.photo.pixels[::16, ::16]
     grey = bool((np.ptp(sparse, axis=-1) < settings.grey_range).mean() > settings.grey_share)
     return np.full(3, tone @ LUMA, np.float32) if grey else tone
