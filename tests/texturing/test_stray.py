@@ -158,3 +158,25 @@ def test_a_ponytail_beside_the_neck_is_not_painted_on_it(atlas: Atlas, chain: bo
     assert dark.sum() > 20
     assert (found[dark].mean() > 0.8) == hidden
     assert found[surface.part[corner] != Part.HEAD].max() == 0
+
+
+@pytest.mark.parametrize("strapless", [False, True])
+def test_a_dress_with_an_open_back_has_a_front(atlas: Atlas, strapless: bool) -> None:
+    surface = atlas.surface
+    height, behind = surface.template[:, 1], surface.template[:, 2] < np.median(surface.template[:, 2])
+    labels = np.where(behind, SKIN, UNSEEN).astype(np.int32)
+    trunk = surface.part == Part.TRUNK
+    labels[trunk & behind & (height < -0.2)] = SHIRT
+    if not strapless:
+        labels[trunk & behind & (np.abs(surface.template[:, 0]) > 0.05) & (height > 0.05)] = SHIRT
+    materials = Materials(labels, 5, COLOURS, np.zeros(len(labels), bool))
+    nowhere = np.full(len(labels), UNSEEN)
+    found = propagate(materials, behind.astype(np.float32), nowhere, surface).argmax(1)
+    chest = (
+        trunk
+        & (surface.template[:, 2] > 0.08)
+        & (np.abs(height - 0.05) < 0.06)
+        & (np.abs(surface.template[:, 0]) < 0.1)
+    )
+    assert chest.sum() > 20
+    assert (found[chest] == (SKIN if strapless else SHIRT)).mean() > 0.9

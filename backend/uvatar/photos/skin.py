@@ -39,3 +39,17 @@ def skin_likeness(
     light = luma / max(float(reference[0]), 1e-3)
     like = (1 - smoothstep(hue, *settings.hue)) * smoothstep(light, *settings.shade)
     return (like * (1 - smoothstep(light, *settings.light))).astype(np.float32)
+
+
+def hue_distance(hue: Floats, reference: Floats, saturation: float) -> NDArray[np.float64]:
+    """Distance (...,) of hues (..., 2), chroma over luma in `perceptual` units, from ``reference`` (..., 2), in which
+    more of the reference's own saturation counts by the factor ``saturation``: a warm or underexposed photo saturates
+    skin, while its hue's direction stays.
+    """
+    amount = np.linalg.norm(reference, axis=-1, keepdims=True)
+    direction = reference / np.maximum(amount, 1e-6)
+    step = hue - reference
+    along = (step * direction).sum(-1, keepdims=True)
+    across = step - along * direction
+    along = np.where(along > 0, saturation * along, along)
+    return np.asarray(np.hypot(np.linalg.norm(across, axis=-1), along[..., 0]), np.float64)

@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from uvatar.data.arrays import Floats
 from uvatar.photos.colour import linear_from_srgb, perceptual, smoothstep
+from uvatar.photos.skin import hue_distance
 from uvatar.texturing.material_settings import MaterialSettings
 
 
@@ -133,7 +134,8 @@ def plausible_skin(skin: Floats, settings: MaterialSettings) -> bool:
     """Whether a colour (3,), as a feature, has the hue of any skin, or none, as in black and white."""
     tone = perceptual(linear_from_srgb(np.array([settings.tone], np.uint8)))[0] * np.array(settings.colour_weights)
     hue, usual = (colour[1:] / max(float(colour[0]), 0.02) for colour in (skin, tone))
-    return bool(np.linalg.norm(hue - usual) < settings.any_skin or np.linalg.norm(hue) < settings.no_hue)
+    away = float(hue_distance(hue, usual, settings.saturated_skin))
+    return bool(away < settings.any_skin or np.linalg.norm(hue) < settings.no_hue)
 
 
 def _centres(labels: NDArray[np.int32], feature: Floats, count: int) -> NDArray[np.float64]:

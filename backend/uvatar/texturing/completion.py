@@ -9,7 +9,7 @@ next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,7 @@ from uvatar.photos.colour import blended, colour_distance, perceptual, smoothste
 from uvatar.photos.sampling import bilinear
 from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.hair_tone import HairToneSettings, telling
 from uvatar.texturing.lowband import Anchor, diffuse, vertex_colours
 from uvatar.texturing.surface import Part, Surface, unseen_hands
 
@@ -41,8 +42,7 @@ class CompletionSettings:
         grazed_share: the same on the scalp: the top of the head is only ever seen at a grazing angle.
         hair_height: share of the scalp's height above which its colours tell the hair's: below the top of the ears
             there is skin.
-        hair_shades: quantiles of the seen hair's luma between which its colour is taken: on the crown there is light,
-            while the back of the head is in shade.
+        hair: of the hair's tone.
         least_hair: vertices of the scalp that must be seen to tell the hair's colour.
         luma_alike, chroma_alike: median differences (`perceptual` units) below which two sides look alike; light from
             one side changes luma more.
@@ -70,7 +70,7 @@ class CompletionSettings:
     seen_share: float = 0.3
     grazed_share: float = 0.02
     hair_height: float = 0.4
-    hair_shades: tuple[float, float] = (0.15, 0.5)
+    hair: HairToneSettings = field(default_factory=HairToneSettings)
     least_hair: int = 10
     luma_alike: float = 0.13
     chroma_alike: float = 0.05
@@ -256,10 +256,8 @@ def _priors(
         low, high = height[surface.scalp].min(), height[surface.scalp].max()
         upper = scalp_seen[height[scalp_seen] > low + settings.hair_height * (high - low)]
         strands = colour[upper if len(upper) >= settings.least_hair else scalp_seen]
-        luma = perceptual(strands)[:, 0]
-        darkest, brightest = (np.quantile(luma, quantile) for quantile in settings.hair_shades)
-        shaded = (luma >= darkest) & (luma <= brightest)
-        hair = np.median(strands[shaded], axis=0)
+        told = telling(perceptual(strands)[:, 0], float(perceptual(skin)[0]), settings.hair)
+        hair = np.median(strands[told], axis=0)
         priors.append((np.broadcast_to(hair, colour.shape), settings.hair_pull * unseen * surface.scalp))
     face = surface.face_front
     bare = np.zeros(len(share), np.float32)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from uvatar.photos.skin import SkinLikenessSettings
+from uvatar.texturing.hair_tone import HairToneSettings
+from uvatar.texturing.light_splits import LightSplitSettings
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class MaterialSettings:
         tone: sRGB of a middling skin; any_skin: distance of chroma over luma from its own within which a colour may be
             anybody's skin; no_hue: chroma over luma of black and white photos.
         any_skin, no_hue: see there.
+        saturated_skin: what more saturation than that tone's counts in that distance: warm light and dark photos.
         skin_light: luma over the skin's up to which it may be skin, and from which not.
         spread, coupling, potts_rounds: of the Potts model that tidies up: deviation of colours inside a material, and
             how much all neighbours count.
@@ -46,8 +49,12 @@ class MaterialSettings:
         bare_arms, bare_trunk: shares of a material on the arms from which, and on the trunk up to which, it may be bare
             limbs.
         same_hue, same_arms: likeness to skin that leaves out pale clothes, and the share of a material on the arms from
-            which it is then bare limbs, however much of it is on the trunk: in the photo, arms lie before it.
-        hair_height, hair_shades: as `CompletionSettings`.
+            which it is then bare limbs, however much of it is on the trunk: in the photo, arms lie before it. Also the
+            share of the arms that is skin already from which a material of arms and shoulders may be.
+        limb_like: likeness to skin from which a material of arms and legs may be skin in another light than the face,
+        limb_share: share of it on the limbs from which, and of what is seen of the trunk up to which, it is: nobody
+            wears one cloth on arms and legs and another one on the trunk.
+        hair_height, hair: as `CompletionSettings`.
         bald: distance of the scalp's colour from the skin's below which there is no hair.
         thing_piece, thing_area: square metres up to which a piece of a material, or all of the material, may be a
             single thing on a garment, such as a badge, a strap or a pocket; it shows where the photo shows it, but is
@@ -57,6 +64,7 @@ class MaterialSettings:
         least_area: square metres of a garment, below which it is such a thing wherever it is.
         shoe_share: share of a piece of a material on the feet from which it is a shoe's, whatever else is so coloured.
         glove: mean likeness of a hand to skin below which it is gloved.
+        light: of joining what light has split.
     """
 
     seen_share: float = 0.3
@@ -83,6 +91,7 @@ class MaterialSettings:
     tone: tuple[int, int, int] = (190, 150, 128)
     any_skin: float = 0.75
     no_hue: float = 0.05
+    saturated_skin: float = 0.25
     skin_light: tuple[float, float] = (1.3, 1.7)
     spread: float = 0.15
     coupling: float = 4.0
@@ -96,8 +105,10 @@ class MaterialSettings:
         default_factory=lambda: SkinLikenessSettings(hue=(0.03, 0.05), shade=(0.5, 0.7), light=(1.3, 1.5))
     )
     same_arms: float = 0.3
+    limb_like: float = 0.4
+    limb_share: tuple[float, float] = (0.6, 0.35)
     hair_height: float = 0.4
-    hair_shades: tuple[float, float] = (0.15, 0.5)
+    hair: HairToneSettings = field(default_factory=HairToneSettings)
     bald: float = 0.06
     thing_piece: float = 0.01
     thing_area: float = 0.035
@@ -106,6 +117,7 @@ class MaterialSettings:
     least_area: float = 0.005
     shoe_share: float = 0.6
     glove: float = 0.15
+    light: LightSplitSettings = field(default_factory=LightSplitSettings)
 
 
 DEFAULT_SETTINGS = MaterialSettings()

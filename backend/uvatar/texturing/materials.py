@@ -17,11 +17,28 @@ from uvatar.data.arrays import Floats
 from uvatar.photos.colour import perceptual
 from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.clustering import clustered, joined, plausible_skin, smoothed, tidied, without_islands
+from uvatar.texturing.hair_tone import telling
+from uvatar.texturing.light_splits import joined_over_light
 from uvatar.texturing.material_settings import DEFAULT_SETTINGS, MaterialSettings
-from uvatar.texturing.surface import ARMS, FEET, HANDS, Part, Surface
+from uvatar.texturing.surface import ARMS, FEET, HANDS, LEGS, Part, Surface
 
 UNSEEN = -1
 SKIN, HAIR = 0, 1  # the first two materials of everybody; garments follow
+
+
+@dataclass(frozen=True)
+class Hem:
+    """Where a garment ends of which nothing is seen there.
+
+    Attributes:
+        label: of its material.
+        height: metres on the rest body, the same all round.
+        parts: of the body that it is on.
+    """
+
+    label: int
+    height: float
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True)
@@ -32,8 +49,10 @@ class Materials:
         labels: (V,) int, `SKIN`, `HAIR`, 2 and more for garments, `UNSEEN`.
         count: number of materials, with skin and hair.
         colours: (count, 3) median linear light as the photo shows it; those of unseen skin and hair are estimates.
-        things: (V,) bool, single things on garments (badges, straps, pockets): seen, but of no material.
+        things: (V,) bool, what is seen but goes on nowhere else: single things on garments (badges, straps, pockets),
+            which are of no material, and the parts of a garment that are in other light than most of it.
         invented: (V,) bool, unseen vertices that have a label all the same, or None if there are none.
+        hems: of garments of which nothing is seen.
     """
 
     labels: NDArray[np.int32]
@@ -41,6 +60,7 @@ class Materials:
     colours: NDArray[np.float32]
     things: NDArray[np.bool_]
     invented: NDArray[np.bool_] | None = None
+    hems: tuple[Hem, ...] = ()
 
 
 def segment(
@@ -69,6 +89,7 @@ def segment(
     labels = np.full(len(share), UNSEEN, np.int32)
     head = _upper_head(surface)
     hands = np.isin(surface.part, HANDS)
+    odd_light = np.zeros(len(share), bool)
     dressed = np.flatnonzero(seen & ~head & ~hands & (surface.eye == 0))
     if len(dressed) > settings.clusters:
         graph = surface.graph[dressed][:, dressed].tocoo()
@@ -77,6 +98,7 @@ def segment(
         own = joined(own, feature, raw[dressed], skin_feature, graph, settings)
         own = tidied(own, feature, graph, settings)
         own = without_islands(own, graph, settings)
+        own, odd_light[dressed] = joined_over_light(own, dressed, albedo, surface, settings.light)
         labels[dressed] = _numbered(own, feature, skin_feature, settings)
     things = _single_things(labels, surface, settings)
     labels[things] = UNSEEN
@@ -95,11 +117,12 @@ def segment(
     colours = np.tile(np.asarray(skin, np.float32), (count, 1))
     for material in range(count):
         members = labels == material
+        members &= ~odd_light if (members & ~odd_light).any() else members
         if members.any():
             colours[material] = np.median(colour[members], axis=0)
     if not (labels == SKIN).any():
         colours[SKIN] = skin
-    return Materials(labels, count, colours, things)
+    return Materials(labels, count, colours, things | odd_light)
 
 
 def _upper_head(surface: Surface) -> NDArray[np.bool_]:
@@ -206,15 +229,23 @@ def _label_bare_limbs(
     """
     if not plausible:
         return
+    areas, trunk, arms = surface.vertex_area, surface.part == Part.TRUNK, np.isin(surface.part, ARMS)
+    seen_trunk, seen_arms = (max(float(areas[part & (labels != UNSEEN)].sum()), 1e-9) for part in (trunk, arms))
     for label in np.unique(labels[labels > HAIR]):
         own = labels == label
-        area = surface.vertex_area[own] / surface.vertex_area[own].sum()
-        part = surface.part[own]
-        on_arms, on_trunk = area[np.isin(part, ARMS)].sum(), area[part == Part.TRUNK].sum()
+        area = areas[own] / areas[own].sum()
+        on_arms, on_trunk = area[arms[own]].sum(), area[trunk[own]].sum()
+        on_legs = area[np.isin(surface.part[own], [*LEGS, *FEET])].sum()
         like = np.median(skin_likeness(colour[own], skin, settings.bare_skin))
         same = np.median(skin_likeness(colour[own], skin, settings.same_hue))
         mostly = on_arms > settings.bare_arms and on_trunk < settings.bare_trunk and like > settings.bare_like
-        if mostly or (on_arms > settings.same_arms and same > settings.bare_like):
+        # another garment takes the trunk
+        limbs = areas[own & trunk].sum() < settings.limb_share[1] * seen_trunk
+        both = min(on_arms, on_legs) > settings.bare_arms and on_arms + on_legs > settings.limb_share[0]
+        both &= np.median(skin_likeness(colour[own], skin)) > settings.limb_like
+        bare_arms = areas[arms & (labels == SKIN)].sum() > settings.same_arms * seen_arms
+        shoulders = bare_arms and on_arms > settings.same_arms and like > settings.bare_like
+        if mostly or (limbs and (both or shoulders)) or (on_arms > settings.same_arms and same > settings.bare_like):
             labels[own] = SKIN
 
 
@@ -234,10 +265,7 @@ def _label_head(
     height = surface.template[surface.scalp, 1]
     upper = scalp[surface.template[scalp, 1] > height.min() + settings.hair_height * np.ptp(height)]
     strands = raw[upper if len(upper) else scalp]
-    darkest, brightest = settings.hair_shades
-    low = np.quantile(strands[:, 0], darkest, method="lower")  # one of them, so that at least that one is taken
-    high = np.quantile(strands[:, 0], brightest)
-    hair = np.median(strands[(strands[:, 0] >= low) & (strands[:, 0] <= high)], axis=0)
+    hair = np.median(strands[telling(strands[:, 0], float(skin[0]), settings.hair)], axis=0)
     if np.linalg.norm(hair - skin) < settings.bald:
         return
     face = np.flatnonzero(head & surface.face_front)

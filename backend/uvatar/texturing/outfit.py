@@ -21,7 +21,7 @@ from uvatar.texturing.shading import ShadingSettings, log_shading
 from uvatar.texturing.stray import StraySettings, without_stray, without_stray_texels
 from uvatar.texturing.structure_picture import Dressed
 from uvatar.texturing.surface import Part, Surface
-from uvatar.texturing.unseen_garments import UnseenGarmentSettings, with_unseen_garments
+from uvatar.texturing.unseen_garments import UnseenGarmentSettings, with_even_hems, with_unseen_garments
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ def dressed_fill(
     materials = with_unseen_garments(materials, share, shod, skirted, surface, settings.unseen)
     before = _material_before(materials, view, surface)
     probability = propagate(materials, share, before, surface, settings.propagation)
+    probability = with_even_hems(probability, materials, surface, settings.unseen)
     labels = probability.argmax(1)
     low = material_colours(materials, labels, colour, share, surface, settings.propagation)
     part = surface.part[surface.faces[:, 0]][atlas.table.face]

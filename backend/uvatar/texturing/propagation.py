@@ -44,6 +44,9 @@ class PropagationSettings:
         sole: height of the normal up to which the surface is the sole's, which tells only if nothing else is seen.
         rounds: of smoothing the borders of what is not seen, which else follow the mesh's edges.
         hidden_hand: as `CompletionSettings`.
+        chest: heights on the rest body, metres, between which a chest of which nothing is seen is covered,
+        least_worn: if so many square metres of a garment are seen on the trunk above its lower end,
+        hidden_chest: and less than this share of the chest.
     """
 
     seed_pull: float = 100.0
@@ -62,6 +65,9 @@ class PropagationSettings:
     sole: float = -0.7
     rounds: int = 2
     hidden_hand: float = 0.1
+    chest: tuple[float, float] = (-0.02, 0.15)
+    least_worn: float = 0.008
+    hidden_chest: float = 0.15
 
 
 DEFAULT_SETTINGS = PropagationSettings()
@@ -96,6 +102,7 @@ def propagate(
     if (materials.labels == HAIR).any():
         priors.append((HAIR, surface.scalp))
     priors += [(SKIN, hand) for hand in unseen_hands(share, surface, settings.hidden_hand)]
+    priors += _covered_chest(materials.labels, surface, settings)
     for material, region in priors:
         bare = region & ~seeds
         pull[bare] += settings.prior_pull
@@ -115,6 +122,22 @@ def propagate(
         found = (0.5 * found + 0.5 * (surface.graph @ found) / neighbours).astype(np.float32)
         found[seen] = exact[materials.labels[seen]]
     return found
+
+
+def _covered_chest(
+    labels: NDArray[np.int32], surface: Surface, settings: PropagationSettings
+) -> list[tuple[int, NDArray[np.bool_]]]:
+    """The garment of a chest of which nothing is seen, and where (V,) it is: a dress with an open back has a front."""
+    trunk, height = surface.part == Part.TRUNK, surface.template[:, 1]
+    low, high = settings.chest
+    level = trunk & (height > low) & (height < high)
+    chest = level & (surface.template[:, 2] > np.median(surface.template[trunk, 2]))
+    seen = labels != UNSEEN
+    worn = trunk & (height > low) & (labels > HAIR)
+    area = np.bincount(labels[worn], surface.vertex_area[worn])
+    if not len(area) or area.max() < settings.least_worn or (seen & chest).sum() > settings.hidden_chest * chest.sum():
+        return []
+    return [(int(area.argmax()), chest)]
 
 
 def _keep_invented(found: NDArray[np.float32], materials: Materials) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from uvatar.data.face import BARE_SKIN, FACE_SCORE
 from uvatar.photos.colour import LUMA, linear_from_srgb, perceptual
+from uvatar.photos.skin import hue_distance
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.projection import ProjectedView
 from uvatar.texturing.surface import ARMS, HANDS, Part
@@ -24,6 +25,7 @@ class SkinSettings:
         least_patches: of bare skin that must lie inside the mask.
         least_seen: share of a part's texels that must be seen for it to tell the skin's colour.
         hue_distance: from ``unknown``, up to which a part may be bare skin.
+        saturated: what more saturation than that counts in that distance: warm light and dark photos saturate skin.
         unknown: sRGB, 0 to 255, of skin of which nothing is seen: a middling tone.
         grey_range, grey_share: a photo is grey if the channels of this share of its pixels differ by less than that,
             of 255.
@@ -33,6 +35,7 @@ class SkinSettings:
     least_patches: int = 3
     least_seen: float = 0.05
     hue_distance: float = 0.12
+    saturated: float = 0.25
     unknown: tuple[int, int, int] = (190, 150, 128)
     grey_range: int = 4
     grey_share: float = 0.98
@@ -50,7 +53,8 @@ def skin_colour(
 ) -> NDArray[np.float32]:
     """Estimate the colour of the person's skin.
 
-    It is that of the first photo that shows the face, else of the part that looks most like skin, else a middling tone.
+    It is that of the first photo that shows the face, else of the one of middling brightness among head, hands and
+    arms that look like skin, else a middling tone.
 
     Args:
         projected_views: the photos.
@@ -74,19 +78,24 @@ def skin_colour(
     texel_part = atlas.of_first_vertex(atlas.surface.part)
     below_hair = atlas.interpolate(atlas.surface.scalp.astype(np.float32)) < 0.01
     tone = linear_from_srgb(np.array(settings.unknown, np.uint8))
-    best, smallest = tone, settings.hue_distance
+    hue, found = _hue(tone), []
     for part in (Part.HEAD, *HANDS, *ARMS):
         own = np.flatnonzero((texel_part == part) & below_hair & (alpha > 0.5))
         if len(own) > settings.least_seen * (texel_part == part).sum():
             colour = np.median(colours[own], axis=0)
             # brightness says nothing: skin has one hue in all its shades
-            difference = float(
-                np.linalg.norm(
-                    (perceptual(colour) / perceptual(colour)[0] - perceptual(tone) / perceptual(tone)[0])[1:]
-                )
-            )
-            if difference < smallest:
-                best, smallest = colour, difference
+            if hue_distance(_hue(colour), hue, settings.saturated) < settings.hue_distance:
+                found.append(colour)
+    if found:  # neither the one in the deepest shade nor, if there are more than two, the one in the sun
+        middling: NDArray[np.float32] = sorted(found, key=lambda colour: float(colour @ LUMA))[len(found) // 2]
+        return middling
     sparse = projected_views[0].source.photo.pixels[::16, ::16]
     grey = bool((np.ptp(sparse, axis=-1) < settings.grey_range).mean() > settings.grey_share)
-    return np.full(3, tone @ LUMA, np.float32) if grey and best is tone else best
+    return np.full(3, tone @ LUMA, np.float32) if grey else tone
+
+
+def _hue(colour: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Chroma over luma (2,) of linear light (3,)."""
+    coded = perceptual(colour)
+    hue: NDArray[np.float32] = coded[1:] / max(float(coded[0]), 1e-3)
+    return hue
