@@ -47,7 +47,7 @@ def test_a_skirts_pattern_goes_on_behind_and_is_not_mirrored() -> None:
         np.broadcast_arrays(0.16 * np.sin(angle), 0.8 * column[:, None] / size, 2 - 0.16 * np.cos(angle)), -1
     )
     smooth = np.full((size, size, 3), 0.3, np.float32)
-    made = with_pattern(colours, seen, smooth, points)[..., 0]
+    made = with_pattern(colours, seen, seen, smooth, points)[..., 0]
     assert np.abs(made[:, 96:160] - ramp[96:160]).max() < 1e-3
     behind = np.concatenate([made[:, 192:248], made[:, 8:64]], 1)
     assert behind.std() > 0.5 * ramp.std()

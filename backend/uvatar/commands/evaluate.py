@@ -122,6 +122,24 @@ def around(
     evaluate_around(out, textures=textures, count=count, seed=seed, size=size)
 
 
+def clothes(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables and the sheets.")] = Path(
+        "evaluation-clothes"
+    ),
+    rounds: Annotated[int, typer.Option(min=1, help="How often each outfit is worn, every time by someone else.")] = 1,
+    seed: Annotated[int, typer.Option(help="Random seed: the same number gives the same people.")] = 0,
+    split: Annotated[
+        Literal["tuning", "final"],
+        typer.Option(help="Which outfits: those that numbers may be tuned on, or those that are only reported."),
+    ] = "final",
+) -> None:
+    """Compare the form of avatars in clothes with the truth from all sides: rendered people in suits, skirts, coats."""
+    _prepare(out)
+    from uvatar.evaluation.clothes import evaluate_clothes
+
+    evaluate_clothes(out, rounds=rounds, seed=seed, split=split)
+
+
 def light(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the textures.")] = Path(
         "evaluation-light"
@@ -172,7 +190,7 @@ def likeness(
         raise fatal(console_of(), error) from error
 
 
-COMMANDS = (photos, synthetic, turning, faces, likeness, starts, hands, around, light)
+COMMANDS = (photos, synthetic, turning, faces, likeness, starts, hands, around, clothes, light)
 
 
 def _prepare(out: Path) -> None:

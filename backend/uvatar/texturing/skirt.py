@@ -20,6 +20,7 @@ from uvatar.geometry.raster import rasterize
 from uvatar.photos.colour import DISTANCE_WEIGHTS, colour_distance, perceptual, srgb_from_linear
 from uvatar.texturing.contamination import background_around
 from uvatar.texturing.foreground import cut_out, push_pull
+from uvatar.texturing.unrepeated import UnrepeatedSettings, unrepeated
 from uvatar.texturing.shells import footprint_of, shell_texels
 from uvatar.texturing.skirt_pattern import SkirtPatternSettings, with_pattern
 from uvatar.texturing.surface import ARMS, HANDS, Surface
@@ -44,6 +45,7 @@ class SkirtTextureSettings:
         samples: texels surely seen that others are compared with; so many of them may be wrong.
         grown: texels around foreign ones that are left out as well, as a share of the texture's side.
         picture_side: pixels of the longer side of the picture in which arms are drawn.
+        unrepeated: of what is not carried behind: buttons, buckles, logos.
         pattern: of what is not seen.
     """
 
@@ -59,6 +61,7 @@ class SkirtTextureSettings:
     samples: tuple[int, int] = (1500, 4)
     grown: float = 0.014
     picture_side: int = 480
+    unrepeated: UnrepeatedSettings = field(default_factory=UnrepeatedSettings)
     pattern: SkirtPatternSettings = field(default_factory=SkirtPatternSettings)
 
 
@@ -99,8 +102,9 @@ def skirt_texture(
     seen &= ~_arms(view, body, surface, scale, settings)[row, column].reshape(size, size)
     seen &= ~_gaps(view, pixels, colours, seen, cosine, settings)
     seen &= ~_foreign(colours, seen, cosine, settings)
-    smooth = _completed(colours, seen)
-    return srgb_from_linear(with_pattern(colours, seen, smooth, points, settings.pattern))
+    repeated = seen & ~unrepeated(colours, seen, points, settings.unrepeated)
+    smooth = _completed(colours, repeated)
+    return srgb_from_linear(with_pattern(colours, seen, repeated, smooth, points, settings.pattern))
 
 
 def _arms(

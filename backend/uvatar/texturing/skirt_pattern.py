@@ -52,6 +52,7 @@ DEFAULT_SETTINGS = SkirtPatternSettings()
 def with_pattern(
     colours: NDArray[np.float32],
     seen: NDArray[np.bool_],
+    repeated: NDArray[np.bool_],
     smooth: NDArray[np.float32],
     points: Floats,
     settings: SkirtPatternSettings = DEFAULT_SETTINGS,
@@ -61,6 +62,7 @@ def with_pattern(
     Args:
         colours: (N, N, 3) linear light, rows down from the waist, columns round the body with the front in the middle.
         seen: (N, N) texels whose colours count.
+        repeated: (N, N) those of them that may be copied.
         smooth: (N, N, 3) a completion whose averages are right.
         points: (N, N, 3) the texels' places, metres.
         settings: tuned numbers.
@@ -79,7 +81,7 @@ def with_pattern(
     darkest, strongest = settings.darkest, settings.strongest
     structure = np.log((np.maximum(small, 0) + darkest) / (np.maximum(even, 0) + darkest))
     structure = np.clip(structure, -strongest, strongest).astype(np.float32)
-    known = cv2.resize(seen.astype(np.float32), shape, interpolation=cv2.INTER_AREA) > 0.99
+    known = cv2.resize(repeated.astype(np.float32), shape, interpolation=cv2.INTER_AREA) > 0.99
     side = 2 * max(1, round(settings.inside * metre)) + 1
     known = cv2.erode(known.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
     if not known.any():
