@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from uvatar.protocol.given_people import PINNABLE, estimates, pins_of
+from uvatar.protocol.given_people import PINNABLE, estimates, rows_of
 from uvatar.protocol.options import checked_options, declared
 
 PIN = [10.0, 20.0, 110.0, 320.0, 15, 60.5, 200]
@@ -24,7 +24,7 @@ def test_corrections_are_accepted_beside_estimates() -> None:
     ]
     assert checked_options({"given_people": given})["given_people"] == given
     assert estimates(given) == [ESTIMATE] and estimates(given[:1]) is None and estimates(None) is None
-    assert pins_of(given, "a.jpg") == given[0]["pins"] and pins_of(given, "b.jpg") == pins_of(None, "a.jpg") == []
+    assert rows_of(given, "a.jpg", "pins") == given[0]["pins"] and rows_of(given, "b.jpg", "pins") == rows_of(None, "a.jpg", "strokes") == []
 
 
 @pytest.mark.parametrize(
