@@ -37,13 +37,13 @@ class SamplePipeline:
             if data == b"heavy":
                 result = with_body_once(heavy_result(name))
             else:
-                plain = crowd(name, options) if b"crowd" in data else sample_result(2 if b"two" in data else 1, name=name)
+                plain = (
+                    crowd(name, options) if b"crowd" in data else sample_result(2 if b"two" in data else 1, name=name)
+                )
                 result = with_fingers(plain) if b"face" in data else with_body_once(plain)
             photo_done(index, result)
 
-    def find_people(
-        self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Any, photo_done: Any
-    ) -> None:
+    def find_people(self, photos: list[tuple[str, bytes]], progress: Any, photo_done: Any) -> None:
         for index, (name, data) in enumerate(photos):
             progress("finding people", 0.5, "Looking for people")
             if data.startswith(b"bad"):

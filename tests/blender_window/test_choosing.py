@@ -39,6 +39,20 @@ def found(window: Window, people: int) -> None:
     window.settle()
 
 
+def switches(window: Window, people: int) -> list[int]:
+    """Where on the screen the rows of the people's list are: from its top, the places of their switches."""
+    left, top, width, height = window.sidebar()
+    seen = [y for y in range(top + 200, top + height, 7) if window.name_at(left + int(0.09 * width), y) == "include"]
+    rows: list[list[int]] = []
+    for y in seen:
+        if rows and y - rows[-1][-1] <= 7 and y - rows[-1][0] < 20:
+            rows[-1].append(y)
+        else:
+            rows.append([y])
+    assert len(rows) == people, rows
+    return [round(sum(row) / len(row)) for row in rows]
+
+
 def test_people_are_found_named_and_switched_off_before_avatars_are_made(window: Window, serve: Serve) -> None:
     photo(window, "me.jpg", b"crowd")
     choose(window, "me.jpg")
@@ -48,17 +62,16 @@ def test_people_are_found_named_and_switched_off_before_avatars_are_made(window:
     assert window.value(seen) == [[n < 2, n < 2, box] for n, box in enumerate(CROWD)]
     picture(window, "addon-found")
     left, _, width, _ = window.sidebar()
-    x, y = window.find("people[0].include", (0.08, 0.12, 0.16))
-    window.click(x, y)
+    row, second = switches(window, 3)[:2]
+    window.click(left + int(0.09 * width), row)
     assert window.value("bpy.context.scene.uvatar.photos[0].people[0].include") is False
     window.until("module('ui.found').picture_file(bpy.context.scene.uvatar.photos[0]).is_file()", "the box is grey")
-    row = window.find("people[1].include", (0.08, 0.12, 0.16))[1]
-    window.hand("mousemove", left + int(0.45 * width), row)
+    window.hand("mousemove", left + int(0.45 * width), second)
     window.settle()
     for press in (("click", 1), ("key", "ctrl+a"), ("type", "Anna"), ("key", "Return")):
         window.hand(*press)
         window.settle()
-    window.hand("mousemove", left + int(0.78 * width), row)
+    window.hand("mousemove", left + int(0.76 * width), second)
     for press in (("click", 1), ("key", "ctrl+a"), ("type", "181"), ("key", "Return")):
         window.hand(*press)
         window.settle()
@@ -117,9 +130,7 @@ def test_the_mask_is_painted_undone_and_sent_with_a_joint(window: Window, serve:
     inside = window.value("[at(150, 200), at(150, 260)]")
     window.drag(tuple(inside[0]), tuple(inside[1]))
     window.key("Tab")
-    wrist = window.value(
-        "(lambda p: at(p[0] * edit._size[0], p[1] * edit._size[1]))(edit._edit.pins.places[15])"
-    )
+    wrist = window.value("(lambda p: at(p[0] * edit._size[0], p[1] * edit._size[1]))(edit._edit.pins.places[15])")
     window.drag(tuple(wrist), (wrist[0] + 25, wrist[1] - 30))
     picture(window, "addon-mask-and-joint")
     window.click(*window.value("button('FIT')"))

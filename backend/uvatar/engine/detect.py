@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -101,7 +101,7 @@ def _found(photo: Photo, engine: Engine, options: Options) -> Found:
         found = engine.perception.found(photo, least=0.0 if options.uncertain else LIKELY)
         if found.people:
             return found
-        raise nobody_found(photo.name, found.left_out)
+        nobody_found(photo.name, found.left_out)
     found = engine.perception.found(photo, wanted=np.array(chosen, float)[:, 1:5])
     if not found.people:
         raise NobodyFound(f"None of the people chosen in {photo.name} were found. Find its people again.")
@@ -115,9 +115,9 @@ def _corrected(people: list[Person], photo: Photo, options: Options) -> list[Per
     return pinned(brushed(people, strokes, (width, height))[: options.max_people], pins)
 
 
-def nobody_found(name: str, left_out: int) -> NobodyFound:
-    """The error of a photo, by its name, that shows nobody, or only so many who are left out."""
-    return NobodyFound(
+def nobody_found(name: str, left_out: int) -> NoReturn:
+    """Raise NobodyFound for a photo, by its name, that shows nobody, or only so many who are left out."""
+    raise NobodyFound(
         f"No person was found in {name}. Use a photo that shows a person clearly, at least 100 pixels tall "
         "and from the hips up." + (" If it does show a person, turn on the option uncertain." if left_out else "")
     )

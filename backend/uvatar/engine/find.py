@@ -33,7 +33,7 @@ def _people_of(photo: PhotoFile, engine: Engine, report: Progress) -> dict[str, 
             decoded, lambda share: report("finding people", 0.1 + 0.9 * share, "Looking for people")
         )
         if not glimpses:
-            raise nobody_found(decoded.name, 0)
+            nobody_found(decoded.name, 0)
     except PhotoError as error:
         return present_failure(error)
     return present_people(decoded, glimpses)

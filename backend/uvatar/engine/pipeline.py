@@ -49,10 +49,8 @@ class Pipeline:
         """
         run_job(photos, read_options(options), self.engine, progress, photo_done)
 
-    def find_people(
-        self, photos: Sequence[PhotoFile], options: Mapping[str, Any], progress: Progress, photo_done: PhotoDone
-    ) -> None:
-        """Find the people of photos (`uvatar.engine.find`); arguments as for `reconstruct`."""
+    def find_people(self, photos: Sequence[PhotoFile], progress: Progress, photo_done: PhotoDone) -> None:
+        """Find the people of photos only (`uvatar.engine.find`)."""
         find_people(photos, self.engine, progress, photo_done)
 
     def complete_texture(self, pictures: Sequence[PhotoFile], body: str, progress: Progress) -> dict[str, Any]:

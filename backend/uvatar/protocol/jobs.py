@@ -34,13 +34,7 @@ class CompleteTexture:
 
 @dataclass(frozen=True)
 class FindPeople:
-    """Find the people in photos, for somebody who then chooses among them.
-
-    Attributes:
-        options: of the job that may follow; what says how avatars are made has no effect.
-    """
-
-    options: Options
+    """Find the people in photos, for somebody who then chooses among them."""
 
 
 Job = Reconstruct | CompleteTexture | FindPeople
@@ -52,7 +46,7 @@ def read_job(options: Any) -> Job:
     if checked[COMPLETE_TEXTURE]:
         return CompleteTexture(checked["body"])
     if checked[FIND_PEOPLE]:
-        return FindPeople(from_checked(checked))
+        return FindPeople()
     return Reconstruct(from_checked(checked))
 
 

@@ -51,9 +51,7 @@ class Reconstructor(Protocol):
     ) -> Any:
         """Work on the photos; call ``photo_done(index, result)`` for each as soon as it is finished."""
 
-    def find_people(
-        self, photos: list[PhotoFile], options: dict[str, Any], progress: Progress, photo_done: PhotoDone
-    ) -> None:
+    def find_people(self, photos: list[PhotoFile], progress: Progress, photo_done: PhotoDone) -> None:
         """Find the photos' people only, and call ``photo_done(index, result)`` for each photo."""
 
     def complete_texture(self, pictures: list[PhotoFile], body: str, progress: Progress) -> dict[str, Any]:
@@ -216,7 +214,7 @@ def _run(
         case Reconstruct():
             pipeline.reconstruct(pictures, options, progress, photo_done)
         case FindPeople():
-            pipeline.find_people(pictures, options, progress, photo_done)
+            pipeline.find_people(pictures, progress, photo_done)
         case CompleteTexture(body=body):
             photo_done(0, pipeline.complete_texture(pictures, body, progress))
 

@@ -113,12 +113,14 @@ def draw_people_found(layout: bpy.types.UILayout, settings: bpy.types.PropertyGr
         rows = max(2, min(len(photo.people), _MOST_ROWS))
         layout.template_list("UVATAR_UL_people", "", photo, "people", photo, "active_person", rows=rows)
     row = layout.row(align=True)
-    row.operator("uvatar.find_people", text="Find Again" if photo.people else "Find People", icon="VIEWZOOM")
     if photo.people:
-        row.operator("uvatar.include_people", text="All").include = True
-        row.operator("uvatar.include_people", text="None").include = False
-    elif sum(one.include and not one.people for one in settings.photos) > 1:
-        row.operator("uvatar.find_people", text="In All Photos").everywhere = True
+        row.operator("uvatar.include_people", text="Everybody").include = True
+        row.operator("uvatar.include_people", text="Nobody").include = False
+        row.operator("uvatar.find_people", text="", icon="FILE_REFRESH")
+    else:
+        row.operator("uvatar.find_people", icon="VIEWZOOM")
+        if sum(one.include and not one.people for one in settings.photos) > 1:
+            row.operator("uvatar.find_people", text="In All Photos").everywhere = True
     return drawn
 
 

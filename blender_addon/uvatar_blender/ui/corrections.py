@@ -43,7 +43,7 @@ _HELP = {
     _ADD: "Paint what belongs to the person. Ctrl: remove. Ctrl+wheel: size. Enter: fit again. Esc: cancel",
     _REMOVE: "Paint what does not belong to the person. Ctrl: add. Ctrl+wheel: size. Enter: fit again. Esc: cancel",
 }
-_TOOLS = [
+_TOOL_ITEMS = [
     (_JOINTS, "Joints", "Drag joints to where they are"),
     (_ADD, "Add to Mask", "Paint what belongs to the person"),
     (_REMOVE, "Remove from Mask", "Paint what does not belong to the person"),
@@ -67,7 +67,7 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
         "again, and the new avatar stands beside this one"
     )
 
-    tool: bpy.props.EnumProperty(items=_TOOLS, options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+    tool: bpy.props.EnumProperty(items=_TOOL_ITEMS, options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -295,7 +295,7 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
         with_mask = self._edit.mask is not None
         tools = [
             overlay.Button(tool, tr(text), self.tool == tool)
-            for tool, text, _ in _TOOLS
+            for tool, text, _ in _TOOL_ITEMS
             if with_mask or tool == _JOINTS
         ]
         sizes = [overlay.Button("SMALLER", "−"), overlay.Button("LARGER", "+")] if self.tool != _JOINTS else []

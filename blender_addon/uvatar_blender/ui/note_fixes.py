@@ -107,9 +107,10 @@ class UVATAR_OT_make_again(bpy.types.Operator):
     def _options(self, options: dict[str, Any], path: Path) -> dict[str, Any]:
         """Return the options of the job. Raises RigError if the avatar does not say who in the photo it is."""
         rig = bpy.data.objects.get(self.rig)
-        one = rig is not None and self.change in ("OPTIONS", Fix.HEIGHT.value) and self.alone
-        if rig is None or not one:
-            return {**options, **self._changed(options)}
+        asked = self.change == Fix.HEIGHT.value or (self.change == "OPTIONS" and self.alone)
+        if rig is None or not asked:
+            given = bpy.context.scene.uvatar.given(path) if self.change in ("OPTIONS", Fix.SEPARATE.value) else None
+            return {**options, "given_people": given, **self._changed(options)}
         corrections = corrections_of(rig)
         if self.change == Fix.HEIGHT.value:
             corrections = replace(corrections, height=self.height)

@@ -156,6 +156,11 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
                 jobs.append((part, options))
         return jobs
 
+    def given(self, path: Path) -> list[dict[str, Any]] | None:
+        """Return the option ``given_people`` of a job of this photo alone: who was chosen in it, if anybody was."""
+        photo = next((one for one in self.photos if one.people and one.file() == path), None)
+        return None if photo is None else given_people({path: choices(photo)})
+
     def job_options(self, same_person: bool = False) -> dict[str, Any]:
         """Return the options of a job."""
         return {**chosen_options(self), "same_person": same_person}
