@@ -40,7 +40,7 @@ from uvatar.results import preview
 from uvatar.results.result import PersonOnBody, PersonResult, PhotoResult
 
 MAX_INFLUENCES = 4  # game engines skin a vertex with at most four joints
-FOUND_SIDE = 1024  # pixels: a photo on which people are chosen
+FOUND_SIDE = 640  # pixels: a photo on which people are chosen
 PHOTO_SIDE = 2048  # pixels: the photo travels back as a background picture, not as an archive
 OVERLAY_SIDE = 1280  # pixels
 MASK_SIDE = 384  # pixels: a mask travels back to be painted on, as strokes, not to be used itself
