@@ -17,8 +17,9 @@ from uvatar.data.photo import Photo
 from uvatar.engine.choice import DEFAULT_SETTINGS, Candidate, Choice, choose_views, facing
 from uvatar.engine.likeness import Appearance, appearance, unlikeness
 from uvatar.engine.same_person import of_one_age
+from uvatar.evaluation.outfits import random_outfit
 from uvatar.evaluation.poses import load_poses
-from uvatar.evaluation.rendering import Paint, photograph, random_light, random_outfit
+from uvatar.evaluation.rendering import Paint, photograph, random_light
 from uvatar.evaluation.sitters import HEIGHT, WIDTH, random_sitter
 
 SHIRTS = {

@@ -29,7 +29,8 @@ from uvatar.data.joints import ELBOW_JOINTS, HAND_JOINTS, WRIST_JOINTS
 from uvatar.data.landmarks import INDICES, PINKIES, WRISTS
 from uvatar.data.person import Hand
 from uvatar.evaluation.hands import POSES, hand_vertices, wrist_rotation
-from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit
+from uvatar.evaluation.outfits import random_outfit
+from uvatar.evaluation.rendering import photograph, random_background, random_light
 from uvatar.fitting.hand_correction import FREE_ANGLES, HandCorrection, inputs
 from uvatar.fitting.hand_skeleton import FINGER_LANDMARKS, HandSkeleton, hand_skeleton
 from uvatar.fitting.hand_solver import HandPose, solve_hands

@@ -21,6 +21,7 @@ from uvatar.data.joints import PARENTS
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
+from uvatar.evaluation.outfits import random_outfit
 from uvatar.evaluation.pose_metrics import (
     BODY_JOINTS,
     LIMB_JOINTS,
@@ -31,7 +32,7 @@ from uvatar.evaluation.pose_metrics import (
     torso_direction_error,
 )
 from uvatar.evaluation.poses import drawn_poses, evaluation_indices, held_out, load_poses
-from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit, texture_paint
+from uvatar.evaluation.rendering import photograph, random_background, random_light, texture_paint
 from uvatar.evaluation.sitters import HEIGHT, WIDTH, Sitter, random_sitter
 from uvatar.evaluation.splits import drawn_people
 from uvatar.evaluation.standing import STANDING, how_it_stands, kind_of, view_of

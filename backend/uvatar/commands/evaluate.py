@@ -114,9 +114,23 @@ def around(
         Path | None,
         typer.Option(help="Folder of textures for the open body. [default: generated outfits]", exists=True),
     ] = None,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of photos, whose people are measured from the sides that no photo shows, instead of rendered "
+            "people.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
 ) -> None:
     """Compare avatars with the truth from eight sides: rendered people with a known texture, one picture each."""
     _prepare(out)
+    if photos is not None:
+        from uvatar.evaluation.around_photos import evaluate_photos_around
+
+        evaluate_photos_around(photos, out)
+        return
     from uvatar.evaluation.around import evaluate_around
 
     evaluate_around(out, textures=textures, count=count, seed=seed, size=size)

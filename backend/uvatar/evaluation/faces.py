@@ -35,7 +35,8 @@ from uvatar.engine.faces import with_faces
 from uvatar.engine.finish import clothe
 from uvatar.engine.timing import Stopwatch
 from uvatar.evaluation.head_forms import HEIGHT, WIDTH, FaceSitter, HeadForms, random_face_sitter
-from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit, read_paint
+from uvatar.evaluation.outfits import random_outfit
+from uvatar.evaluation.rendering import photograph, random_background, random_light, read_paint
 from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
 from uvatar.fitting.face.field import FaceField
 from uvatar.fitting.face.head import HeadPlace

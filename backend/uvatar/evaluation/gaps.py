@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
 from uvatar.data.person import Person
+from uvatar.evaluation.outfits import random_outfit
 from uvatar.evaluation.poses import drawn_poses, load_poses
-from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit
+from uvatar.evaluation.rendering import photograph, random_background, random_light
 from uvatar.evaluation.sitters import HEIGHT, WIDTH, random_sitter
 
 CLOSED = 0.03  # half the width of the openings that are gaps, as a share of the person's longer side

@@ -17,8 +17,9 @@ from uvatar.data.fit import BodyParameters
 from uvatar.data.joints import PARENTS, WRIST_JOINTS
 from uvatar.data.person import Person
 from uvatar.engine.engine import Engine
+from uvatar.evaluation.outfits import random_outfit
 from uvatar.evaluation.poses import drawn_poses, load_poses
-from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit
+from uvatar.evaluation.rendering import photograph, random_background, random_light
 from uvatar.evaluation.sitters import Sitter, random_sitter
 from uvatar.evaluation.tables import Row, print_table, write_csv
 from uvatar.fitting.fitter import fit_people

@@ -25,8 +25,9 @@ from uvatar.data.fit import BodyParameters
 from uvatar.data.landmarks import COCO_LANDMARKS
 from uvatar.evaluation.cuts import CUTS, cut_window
 from uvatar.evaluation.drawings import DRAWINGS
+from uvatar.evaluation.outfits import random_outfit
 from uvatar.evaluation.poses import load_poses
-from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit
+from uvatar.evaluation.rendering import photograph, random_background, random_light
 from uvatar.evaluation.sitters import HEIGHT, WIDTH, random_sitter
 from uvatar.evaluation.things import SOLIDS, render_solid
 from uvatar.perception.annotated import VISIBLE, read_annotations

@@ -17,9 +17,10 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.data.arrays import Floats
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
-from uvatar.evaluation.around import rendered_person, studio_light
+from uvatar.evaluation.outfits import random_outfit
 from uvatar.evaluation.poses import drawn_poses, load_poses
-from uvatar.evaluation.rendering import Light, Paint, random_light, random_outfit
+from uvatar.evaluation.rendered_people import rendered_person, studio_light
+from uvatar.evaluation.rendering import Light, Paint, random_light
 from uvatar.evaluation.tables import Row, print_table, write_csv
 from uvatar.photos.colour import LUMA, linear_from_srgb
 from uvatar.photos.encoding import encode_jpeg

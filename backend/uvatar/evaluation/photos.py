@@ -79,7 +79,7 @@ class PersonFigures:
         psnr_flat: one flat colour over the whole mask: the baseline for both.
         ssim_mask: structural similarity in windows cut at the mask.
         black, background: shares of the overlap that are wrongly black or background-coloured.
-        detail_behind, least_detail, background_unseen, skin_distance: as `UnseenFigures`.
+        detail_behind, least_detail, off_material, background_texels, skin_distance: as `UnseenFigures`.
         seconds: the photo's time divided by its people.
     """
 
@@ -100,7 +100,8 @@ class PersonFigures:
     background: float
     detail_behind: float
     least_detail: float
-    background_unseen: float
+    off_material: float
+    background_texels: float
     skin_distance: float
     seconds: float
 
@@ -114,7 +115,8 @@ class PersonFigures:
             "ssim_mask": "SSIM mask",
             "black": "black share", "background": "background share",
             "detail_behind": "detail behind", "least_detail": "least detail behind",
-            "background_unseen": "background texels", "skin_distance": "hands from face",
+            "off_material": "off material", "background_texels": "background texels",
+            "skin_distance": "hands from face",
             "seconds": "s", "height": "px",
         }  # fmt: skip
         return {names.get(key, key): value for key, value in asdict(self).items()}
@@ -192,12 +194,12 @@ def measure_person(
     overlap = (avatar.coverage > 0.99) & mask
     spoilt = spoilt_shares(avatar.image, photo, overlap, ~mask & ~others)
     kept = overlap & ~background_coloured(photo, mask, ~mask & ~others)
-    unseen = unseen_figures(person.texture, fit, result.camera, photo[~mask & ~others], body)
+    unseen = unseen_figures(person.texture, fit, result.camera, photo[~mask & ~others], body, person.parts)
     hidden = np.count_nonzero(bare_mask & others) / max(np.count_nonzero(bare_mask), 1)
     return PersonFigures(
         photo=photo_name,
         person=number,
-        full=_is_full(seen, result.camera, hidden),
+        full=is_full(seen, result.camera, hidden),
         height=float(seen.box[3] - seen.box[1]),
         landmark_median=100 * landmarks.median,
         landmark_p95=100 * landmarks.p95,
@@ -212,13 +214,14 @@ def measure_person(
         background=spoilt.background,
         detail_behind=unseen.detail,
         least_detail=unseen.least_detail,
-        background_unseen=unseen.background,
+        off_material=unseen.off_material,
+        background_texels=unseen.background,
         skin_distance=unseen.skin,
         seconds=seconds,
     )
 
 
-def _is_full(person: Person, camera: Camera, hidden: float) -> bool:
+def is_full(person: Person, camera: Camera, hidden: float) -> bool:
     """Whether the figures cover the whole person (see the module's description)."""
     x, y, visibility = person.landmarks.T
     inside = (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height)

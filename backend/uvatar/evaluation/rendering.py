@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.body import LEFT_EYE, RIGHT_EYE, BodyData
+from uvatar.body import BodyData
 from uvatar.data.arrays import Floats, Integers
 from uvatar.data.camera import Camera
-from uvatar.data.landmarks import LANDMARK_NAMES
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.geometry.raster import RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
@@ -69,12 +68,12 @@ def photograph(
     camera: Camera,
     light: Light,
     background: NDArray[np.uint8],
-    rng: np.random.Generator,
+    rng: np.random.Generator | None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Render a posed body (V, 3) over a ``background`` of the camera's size: picture (H, W, 3) and mask (H, W).
 
     Shading is Lambertian on smooth normals, with light from the sky; then the blur and noise of a small sensor are
-    added.
+    added, unless ``rng`` is None.
     """
     window = picture_window(vertices, camera)
     small = camera.cropped(window, SUPERSAMPLE)
@@ -103,6 +102,8 @@ def photograph(
     picture[area] = picture[area] * (1 - layer[..., 3:]) + layer[..., :3]
     mask = np.zeros(picture.shape[:2], bool)
     mask[area] = layer[..., 3] > 0.5
+    if rng is None:
+        return srgb_from_linear(picture), mask
     return sensed(picture, rng.uniform(0.4, 0.8), rng.uniform(1, 4), rng), mask
 
 
@@ -163,108 +164,6 @@ def read_paint(path: Path) -> Paint:
     if image is None:
         raise ValueError(f"{path} cannot be read as a picture.")
     return texture_paint(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
-
-
-def random_outfit(body: BodyData, rng: np.random.Generator) -> Paint:
-    """Random skin, hair, face, shirt, trousers and shoes, painted by position on the rest body.
-
-    Fabrics are striped, checked or plain.
-    """
-    landmark = dict(zip(LANDMARK_NAMES, body.landmark_template.astype(np.float64), strict=True))
-    joint = dict(zip(body.joint_names, body.joint_template.astype(np.float64), strict=True))
-    tone = rng.uniform(0, 1)
-    skin = (1 - tone) * np.array([0.62, 0.36, 0.26]) + tone * np.array([0.10, 0.05, 0.03])
-    hair = np.array([0.02, 0.013, 0.01]) + rng.choice([0, 0.3, 1.0]) * np.array([0.25, 0.13, 0.05])
-    shirt, trousers = _random_fabric(rng), _random_fabric(rng)
-    shoes = rng.uniform(0.01, 0.25) * np.ones(3) + rng.uniform(0, 0.05, 3)
-    sleeve = rng.choice([joint["left_shoulder"][0] + 0.13, joint["left_wrist"][0] - 0.01])
-    leg_end = rng.choice([joint["left_ankle"][1] + 0.02, joint["left_knee"][1] + 0.05], p=[0.75, 0.25])
-    waist = joint["pelvis"][1] + rng.uniform(-0.02, 0.06)
-    neckline = joint["neck"][1] - rng.uniform(0.01, 0.05)
-    hair_length = rng.uniform(0.0, 0.14)
-    eyes = {part: body.v_template[body.part == part].astype(np.float64) for part in (LEFT_EYE, RIGHT_EYE)}
-    iris = rng.uniform(0.02, 0.1, 3)
-
-    def paint(rest: Floats, uv: Floats, part: Integers) -> Floats:
-        x, y, z = rest.T
-        colour = np.tile(skin, (len(rest), 1)) * (1 + 0.06 * np.sin(37 * x) * np.sin(41 * y + 2))[:, None]
-        _face(colour, rest, landmark, skin, hair)
-        brow = landmark["left_eye"][1]
-        behind = landmark["left_ear"][2]
-        # The hairline runs from high on the forehead to behind the ears; long hair falls to the nape.
-        crown = (
-            (y > brow + 0.055 - np.clip((behind - z) * 4, -0.02, 0.05 + hair_length))
-            & (y > neckline)
-            & (z < behind + 0.075)
-        )
-        top = y > brow + 0.07
-        haired = (crown | top) & (np.abs(x) < 0.12) & (y > joint["neck"][1] + 0.02)
-        colour[haired] = hair * (1 + 0.35 * np.sin(600 * x + 140 * z))[:, None][haired]
-        dressed = (y < neckline - 0.35 * np.clip(z - 0.06, 0, 0.2)) & (np.abs(x) < sleeve) & (y > waist - 0.03)
-        arms = (np.abs(x) > joint["left_shoulder"][0] - 0.03) & (np.abs(x) < sleeve) & (y > waist)
-        colour[dressed | arms] = shirt(rest[dressed | arms])
-        legs = (y < waist) & (y > leg_end) & (np.abs(x) < 0.35)
-        colour[legs] = trousers(rest[legs])
-        feet = y < joint["left_ankle"][1] + 0.015
-        colour[feet] = shoes
-        soles = y < body.v_template[:, 1].min() + 0.018
-        colour[soles] = 0.03
-        for side, points in eyes.items():
-            here = part == side
-            outward = rest[here] - points.mean(0)
-            radius = np.linalg.norm(outward[:, :2], axis=1) / np.ptp(points[:, 0]) * 2
-            front = outward[:, 2] > 0
-            white = np.array([0.65, 0.62, 0.6])
-            rings = np.where((radius < 0.22)[:, None], 0.005, np.where((radius < 0.52)[:, None], iris, white))
-            colour[here] = np.where(front[:, None], rings, white)
-        clipped: Floats = np.clip(colour, 0, 1)
-        return clipped
-
-    return paint
-
-
-def _face(colour: Floats, rest: Floats, landmark: dict[str, Floats], skin: Floats, hair: Floats) -> None:
-    """Paint brows, lashes, lips, nostril shade and cheeks into ``colour`` (K, 3) of points ``rest`` (K, 3)."""
-    x, y, z = rest.T
-    front = z > landmark["left_ear"][2] + 0.02
-    for side in ("left", "right"):
-        eye = landmark[f"{side}_eye"]
-        across = (x - eye[0]) * np.sign(eye[0])
-        arch = eye[1] + 0.0215 + 0.05 * across - 8 * (across - 0.005) ** 2
-        brow = front & (np.abs(across) < 0.024) & (np.abs(y - arch) < 0.0042)
-        colour[brow] = 0.75 * hair + 0.25 * colour[brow]
-        lid = front & (np.abs(across) < 0.017) & (np.abs(y - eye[1] - 0.0075 + 12 * across**2) < 0.0022)
-        colour[lid] = 0.35 * skin
-        socket = front * np.exp(-(across**2 + (y - eye[1]) ** 2) / 0.0006)
-        colour *= 1 - 0.22 * socket[:, None]
-        cheek = front * np.exp(-((across - 0.015) ** 2 + (y - eye[1] + 0.04) ** 2) / 0.0005)
-        colour *= 1 + cheek[:, None] * np.array([0.1, -0.05, -0.05])
-    mouth = (landmark["mouth_left"] + landmark["mouth_right"]) / 2
-    half = abs(landmark["mouth_left"][0]) * 1.05
-    lips = front & (np.abs(x) < half) & (np.abs(y - mouth[1]) < 0.009 * np.sqrt(np.clip(1 - (x / half) ** 2, 0, 1)))
-    colour[lips] = skin * np.array([0.85, 0.42, 0.45])
-    parting = lips & (np.abs(y - mouth[1]) < 0.0012)
-    colour[parting] = 0.25 * skin
-    nose = landmark["nose"]
-    nostrils = front * np.exp(-((np.abs(x) - 0.008) ** 2 + (y - nose[1] + 0.012) ** 2) / 0.00003)
-    colour *= 1 - 0.5 * nostrils[:, None]
-
-
-def _random_fabric(rng: np.random.Generator) -> Callable[[Floats], Floats]:
-    """Linear RGB of a fabric at rest positions (K, 3)."""
-    base, second = (np.clip(rng.uniform(0.02, 0.6) + rng.normal(0, 0.12, 3), 0.01, 0.85) for _ in range(2))
-    pattern = rng.choice(["plain", "plain", "across", "down", "checks"])
-    pitch = rng.uniform(0.02, 0.07)
-
-    def fabric(rest: Floats) -> Floats:
-        across = np.sin(2 * np.pi * rest[:, 1] / pitch) > 0.3
-        down = np.sin(2 * np.pi * rest[:, 0] / pitch) > 0.3
-        amount = {"plain": 0.0 * across, "across": across, "down": down, "checks": 0.5 * across + 0.5 * down}[pattern]
-        creases = 1 + 0.10 * np.sin(60 * rest[:, 1] + 25 * rest[:, 0]) * np.sin(45 * rest[:, 0] + 31 * rest[:, 2])
-        light: Floats = (base + np.asarray(amount, np.float64)[:, None] * (second - base)) * creases[:, None]
-        return light
-
-    return fabric
 
 
 def picture_window(vertices: Floats, camera: Camera) -> tuple[int, int, int, int]:

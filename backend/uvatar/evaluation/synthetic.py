@@ -25,6 +25,7 @@ from uvatar.data.joints import HIP_JOINTS, Joint
 from uvatar.engine.engine import Engine
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.evaluation.metrics import psnr
+from uvatar.evaluation.outfits import random_outfit
 from uvatar.evaluation.pose_metrics import (
     BODY_JOINTS,
     LIMB_JOINTS,
@@ -40,7 +41,6 @@ from uvatar.evaluation.rendering import (
     photograph,
     random_background,
     random_light,
-    random_outfit,
     read_paint,
     texture_files,
 )

@@ -18,9 +18,10 @@ from uvatar.body import BodyModel, measure
 from uvatar.data.fit import BodyParameters
 from uvatar.engine.engine import Engine
 from uvatar.engine.reconstruct import reconstruct
+from uvatar.evaluation.outfits import random_outfit
 from uvatar.evaluation.pose_metrics import BODY_JOINTS, pa_mpjpe
 from uvatar.evaluation.poses import drawn_poses, load_poses
-from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit
+from uvatar.evaluation.rendering import photograph, random_background, random_light
 from uvatar.evaluation.sampling import Viewpoints
 from uvatar.evaluation.sitters import HEIGHT, POPULATION, VIEWPOINTS, WIDTH, Sitter, random_sitter
 from uvatar.evaluation.splits import poses_of

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from uvatar.body import BodyModel
 from uvatar.data.arrays import Numbers
@@ -16,13 +18,23 @@ from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.evaluation.structure_metrics import detail
 from uvatar.geometry import rotations
-from uvatar.photos.colour import colour_distance, linear_from_srgb
+from uvatar.photos.colour import DISTANCE_WEIGHTS, colour_distance, linear_from_srgb, perceptual
+from uvatar.protocol.parts import Part
 from uvatar.results.preview import render_textured
+from uvatar.results.preview.joined import joined
 from uvatar.texturing.surface import HANDS, build_surface
 
 _SIDE = 512  # pixels, of the pictures from before and behind
 _LEAST_PIXELS = 800  # of a garment that is compared
 _SAME = 0.06  # `colour_distance` below which a colour is that of the background
+_STEP = 8  # grey levels between two materials in a picture of them
+_PART_CODE = 31  # of the first part in such a picture; the others' follow downwards
+_SKIRT = "Skirt"
+_EVERY = 5  # texels, of which one is judged
+_LEAST_TEXELS = 200  # seen of a material, in which its colours can be told
+_SHOWN = 2000  # of these are compared
+_RARE = 0.005  # share of a material's seen texels that must be like a colour for it to be the material's
+_FAR = 0.08  # `colour_distance` up to which they are
 _PLAIN = 24  # levels by which a pixel may differ from the background nearest to it and be of its colour
 
 
@@ -31,19 +43,31 @@ class UnseenFigures:
     """Figures of what no photo shows; NaN where they cannot be told.
 
     Attributes:
-        detail: gradient energy of the garments from behind over that from before (square root), mean over garments.
-        least_detail: the same of the garment with the least.
-        background: share of the unseen texels that have the colour of the background around the person.
+        garments: gradient energy from behind over that from before (square root), by garment; skirts are garments.
+        off_material: share of all texels whose colour is none that the photo shows of their material.
+        background: share of all texels that have the colour of the background around the person.
         skin: `colour_distance` of the hands' median colour from the face's.
     """
 
-    detail: float
-    least_detail: float
+    garments: Mapping[str, float]
+    off_material: float
     background: float
     skin: float
 
+    @property
+    def detail(self) -> float:
+        """Mean over the garments."""
+        return float(np.mean(list(self.garments.values()))) if self.garments else float("nan")
 
-def unseen_figures(texture: Texture, fit: Fit, camera: Camera, backdrop: Numbers, body: BodyModel) -> UnseenFigures:
+    @property
+    def least_detail(self) -> float:
+        """Of the garment with the least."""
+        return min(self.garments.values(), default=float("nan"))
+
+
+def unseen_figures(
+    texture: Texture, fit: Fit, camera: Camera, backdrop: Numbers, body: BodyModel, parts: Sequence[Part] = ()
+) -> UnseenFigures:
     """Measure a texture.
 
     Args:
@@ -52,50 +76,86 @@ def unseen_figures(texture: Texture, fit: Fit, camera: Camera, backdrop: Numbers
         camera: of the photo.
         backdrop: (K, 3) uint8 pixels of the photo around the person that show nobody.
         body: that was fitted.
+        parts: worn over the body: what they hide does not count.
     """
-    ratios = list(_detail_ratios(texture, fit, camera, body).values())
-    nan = float("nan")
     return UnseenFigures(
-        float(np.mean(ratios)) if ratios else nan,
-        min(ratios, default=nan),
+        _detail_ratios(texture, fit, camera, body, parts),
+        _off_material_share(texture),
         _background_share(texture, backdrop),
         _skin_distance(texture, body),
     )
 
 
-def _detail_ratios(texture: Texture, fit: Fit, camera: Camera, body: BodyModel) -> dict[str, float]:
+def _detail_ratios(
+    texture: Texture, fit: Fit, camera: Camera, body: BodyModel, parts: Sequence[Part]
+) -> dict[str, float]:
     """Detail from behind over that from before, by garment."""
     if texture.materials is None:
         return {}
     vertices, joints = body.posed(fit.body, fit.offsets)
-    pixels = camera.project(vertices)
+    # Each material as a grey of its own, read back from the rendering: grey values blend at borders.
+    codes = np.repeat((texture.materials * _STEP)[..., None], 3, axis=2).astype(np.uint8)
+    garments = dict(enumerate(texture.material_names, start=1))
+    coded = []
+    for number, part in enumerate(parts):
+        code = _PART_CODE - number
+        if part.name == _SKIRT:
+            garments[code] = "skirt"
+        grey = (_STEP * code / 255,) * 3
+        coded.append(replace(part, texture=b"", body_texture=False, colour=grey))
+    worn, marked = (
+        joined(vertices, body.data, image, [(part, body.posed_part(fit.body, part)) for part in shown])
+        for image, shown in ((texture.image, parts), (codes, coded))
+    )
+    pixels = camera.project(worn[0])
     low, high = np.floor(pixels.min(0)).astype(int) - 2, np.ceil(pixels.max(0)).astype(int) + 2
     view = camera.cropped((int(low[0]), int(low[1]), int(high[0]), int(high[1])), _SIDE / float((high - low).max()))
-    turned = ((vertices - joints[0]) @ rotations.about_y(np.pi).T + joints[0]).astype(np.float32)
-    # Each material as a colour of its own, read back from the rendering: grey values blend at borders.
-    codes = np.repeat((texture.materials * 8)[..., None], 3, axis=2).astype(np.uint8)
+    behind = ((worn[0] - joints[0]) @ rotations.about_y(np.pi).T + joints[0]).astype(np.float32)
     pictures = [
-        (render_textured(points, body.data, texture.image, view), render_textured(points, body.data, codes, view))
-        for points in (vertices, turned)
+        [render_textured(points, mesh, image, view) for _, mesh, image in (worn, marked)]
+        for points in (worn[0], behind)
     ]
     ratios = {}
-    for index, name in enumerate(texture.material_names, start=1):
+    for code, name in garments.items():
         if name.split()[0] in ("skin", "hair"):
             continue
         energy = []
-        for picture, code in pictures:
-            own = picture.mask & (np.abs(code.image[..., 0].astype(int) - 8 * index) < 2)
+        for picture, codes_seen in pictures:
+            own = picture.mask & (np.abs(codes_seen.image[..., 0].astype(int) - _STEP * code) < 2)
             energy.append(detail(picture.image, own) if own.sum() > _LEAST_PIXELS else float("nan"))
         if np.isfinite(energy).all():
             ratios[name] = float(np.sqrt(energy[1] / max(energy[0], 1e-3)))
     return ratios
 
 
-def _background_share(texture: Texture, backdrop: Numbers) -> float:
-    unseen = (texture.source != Label.SEEN) & (texture.source != Label.EMPTY)
-    if not unseen.any() or len(backdrop) < _LEAST_PIXELS:
+def _off_material_share(texture: Texture) -> float:
+    if texture.materials is None:
         return float("nan")
-    colours = linear_from_srgb(np.ascontiguousarray(texture.image[unseen]))
+    whole = (texture.source != Label.EMPTY) & (texture.materials > 0)
+    texels = np.flatnonzero(whole)[::_EVERY]
+    if not len(texels):
+        return float("nan")
+    colours = linear_from_srgb(np.ascontiguousarray(texture.image.reshape(-1, 3)[texels]))
+    place = np.asarray(perceptual(colours) * DISTANCE_WEIGHTS, np.float32)
+    material, seen = texture.materials.ravel()[texels], texture.source.ravel()[texels] == Label.SEEN
+    off, judged, rng = 0, 0, np.random.default_rng(0)
+    for one in np.unique(material):
+        own = material == one
+        shown = place[own & seen]
+        if len(shown) < _LEAST_TEXELS:
+            continue
+        some = shown[rng.choice(len(shown), min(_SHOWN, len(shown)), replace=False)]
+        like = max(2, round(_RARE * len(some)))
+        off += int((cKDTree(some).query(place[own], like)[0][:, -1] > _FAR).sum())
+        judged += int(own.sum())
+    return off / judged if judged else float("nan")
+
+
+def _background_share(texture: Texture, backdrop: Numbers) -> float:
+    whole = texture.source != Label.EMPTY
+    if not whole.any() or len(backdrop) < _LEAST_PIXELS:
+        return float("nan")
+    colours = linear_from_srgb(np.ascontiguousarray(texture.image[whole]))
     behind = np.median(linear_from_srgb(np.ascontiguousarray(backdrop, np.uint8)), axis=0)
     return float((colour_distance(colours, behind) < _SAME).mean())
 

@@ -26,8 +26,8 @@ class DetailSettings:
     """Tuned numbers of detail. Where nothing is said of how a number was chosen, that is not recorded.
 
     Attributes:
-        coarsest: width, metres, up to which structure is detail; the vertices' colours carry the rest. Halved from
-            25 mm together with the two limits below.
+        coarsest: width, metres, up to which structure is detail; the vertices' colours carry the rest. Stripes and
+            folds are finer.
         deviations: robust standard deviations of its slice's detail within which detail is kept: logos, ties and
             buttons are clipped.
         strongest: relative brightness within which detail is kept.
@@ -44,9 +44,9 @@ class DetailSettings:
             height, and so many full waves more round the head.
     """
 
-    coarsest: float = 0.012
-    deviations: float = 1.5
-    strongest: float = 0.15
+    coarsest: float = 0.04
+    deviations: float = 3.0
+    strongest: float = 0.8
     darkest: float = 0.01
     trust: float = 0.5
     edge: float = 0.5

@@ -71,5 +71,17 @@ def unseen_structure(
             clean, strength = clean_sources(values, source[box], picture, box, settings)
             whole = filled(values, clean, wanted[box], picture.metre, settings.shift)
             at = place[own] - np.array([columns[0], rows[0]], np.float32)
-            result[own] = np.exp(strength * bilinear(np.ascontiguousarray(whole), at))
+            whole = strength * _without_shade(whole, wanted[box], picture.metre, settings)
+            result[own] = np.exp(bilinear(np.ascontiguousarray(whole), at))
     return result
+
+
+def _without_shade(
+    whole: NDArray[np.float32], wanted: NDArray[np.bool_], metre: float, settings: PatternSettings
+) -> NDArray[np.float32]:
+    """Structure (h, w, 3) of the wanted pixels (h, w) with less of what changes slowly over them."""
+    weight = wanted.astype(np.float32)
+    deviation = settings.broad * metre
+    total = np.maximum(np.asarray(cv2.GaussianBlur(weight, (0, 0), deviation), np.float32), 1e-3)
+    broad = np.asarray(cv2.GaussianBlur(whole * weight[..., None], (0, 0), deviation), np.float32) / total[..., None]
+    return np.asarray(whole - (1 - settings.broad_strength) * broad, np.float32)

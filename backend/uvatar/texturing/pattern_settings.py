@@ -27,9 +27,7 @@ class PatternSettings:
         more_alike: share of its distance from its own material's colour below which it is.
         foreign_colour: least distance from its own material's colour.
         border_margin: around such pixels, and along the border.
-        middle: half width of the trunk's middle, where plackets, ties and logos are.
-        middle_gradient: gradient energy there over that beside it, from which the middle is something of its own,
-        middle_share: and share of it that is this material, below which it is.
+        middle: half width of the trunk's middle, where plackets, ties, logos and flies are.
         hue_outlier, light_outlier: least deviation of hue (`colour_distance`) and of log ratio from the material's own
             that is a single thing;
         hue_spread, light_spread: and in units of the usual deviation: for hue ``usual_factor`` times the quantile
@@ -46,12 +44,15 @@ class PatternSettings:
         least_area: square metres of a material from which structure is taken.
         plain_strength: power of the structure of plain cloth, half of whose folds are not where the back has its own;
             patterned cloth has all of it.
+        broad: standard deviation over which structure is averaged; the average is light and shade of the front, not
+            cloth, and no pattern with a pitch below two and a half times as much is in it,
+        broad_strength: so that it is used with this factor alone.
         patterned: median deviation of hue from which a material is patterned, and fully.
         shift: how holes are filled.
     """
 
-    pixel: float = 0.003
-    largest_side: int = 900
+    pixel: float = 0.002
+    largest_side: int = 1200
     darkest: float = 0.01
     strongest: float = 1.2
     shown: float = 0.9
@@ -65,8 +66,6 @@ class PatternSettings:
     foreign_colour: float = 0.12
     border_margin: float = 0.006
     middle: float = 0.05
-    middle_gradient: float = 1.25
-    middle_share: float = 0.6
     hue_outlier: float = 0.10
     hue_spread: float = 4.0
     light_outlier: float = 0.5
@@ -80,8 +79,10 @@ class PatternSettings:
     pieces: int = 8
     margin: float = 0.015
     least_run: float = 0.02
-    least_area: float = 0.004
-    plain_strength: float = 0.6
+    least_area: float = 0.002
+    plain_strength: float = 0.9
+    broad: float = 0.035
+    broad_strength: float = 0.4
     patterned: tuple[float, float] = (0.008, 0.020)
     shift: ShiftSettings = field(default_factory=ShiftSettings)
 

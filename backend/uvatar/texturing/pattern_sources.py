@@ -59,7 +59,8 @@ def clean_sources(
     off = cv2.morphologyEx(off.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
     off = _single(off, source, picture.metre, settings)
     clean = source & ~(cv2.dilate(off.astype(np.uint8), np.ones((side, side), np.uint8)) > 0)
-    clean = clean & ~_middle(values, source, picture, box, settings)
+    # plackets, ties, logos and flies are in the middle
+    clean = clean & ~(np.abs(picture.across[box]) < settings.middle)
     run = max(1, round(settings.least_run * picture.metre))
     clean = cv2.morphologyEx(clean.astype(np.uint8), cv2.MORPH_OPEN, np.ones((1, run), np.uint8)) > 0
     return (clean if clean.any() else source), strength
@@ -93,29 +94,3 @@ def _single(
     single[0] = False
     things: NDArray[np.bool_] = off & single[group]
     return things
-
-
-def _middle(
-    values: NDArray[np.float32],
-    source: NDArray[np.bool_],
-    picture: StructurePicture,
-    box: tuple[slice, slice],
-    settings: PatternSettings,
-) -> NDArray[np.bool_]:
-    """The trunk's middle (h, w), if there is something of its own there."""
-    across = np.abs(picture.across[box])
-    middle, beside = across < settings.middle, (across > 1.5 * settings.middle) & (across < 4 * settings.middle)
-    if not (middle & source).any() or not (beside & source).any():
-        return np.zeros(source.shape, bool)
-    rows = source.any(1)
-    there = middle & rows[:, None]
-    luma = cv2.GaussianBlur(values.mean(-1), (0, 0), 0.8)
-    energy = cv2.Sobel(luma, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(luma, cv2.CV_32F, 0, 1) ** 2
-    inner = cv2.erode(source.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    stronger = (
-        energy[middle & inner].mean() > settings.middle_gradient * energy[beside & inner].mean()
-        if ((middle & inner).any() and (beside & inner).any())
-        else False
-    )
-    parted = (there & source).sum() < settings.middle_share * there.sum()
-    return middle if stronger or parted else np.zeros(source.shape, bool)

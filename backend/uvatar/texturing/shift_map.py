@@ -18,12 +18,15 @@ from scipy import fft
 from uvatar.photos.colour import smoothstep
 from uvatar.texturing.foreground import push_pull
 
+_COMPARED = 4000  # pixels of a ring, about, by which a shift is found exactly
+
 
 @dataclass(frozen=True)
 class ShiftSettings:
     """Tuned numbers of shift maps, set while looking at 17 people; lengths are metres of a 1.7 m body.
 
     Attributes:
+        search: pixel in which shifts are looked for; the best is then found again in the picture's own pixels.
         ring: width of the surroundings of a hole that must agree.
         least_shift: shorter ones would only smear.
         rounds: shifts at most.
@@ -35,23 +38,26 @@ class ShiftSettings:
             pitch.
         vertical: what a shift of ``vertical_unit`` up or down takes off: garments change along the body.
         vertical_unit: see there.
-        largest_step: of log ratio, that the membrane evens out.
+        largest_step: of log ratio, that the membrane evens out,
+        joined: standard deviation over which it is averaged along the edge: what is finer is pattern.
         hand_over: width over which two mirrored continuations blend.
         run: lengths of known runs in a row from which their mirror images count, and fully: short runs repeated make
             ornaments.
     """
 
+    search: float = 0.006
     ring: float = 0.025
     least_shift: float = 0.03
-    rounds: int = 10
-    least_gain: float = 0.05
+    rounds: int = 16
+    least_gain: float = 0.03
     mismatch: float = 0.5
     worst: float = 1.5
     least_overlap: float = 0.25
     off_pitch: float = 0.4
     vertical: float = 0.15
     vertical_unit: float = 0.3
-    largest_step: float = 0.35
+    largest_step: float = 0.6
+    joined: float = 0.008
     hand_over: float = 0.024
     run: tuple[float, float] = (0.02, 0.08)
 
@@ -80,22 +86,24 @@ def filled(
     result = np.where(known[..., None], values, 0).astype(np.float32)
     if not known.any():
         return result
-    done, source = known.copy(), known
+    done = known.copy()
+    factor = max(1, round(settings.search * metre))
+    source = _Source.of(result, known, factor)
     unlike = None
     for _ in range(settings.rounds):
         hole = wanted & ~done
-        if not hole.any():
+        if source is None or not hole.any():
             break
-        unlike = _unlike_itself(values, known, settings) if unlike is None else unlike
+        unlike = _unlike_itself(source, settings) if unlike is None else unlike
         shift = _best_shift(result, source, done, hole, metre, unlike, settings)
-        if shift is None and source is known and (done & ~known).any():
-            source = done.copy()  # what is left lies too far from what is known: copies of copies reach it
-            shift = _best_shift(result, source, done, hole, metre, unlike, settings)
-        if shift is None:
+        if shift is None and source.known is known and (done & ~known).any():
+            source = _Source.of(result, done.copy(), factor)  # what is left is too far from what is known
+            shift = source and _best_shift(result, source, done, hole, metre, unlike, settings)
+        if source is None or shift is None:
             break
-        copied, there = _moved(result, source, shift)
+        copied, there = _moved(result, source.known, shift)
         new = hole & there
-        result[new] = (copied + _membrane(result - copied, done & there, new, settings))[new]
+        result[new] = (copied + _membrane(result - copied, done & there, new, metre, settings))[new]
         done |= new
     rest = wanted & ~done
     if rest.any():
@@ -103,42 +111,72 @@ def filled(
     return result
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What is copied from, reduced for the search.
+
+    Attributes:
+        known: (h, w) at full resolution.
+        factor: of the reduction, to ``size`` (columns, rows).
+        shape: (rows, columns) of the Fourier transforms, at which shifts do not wrap around.
+        share, luma, square: transforms of where it is known, and of its brightness and that squared there.
+        inside, brightness: (rows, columns) the same before.
+        variance: of the brightness.
+    """
+
+    known: NDArray[np.bool_]
+    factor: int
+    size: tuple[int, int]
+    shape: tuple[int, int]
+    share: NDArray[np.complex64]
+    luma: NDArray[np.complex64]
+    square: NDArray[np.complex64]
+    inside: NDArray[np.bool_]
+    brightness: NDArray[np.float32]
+    variance: float
+
+    @classmethod
+    def of(cls, values: NDArray[np.float32], known: NDArray[np.bool_], factor: int) -> _Source | None:
+        """Of values (h, w, 3); None if nothing is left at the lower resolution."""
+        size = max(1, known.shape[1] // factor), max(1, known.shape[0] // factor)
+        inside = _reduced(known.astype(np.float32), size) > 0.99
+        if not inside.any():
+            return None
+        brightness = np.where(inside, _reduced(values.mean(-1), size), 0).astype(np.float32)
+        shape = fft.next_fast_len(2 * size[1], True), fft.next_fast_len(2 * size[0], True)
+        planes = (inside.astype(np.float32), brightness, brightness**2)
+        transforms = [fft.rfft2(plane, shape) for plane in planes]
+        variance = max(float(brightness[inside].var()), 1e-6)
+        return cls(known, factor, size, shape, *transforms, inside, brightness, variance)
+
+
 def _best_shift(
     values: NDArray[np.float32],
-    known: NDArray[np.bool_],
+    source: _Source,
     done: NDArray[np.bool_],
     hole: NDArray[np.bool_],
     metre: float,
     unlike: NDArray[np.float32],
     settings: ShiftSettings,
 ) -> tuple[int, int] | None:
-    """The shift (rows, columns) that fills most of the hole and agrees best around it, at half the resolution."""
-    size = max(1, values.shape[1] // 2), max(1, values.shape[0] // 2)
-    metre = metre / 2
-    luma = _halved(values.mean(-1), size)
-    source = _halved(known.astype(np.float32), size) > 0.99
-    missing = _halved(hole.astype(np.float32), size) > 0.25
-    solid = _halved(done.astype(np.float32), size) > 0.99
+    """The shift (rows, columns) that fills most of the hole and agrees best around it."""
+    size, shape = source.size, source.shape
+    metre = metre / source.factor
+    luma = _reduced(values.mean(-1), size)
+    missing = _reduced(hole.astype(np.float32), size) > 0.25
+    solid = _reduced(done.astype(np.float32), size) > 0.99
     side = 2 * max(1, round(settings.ring * metre)) + 1
     ring = (cv2.dilate(missing.astype(np.uint8), np.ones((side, side), np.uint8)) > 0) & solid
-    if not missing.any() or not source.any():
+    if not missing.any():
         return None
-    height, width = size[1], size[0]
-    shape = fft.next_fast_len(2 * height, True), fft.next_fast_len(2 * width, True)
-    at_source = np.where(source, luma, 0).astype(np.float32)
     at_ring = np.where(ring, luma, 0).astype(np.float32)
-    transforms = [
-        fft.rfft2(plane.astype(np.float32), shape)
-        for plane in (missing, source, ring, at_ring, at_ring**2, at_source, at_source**2)
-    ]
-    t_hole, t_source, t_ring, t_at_ring, t_ring2, t_at_source, t_source2 = transforms
-    overlap = fft.irfft2(np.conj(t_ring) * t_source, shape)
-    error = fft.irfft2(
-        np.conj(t_ring2) * t_source - 2 * np.conj(t_at_ring) * t_at_source + np.conj(t_ring) * t_source2, shape
+    t_hole, t_ring, t_at_ring, t_ring2 = (
+        np.conj(fft.rfft2(plane.astype(np.float32), shape)) for plane in (missing, ring, at_ring, at_ring**2)
     )
-    cover = fft.irfft2(np.conj(t_hole) * t_source, shape) / missing.sum()
-    variance = max(float(luma[source].var()), 1e-6)
-    agreement = np.minimum(error / np.maximum(overlap, 1) / (2 * variance), settings.worst)
+    overlap = fft.irfft2(t_ring * source.share, shape)
+    error = fft.irfft2(t_ring2 * source.share - 2 * t_at_ring * source.luma + t_ring * source.square, shape)
+    cover = fft.irfft2(t_hole * source.share, shape) / missing.sum()
+    agreement = np.minimum(error / np.maximum(overlap, 1) / (2 * source.variance), settings.worst)
     agreement = np.where(overlap > settings.least_overlap * max(ring.sum(), 1), agreement, settings.worst)
     rows = (np.arange(shape[0]) + shape[0] // 2) % shape[0] - shape[0] // 2
     columns = (np.arange(shape[1]) + shape[1] // 2) % shape[1] - shape[1] // 2
@@ -150,33 +188,26 @@ def _best_shift(
     row, column = divmod(best, shape[1])
     if not np.isfinite(score[row, column]):
         return None
-    return _refined(values, known, done & _near(hole, side), (2 * int(rows[row]), 2 * int(columns[column])))
+    near = done & _near(hole, source.factor * (side - 1) + 1)
+    return _refined(values, source.known, near, source.factor, (int(rows[row]), int(columns[column])))
 
 
-def _unlike_itself(
-    values: NDArray[np.float32], known: NDArray[np.bool_], settings: ShiftSettings
-) -> NDArray[np.float32]:
-    """How little (rows, columns) the known picture agrees with itself at every shift, at half the resolution: the
-    shifts of a pattern by its pitch are those that agree. In units of twice its variance, at most 1.
+def _unlike_itself(source: _Source, settings: ShiftSettings) -> NDArray[np.float32]:
+    """How little (rows, columns) what is copied from agrees with itself at every shift: the shifts of a pattern by its
+    pitch are those that agree. In units of twice its variance, at most 1.
     """
-    size = max(1, values.shape[1] // 2), max(1, values.shape[0] // 2)
-    source = _halved(known.astype(np.float32), size) > 0.99
-    luma = np.where(source, _halved(values.mean(-1), size), 0).astype(np.float32)
-    shape = fft.next_fast_len(2 * size[1], True), fft.next_fast_len(2 * size[0], True)
-    if not source.any():
-        return np.zeros(shape, np.float32)
-    luma = np.where(source, luma - luma[source].mean(), 0)
-    one, first, second = (fft.rfft2(plane, shape) for plane in (source.astype(np.float32), luma, luma**2))
+    inside, shape = source.inside, source.shape
+    luma = np.where(inside, source.brightness - source.brightness[inside].mean(), 0)
+    one, first, second = source.share, fft.rfft2(luma, shape), fft.rfft2(luma**2, shape)
     overlap = fft.irfft2(np.conj(one) * one, shape)
     error = fft.irfft2(np.conj(second) * one - 2 * np.conj(first) * first + np.conj(one) * second, shape)
-    variance = max(float(luma[source].var()), 1e-6)
-    unlike = np.clip(error / np.maximum(overlap, 1) / (2 * variance), 0, 1)
+    unlike = np.clip(error / np.maximum(overlap, 1) / (2 * source.variance), 0, 1)
     # what hardly overlaps tells nothing
-    told = overlap > settings.least_overlap * 0.5 * source.sum()
+    told = overlap > settings.least_overlap * 0.5 * inside.sum()
     return np.where(told, unlike, 1).astype(np.float32)
 
 
-def _halved(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+def _reduced(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
@@ -186,16 +217,24 @@ def _near(hole: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
 
 
 def _refined(
-    values: NDArray[np.float32], known: NDArray[np.bool_], ring: NDArray[np.bool_], shift: tuple[int, int]
+    values: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    ring: NDArray[np.bool_],
+    factor: int,
+    reduced: tuple[int, int],
 ) -> tuple[int, int]:
-    """The shift among this one and its neighbours that agrees best in the ring, at full resolution."""
-    row, column = np.nonzero(ring)
+    """The shift at full resolution, of those that are ``reduced`` at a resolution lower by ``factor``, that agrees best
+    in the ring.
+    """
+    shift = factor * reduced[0], factor * reduced[1]
+    reach = range(-(factor // 2), factor // 2 + 1)
+    row, column = (places[:: max(1, len(places) // _COMPARED)] for places in np.nonzero(ring))
     if not len(row):
         return shift
     best, least = shift, np.inf
     height, width = known.shape
-    for down in (-1, 0, 1):
-        for right in (-1, 0, 1):
+    for down in reach:
+        for right in reach:
             y, x = row + shift[0] + down, column + shift[1] + right
             inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
             inside[inside] = known[y[inside], x[inside]]
@@ -220,15 +259,20 @@ def _moved(
 
 
 def _membrane(
-    difference: NDArray[np.float32], told: NDArray[np.bool_], new: NDArray[np.bool_], settings: ShiftSettings
+    difference: NDArray[np.float32],
+    told: NDArray[np.bool_],
+    new: NDArray[np.bool_],
+    metre: float,
+    settings: ShiftSettings,
 ) -> NDArray[np.float32]:
     """The step (h, w, 3) at the edge of ``new`` (h, w), spread smoothly over it."""
-    edge = _near(new, 5) & told
+    deviation = settings.joined * metre
+    edge = _near(new, 2 * max(1, round(deviation)) + 1) & told
     if not edge.any():
         return np.zeros_like(difference)
     step = np.clip(difference, -settings.largest_step, settings.largest_step)
-    step = np.asarray(cv2.blur(step * edge[..., None], (5, 5)), np.float32)
-    share = np.asarray(cv2.blur(edge.astype(np.float32), (5, 5)), np.float32)
+    step = np.asarray(cv2.GaussianBlur(step * edge[..., None], (0, 0), deviation), np.float32)
+    share = np.asarray(cv2.GaussianBlur(edge.astype(np.float32), (0, 0), deviation), np.float32)
     step /= np.maximum(share, 1e-6)[..., None]
     return push_pull(step, edge.astype(np.float32))[0]
 

@@ -14,7 +14,8 @@ from uvatar.body import BodyModel
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
-from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, read_paint
+from uvatar.evaluation.outfits import random_outfit
+from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, read_paint
 from uvatar.evaluation.sampling import Framing, Lenses, Population, Viewpoints, parameters_of
 from uvatar.geometry.adjacency import triangle_edges
 from uvatar.geometry.mesh import vertex_normals

@@ -17,7 +17,8 @@ from torch import Tensor
 from uvatar.body import BodyModel
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
-from uvatar.evaluation.rendering import Paint, random_outfit
+from uvatar.evaluation.outfits import random_outfit
+from uvatar.evaluation.rendering import Paint
 from uvatar.evaluation.sitters import Sitter, random_sitter
 from uvatar.photos.colour import srgb_from_linear
 from uvatar.texture_predictor.inputs import Crop, pose_of
