@@ -59,20 +59,20 @@ def lods(
         level.triangles / sum(len(mesh.surface.triangles) for mesh in some)
         for level, some in zip(levels, shown, strict=True)
     ]
-    coarser = {
-        mesh.name: decimated(
-            mesh.surface, avatar.skeleton.heads, [int(share * len(mesh.surface.triangles)) for share in shares]
-        )
-        for mesh in avatar.meshes
-    }
+    coarser = {}
+    for mesh in avatar.meshes:
+        numbers = [number for number, level in enumerate(levels) if level.keys or not mesh.is_of_face]
+        targets = [int(shares[number] * len(mesh.surface.triangles)) for number in numbers]
+        made = decimated(mesh.surface, avatar.skeleton.heads, targets)
+        coarser |= {(mesh.name, number): surface for number, surface in zip(numbers, made, strict=True)}
     looks = {(mesh.look, level.texture) for level, some in zip(levels, shown, strict=True) for mesh in some}
     small = {(look, side): look.with_texture_of(side) for look, side in looks}  # two levels may share one
     written = []
     for number, (level, some) in enumerate(zip(levels, shown, strict=True)):
         reduced = [
-            replace(mesh, surface=coarser[mesh.name][number], look=small[mesh.look, level.texture])
+            replace(mesh, surface=coarser[mesh.name, number], look=small[mesh.look, level.texture])
             for mesh in some
-            if len(coarser[mesh.name][number].triangles)  # something tiny has none left
+            if len(coarser[mesh.name, number].triangles)  # something tiny has none left
         ]
         if not level.keys:
             reduced = [replace(mesh, surface=replace(mesh.surface, movements={})) for mesh in reduced]

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 
 from uvatar.data.arrays import Floats
-from uvatar.geometry.adjacency import triangle_edges
 from uvatar.geometry.mesh import face_normals, unit
 from uvatar.gltf.surface import Surface, with_triangles
 from uvatar.protocol.expressions import EXPRESSIONS
 from uvatar.protocol.rig import LEFT_EYE, RIG_NAMES, RIGHT_EYE
 
-_UPPER = np.triu_indices(6)
+_UPPER = np.triu_indices(6)  # a quadratic form in x (5) and 1 has so many coefficients
+_TIMES = np.where(_UPPER[0] == _UPPER[1], 1.0, 2.0)  # what lies off the diagonal counts twice
 MOVING = 0.01  # metres by which an expression moves what counts fully as moving
 
 
@@ -78,6 +79,54 @@ def decimated(
     return levels
 
 
+class _Edges(NamedTuple):
+    """The edges between vertices, and those between wedges, of which each of the former has one or more.
+
+    Attributes:
+        tails, heads: (E,) the vertices of an edge, the lower first.
+        triangles: (E,) how many each has: one at a border, else two.
+        pair: (S,) the edge of vertices to which an edge of wedges belongs.
+        one, other: (S,) its wedges, of the tail and of the head.
+        neighbours: (V, V) 1 where two vertices have an edge.
+    """
+
+    tails: NDArray[np.int64]
+    heads: NDArray[np.int64]
+    triangles: NDArray[np.int64]
+    pair: NDArray[np.int64]
+    one: NDArray[np.int64]
+    other: NDArray[np.int64]
+    neighbours: csr_array
+
+    def matched(self, mine: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(E,) how many wedges of one end have one at the other, -1 where one has several, as at the end of a seam."""
+        count = np.bincount(self.pair)
+        (several,) = np.nonzero(count[self.pair] > 1)
+        order = several[np.lexsort((mine[several], self.pair[several]))]
+        same = (np.diff(self.pair[order]) == 0) & (np.diff(mine[order]) == 0)
+        count[self.pair[order[1:][same]]] = -1
+        return count
+
+
+class _Collapses(NamedTuple):
+    """Vertices that may be drawn onto others.
+
+    Attributes:
+        goes, onto: (N,) vertices.
+        cost: (N,).
+        triangles: (N,) how many vanish.
+    """
+
+    goes: NDArray[np.int64]
+    onto: NDArray[np.int64]
+    cost: NDArray[np.float64]
+    triangles: NDArray[np.int64]
+
+    def rows(self, chosen: NDArray[np.integer[Any] | np.bool_]) -> _Collapses:
+        """Some of them."""
+        return _Collapses(self.goes[chosen], self.onto[chosen], self.cost[chosen], self.triangles[chosen])
+
+
 class _Mesh:
     """A mesh whose corners are the surface's vertices, here called wedges: at seams several of them are one vertex."""
 
@@ -100,26 +149,19 @@ class _Mesh:
                 motion[movement.vertices] = np.maximum(motion[movement.vertices], lengths)
         importance = 1 + settings.moving * np.maximum(np.clip(motion / MOVING, 0, 1), _of_eyes(surface, len(heads)))
         self.quadrics = self._quadrics(importance[self.corners].mean(1))
-        self.area = np.zeros(len(self.positions))
-        np.add.at(self.area, self.vertex[self.corners], _areas(positions, self.corners)[:, None] / 3)
+        thirds = np.repeat(_areas(positions, self.corners) / 3, 3)
+        self.area = np.bincount(self.vertex[self.corners].reshape(-1), thirds, len(self.positions))
         self.blocked: NDArray[np.int64] = np.zeros(0, np.int64)  # collapses that would fold the surface
-        # The edges, each in both directions, as numbers tail x vertices + head in rising order, and how many triangles
-        # each has; as they were when collapses were chosen.
-        self.pairs: NDArray[np.int64] = np.zeros(0, np.int64)
-        self.sides: NDArray[np.int64] = np.zeros(0, np.int64)
 
     def _quadrics(self, importance: Floats) -> NDArray[np.float64]:
-        """(W, 21) of each wedge: (x, 1) Q (x, 1) is the squared distance of x, times areas and importance.
-
-        Q is symmetric, and what lies off its diagonal counts twice: a row times that of `products` is the form.
-        """
+        """(W, 21) of each wedge: a row times that of `products` is a squared distance, times areas and importance."""
         p, q, r = (self.points[self.corners[:, k]] for k in range(3))
         first = unit(q - p)
         second = r - p
         second = unit(second - (second * first).sum(1, keepdims=True) * first)
-        plane = np.eye(5) - first[:, :, None] * first[:, None] - second[:, :, None] * second[:, None]
-        whole = _squared_distance(plane, p) * (_areas(self.points[:, :3], self.corners) * importance)[:, None, None]
-        quadrics = _summed(self.corners.T.reshape(-1), np.tile(_packed(whole) / 3, (3, 1)), len(self.points))
+        plane = _squared_length(p) - _square(first, p) - _square(second, p)
+        plane *= (_areas(self.points[:, :3], self.corners) * importance / 3)[:, None]
+        quadrics = _summed(self.corners, plane, len(self.points))
         # A wall along each border and seam, perpendicular to the surface.
         tail, head, third = self._border_corners()
         along = unit(self.points[head, :3] - self.points[tail, :3])
@@ -127,130 +169,129 @@ class _Mesh:
         across = np.zeros((len(tail), 5))
         across[:, :3] = np.cross(along, normal)
         length = ((self.points[head, :3] - self.points[tail, :3]) ** 2).sum(1)
-        wall = _squared_distance(across[:, :, None] * across[:, None], self.points[tail])
-        wall *= (self.settings.border * length / 3)[:, None, None]
-        quadrics += _summed(np.concatenate([tail, head]), np.tile(_packed(wall), (2, 1)), len(self.points))
+        wall = _square(across, self.points[tail]) * (self.settings.border * length / 3)[:, None]
+        quadrics += _summed(np.stack([tail, head], 1), wall, len(self.points))
         return quadrics
 
     def _border_corners(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Wedges at both ends of the edges that a single triangle has, as at seams, and the triangle's third."""
-        tails = self.corners.reshape(-1)
-        heads, thirds = np.roll(self.corners, -1, 1).reshape(-1), np.roll(self.corners, -2, 1).reshape(-1)
-        keys = np.minimum(tails, heads) * len(self.points) + np.maximum(tails, heads)
-        _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        tails, heads = _ends(self.corners)
+        thirds = self.corners[:, [2, 0, 1]].reshape(-1)
+        _, inverse, counts = np.unique(_keys(tails, heads, len(self.points)), return_inverse=True, return_counts=True)
         alone = counts[inverse] == 1
         return tails[alone], heads[alone], thirds[alone]
 
     def shrink(self, target: int) -> bool:
         """Remove vertices, at most so many that ``target`` triangles are left. Returns whether there were any."""
-        goes, onto, cost = self._cheapest()
-        if not len(goes):
+        edges = self._edges()
+        found = self._cheapest(edges)
+        if not len(found.goes):
             return False
-        limit = np.quantile(cost, self.settings.share)
-        order = np.argsort(cost, kind="stable")
-        order = order[: max(1, np.searchsorted(cost[order], limit, "right"))]
-        apart = order[self._apart(goes[order])][: max(1, (len(self.corners) - target + 1) // 2)]
-        return self._collapse(goes[apart], onto[apart])
+        cheap = np.flatnonzero(found.cost <= np.quantile(found.cost, self.settings.share))
+        found = found.rows(cheap[np.argsort(found.cost[cheap], kind="stable")])
+        found = found.rows(self._apart(found.goes, edges.neighbours))
+        found = self._harmless(found, edges.neighbours)
+        enough = np.searchsorted(np.cumsum(found.triangles), len(self.corners) - target) + 1
+        if len(found.goes):
+            self._move(found.goes[:enough], found.onto[:enough])
+        return True
 
-    def _apart(self, goes: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """A choice of vertices, the earlier rather than the later ones, of which no two share a triangle."""
-        corners = self.vertex[self.corners]
-        rank = np.full(len(self.positions), np.inf)
+    def _edges(self) -> _Edges:
+        """The edges as they are now."""
+        tails, heads = _ends(self.corners)
+        keys, counts = np.unique(_keys(tails, heads, len(self.points)), return_counts=True)
+        one, other = np.divmod(keys, len(self.points))
+        turned = self.vertex[one] > self.vertex[other]
+        one, other = np.where(turned, other, one), np.where(turned, one, other)
+        size = len(self.positions)
+        pairs, pair = np.unique(self.vertex[one] * size + self.vertex[other], return_inverse=True)
+        tails, heads = np.divmod(pairs, size)
+        both = (np.concatenate([heads, tails]), np.concatenate([tails, heads]))  # rows come out sorted
+        neighbours = csr_array((np.ones(2 * len(pairs)), both), shape=(size, size))
+        return _Edges(tails, heads, np.bincount(pair, counts).astype(np.int64), pair, one, other, neighbours)
+
+    def _cheapest(self, edges: _Edges) -> _Collapses:
+        """For each vertex that can go the one that it is best drawn onto."""
+        size, triangles = len(self.positions), edges.triangles
+        used = np.zeros(len(self.points), bool)
+        used[self.corners] = True
+        own = np.bincount(self.vertex[used], minlength=size)
+        border = np.zeros(size, bool)
+        border[edges.tails[triangles == 1]] = border[edges.heads[triangles == 1]] = True
+        changed = self.followed[edges.tails] - self.followed[edges.heads]
+        apart = self.positions[edges.tails] - self.positions[edges.heads]
+        apart_cost = self.settings.skinning**2 * np.einsum("ej,ej->e", changed, changed)
+        apart_cost += self.settings.roundness * np.einsum("ej,ej->e", apart, apart)
+        ways = []
+        for goes, onto, mine, theirs in (
+            (edges.tails, edges.heads, edges.one, edges.other),
+            (edges.heads, edges.tails, edges.other, edges.one),
+        ):
+            # The wedges of a vertex go together: along a seam each to the wedge on its own side.
+            possible = edges.matched(mine) == own[goes]
+            possible &= (~border[goes] | (triangles == 1)) & ~_found(goes * size + onto, self.blocked)
+            cost = np.bincount(edges.pair, np.einsum("ek,ek->e", self.quadrics[mine], self.products[theirs]))
+            cost += self.area[goes] * apart_cost
+            ways.append(_Collapses(goes, onto, cost, triangles).rows(possible))
+        all_of_them = _Collapses(*(np.concatenate(columns) for columns in zip(*ways, strict=True)))
+        lowest = np.full(size, np.inf)
+        np.minimum.at(lowest, all_of_them.goes, all_of_them.cost)
+        best = np.full(size, -1)
+        (cheapest,) = np.nonzero(all_of_them.cost == lowest[all_of_them.goes])
+        best[all_of_them.goes[cheapest]] = cheapest  # where several cost the same, one of them
+        return all_of_them.rows(best[best >= 0])
+
+    def _apart(self, goes: NDArray[np.int64], neighbours: csr_array) -> NDArray[np.bool_]:
+        """A choice of vertices, the earlier rather than the later ones, of which no two share an edge."""
+        size, heads = len(self.positions), neighbours.indices
+        tails = np.repeat(np.arange(size), np.diff(neighbours.indptr))
+        (linked,) = np.nonzero(np.diff(neighbours.indptr))
+        rank, lowest = np.full(size, np.inf), np.full(size, np.inf)
         rank[goes] = np.arange(len(goes))
         chosen = np.zeros(len(goes), bool)
         for _ in range(self.settings.passes):
-            lowest = np.full(len(self.positions), np.inf)
-            np.minimum.at(lowest, corners, rank[corners].min(1)[:, None])  # in the vertex's ring, itself among it
-            new = np.isfinite(rank[goes]) & (rank[goes] <= lowest[goes])
+            lowest[linked] = np.minimum.reduceat(rank[heads], neighbours.indptr[linked])
+            new = rank[goes] < lowest[goes]
             chosen |= new
-            taken = np.zeros(len(self.positions), bool)
+            taken = np.zeros(size, bool)
             taken[goes[new]] = True
-            rank[corners[taken[corners].any(1)]] = np.inf
+            rank[taken] = rank[heads[taken[tails]]] = np.inf
         return chosen
 
-    def _cheapest(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """For each vertex that can go the one that it is best drawn onto, and what that costs."""
-        wedges, vertices = len(self.points), len(self.positions)
-        one, other = self.corners.reshape(-1), np.roll(self.corners, -1, 1).reshape(-1)
-        keys, counts = np.unique(np.minimum(one, other) * wedges + np.maximum(one, other), return_counts=True)
-        one, other = np.divmod(keys, wedges)
-        tails, heads, counts = np.concatenate([one, other]), np.concatenate([other, one]), np.tile(counts, 2)
-        costs = np.einsum("ek,ek->e", self.quadrics[tails], self.products[heads])
-        # The wedges of a vertex go together: along a seam each to the wedge on its own side.
-        pairs, group = np.unique(self.vertex[tails] * vertices + self.vertex[heads], return_inverse=True)
-        moved, sides = np.bincount(group), np.bincount(group, counts).astype(np.int64)
-        self.pairs, self.sides = pairs, sides
-        goes, onto = np.divmod(pairs, vertices)
-        used = np.zeros(wedges, bool)
-        used[self.corners] = True
-        own = np.bincount(self.vertex[used], minlength=vertices)
-        distinct = moved.copy()  # less only where a wedge could go to several, as at the end of a seam
-        several = moved[group] > 1
-        distinct[moved > 1] = 0
-        distinct += np.bincount(np.unique(group[several] * wedges + tails[several]) // wedges, minlength=len(pairs))
-        border = np.zeros(vertices, bool)
-        border[goes[sides == 1]] = True
-        possible = (moved == own[goes]) & (distinct == own[goes]) & (~border[goes] | (sides == 1))
-        possible &= ~_found(pairs, self.blocked)
-        goes, onto, cost = goes[possible], onto[possible], np.bincount(group, costs)[possible]
-        changed = self.followed[goes] - self.followed[onto]
-        apart = self.positions[goes] - self.positions[onto]
-        cost += self.area[goes] * (
-            self.settings.skinning**2 * np.einsum("ej,ej->e", changed, changed)
-            + self.settings.roundness * np.einsum("ej,ej->e", apart, apart)
-        )
-        order = np.argsort(cost, kind="stable")[::-1]
-        best = np.full(vertices, -1)
-        best[goes[order]] = order  # the last that is written counts: the cheapest
-        best = best[best >= 0]
-        return goes[best], onto[best], cost[best]
+    def _harmless(self, found: _Collapses, neighbours: csr_array) -> _Collapses:
+        """Collapses that leave a surface; those that never will are blocked."""
+        mine = neighbours[found.goes]
+        common = mine.multiply(neighbours[found.onto])
+        # Neighbours of both ends besides those of their triangles: the surface would touch itself.
+        pinching = np.asarray(common.sum(1)).reshape(-1) > found.triangles
+        repeating = self._repeating(
+            found.onto, (mine - common).tocoo(), pinching
+        )  # one of them may go in a later round
+        self._block(found.rows(pinching))
+        found = found.rows(~pinching & ~repeating)
+        folding = self._folding(found.goes, found.onto)
+        self._block(found.rows(folding))
+        return found.rows(~folding)
 
-    def _collapse(self, goes: NDArray[np.int64], onto: NDArray[np.int64]) -> bool:
-        """Draw vertices onto others, but for those where the surface would fold, which are then left out for good."""
-        goes, onto = self._kept(goes, onto, self._pinching(goes, onto))
-        later = self._repeating(goes, onto)  # one of them may go in a later round
-        goes, onto = goes[~later], onto[~later]
-        goes, onto = self._kept(goes, onto, self._folding(goes, onto))
-        if len(goes):
-            target = np.full(len(self.positions), -1)
-            target[goes] = onto
-            self._move(target)
-        return True
+    def _block(self, found: _Collapses) -> None:
+        self.blocked = np.union1d(self.blocked, found.goes * len(self.positions) + found.onto)
 
-    def _kept(
-        self, goes: NDArray[np.int64], onto: NDArray[np.int64], bad: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        self.blocked = np.union1d(self.blocked, goes[bad] * len(self.positions) + onto[bad])
-        return goes[~bad], onto[~bad]
+    def _repeating(self, onto: NDArray[np.int64], own: coo_array, out: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which collapses would make an edge that an earlier one makes as well.
 
-    def _pinching(self, goes: NDArray[np.int64], onto: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether the ends have common neighbours besides those of their triangles, so that the surface would touch."""
-        linked = self._linked()
-        common = linked[goes].multiply(linked[onto]).sum(1)
-        triangles = self.sides[np.searchsorted(self.pairs, goes * len(self.positions) + onto)]
-        return np.asarray(common).reshape(-1) > triangles
-
-    def _repeating(self, goes: NDArray[np.int64], onto: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which collapses would make an edge that an earlier one makes as well."""
-        linked, size = self._linked(), len(self.positions)
-        mine = linked[goes]
-        new = (mine - mine.multiply(linked[onto])).tocoo()
-        row, other = new.row[new.data > 0], new.col[new.data > 0]
-        row, other = row[other != onto[row]], other[other != onto[row]]
-        keys = np.minimum(onto[row], other) * size + np.maximum(onto[row], other)
-        first = np.unique(keys, return_index=True)[1]
+        Args:
+            onto: (N,) vertices that others are drawn onto.
+            own: (N, V) neighbours that only those others have.
+            out: (N,) collapses that are out of the question.
+        """
+        new = (own.data > 0) & (own.col != onto[own.row]) & ~out[own.row]
+        row, other = own.row[new], own.col[new]
+        keys = _keys(onto[row], other, len(self.positions))
         repeated = np.ones(len(keys), bool)
-        repeated[first] = False
-        repeating = np.zeros(len(goes), bool)
+        repeated[np.unique(keys, return_index=True)[1]] = False
+        repeating = np.zeros(len(onto), bool)
         repeating[row[repeated]] = True
         return repeating
-
-    def _linked(self) -> csr_array:
-        """(V, V) 1 where two vertices have an edge."""
-        size = len(self.positions)
-        tails, heads = np.divmod(self.pairs, size)
-        begins = np.searchsorted(tails, np.arange(size + 1))
-        return csr_array((np.ones(len(heads)), heads, begins), shape=(size, size))
 
     def _folding(self, goes: NDArray[np.int64], onto: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether a triangle would turn too far, or vanish."""
@@ -267,16 +308,18 @@ class _Mesh:
         spoiled[before[bad][target[before[bad]] >= 0]] = True
         return spoiled[goes]
 
-    def _move(self, target: NDArray[np.int64]) -> None:
-        tails, heads = _both_ways(self.corners)
+    def _move(self, goes: NDArray[np.int64], onto: NDArray[np.int64]) -> None:
+        target = np.full(len(self.positions), -1)
+        target[goes] = onto
+        tails, heads = _ends(self.corners)
+        tails, heads = np.concatenate([tails, heads]), np.concatenate([heads, tails])
         drawn = target[self.vertex[tails]] == self.vertex[heads]
         wedge = np.arange(len(self.points))
         wedge[tails[drawn]] = heads[drawn]
         gone = np.flatnonzero(wedge != np.arange(len(wedge)))
         larger, row = np.unique(wedge[gone], return_inverse=True)
-        self.quadrics[larger] += _summed(row, self.quadrics[gone], len(larger))
-        vertices = np.flatnonzero(target >= 0)
-        np.add.at(self.area, target[vertices], self.area[vertices])
+        self.quadrics[larger] += _summed(row[:, None], self.quadrics[gone], len(larger))
+        np.add.at(self.area, onto, self.area[goes])
         corners = wedge[self.corners]
         self.corners = corners[_whole(self.vertex[corners])]
 
@@ -289,24 +332,25 @@ def _of_eyes(surface: Surface, joints: int) -> NDArray[np.float64]:
     return shares
 
 
-def _squared_distance(plane: Floats, point: Floats) -> NDArray[np.float64]:
-    """(N, 6, 6) of the forms (x - point) plane (x - point) in x and 1; planes (N, 5, 5), points (N, 5)."""
-    form = np.zeros((len(plane), 6, 6))
-    linear = -np.einsum("nij,nj->ni", plane, point)
-    form[:, :5, :5], form[:, :5, 5], form[:, 5, :5] = plane, linear, linear
-    form[:, 5, 5] = -np.einsum("ni,ni->n", linear, point)
-    return form
+def _squared_length(points: Floats) -> NDArray[np.float64]:
+    """(N, 21) of the forms (x - point)^2; points (N, 5)."""
+    forms = np.zeros((len(points), len(_TIMES)))
+    forms[:, (_UPPER[0] == _UPPER[1]) & (_UPPER[1] < 5)] = 1
+    forms[:, (_UPPER[0] < 5) & (_UPPER[1] == 5)] = -2 * points
+    forms[:, -1] = np.einsum("ni,ni->n", points, points)
+    return forms
 
 
-def _packed(forms: Floats) -> NDArray[np.float64]:
-    """(N, 21) of symmetric forms (N, 6, 6)."""
-    packed: NDArray[np.float64] = forms[:, _UPPER[0], _UPPER[1]] * np.where(_UPPER[0] == _UPPER[1], 1.0, 2.0)
-    return packed
+def _square(directions: Floats, points: Floats) -> NDArray[np.float64]:
+    """(N, 21) of the forms (direction (x - point))^2; directions and points (N, 5)."""
+    linear = np.concatenate([directions, -np.einsum("ni,ni->n", directions, points)[:, None]], 1)
+    forms: NDArray[np.float64] = linear[:, _UPPER[0]] * linear[:, _UPPER[1]] * _TIMES
+    return forms
 
 
 def _summed(rows: NDArray[np.int64], values: Floats, count: int) -> NDArray[np.float64]:
-    """(count, K) sums of values (N, K) by the rows that they go to."""
-    places = (np.ones(len(rows)), (rows, np.arange(len(rows))))
+    """(count, C) sums of values (N, C) by the rows (N, K) that each goes to."""
+    places = (np.ones(rows.size), (rows.reshape(-1), np.repeat(np.arange(len(rows)), rows.shape[1])))
     sums: NDArray[np.float64] = csr_array(places, shape=(count, len(rows))) @ values
     return sums
 
@@ -331,10 +375,15 @@ def _areas(positions: Floats, corners: NDArray[np.int64]) -> NDArray[np.float64]
     return areas
 
 
-def _both_ways(corners: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The ends of all edges of triangles (F, 3), each edge in both directions."""
-    edges = triangle_edges(corners)
-    return np.concatenate([edges[:, 0], edges[:, 1]]), np.concatenate([edges[:, 1], edges[:, 0]])
+def _ends(corners: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(3 F,) tails and heads of the edges of triangles (F, 3)."""
+    return corners.reshape(-1), corners[:, [1, 2, 0]].reshape(-1)
+
+
+def _keys(one: NDArray[np.int64], other: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """A number for each pair of numbers below ``size``, the same both ways."""
+    keys: NDArray[np.int64] = np.minimum(one, other) * size + np.maximum(one, other)
+    return keys
 
 
 def _whole(corners: NDArray[np.int64]) -> NDArray[np.bool_]:
