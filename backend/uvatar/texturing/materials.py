@@ -18,6 +18,7 @@ from uvatar.photos.colour import perceptual
 from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.clustering import clustered, joined, plausible_skin, smoothed, tidied, without_islands
 from uvatar.texturing.material_settings import DEFAULT_SETTINGS, MaterialSettings
+from uvatar.texturing.parsed_materials import ParsedVertices, bare_hand, corrected, corrected_head
 from uvatar.texturing.surface import ARMS, FEET, HANDS, Part, Surface
 
 UNSEEN = -1
@@ -50,6 +51,7 @@ def segment(
     skin: Floats,
     surface: Surface,
     settings: MaterialSettings = DEFAULT_SETTINGS,
+    parsed: ParsedVertices | None = None,
 ) -> Materials:
     """Divide what is seen into materials.
 
@@ -60,6 +62,7 @@ def segment(
         skin: (3,) linear light of the person's skin.
         surface: of the body.
         settings: tuned numbers.
+        parsed: what a parser sees, if there is one.
     """
     seen = share > settings.seen_share
     albedo = colour / np.exp(shading)[:, None]
@@ -87,10 +90,16 @@ def segment(
     for hand in HANDS:
         bare = seen & (surface.part == hand)
         if bare.sum() >= settings.smallest:
-            like = skin_likeness(colour[bare], skin).mean() >= settings.glove
+            like = None if parsed is None else bare_hand(parsed, bare, settings.parsed)
+            if like is None:
+                like = skin_likeness(colour[bare], skin).mean() >= settings.glove
             labels[bare] = SKIN if like else max(int(labels.max()), HAIR) + 1
     _label_bare_limbs(labels, colour, skin, plausible_skin(skin_feature, settings), surface, settings)
+    if parsed is not None:
+        labels = corrected(labels, parsed, surface, settings.parsed)
     _label_head(labels, raw, seen & head, skin_feature, surface, settings)
+    if parsed is not None:
+        corrected_head(labels, seen & head, parsed, settings.parsed)
     labels, count = _renumbered(labels)
     colours = np.tile(np.asarray(skin, np.float32), (count, 1))
     for material in range(count):

@@ -1,9 +1,10 @@
 """Stores samples in tar shards with WebDataset's layout, which its tools can open, and reads them by random access.
 
 Sample ``000123`` consists of the members ``000123.jpg`` (picture), ``000123.people.png`` (mask), ``000123.labels.png``
-(classes), ``000123.json`` (camera, people) and, for each person with a texture, ``000123.texture0.jpg`` and ``000123.standoff0.png`` (one row with
-a byte per vertex, in fifths of a millimetre). WebDataset itself reads sequentially and cannot continue an epoch at an
-exact sample, which bit-exact resuming requires; an index of the samples' positions (two numbers per sample) can.
+(classes of pixels), ``000123.json`` (camera, people) and, for each person with a texture, ``000123.texture0.jpg`` and
+``000123.standoff0.png`` (one row with a byte per vertex, in fifths of a millimetre). WebDataset itself reads
+sequentially and cannot continue an epoch at an exact sample, which bit-exact resuming requires; an index of the
+samples' positions (two numbers per sample) can.
 """
 
 from __future__ import annotations

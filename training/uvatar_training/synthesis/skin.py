@@ -211,7 +211,7 @@ def hair_cover(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
 
 
 def skin_labels(points: SurfacePoints) -> NDArray[np.uint8]:
-    """The classes (K,) of an unclothed, bald person: the face, down to the chin and back to behind the ears, and skin."""
+    """The classes (K,) of an unclothed, bald person: the face, to the chin and behind the ears, and skin."""
     _, y, z = points.rest.T
     mark = points.places.landmark
     mouth, ear = (mark["mouth_left"] + mark["mouth_right"]) / 2, mark["left_ear"]
