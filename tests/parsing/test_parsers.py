@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from uvatar.data.parsing import ParseClass, Parsing
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
+from uvatar.parsing import parsers
 from uvatar.parsing.parsers import ParserError, PersonPicture, find_parser, parsed
 from uvatar.parsing.selfie_multiclass import CLASSES, FILE, SelfieMulticlass, download
-from uvatar.perception import parsers
 
 SIDE = 8
 

@@ -113,8 +113,7 @@ class Engine:
         cv2.setNumThreads(1)
         keep_freed()
         placement = placement_of(device, gpu, threads)
-        assets = Path(assets) if assets else weights_folder()
-        models = Path(models) if models else models_folder()
+        assets, models = Path(assets or weights_folder()), Path(models or models_folder())
         body = _body_in(assets)
         faces = FaceField.load(assets, body)
         mesh_predictor, mesh_problem = _found(

@@ -87,13 +87,7 @@ def segment(
     little = _too_little(labels, surface, settings)
     labels[little] = UNSEEN
     things |= little
-    for hand in HANDS:
-        bare = seen & (surface.part == hand)
-        if bare.sum() >= settings.smallest:
-            like = None if parsed is None else bare_hand(parsed, bare, settings.parsed)
-            if like is None:
-                like = skin_likeness(colour[bare], skin).mean() >= settings.glove
-            labels[bare] = SKIN if like else max(int(labels.max()), HAIR) + 1
+    _label_hands(labels, colour, seen, skin, surface, settings, parsed)
     _label_bare_limbs(labels, colour, skin, plausible_skin(skin_feature, settings), surface, settings)
     if parsed is not None:
         labels = corrected(labels, parsed, surface, settings.parsed)
@@ -200,6 +194,26 @@ def _numbered(
         result[own] = SKIN if bare else following
         following += not bare
     return result
+
+
+def _label_hands(
+    labels: NDArray[np.int32],
+    colour: Floats,
+    seen: NDArray[np.bool_],
+    skin: Floats,
+    surface: Surface,
+    settings: MaterialSettings,
+    parsed: ParsedVertices | None,
+) -> None:
+    """Hands are skin, or each wears a glove of its own."""
+    for hand in HANDS:
+        own = seen & (surface.part == hand)
+        if own.sum() < settings.smallest:
+            continue
+        bare = None if parsed is None else bare_hand(parsed, own, settings.parsed)
+        if bare is None:
+            bare = bool(skin_likeness(colour[own], skin).mean() >= settings.glove)
+        labels[own] = SKIN if bare else max(int(labels.max()), HAIR) + 1
 
 
 def _label_bare_limbs(
