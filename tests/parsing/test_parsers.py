@@ -73,7 +73,9 @@ def person_in(window: tuple[int, int, int, int]) -> Person:
     x0, y0, x1, y1 = window
     mask = np.full((y1 - y0, x1 - x0), 255, np.uint8)
     landmarks = np.tile(np.array([(x0 + x1) / 2, (y0 + y1) / 2, 1.0], np.float32), (33, 1))
-    return Person(np.array(window, np.float32), 1.0, landmarks, np.zeros((33, 3), np.float32), window, mask, 0 * mask)
+    return Person(
+        np.array(window, np.float32), 1.0, landmarks, np.zeros((33, 3), np.float32), window, mask, np.zeros_like(mask)
+    )
 
 
 def test_the_model_in_the_models_folder_is_used_and_its_hash_recorded(tmp_path: Path, red_is_hair: bytes) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from uvatar.body import load_open_body
 from uvatar.data.parsing import ParseClass, Parsing
@@ -23,7 +24,7 @@ def surface() -> Surface:
     return Atlases(load_open_body()).at(256).surface
 
 
-def said(surface: Surface, cloth: np.ndarray, hair: np.ndarray) -> ParsedVertices:
+def said(surface: Surface, cloth: NDArray[np.bool_], hair: NDArray[np.bool_]) -> ParsedVertices:
     """A parser that is sure: these vertices show cloth and hair, the others skin."""
     skin = ~cloth & ~hair
     return ParsedVertices(*((one * 0.95).astype(np.float32) for one in (skin, hair, cloth)))

@@ -98,12 +98,12 @@ def _frame(person: NDArray[np.bool_], rng: np.random.Generator, varied: bool) ->
             side *= rng.uniform(0.4, 0.75)
             centre[1] = low[1] + (rng.uniform(0.35, 0.65) * tall if rng.random() < 0.4 else side / 2)
     scale = float(SIDE / side)
-    matrix = cv2.getRotationMatrix2D((float(centre[0]), float(centre[1])), turn, scale)
+    matrix = np.asarray(cv2.getRotationMatrix2D((float(centre[0]), float(centre[1])), turn, scale), np.float64)
     matrix[:, 2] += SIDE / 2 - centre
     if varied and rng.random() < 0.5:
         matrix[0] *= -1
         matrix[0, 2] += SIDE
-    return np.asarray(matrix, np.float64), scale
+    return matrix, scale
 
 
 def _places(joints: Floats, visible: NDArray[np.bool_], rng: np.random.Generator, varied: bool) -> list[list[Floats]]:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -116,7 +117,8 @@ def _write(path: Path, crops: Sequence[Crop], trunk: EfficientNetLite0) -> None:
             _FEATURES, trunk(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255), strict=True
         ):
             features[name].append(values.half().numpy())
-    arrays = {name: np.concatenate(values) if values else np.zeros((0, 1, 1, 1)) for name, values in features.items()}
+    nothing = np.zeros((0, 1, 1, 1), np.float16)
+    arrays: dict[str, NDArray[Any]] = {name: np.concatenate(values or [nothing]) for name, values in features.items()}
     arrays["image"] = np.array([crop.image for crop in crops], np.uint8)
     arrays["mask"] = np.array([crop.mask for crop in crops], np.uint8)
     arrays["labels"] = np.array([crop.labels for crop in crops], np.uint8)
@@ -132,7 +134,7 @@ class FeatureCrop:
 
     name: str
     split: str
-    arrays: dict[str, NDArray[np.generic]]
+    arrays: dict[str, NDArray[Any]]
 
 
 class FeatureCrops:
@@ -171,5 +173,5 @@ def prepare_crop(crop: FeatureCrop, _: np.random.Generator) -> ParserBatch:
         return torch.from_numpy(np.ascontiguousarray(crop.arrays[name]))[None].float() / divisor
 
     labels = torch.from_numpy(crop.arrays["labels"].astype(np.int64))[None]
-    features = (tensor(name) for name in _FEATURES)
-    return ParserBatch(*features, tensor("mask", 255)[:, None], tensor("places", 255), labels)
+    fine, middle, coarse = (tensor(name) for name in _FEATURES)
+    return ParserBatch(fine, middle, coarse, tensor("mask", 255)[:, None], tensor("places", 255), labels)

@@ -235,7 +235,8 @@ def _block(centre: Floats, half: Floats, turn: Rotation, rng: np.random.Generato
 
 def _paint(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
     colours = random_colour(rng, 0.6) * np.exp(rng.normal(0, rng.uniform(0, 0.4), (count, 1)))
-    return np.clip(colours, 0.002, 0.95).astype(np.float32)
+    painted: NDArray[np.float32] = np.clip(colours, 0.002, 0.95).astype(np.float32)
+    return painted
 
 
 _THINGS = (_bag, _bag, _backpack, _stick, _device, _ball)

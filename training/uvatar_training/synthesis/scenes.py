@@ -175,7 +175,8 @@ def draw_scene(name: str, cast: Cast, rng: np.random.Generator) -> Scene:
     if main.posed.support == "floor" and framing in ("knees", "waist"):
         framing = "full"
     camera, rotation, shift = _choose_camera(people, framing, cast.side, rng)
-    figures, props = [], []
+    figures: list[Figure] = []
+    props: list[Prop] = []
     for person in people:
         figure = _in_camera(person, cast.body, rotation, shift)
         if figure.vertices[:, 2].min() > NEAREST:
