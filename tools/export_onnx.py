@@ -34,6 +34,9 @@ from uvatar.fitting.lifter import FEATURES
 from uvatar.fitting.lifter_network import DeployedLifter, load_lifter_network
 from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar.mesh_predictor.networks.deployed import DeployedMeshPredictor, load_light
+from uvatar.parsing.inputs import GRID, PLACES
+from uvatar.parsing.inputs import SIDE as PARSER_SIDE
+from uvatar.parsing.network import load_parser_network
 from uvatar.runtime.weights import WEIGHTS_FILE, WEIGHTS_SHA256, sha256_of, weights_folder
 from uvatar.texture_predictor.config import Config
 from uvatar.texture_predictor.networks.checkpoint import load_checkpoint
@@ -82,10 +85,18 @@ def pose_lifter(weights: Path) -> Exported:
     return DeployedLifter(load_lifter_network(weights)), {"features": torch.randn(2, FEATURES)}, {}
 
 
+def parser(weights: Path) -> Exported:
+    """The parser for one person."""
+    sizes = {"image": (3, PARSER_SIDE), "mask": (1, PARSER_SIDE), "places": (PLACES, GRID)}
+    inputs = {name: torch.rand(1, channels, side, side) for name, (channels, side) in sizes.items()}
+    return load_parser_network(weights), inputs, {}
+
+
 NETWORKS: dict[str, Callable[[Path], Exported]] = {
     "mesh_predictor": mesh_predictor,
     "texture_predictor": texture_predictor,
     "pose_lifter": pose_lifter,
+    "parser": parser,
 }
 
 

@@ -215,6 +215,24 @@ def test_an_environment_of_an_older_add_on_is_replaced_with_the_extension_beside
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("offline", [False, True])
+def test_the_parser_is_downloaded_where_it_is_wanted(index: Index, offline: bool) -> None:
+    """A failed download is told, and the backend is set up all the same."""
+    files = {
+        "uvatar/__init__.py": "",
+        "uvatar/engine/__init__.py": "",
+        "uvatar/engine/self_test.py": "print('version', '7.8')\n",
+        "uvatar/__main__.py": f"import sys; print('asked', sys.argv[1:]); sys.exit({int(offline)})\n",
+    }
+    wheel(index.folder, "uvatar", "7.8", files)
+    making = ended(Setup(replace(options(index, backend="uvatar==7.8"), parser=True)))
+    assert making.done, (making.problem, log_tail())
+    assert "asked ['weights', '--download-parser']" in log_tail()
+    assert ("could not be downloaded" in making.progress.message) == offline
+    assert is_complete(environment_folder())
+
+
+@pytest.mark.slow
 def test_cancelled_in_the_middle_nothing_stays(index: Index) -> None:
     index.slow = 2 * PATIENCE  # it ends only if the download is broken off
     making = Setup(options(index))

@@ -19,6 +19,13 @@ def weights(
         typer.Option("--licences", help="List the licences of weights, packages and the libraries in them instead."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --licences: print the list as JSON.")] = False,
+    download_parser: Annotated[
+        bool,
+        typer.Option(
+            "--download-parser",
+            help="First download Google's parser of people (Apache-2.0, 16 MB) into your models folder.",
+        ),
+    ] = False,
 ) -> None:
     """List and check the installed weights and models, with their licences, and show where to put your own.
 
@@ -37,6 +44,8 @@ def weights(
     if licences:
         return _list_licences(console, folder, as_json)
     models = models_folder()
+    if download_parser:
+        _download_parser(console, models)
     broken = False
     parts = (
         ("Installed with Uvatar", folder, weights_report.shipped(folder)),
@@ -58,6 +67,16 @@ def weights(
     )
     if broken:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _download_parser(console: Console, models: Path) -> None:
+    from uvatar.parsing.selfie_multiclass import FILE, URL, download
+
+    try:
+        download(models)
+    except (OSError, ValueError) as error:
+        what = f"{FILE} could not be installed from {URL}: {error}"
+        raise fatal(console, RuntimeError(what)) from error
 
 
 def _list_licences(console: Console, folder: Path, as_json: bool) -> None:

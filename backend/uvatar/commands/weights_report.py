@@ -12,6 +12,9 @@ from uvatar.body import BodyError
 from uvatar.fitting.lifter import ONNX_FILE as LIFTER_ONNX_FILE
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, LIGHT_LICENCE, LIGHT_ONNX_FILE, ROMP_FILE, ROMP_LICENCE
 from uvatar.mesh_predictor.smpl_files import HELP, load_neutral_smpl, packed_regressors
+from uvatar.parsing.selfie_multiclass import FILE as SELFIE_FILE
+from uvatar.parsing.selfie_multiclass import LICENCE as SELFIE_LICENCE
+from uvatar.parsing.selfie_multiclass import SelfieMulticlass
 from uvatar.protocol.devices import CPU
 from uvatar.runtime.networks import CheckpointError, open_onnx, torch_is_installed
 from uvatar.runtime.torch_networks import require_torch
@@ -47,6 +50,13 @@ def _load_light(path: Path) -> None:
     from uvatar.mesh_predictor.networks.deployed import load_light
 
     load_light(path)
+
+
+def _load_parser(path: Path) -> None:
+    try:
+        SelfieMulticlass(path)
+    except ValueError as error:
+        raise CheckpointError(f"{path.name} cannot be used: {error}") from error
 
 
 def _where_torch_is(load: Callable[[Path], None]) -> Callable[[Path], None]:
@@ -124,6 +134,8 @@ def brought(models: Path) -> list[Item]:
             _load_texture_predictor,
         ),
     ]
+    where = "Google's, which `uvatar weights --download-parser` installs. Optional: tells skin, hair and clothes apart."
+    items.append(_checked(models / SELFIE_FILE, "Parser of people", SELFIE_LICENCE, where, _load_parser))
     smpl = [models / name for name in SMPL_NAMES if (models / name).is_file()]
     what = "SMPL body, for the option body and for ROMP's result files"
     for path in smpl or [models / SMPL_NAMES[0]]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.parsing import Parsing
+
 
 @dataclass(frozen=True)
 class Hand:
@@ -49,6 +51,7 @@ class Person:
         unbrushed: window and mask as they were before somebody painted on the mask, by hand; None if nobody has.
         number: by which the client knows the person; None if it does not.
         stature: metres, as somebody has said; None if nobody has.
+        parsing: what a parser says each pixel around the person shows; None without a parser.
     """
 
     box: NDArray[np.float32]
@@ -69,6 +72,7 @@ class Person:
     unbrushed: tuple[tuple[int, int, int, int], NDArray[np.uint8]] | None = None
     number: int | None = None
     stature: float | None = None
+    parsing: Parsing | None = None
 
     @property
     def side(self) -> float:

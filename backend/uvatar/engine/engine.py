@@ -24,6 +24,8 @@ from uvatar.fitting.models import PoseModels
 from uvatar.fitting.prepared import FittingModel, prepare_fitting
 from uvatar.mesh_predictor.prediction import OPEN_BODY
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, ROMP_FILE, Predictor
+from uvatar.parsing.parsers import CHOICE, NONE, Parser, ParserError, find_parser
+from uvatar.parsing.shipped import ShippedParser
 from uvatar.perception.perception import Perception
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.given_people import estimates
@@ -57,6 +59,8 @@ class Engine:
         models: folder of the user's model files.
         mesh_predictor, texture_predictor: None where their weights are not installed or cannot be used.
         mesh_predictor_problem, texture_predictor_problem: what is wrong with weights that cannot be used.
+        parser: says what each pixel of a person shows; None where none is installed.
+        parser_problem: what is wrong with one that cannot be used.
         threads: CPU threads that the stages use.
         placement: where the networks were asked to run; `uvatar.engine.placement` says where they do.
     """
@@ -73,6 +77,8 @@ class Engine:
     texture_predictor: TexturePredictor | None
     mesh_predictor_problem: UvatarError | None = None
     texture_predictor_problem: UvatarError | None = None
+    parser: Parser | None = None
+    parser_problem: UvatarError | None = None
     threads: int = 1
     placement: Placement = ANYWHERE
 
@@ -107,8 +113,7 @@ class Engine:
         cv2.setNumThreads(1)
         keep_freed()
         placement = placement_of(device, gpu, threads)
-        assets = Path(assets) if assets else weights_folder()
-        models = Path(models) if models else models_folder()
+        assets, models = Path(assets or weights_folder()), Path(models or models_folder())
         body = _body_in(assets)
         faces = FaceField.load(assets, body)
         mesh_predictor, mesh_problem = _found(
@@ -119,6 +124,7 @@ class Engine:
             models,
             "textures are completed without the Texture Predictor.",
         )
+        parser, parser_problem = _parser_in(assets, models, placement, threads)
         return cls(
             body=body,
             perception=Perception(assets / "perception", threads=threads),
@@ -132,6 +138,8 @@ class Engine:
             texture_predictor=texture_predictor,
             mesh_predictor_problem=mesh_problem,
             texture_predictor_problem=texture_problem,
+            parser=parser,
+            parser_problem=parser_problem,
             threads=threads,
             placement=placement,
         )
@@ -215,6 +223,16 @@ def _body_in(assets: Path) -> BodyModel:
         raise WeightsError(f"{BODY_FILE} is missing from {assets}. Install Uvatar again, or give another folder.")
     check_shipped(assets)
     return load_open_body(assets / BODY_FILE)
+
+
+def _parser_in(
+    assets: Path, models: Path, placement: Placement, threads: int
+) -> tuple[Parser | None, UvatarError | None]:
+    """The parser, where there is one, and what is wrong with one that cannot be used."""
+    try:
+        return find_parser(models, lambda: ShippedParser.load(assets, placement), threads), None
+    except (ParserError, CheckpointError) as error:
+        return None, UvatarError(str(error), Code.BAD_WEIGHTS, f"Remove it, or set {CHOICE}={NONE}.")
 
 
 def _found(

@@ -34,6 +34,7 @@ from uvatar.engine.detect import DetectedPeople
 from uvatar.engine.faces import with_faces
 from uvatar.engine.generators import painted_texture
 from uvatar.engine.gravity import photo_gravity
+from uvatar.engine.parsing import with_parsing
 from uvatar.engine.shells import dressed_mesh, shell_parts
 from uvatar.engine.texture_size import with_texture_size
 from uvatar.engine.timing import Stopwatch
@@ -97,6 +98,7 @@ def finish_person(view: View, prediction: Prediction | None, engine: Engine, opt
     clock = Stopwatch()
     with sound_numbers(view.person, view.photo):
         [view] = with_faces([view], engine, options)
+        view, parser_notes = with_parsing(view, engine, options)
         fit = clothe(view, engine, options)
         clock.lap("clothing")
         options = with_texture_size([replace(view, fit=fit)], options, engine)
@@ -104,7 +106,9 @@ def finish_person(view: View, prediction: Prediction | None, engine: Engine, opt
     clock.lap("texturing")
     as_is = None if options.refine else prediction
     parts = shell_parts(replace(view, fit=fit), int(options.texture_size), engine)
-    done = PersonResult(view.person, replace(fit, notes=fit.notes + notes), texture, prediction=as_is, parts=parts)
+    done = PersonResult(
+        view.person, replace(fit, notes=fit.notes + parser_notes + notes), texture, prediction=as_is, parts=parts
+    )
     return replace(judge(done, view.photo, view.camera, engine), seconds=clock.laps)
 
 

@@ -101,7 +101,7 @@ def present(result: PhotoResult, engine: Engine, options: Options) -> dict[str, 
     fitted_on = None if registration is None else f"{engine.body.data.name}, {engine.body.data.licence}"
     licences = [Licences(fitted_on, *_networks(person, engine, options)) for person in result.people]
     whole = present_photo(result, people, body, licences, options.turntable)
-    problems = (engine.mesh_predictor_problem, engine.texture_predictor_problem)
+    problems = (engine.mesh_predictor_problem, engine.texture_predictor_problem, engine.parser_problem)
     whole["devices"] = stage_devices(engine, whole["timings"])
     whole["notes"] += device_notes(engine)
     whole["errors"] += [problem.as_dict() for problem in problems if problem is not None]

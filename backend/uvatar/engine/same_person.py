@@ -20,6 +20,7 @@ from uvatar.engine.faces import with_faces
 from uvatar.engine.finish import clothe, counted, finish_people, judge, sound_numbers, texture_views
 from uvatar.engine.gravity import photo_gravity
 from uvatar.engine.likeness import appearance
+from uvatar.engine.parsing import with_parsing
 from uvatar.engine.shells import shell_parts
 from uvatar.engine.texture_size import with_texture_size
 from uvatar.engine.timing import Stopwatch
@@ -182,10 +183,11 @@ def _merged(detected: Sequence[DetectedPeople], fits: Sequence[Fit], context: _C
     main = views[best]
     with sound_numbers(main.person, main.photo):
         options = with_texture_size(views, options, engine)
-        texture, notes = texture_views([views[i] for i in order], engine, options)
+        first, parser_notes = with_parsing(views[order[0]], engine, options)
+        texture, notes = texture_views([first, *(views[i] for i in order[1:])], engine, options)
     clock.lap("texturing")
     parts = shell_parts(main, int(options.texture_size), engine)
-    fit = replace(main.fit, notes=main.fit.notes + age + notes)
+    fit = replace(main.fit, notes=main.fit.notes + age + parser_notes + notes)
     person = PersonResult(main.person, fit, texture, parts=parts)
     person = judge(person, main.photo, main.camera, engine)
     gravity = photo_gravity([main.person], [main.fit], main.camera, detected[best].gravity, engine.fitting)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from uvatar.photos.skin import SkinLikenessSettings
 from uvatar.texturing.hair_tone import HairToneSettings
 from uvatar.texturing.light_splits import LightSplitSettings
+from uvatar.texturing.parsed_materials import ParsedSettings
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class MaterialSettings:
         shoe_share: share of a piece of a material on the feet from which it is a shoe's, whatever else is so coloured.
         glove: mean likeness of a hand to skin below which it is gloved.
         light: of joining what light has split.
+        parsed: of what a parser says.
     """
 
     seen_share: float = 0.3
@@ -118,6 +120,7 @@ class MaterialSettings:
     shoe_share: float = 0.6
     glove: float = 0.15
     light: LightSplitSettings = field(default_factory=LightSplitSettings)
+    parsed: ParsedSettings = field(default_factory=ParsedSettings)
 
 
 DEFAULT_SETTINGS = MaterialSettings()

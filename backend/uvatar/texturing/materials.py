@@ -20,6 +20,7 @@ from uvatar.texturing.clustering import clustered, joined, plausible_skin, smoot
 from uvatar.texturing.hair_tone import telling
 from uvatar.texturing.light_splits import joined_over_light
 from uvatar.texturing.material_settings import DEFAULT_SETTINGS, MaterialSettings
+from uvatar.texturing.parsed_materials import ParsedVertices, bare_hand, corrected, corrected_head
 from uvatar.texturing.surface import ARMS, FEET, HANDS, LEGS, Part, Surface
 
 UNSEEN = -1
@@ -70,6 +71,7 @@ def segment(
     skin: Floats,
     surface: Surface,
     settings: MaterialSettings = DEFAULT_SETTINGS,
+    parsed: ParsedVertices | None = None,
 ) -> Materials:
     """Divide what is seen into materials.
 
@@ -80,6 +82,7 @@ def segment(
         skin: (3,) linear light of the person's skin.
         surface: of the body.
         settings: tuned numbers.
+        parsed: what a parser sees, if there is one.
     """
     seen = share > settings.seen_share
     albedo = colour / np.exp(shading)[:, None]
@@ -106,13 +109,13 @@ def segment(
     little = _too_little(labels, surface, settings)
     labels[little] = UNSEEN
     things |= little
-    for hand in HANDS:
-        bare = seen & (surface.part == hand)
-        if bare.sum() >= settings.smallest:
-            like = skin_likeness(colour[bare], skin).mean() >= settings.glove
-            labels[bare] = SKIN if like else max(int(labels.max()), HAIR) + 1
+    _label_hands(labels, colour, seen, skin, surface, settings, parsed)
     _label_bare_limbs(labels, colour, skin, plausible_skin(skin_feature, settings), surface, settings)
+    if parsed is not None:
+        labels = corrected(labels, parsed, surface, settings.parsed)
     _label_head(labels, raw, seen & head, skin_feature, surface, settings)
+    if parsed is not None:
+        corrected_head(labels, seen & head, parsed, settings.parsed)
     labels, count = _renumbered(labels)
     colours = np.tile(np.asarray(skin, np.float32), (count, 1))
     for material in range(count):
@@ -214,6 +217,26 @@ def _numbered(
         result[own] = SKIN if bare else following
         following += not bare
     return result
+
+
+def _label_hands(
+    labels: NDArray[np.int32],
+    colour: Floats,
+    seen: NDArray[np.bool_],
+    skin: Floats,
+    surface: Surface,
+    settings: MaterialSettings,
+    parsed: ParsedVertices | None,
+) -> None:
+    """Hands are skin, or each wears a glove of its own."""
+    for hand in HANDS:
+        own = seen & (surface.part == hand)
+        if own.sum() < settings.smallest:
+            continue
+        bare = None if parsed is None else bare_hand(parsed, own, settings.parsed)
+        if bare is None:
+            bare = bool(skin_likeness(colour[own], skin).mean() >= settings.glove)
+        labels[own] = SKIN if bare else max(int(labels.max()), HAIR) + 1
 
 
 def _label_bare_limbs(

@@ -13,6 +13,7 @@ from uvatar.texturing.completion import SeenColours, mirrored_places
 from uvatar.texturing.material_map import MaterialMap, material_map, material_names
 from uvatar.texturing.material_settings import MaterialSettings
 from uvatar.texturing.materials import SKIN, UNSEEN, Materials, segment
+from uvatar.texturing.parsed_materials import ParsedVertices
 from uvatar.texturing.pattern import unseen_structure
 from uvatar.texturing.pattern_settings import PatternSettings
 from uvatar.texturing.projection import ProjectedView
@@ -74,7 +75,8 @@ def dressed_fill(
     if (share > settings.materials.seen_share).mean() < settings.least_seen:
         return smooth, None, seen
     shading = log_shading(colour, share, view.visibility.normals, surface, settings.shading)
-    materials = segment(colour, share, shading, seen.skin, surface, settings.materials)
+    parsed = _parsed(view, share > settings.materials.seen_share, surface, settings.materials)
+    materials = segment(colour, share, shading, seen.skin, surface, settings.materials, parsed)
     told = materials.labels != UNSEEN
     materials, near, other = without_stray(materials, colour, view.visibility.vertices, surface, settings.stray)
     worn = view.source.fit
@@ -109,6 +111,17 @@ def dressed_fill(
     if materials.invented is not None:
         invented = materials.invented[surface.faces].any(1)[atlas.table.face]
     return result, material_map(all_labels, names, invented), seen
+
+
+def _parsed(
+    view: ProjectedView, seen: NDArray[np.bool_], surface: Surface, settings: MaterialSettings
+) -> ParsedVertices | None:
+    """What a parser sees at the vertices that the photo shows."""
+    parsing = view.source.person.parsing
+    if parsing is None:
+        return None
+    shown = seen & (view.visibility.cosine > 0)
+    return ParsedVertices.of(parsing, view.visibility.pixels + view.shift, shown, surface, settings.parsed)
 
 
 def _well_mirrored(mirrored: NDArray[np.bool_], seen: SeenColours, settings: OutfitSettings) -> NDArray[np.float32]:

@@ -44,7 +44,7 @@ PROGRESS_BAR = ("--progress-bar", "raw")
 LOOK_SECONDS = 0.5  # between two looks at what pip has installed
 _LOG_TAIL_BYTES = 8000
 # Progress (0 to 1) at which each step begins, in proportion to the time that it takes on Linux.
-_DOWNLOADING, _INSTALLING, _TRYING = 0.08, 0.70, 0.95
+_DOWNLOADING, _INSTALLING, _TRYING, _FETCHING = 0.08, 0.70, 0.95, 0.98
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class SetupOptions:
         extension: like ``backend``, for `uvatar-blender`, with which the command line writes .blend and .glb files;
             empty to leave it out.
         choice: whether PyTorch is installed, too.
+        parser: whether Google's parser of people is downloaded, too.
     """
 
     folder: Path
@@ -69,6 +70,7 @@ class SetupOptions:
     tested: Path | None = None
     extension: str = ""
     choice: PackageSet = PackageSet.LIGHT
+    parser: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,11 +156,12 @@ class Setup:
             self._make_environment()
             self._install()
             version = self._try_it()
+            parsed = not self._options.parser or self._fetch_parser()
             if folder.exists():
                 shutil.rmtree(folder)
             self._work.rename(folder)
             write_stamp(folder, {"complete": True, "version": version, "packages": self._options.choice.value})
-            self._tell(1.0, "Ready")
+            self._tell(1.0, "Ready" if parsed else "Ready, but Google's parser could not be downloaded")
             return
         except SetupError as error:
             self.problem = error.problem
@@ -271,6 +274,18 @@ class Setup:
         said: list[str] = []
         self._call([str(environment_python(self._work)), "-P", "-m", "uvatar.engine.self_test"], said.append)
         return next((line.split()[1] for line in said if line.startswith("version ")), "unknown")
+
+    def _fetch_parser(self) -> bool:
+        """Download Google's parser into the user's models folder; whether that worked. It is optional.
+
+        Raises SetupCancelled.
+        """
+        self._tell(_FETCHING, "Downloading Google's parser")
+        try:
+            self._call([str(environment_python(self._work)), "-P", "-m", "uvatar", "weights", "--download-parser"])
+        except SetupError:  # the log says why
+            return False
+        return True
 
     def _take_pip_line(self, line: str) -> None:
         """Update the progress from a line of pip's output."""

@@ -106,6 +106,7 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
         """Draw the dialog."""
         chosen = preferences(context)
         self.layout.row().prop(chosen, "packages", expand=True)
+        self.layout.prop(chosen, "parser")
         for text in (
             ABOUT[chosen.packages],
             costs(chosen.choice()),

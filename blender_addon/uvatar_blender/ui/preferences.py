@@ -47,6 +47,11 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         ],
         default=PackageSet.LIGHT.name,
     )
+    parser: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Google's parser",
+        description="Also download Google's model that tells skin, hair and clothes apart (16 MB, Apache-2.0). Without "
+        "it, Uvatar's own is used",
+    )
     wheel: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Backend's wheel",
         description="The uvatar-….whl file to install. Empty: the one that came with the add-on, otherwise from the "
@@ -88,6 +93,7 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         setup = state.setup()
         column.enabled = setup is None or not setup.running
         column.row().prop(self, "packages", expand=True)
+        column.prop(self, "parser")
         column.prop(self, "folder", placeholder=str(environment_folder()))
         column.prop(self, "wheel", placeholder=_shipped_wheel() or "from the package index")
         column.prop(self, "index", placeholder="as configured for pip")
@@ -161,7 +167,13 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         backend = wheel or f"uvatar=={__version__}"
         extension = _extension_beside(Path(wheel)) if wheel else f"uvatar-blender=={__version__}"
         return SetupOptions(
-            self.environment(), backend, self.index.strip(), tested=_TESTED, extension=extension, choice=self.choice()
+            self.environment(),
+            backend,
+            self.index.strip(),
+            tested=_TESTED,
+            extension=extension,
+            choice=self.choice(),
+            parser=self.parser,
         )
 
     def fixed_address(self) -> tuple[str, int] | None:

@@ -11,10 +11,11 @@ import pytest
 import yaml
 
 from uvatar.body import load_open_body
+from uvatar.data.parsing import ParseClass
 from uvatar_training.data.problems import DataError
 from uvatar_training.synthesis.anatomy import vertex_points
 from uvatar_training.synthesis.garment_book import read_garments, shipped_garments
-from uvatar_training.synthesis.outfits import random_outfit
+from uvatar_training.synthesis.outfits import label_over, random_outfit
 
 
 def sections() -> dict[str, Any]:
@@ -26,6 +27,7 @@ def test_a_new_garment_needs_no_code(tmp_path: Path) -> None:
     changed = sections()
     changed["garments"]["scarf"] = {
         "name": "{colour} scarf",
+        "label": "outer",
         "numbers": {"colour": {"one_of": ["red", "blue"]}, "wool": {"colour": 0.1}, "height": {"uniform": [0.1, 0.12]}},
         "cut": {"arms": "bare", "off_the_arms": [{"band": {"height": "$height", "half": 0.05}}]},
         "parts": [{"colour": "$wool"}, {"trim": "hem", "width": 0.01}],
@@ -43,6 +45,8 @@ def test_a_new_garment_needs_no_code(tmp_path: Path) -> None:
     cover = scarves[0].cover(points)
     here = points.rest[cover > 0.5]
     assert here[:, 1].min() > 0.04 and here[:, 1].max() < 0.18 and (scarves[0].offset(points)[cover > 0.9] > 0).all()
+    labels = label_over(points, np.full(len(points), ParseClass.SKIN, np.uint8), scarves[:1])
+    np.testing.assert_array_equal(labels == ParseClass.OUTER, cover > 0.5)
 
 
 def test_the_same_seed_is_dressed_the_same_from_a_copy_of_the_file(tmp_path: Path) -> None:
@@ -90,7 +94,8 @@ def edit(*keys: str | int, to: Any) -> Callable[[dict[str, Any]], None]:
         (edit("garments", "top", "name", to="{sleeves} top"), "top, name: there is no 'sleeves'"),
         (edit("fabrics", "train", "tweed", to=1.0), "fabrics, train: there is no 'tweed'"),
         (edit("borders", to={}), "there is no 'sleeve'"),
-        (edit("garments", "belt", to={"name": "belt"}), "belt lacks numbers"),
+        (edit("garments", "belt", to={"name": "belt"}), "belt lacks label"),
+        (edit("garments", "belt", "label", to="belt"), "belt, label: there is no 'belt'"),
     ],
 )
 def test_mistakes_in_the_file_are_named(change: Callable[[dict[str, Any]], None], message: str, tmp_path: Path) -> None:

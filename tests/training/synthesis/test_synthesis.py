@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from uvatar.body import BodyModel
+from uvatar.data.parsing import ParseClass
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.geometry.raster import rasterize
 from uvatar_training.data.problems import DataError
@@ -138,10 +139,13 @@ def test_held_out_people_share_no_pose_garment_background_or_body(tmp_path: Path
     assert min(abs(a - b) for a in numbers[True] for b in numbers[False]) >= 20
 
     wardrobe = tmp_path / "wardrobe"
-    wardrobe.mkdir()
+    (wardrobe / "labels").mkdir(parents=True)
     for kind in ("outfit_male", "outfit_female", "shoes_any", "skin_male"):
         for number in range(7):
             cv2.imwrite(str(wardrobe / f"{kind}_{number}.png"), np.full((8, 8, 4), 20 * number, np.uint8))
+            if kind.startswith("outfit"):
+                labels = np.full((8, 8), ParseClass.UPPER, np.uint8)
+                cv2.imwrite(str(wardrobe / "labels" / f"{kind}_{number}.png"), labels)
     names = [
         {layer.name for layers in open_wardrobe(wardrobe, 8, split).layers.values() for layer in layers}
         for split in (False, True)
@@ -206,13 +210,15 @@ def test_people_and_what_is_before_them_hide_each_other_by_depth(body: BodyModel
     picture = Rasteriser().render([scene], body.data)[0]
     depth = np.full(picture.people.shape, np.inf)
     expected = np.zeros(picture.people.shape, np.uint8)
-    for number, (vertices, faces) in enumerate(
-        [(f.vertices, body.data.faces) for f in scene.figures] + [(p.vertices, p.faces) for p in scene.props]
-    ):
+    # What is worn is its wearer's, what is carried nobody's.
+    worn = [0 if p.label == ParseClass.CARRIED else p.wearer + 1 for p in scene.props]
+    owners = [*range(1, len(scene.figures) + 1), *worn]
+    meshes = [(f.vertices, body.data.faces) for f in scene.figures] + [(p.vertices, p.faces) for p in scene.props]
+    for owner, (vertices, faces) in zip(owners, meshes, strict=True):
         seen = rasterize(vertices, faces, scene.camera)
         nearer = seen.mask & (seen.depth < depth)
         depth[nearer] = seen.depth[nearer]
-        expected[nearer] = number + 1 if number < len(scene.figures) else 0
+        expected[nearer] = owner
     assert (picture.people != expected).mean() < 0.002
     assert picture.image.shape == (scene.camera.height, scene.camera.width, 3)
 

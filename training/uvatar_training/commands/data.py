@@ -152,3 +152,41 @@ class ImportAgora:
             )
         terminal().print(f"{count} samples in {self.out}")
         tell_skipped(agora.skipped)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParserCrops:
+    """Cut people out of synthetic pictures, and compute the features that the parser's decoder is trained on.
+
+    uvatar-train parser-data --data data --out crops
+
+    uvatar-train parser-data --data data --out crops --split held_out
+
+    Attributes:
+        data: Folder of shards (uvatar-train synthesize).
+        out: Folder for the crops.
+        split: train or held_out.
+        variants: How often each person is cut out, each time varied in another way.
+        seed: Random seed of the variations.
+    """
+
+    data: Path
+    out: Path
+    split: str = "train"
+    variants: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for numbers that make no sense."""
+        at_least(1, variants=self.variants)
+
+    def run(self) -> None:
+        """Make the crops."""
+        from uvatar_training.parsing.features import make_parser_data
+
+        with progress() as bar:
+            task = bar.add_task("files of crops", total=None)
+            made = make_parser_data(
+                self.data, self.out, self.split, self.variants, self.seed, lambda done: bar.advance(task, done)
+            )
+        terminal().print(f"{made} files in {self.out}")

@@ -9,7 +9,7 @@ from typing import Annotated, Protocol, Union
 
 import tyro
 
-from uvatar_training.commands.data import ImportAgora, LifterPictures, Synthesize
+from uvatar_training.commands.data import ImportAgora, LifterPictures, ParserCrops, Synthesize
 from uvatar_training.commands.evaluate import Evaluate
 from uvatar_training.commands.train import (
     TrainComplete,
@@ -17,6 +17,7 @@ from uvatar_training.commands.train import (
     TrainJoint,
     TrainLifter,
     TrainMesh,
+    TrainParser,
     TrainTexture,
 )
 
@@ -38,6 +39,8 @@ COMMANDS: dict[str, type[Command]] = {
     "joint": TrainJoint,
     "lifter-data": LifterPictures,
     "lifter": TrainLifter,
+    "parser-data": ParserCrops,
+    "parser": TrainParser,
     "evaluate": Evaluate,
     "import-agora": ImportAgora,
 }

@@ -200,3 +200,25 @@ class TrainLifter(TrainingOptions):
         recipe = self.changed_recipe("lifter")
         data = LifterData.open(self.data, self.validation, self.poses)
         self.train(LifterTrainer(recipe, data), recipe, data.people)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainParser(TrainingOptions):
+    """Train the parser, which says what each pixel of a person shows.
+
+    uvatar-train parser --data crops --out runs/parser
+
+    Attributes:
+        data: Folder of crops (uvatar-train parser-data), some of them held out.
+    """
+
+    data: Path
+
+    def run(self) -> None:
+        """Train."""
+        from uvatar_training.parsing.features import FeatureCrops
+        from uvatar_training.trainers.parser import ParserTrainer
+
+        recipe = self.changed_recipe("parser")
+        crops, held_out = FeatureCrops(self.data, "train"), FeatureCrops(self.data, "held_out")
+        self.train(ParserTrainer(recipe, held_out), recipe, crops)

@@ -62,6 +62,7 @@ class Sample:
         camera: the picture's camera.
         people: labels in the order of ``mask``.
         mask: (H, W) uint8, k where person k - 1 is nearest, 0 where nobody is visible; None if unknown.
+        labels: (H, W) uint8 classes (`uvatar.data.parsing.ParseClass`), or None if unknown.
         labelled: whether every person in the picture is among ``people``.
     """
 
@@ -73,6 +74,7 @@ class Sample:
     people: tuple[PersonLabel, ...]
     mask: NDArray[np.uint8] | None
     labelled: bool = True
+    labels: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         """Raise DataError if the parts are inconsistent, or NaN where this is not allowed."""
@@ -85,6 +87,8 @@ class Sample:
             raise DataError(self.name, f"belongs to the split {self.split!r}, neither 'train' nor 'held_out'")
         if self.mask is not None and self.mask.shape != (height, width):
             raise DataError(self.name, f"the mask has shape {self.mask.shape}, the picture {(height, width)}")
+        if self.labels is not None and self.labels.shape != (height, width):
+            raise DataError(self.name, f"the labels have shape {self.labels.shape}, the picture {(height, width)}")
         for number, person in enumerate(self.people):
             self._check(number, person)
 

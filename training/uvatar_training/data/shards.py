@@ -1,9 +1,10 @@
 """Stores samples in tar shards with WebDataset's layout, which its tools can open, and reads them by random access.
 
-Sample ``000123`` consists of the members ``000123.jpg`` (picture), ``000123.people.png`` (mask), ``000123.json``
-(camera, people) and, for each person with a texture, ``000123.texture0.jpg`` and ``000123.standoff0.png`` (one row with
-a byte per vertex, in fifths of a millimetre). WebDataset itself reads sequentially and cannot continue an epoch at an
-exact sample, which bit-exact resuming requires; an index of the samples' positions (two numbers per sample) can.
+Sample ``000123`` consists of the members ``000123.jpg`` (picture), ``000123.people.png`` (mask), ``000123.labels.png``
+(classes of pixels), ``000123.json`` (camera, people) and, for each person with a texture, ``000123.texture0.jpg`` and
+``000123.standoff0.png`` (one row with a byte per vertex, in fifths of a millimetre). WebDataset itself reads
+sequentially and cannot continue an epoch at an exact sample, which bit-exact resuming requires; an index of the
+samples' positions (two numbers per sample) can.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ class ShardWriter:
             self._member(f"{key}.jpg", encoded(sample.image, ".jpg", quality))
             if sample.mask is not None:
                 self._member(f"{key}.people.png", encoded(sample.mask, ".png"))
+            if sample.labels is not None:
+                self._member(f"{key}.labels.png", encoded(sample.labels, ".png"))
             for number, person in enumerate(sample.people):
                 if person.texture is not None:
                     self._member(f"{key}.texture{number}.jpg", encoded(person.texture, ".jpg", TEXTURE_QUALITY))
@@ -245,6 +248,7 @@ def _decode(data: bytes, name: str, picture_only: bool) -> Sample:
             people,
             mask,
             record["labelled"],
+            decoded(members["labels.png"]) if "labels.png" in members else None,
         )
     except DataError as error:
         raise DataError(f"{name} ({error.path})", error.reason) from error

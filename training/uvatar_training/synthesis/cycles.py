@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from uvatar.body import BodyData
 from uvatar.data.arrays import Floats
 from uvatar_training.data.problems import DataError
-from uvatar_training.synthesis.rendering import RenderedPicture, developed, geometry_of, people_map
+from uvatar_training.synthesis.rendering import RenderedPicture, developed, geometry_of, truth_maps
 from uvatar_training.synthesis.scenes import Scene
 
 TIMEOUT_PER_SCENE = 300  # seconds
@@ -69,9 +69,9 @@ class Cycles:
                     raise DataError(
                         scene.name, f"was not rendered by Blender: {(done.stderr or done.stdout).strip()[-400:]}"
                     )
-                people = people_map(scene, geometry_of(scene, body))
+                people, labels = truth_maps(scene, geometry_of(scene, body), body)
                 image = developed(np.load(path), people > 0, scene.sensor, np.random.default_rng(scene.seed))
-                pictures.append(RenderedPicture(image, people))
+                pictures.append(RenderedPicture(image, people, labels))
         return pictures
 
 

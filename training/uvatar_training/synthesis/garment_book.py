@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from uvatar.data.parsing import ParseClass
 from uvatar.evaluation.sampling import GROUPS
 from uvatar_training.data.problems import DataError
 from uvatar_training.synthesis.cuts import BORDERS
@@ -20,7 +21,7 @@ from uvatar_training.synthesis.fabrics import PATTERNS
 from uvatar_training.synthesis.trims import TRIMS
 
 SHIPPED = "garments.yaml"
-SLOTS = ("socks", "dress", "bottom", "top", "belt", "over", "shoes", "gloves")
+SLOTS = ("socks", "dress", "bottom", "top", "belt", "over", "shoes", "gloves", "hat")
 _PARTS = ("trim", "fabric", "colour", "first_of")
 
 
@@ -96,10 +97,11 @@ def _problems(book: GarmentBook) -> Iterator[str]:
 
 
 def _wrong_garment(book: GarmentBook, name: str, garment: Mapping[str, Any]) -> Iterator[str]:
-    for section in ("name", "numbers", "cut", "parts", "stand_off"):
+    for section in ("name", "label", "numbers", "cut", "parts", "stand_off"):
         if section not in garment:
             yield f"{name} lacks {section}"
             return
+    yield from _unknown(f"{name}, label", [garment["label"]], [label.name.lower() for label in ParseClass])
     known: list[str] = []
     for number, entry in garment["numbers"].items():
         yield from _wrong_value(f"{name}, numbers, {number}", entry, known)

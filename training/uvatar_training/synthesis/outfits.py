@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.parsing import ParseClass
 from uvatar_training.synthesis.anatomy import SurfacePoints, subset
 from uvatar_training.synthesis.cuts import Cut, border_of, cut_of
 from uvatar_training.synthesis.draws import Draw
@@ -32,6 +33,7 @@ class WornGarment:
 
     Attributes:
         name: a readable name for reports.
+        label: its class in label images.
         cut: signed distance to its borders.
         fabric: its colours.
         trims: seams, hems, buttons and prints, applied in this order.
@@ -41,6 +43,7 @@ class WornGarment:
     """
 
     name: str
+    label: ParseClass
     cut: Cut
     fabric: Fabric
     trims: tuple[Trim, ...] = ()
@@ -97,6 +100,13 @@ def random_outfit(
     return out + tailor.fill("over") + tailor.fill("shoes") + tailor.fill("gloves")
 
 
+def random_hat(
+    rng: np.random.Generator, group: str, held_out: bool = False, book: GarmentBook | None = None
+) -> list[WornGarment]:
+    """A hat or cap, which is worn over the hair."""
+    return _Tailor(book or shipped_garments(), rng, group, held_out).fill("hat")
+
+
 def paint_over(
     points: SurfacePoints, colour: NDArray[np.float32], garments: Sequence[WornGarment]
 ) -> NDArray[np.float32]:
@@ -108,6 +118,14 @@ def paint_over(
             part = subset(points, here)
             colour[here] += cover[here, None] * (garment.colour(part) - colour[here])
     return colour
+
+
+def label_over(points: SurfacePoints, labels: NDArray[np.uint8], garments: Sequence[WornGarment]) -> NDArray[np.uint8]:
+    """The classes (K,) of an unclothed person, with those of the garments that are worn over it."""
+    labels = labels.copy()
+    for garment in garments:
+        labels[garment.cover(points) > 0.5] = garment.label
+    return labels
 
 
 def stand_off(points: SurfacePoints, garments: Sequence[WornGarment]) -> NDArray[np.float32]:
@@ -159,6 +177,7 @@ class _Tailor:
         off = draw.values(garment["stand_off"])
         return WornGarment(
             str(draw.value(garment["name"])).format(**draw.numbers),
+            ParseClass[garment["label"].upper()],
             cut_of(everywhere, elsewhere, cut["arms"] == "bare"),
             fabrics[0],
             tuple(trims),

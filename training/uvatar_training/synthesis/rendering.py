@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from uvatar.body import BodyData
 from uvatar.data.arrays import Floats, Integers
 from uvatar.data.camera import Camera
+from uvatar.data.parsing import ParseClass
 from uvatar.evaluation.rendering import SUPERSAMPLE, picture_window
 from uvatar.geometry.mesh import unit, vertex_normals
 from uvatar.geometry.raster import RayScene
@@ -32,11 +33,13 @@ class RenderedPicture:
 
     Attributes:
         image: (H, W, 3) uint8 sRGB.
-        people: (H, W) uint8, k where figure k - 1 of the scene is nearest, 0 where no figure is visible.
+        people: (H, W) uint8, k where figure k - 1 of the scene, or what it wears, is nearest, 0 where none is visible.
+        labels: (H, W) uint8 classes (`uvatar.data.parsing.ParseClass`).
     """
 
     image: NDArray[np.uint8]
     people: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
 
 
 class Renderer(Protocol):
@@ -86,14 +89,32 @@ def geometry_of(scene: Scene, body: BodyData) -> Geometry | None:
     return Geometry(RayScene(vertices, faces), owner, face, vertex)
 
 
-def people_map(scene: Scene, geometry: Geometry | None) -> NDArray[np.uint8]:
-    """The figure visible at each pixel's centre, (H, W) uint8 as in `RenderedPicture.people`."""
-    camera = scene.camera
+def truth_maps(scene: Scene, geometry: Geometry | None, body: BodyData) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Figures and classes visible at each pixel's centre, as in `RenderedPicture.people` and ``labels``."""
+    camera, count = scene.camera, len(scene.figures)
+    people, labels = (np.zeros((camera.height, camera.width), np.uint8) for _ in range(2))
     if geometry is None:
-        return np.zeros((camera.height, camera.width), np.uint8)
-    face = geometry.rays.render(camera).face
-    owner = np.where(face >= 0, geometry.owner[np.maximum(face, 0)], len(scene.figures))
-    return np.where(owner < len(scene.figures), owner + 1, 0).astype(np.uint8)
+        return people, labels
+    seen = geometry.rays.render(camera)
+    owner = np.where(seen.face >= 0, geometry.owner[np.maximum(seen.face, 0)], -1)
+    for number, figure in enumerate(scene.figures):
+        here = owner == number
+        people[here] = number + 1
+        uv = _uv(body, seen.face[here] - geometry.first_face[number], seen.barycentric[here])
+        size = len(figure.dressed.labels)
+        column, row = (np.clip(values * size, 0, size - 1).astype(int) for values in (uv[:, 0], 1 - uv[:, 1]))
+        labels[here] = figure.dressed.labels[row, column]
+    for number, prop in enumerate(scene.props, count):
+        here = owner == number
+        labels[here] = prop.label
+        if prop.wearer >= 0 and prop.label != ParseClass.CARRIED:
+            people[here] = prop.wearer + 1
+    return people, labels
+
+
+def _uv(body: BodyData, face: Integers, share: Floats) -> Floats:
+    uv: Floats = np.einsum("kc,kcd->kd", share, body.uv[body.face_uv[face]])
+    return uv
 
 
 def developed(light: Floats, people: NDArray[np.bool_], sensor: Sensor, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -134,8 +155,8 @@ def _photograph(scene: Scene, body: BodyData) -> RenderedPicture:
         small = cv2.resize(layer, (window[2] - window[0], window[3] - window[1]), interpolation=cv2.INTER_AREA)
         area = np.s_[window[1] : window[3], window[0] : window[2]]
         light[area] = light[area] * (1 - small[..., 3:]) + small[..., :3]
-    people = people_map(scene, geometry)
-    return RenderedPicture(developed(light, people > 0, scene.sensor, rng), people)
+    people, labels = truth_maps(scene, geometry, body)
+    return RenderedPicture(developed(light, people > 0, scene.sensor, rng), people, labels)
 
 
 def _surroundings(scene: Scene, geometry: Geometry | None, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -271,12 +292,15 @@ def _albedo(
         here = owner == number
         if not here.any():
             continue
-        uv = np.einsum("kc,kcd->kd", share[here], body.uv[body.face_uv[face[here] - geometry.first_face[number]]])
+        uv = _uv(body, face[here] - geometry.first_face[number], share[here])
         texture = linear_from_srgb(figure.dressed.texture)
         albedo[here] = bilinear(texture, np.stack([uv[:, 0], 1 - uv[:, 1]], 1) * texture.shape[0])
     for number, prop in enumerate(scene.props, len(scene.figures)):
         here = owner == number
-        if here.any():
+        if prop.paint is not None:
+            corners = prop.faces[face[here] - geometry.first_face[number]]
+            albedo[here] = np.einsum("kc,kcd->kd", share[here], prop.paint[corners])
+        elif here.any():
             world = position[here] @ scene.to_world.T.astype(np.float32)
             grain = 1 + 0.2 * fractal3(world, prop.grain, np.random.default_rng(scene.seed + number))
             albedo[here] = prop.colour * np.clip(grain, 0.3, 1.7)[:, None]

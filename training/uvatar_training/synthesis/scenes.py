@@ -17,7 +17,9 @@ from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.data.joints import HIP_JOINTS, Joint
+from uvatar.data.parsing import ParseClass
 from uvatar.evaluation.sampling import Framing, Lenses, Population, Viewpoints, heading, parameters_of
+from uvatar_training.synthesis.attachments import CARRIED_SHARE, random_carried, worn
 from uvatar_training.synthesis.dressing import Dressed
 from uvatar_training.synthesis.environments import Environment
 from uvatar_training.synthesis.poses import DrawnPose, PoseSource
@@ -67,12 +69,18 @@ class Prop:
         faces: (F, 3) vertex indices.
         colour: (3,) linear RGB.
         grain: scale of the noise on its surface, metres.
+        paint: (V, 3) linear RGB at its vertices, instead of one colour with noise.
+        label: class in label images.
+        wearer: index of the figure that wears or carries it, or -1.
     """
 
     vertices: NDArray[np.float32]
     faces: NDArray[np.int32]
     colour: NDArray[np.float32]
     grain: float
+    paint: NDArray[np.float32] | None = None
+    label: ParseClass = ParseClass.BACKGROUND
+    wearer: int = -1
 
 
 @dataclass(frozen=True)
@@ -167,19 +175,18 @@ def draw_scene(name: str, cast: Cast, rng: np.random.Generator) -> Scene:
     if main.posed.support == "floor" and framing in ("knees", "waist"):
         framing = "full"
     camera, rotation, shift = _choose_camera(people, framing, cast.side, rng)
-    figures = []
+    figures: list[Figure] = []
+    props: list[Prop] = []
     for person in people:
         figure = _in_camera(person, cast.body, rotation, shift)
         if figure.vertices[:, 2].min() > NEAREST:
+            props += _attached(person, len(figures), cast.body, rng)
             figures.append(figure)
     seats = [_seat(person, cast.body, rng) for person in people if person.posed.support == "chair"]
-    props = [prop for prop in seats + _furniture(people, rng) if prop is not None]
+    props += [prop for prop in seats + _furniture(people, rng) if prop is not None]
     if rng.random() < 0.3:
         props.append(_occluder(main, camera, rotation, shift, rng))
-    placed = [
-        Prop((prop.vertices @ rotation.T + shift).astype(np.float32), prop.faces, prop.colour, prop.grain)
-        for prop in props
-    ]
+    placed = [replace(prop, vertices=(prop.vertices @ rotation.T + shift).astype(np.float32)) for prop in props]
     placed = [prop for prop in placed if prop.vertices[:, 2].min() > 0.05]
     up = rotation @ np.array([0.0, 1.0, 0.0])
     floor_colour = (
@@ -281,6 +288,14 @@ def _in_camera(person: _Standing, body: BodyModel, rotation: Floats, shift: Floa
 
 
 # ---------------------------------------------------------------- props
+
+
+def _attached(person: _Standing, number: int, body: BodyModel, rng: np.random.Generator) -> list[Prop]:
+    """What a person wears as meshes of their own, and carries."""
+    found = worn(person.dressed.pieces, person.vertices, person.joints, body.data)
+    if rng.random() < CARRIED_SHARE:
+        found += random_carried(person.joints, rng)
+    return [Prop(one.vertices, one.faces, one.colours.mean(0), 0.1, one.colours, one.label, number) for one in found]
 
 
 def box(low: Floats, high: Floats, turn: float) -> tuple[NDArray[np.float32], NDArray[np.int32]]:

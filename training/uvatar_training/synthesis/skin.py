@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from uvatar.body import BODY, LEFT_EYE, RIGHT_EYE
 from uvatar.data.arrays import Floats
+from uvatar.data.parsing import ParseClass
 from uvatar.photos.colour import linear_from_srgb
 from uvatar_training.synthesis.anatomy import SurfacePoints
 from uvatar_training.synthesis.noise import fractal3, noise3
@@ -207,6 +208,16 @@ def hair_cover(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
         cover = np.maximum(cover, np.clip(1.4 * looks.beard - 0.4, 0, 0.9) * jaw * sides * (1 - lips) * low_cheek)
     hair: NDArray[np.float32] = (cover * (points.part == BODY)).astype(np.float32)
     return hair
+
+
+def skin_labels(points: SurfacePoints) -> NDArray[np.uint8]:
+    """The classes (K,) of an unclothed, bald person: the face, to the chin and behind the ears, and skin."""
+    _, y, z = points.rest.T
+    mark = points.places.landmark
+    mouth, ear = (mark["mouth_left"] + mark["mouth_right"]) / 2, mark["left_ear"]
+    jaw = np.interp(z, [ear[2] - 0.03, ear[2], mouth[2]], [ear[1] - 0.02, ear[1] - 0.05, mouth[1] - 0.045])
+    face = (points.head > 0.5) & (y > jaw) & ((z > ear[2] - 0.03) | (y > ear[1] + 0.02))
+    return np.where(face | (points.part != BODY), ParseClass.FACE, ParseClass.SKIN).astype(np.uint8)
 
 
 def paint_hair(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:

@@ -94,7 +94,14 @@ class Studio:
         facts = {"renderer": renderer, "background": scene.environment.name}
         people = tuple(self._label(scene.figures[k], scene, picture.people == k + 1, facts) for k in kept)
         return Sample(
-            f"{self.order.split}-{scene.name}", "synthetic", self.order.split, picture.image, scene.camera, people, mask
+            f"{self.order.split}-{scene.name}",
+            "synthetic",
+            self.order.split,
+            picture.image,
+            scene.camera,
+            people,
+            mask,
+            labels=picture.labels,
         )
 
     def _label(self, figure: Figure, scene: Scene, mask: NDArray[np.bool_], facts: dict[str, str]) -> PersonLabel:

@@ -16,11 +16,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.parsing import ParseClass
 from uvatar.photos.colour import linear_from_srgb
 from uvatar_training.data.problems import DataError
+from uvatar_training.synthesis.attachments import HairMesh
 
 KINDS = ("outfit", "shoes", "hair", "skin")
 HELD_OUT_EVERY = 5
+CLASSES = {"shoes": ParseClass.SHOES, "hair": ParseClass.HAIR}
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,16 @@ class WardrobeLayer:
     Attributes:
         kind, group, name: from the file name; ``group`` is "male", "female" or "any".
         picture: (N, N, 4) uint8 sRGB and coverage; skins cover everything.
+        labels: (N, N) uint8 class of each texel.
+        mesh: of a hair style, its geometry, if the wardrobe has it.
     """
 
     kind: str
     group: str
     name: str
     picture: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    mesh: HairMesh | None = None
 
     def recoloured(self, rng: np.random.Generator, hue: bool = True) -> NDArray[np.float32]:
         """Linear RGB (N, N, 3) with random lightness and saturation, and a random hue if ``hue`` is set."""
@@ -100,6 +107,19 @@ def _read(path: Path, kind: str, group: str, size: int) -> WardrobeLayer:
         raise DataError(path, "is not a colour picture")
     alpha = image[..., 3:] if image.shape[2] == 4 else np.full_like(image[..., :1], 255)
     rgba = np.concatenate([image[..., 2::-1], alpha], 2)
-    return WardrobeLayer(
-        kind, group, path.stem, np.asarray(cv2.resize(rgba, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
-    )
+    own = path.parent / "labels" / path.name
+    labels = np.full((size, size), CLASSES.get(kind, ParseClass.SKIN), np.uint8)
+    if kind == "outfit":
+        if (stored := cv2.imdecode(np.frombuffer(own.read_bytes(), np.uint8), 0) if own.is_file() else None) is None:
+            raise DataError(own, "is missing or damaged: bake the wardrobe again with tools/bake_wardrobe.py")
+        labels = np.asarray(cv2.resize(stored, (size, size), interpolation=cv2.INTER_NEAREST), np.uint8)
+    picture = np.asarray(cv2.resize(rgba, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+    return WardrobeLayer(kind, group, path.stem, picture, labels, _hair_mesh(path) if kind == "hair" else None)
+
+
+def _hair_mesh(path: Path) -> HairMesh | None:
+    stored = path.parent / "meshes" / f"{path.stem}.npz"
+    if not stored.is_file():
+        return None
+    with np.load(stored) as arrays:
+        return HairMesh(arrays["vertices"], arrays["faces"], linear_from_srgb(arrays["colours"]))

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-TASKS = ("mesh", "gan", "complete", "texture", "joint", "lifter")
+TASKS = ("mesh", "gan", "complete", "texture", "joint", "lifter", "parser")
 
 
 class RecipeError(ValueError):

@@ -7,6 +7,7 @@ Lin et al. 2017, "Feature pyramid networks for object detection".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -92,23 +93,25 @@ class InvertedResidual(nn.Module):
 class EfficientNetLite0(nn.Module):
     """The trunk, without the classifier."""
 
-    def __init__(self) -> None:
+    def __init__(self, stages: Sequence[BackboneStage] = STAGES, returned: Sequence[int] = PYRAMID_STAGES) -> None:
+        """``stages``: all of them, or the first ones; ``returned``: indices of those whose outputs are returned."""
         super().__init__()
+        self._returned = tuple(returned)
         self._conv_stem = SameConv2d(3, STEM_CHANNELS, 3, 2, bias=False)
         self._bn0 = _bn(STEM_CHANNELS)
         self._blocks = nn.ModuleList()
         self._stage_ends: list[int] = []
-        for stage in STAGES:
+        for stage in stages:
             for repeat in range(stage.repeats):
                 inputs, stride = (stage.inputs, stage.stride) if repeat == 0 else (stage.outputs, 1)
                 self._blocks.append(InvertedResidual(inputs, stage.outputs, stage.kernel, stride, stage.expansion))
             self._stage_ends.append(len(self._blocks) - 1)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) in [0, 1] -> features of the `PYRAMID_STAGES`, finest first."""
+        """(B, 3, H, W) in [0, 1] -> features of the stages that are returned, finest first."""
         x = (image * 255 - 127) / 128
         x = F.relu6(self._bn0(self._conv_stem(x)))
-        wanted = {self._stage_ends[stage] for stage in PYRAMID_STAGES}
+        wanted = {self._stage_ends[stage] for stage in self._returned}
         features = []
         for index, block in enumerate(self._blocks):
             x = block(x)
@@ -117,11 +120,13 @@ class EfficientNetLite0(nn.Module):
         return features
 
     def load_imagenet(self, state: dict[str, Tensor]) -> None:
-        """Start from a state dict of the ImageNet package; its classifier is left out.
+        """Start from a state dict of the ImageNet package; its classifier and stages that are not here are left out.
 
         Raises RuntimeError if it does not fit.
         """
         trunk = {name: tensor for name, tensor in state.items() if not name.startswith(("_conv_head", "_bn1", "_fc"))}
+        if len(self._stage_ends) < len(STAGES):
+            trunk = {name: tensor for name, tensor in trunk.items() if name in self.state_dict()}
         self.load_state_dict(trunk)
 
 

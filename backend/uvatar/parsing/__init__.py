@@ -1,0 +1,1 @@
+"""Parsers: what each pixel of a person shows, by networks and plug-ins."""

@@ -1,0 +1,81 @@
+"""Materials that a parser corrects: on the body's own surface, with colours that mislead."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from uvatar.body import load_open_body
+from uvatar.data.parsing import ParseClass, Parsing
+from uvatar.texturing import Atlases
+from uvatar.texturing.material_settings import DEFAULT_SETTINGS as MATERIALS
+from uvatar.texturing.materials import HAIR, SKIN, segment
+from uvatar.texturing.parsed_materials import DEFAULT_SETTINGS, ParsedVertices, bare_hand, corrected
+from uvatar.texturing.surface import ARMS, HANDS, LEGS, Part, Surface
+
+BEIGE, DARK = (0.42, 0.24, 0.17), (0.02, 0.015, 0.012)
+
+
+@pytest.fixture(scope="module")
+def surface() -> Surface:
+    return Atlases(load_open_body()).at(256).surface
+
+
+def said(surface: Surface, cloth: NDArray[np.bool_], hair: NDArray[np.bool_]) -> ParsedVertices:
+    """A parser that is sure: these vertices show cloth and hair, the others skin."""
+    skin = ~cloth & ~hair
+    return ParsedVertices(*((one * 0.95).astype(np.float32) for one in (skin, hair, cloth)))
+
+
+def test_a_shirt_in_the_colour_of_skin_becomes_a_garment(surface: Surface) -> None:
+    """Bare arms and legs, a beige shirt: colours alone see one surface of skin."""
+    count = len(surface.part)
+    colour = np.tile(np.array(BEIGE, np.float32), (count, 1))
+    colour[surface.scalp] = DARK
+    share, shading = np.ones(count, np.float32), np.zeros(count, np.float32)
+    trunk = surface.part == Part.TRUNK
+    inputs = (colour, share, shading, np.array(BEIGE, np.float32), surface, MATERIALS)
+    alone = segment(*inputs)
+    assert (alone.labels[trunk] == SKIN).mean() > 0.95
+    helped = segment(*inputs, said(surface, trunk, surface.scalp))
+    assert (helped.labels[trunk] > HAIR).mean() > 0.9
+    assert (helped.labels[np.isin(surface.part, (*ARMS, *LEGS))] == SKIN).mean() > 0.9
+    assert helped.count == alone.count + 1
+
+
+def test_pieces_keep_their_borders_and_small_disagreements_count_for_nothing(surface: Surface) -> None:
+    trunk = surface.part == Part.TRUNK
+    labels = np.where(trunk, 2, SKIN).astype(np.int32)
+    nearly = trunk & (surface.template[:, 1] > np.quantile(surface.template[trunk, 1], 0.02))
+    agreed = corrected(labels, said(surface, nearly, np.zeros_like(trunk)), surface)
+    np.testing.assert_array_equal(agreed, labels)
+    shared = corrected(labels, said(surface, np.zeros_like(trunk), np.zeros_like(trunk)), surface)
+    assert (shared == SKIN).all()
+
+
+def test_a_parser_that_is_not_sure_changes_nothing(surface: Surface) -> None:
+    trunk = surface.part == Part.TRUNK
+    labels = np.where(trunk, 2, SKIN).astype(np.int32)
+    unsure = np.full(len(labels), DEFAULT_SETTINGS.sure - 0.1, np.float32)
+    parsed = ParsedVertices(unsure, 0 * unsure, 0 * unsure)
+    np.testing.assert_array_equal(corrected(labels, parsed, surface), labels)
+    assert bare_hand(parsed, surface.part == HANDS[0], DEFAULT_SETTINGS) is None
+    sure = replace(parsed, cloth=np.ones_like(unsure))
+    assert bare_hand(sure, surface.part == HANDS[0], DEFAULT_SETTINGS) is False
+
+
+def test_vertices_are_looked_up_where_the_photo_shows_them(surface: Surface) -> None:
+    """The left half of the picture shows skin, the right half cloth; unseen vertices are told nothing of."""
+    values = np.zeros((10, 20, len(ParseClass)), np.float32)
+    values[:, :10, ParseClass.SKIN], values[:, 10:, ParseClass.LOWER] = 1, 1
+    x = surface.template[:, 0]
+    pixels = np.stack([np.where(x > 0, 15.0, 5.0), np.full(len(x), 5.0)], 1)
+    seen = surface.template[:, 2] > 0
+    settings = replace(DEFAULT_SETTINGS, rounds=0)
+    parsed = ParsedVertices.of(Parsing((0.0, 0.0, 20.0, 10.0), values), pixels, seen, surface, settings)
+    np.testing.assert_array_equal(parsed.cloth, (seen & (x > 0)).astype(np.float32))
+    np.testing.assert_array_equal(parsed.skin, (seen & (x <= 0)).astype(np.float32))
+    assert not parsed.hair.any()
