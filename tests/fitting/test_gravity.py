@@ -109,6 +109,15 @@ def test_edges_that_do_not_agree_are_left_out() -> None:
     assert degrees_off(gravity, up_of(np.radians(5), 0.0)) < 1
 
 
+def test_edges_at_one_side_that_leave_the_direction_open_are_left_out(body: BodyModel) -> None:
+    """Shutters that are propped open lean alike: roll may be why, or pitch, and people must not choose between them."""
+    segments = posts(up_of(*np.radians((-2, -4)))).segments
+    right = segments[segments[:, 0] > 400]
+    evidence = GravityEvidence(np.concatenate([right + [step, 0, step, 0] for step in (0, 6, 12)]).astype(np.float32))
+    level = [standing(global_orient=[np.pi, 0, 0], transl=[0.5 * i, -0.4, 3.4]) for i in range(-1, 2)]
+    assert estimated(level, body, evidence) == estimated(level, body)
+
+
 def odd_poses() -> dict[str, BodyParameters]:
     bent = standing().body_pose.copy()
     bent[[0, 1], 0] = -1.5  # thighs

@@ -46,7 +46,7 @@ class GravitySettings:
         edge_error: standard deviation of an edge's direction.
         edge_unit: length of an edge that counts 1, as a share of the longer side; none counts more than ``edge_most``.
         edge_support: what edges must sum to ...
-        edge_spread: ... and how far the directions that they leave may spread, for edges to be used.
+        edge_spread: ... and how far the directions may spread that they and the prior leave, for edges to be used.
     """
 
     pitch: tuple[float, float] = (5.0, 7.0)
@@ -133,11 +133,13 @@ def estimate(known: Candidates, stances: Sequence[Stance] = ()) -> Gravity:
         costs += one.cost(known.ups)
     costs += _plane_cost(known.ups, stances, known.settings)
     sources = ["accelerometer"] if known.measured else []
-    up, error = _mean(known.ups, costs)
-    with_edges = _mean(known.ups, costs - known.support)
     agreed = known.support[np.argmin(costs - known.support)]
-    if agreed > known.settings.edge_support and np.degrees(with_edges[1]) < known.settings.edge_spread:
-        (up, error), sources = with_edges, [*sources, "lines"]
+    # What edges leave open is not to be settled by people: edges at one side of a photo, or of what leans itself, agree
+    # along a whole line of directions, and people would pick a wrong one of them.
+    _, spread = _mean(known.ups, known.costs - known.support)
+    if agreed > known.settings.edge_support and np.degrees(spread) < known.settings.edge_spread:
+        costs, sources = costs - known.support, [*sources, "lines"]
+    up, error = _mean(known.ups, costs)
     if any(one.tells for one in stances):
         sources.append("people")
     x, y, z = (float(value) for value in up)
