@@ -203,7 +203,7 @@ def _room(others: Array, settings: LayoutSettings) -> Bounds:
     """The places right of the triangles (F, 3, 2) of all other islands that keep the gap to them and to the border."""
     picture = np.zeros((_PICTURE, _PICTURE), np.uint8)
     for triangle in np.round(others * _PICTURE).astype(np.int32):
-        cv2.fillConvexPoly(picture, triangle, 1)
+        cv2.fillConvexPoly(picture, triangle, (1,))
     last = np.where(picture.any(1), _PICTURE - picture[:, ::-1].argmax(1), 0)
     # rows nearby count as well: no outline shall reach between fingers
     limit = grey_dilation(last, round(settings.clearance * _PICTURE)) / _PICTURE + settings.gap
