@@ -12,8 +12,8 @@ the file, and makes only fingers, jaw, eyes and expressions anew.
 Steps: sample body shapes over ages 3 to 90 -> merge MakeHuman's 163 bones into SMPL's 24 joints and smooth their
 weights -> straighten every sample from MakeHuman's bent A-pose into a plain T by inverting linear blend skinning ->
 regress joints from the surface -> one linear shape space: stature, body mass index, then principal components ->
-BlazePose's 33 landmarks -> the texture's layout (`tools.open_body.texel_layout`). Then fingers, jaw and eyes: 55 joints that divide the weights of hands and head further, and
-52 expression keys from the package's face units.
+BlazePose's 33 landmarks -> the texture's layout (`tools.open_body.texel_layout`). Then fingers, jaw and eyes: 55 joints
+that divide the weights of hands and head further, and 52 expression keys from the package's face units.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The body's texture layout: where its texels lie, and pictures between it and the layout of networks and older avatars."""
+"""The body's texture layout: where its texels lie; pictures between it and the layout of networks and older avatars."""
 
 from __future__ import annotations
 

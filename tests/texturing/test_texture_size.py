@@ -14,7 +14,7 @@ from uvatar.texturing import Atlases
 
 
 @pytest.mark.parametrize(
-    ("pixels", "size"), [(0.0, 1024), (1.2, 1024), (1.3, 2048), (2.4, 2048), (2.6, 4096), (9, 4096)]
+    ("pixels", "size"), [(0.0, 1024), (0.95, 1024), (1.05, 2048), (1.9, 2048), (2.1, 4096), (9, 4096)]
 )
 def test_the_smallest_that_is_enough(pixels: float, size: int) -> None:
     assert enough_texels(pixels) == size

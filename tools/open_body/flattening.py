@@ -107,7 +107,7 @@ def _along(loop: Indices, count: int) -> sparse.csr_matrix:
 
 
 def _filled(places: Array, loop: Indices) -> Indices:
-    """Triangles (K - 2, 3) of the polygon whose K corners are given counter-clockwise, by clipping its roundest ears."""
+    """Triangles (K - 2, 3) of a polygon whose K corners are given counter-clockwise, by clipping the roundest ears."""
     corners, triangles = loop.tolist(), []
     while len(corners) > 3:
         ears = [(corners[k - 1], corners[k], corners[(k + 1) % len(corners)]) for k in range(len(corners))]
@@ -137,8 +137,16 @@ def edges_of(places: Array, triangles: Indices) -> Array:
 
 @dataclass(frozen=True)
 class _Energy:
-    """``area`` (F,): weights; ``inverse`` (F, 2, 2): of the wanted edges; ``outline`` (B, P): makes the points that are kept
-    in bounds."""
+    """What is minimised.
+
+    Attributes:
+        triangles: (F, 3).
+        area: (F,) weights.
+        inverse: (F, 2, 2) of the wanted edges as columns.
+        outline: (B, P) makes the points that are kept in bounds.
+        bounds: see `flattened`.
+        settings: numbers of the minimisation.
+    """
 
     triangles: Indices
     area: Array

@@ -86,18 +86,18 @@ class LayoutSettings:
     """
 
     face: float = 17.0
-    side: float = 11.0
-    back: float = 7.5
+    side: float = 12.0
+    back: float = 9.5
     depths: tuple[float, float, float, float] = (-0.8, 0.0, 0.55, 0.85)
     eyes: float = 1.12
     eye_radius: float = 0.03
-    hair: float = 11.0
+    hair: float = 12.0
     hairline: tuple[float, float] = (1.7, 2.2)
     smoothing: int = 15
     familiar: float = 0.25
     gap: float = 0.006
-    clearance: float = 0.03
-    start: tuple[float, float] = (0.0, 0.06)
+    clearance: float = 0.02
+    start: tuple[float, float] = (0.0, 0.07)
 
 
 DEFAULT_SETTINGS = LayoutSettings()
@@ -128,7 +128,7 @@ def texel_layout(data: BodyData, settings: LayoutSettings = DEFAULT_SETTINGS) ->
     for _ in range(settings.smoothing):
         wanted = (wanted + graph @ wanted) / 2
     inner = _wanted_products(data.v_template[corners], old[head], triangles, wanted, graph, settings)
-    stiffness = (wanted[triangles].mean(1) / settings.face) ** 2
+    stiffness = wanted[triangles].mean(1) / settings.face
     bounds = _room(places[data.face_uv[~inside]], settings)
     places[head] = flattened(old[head] + settings.start, triangles, inner, stiffness, bounds)
     return places.astype(np.float32)
@@ -203,7 +203,7 @@ def _room(others: Array, settings: LayoutSettings) -> Bounds:
     """The places right of the triangles (F, 3, 2) of all other islands that keep the gap to them and to the border."""
     picture = np.zeros((_PICTURE, _PICTURE), np.uint8)
     for triangle in np.round(others * _PICTURE).astype(np.int32):
-        cv2.fillConvexPoly(picture, triangle, 1)
+        cv2.fillConvexPoly(picture, triangle, (1,))
     last = np.where(picture.any(1), _PICTURE - picture[:, ::-1].argmax(1), 0)
     # rows nearby count as well: no outline shall reach between fingers
     limit = grey_dilation(last, round(settings.clearance * _PICTURE)) / _PICTURE + settings.gap

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
-from uvatar.data.texture import Texture
 from uvatar.data.labels import Label
+from uvatar.data.texture import Texture
 from uvatar.texturing.atlas import Atlas, Atlases, texels_of
 
 
@@ -40,7 +40,9 @@ class LayoutChange:
 
     def picture(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, N, C) interpolated linearly."""
-        return np.asarray(cv2.remap(picture, self.places, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE), np.float32)
+        return np.asarray(
+            cv2.remap(picture, self.places, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE), np.float32
+        )
 
 
 def atlas_for(texture: Texture, atlases: Atlases) -> Atlas:

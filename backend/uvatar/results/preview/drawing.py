@@ -155,7 +155,7 @@ def _levels(
     texels = np.abs(_triangle_areas(body.uv[body.face_uv])) * texture.shape[0] * texture.shape[1]
     samples = np.abs(_triangle_areas(camera.project(vertices)[body.faces])) * supersample**2
     levels = np.log2(np.maximum(texels, 1e-9) / np.maximum(samples, 1e-9)) / 2
-    return np.clip(np.floor(levels), 0, _COARSEST).astype(np.int32)
+    return np.asarray(np.clip(np.floor(levels), 0, _COARSEST), np.int32)
 
 
 def _triangle_areas(corners: Floats) -> Floats:
