@@ -89,7 +89,8 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
         self._placed: list[overlay.PlacedButton] = []
         self._area, self._region = context.area, next(r for r in context.area.regions if r.type == "WINDOW")
         scale = context.preferences.system.ui_scale
-        self._view.enter(self._area, self._region, bpy.data.objects[self._camera], scale)
+        sides = [side / self._size[number % 2] for number, side in enumerate(self._box)]
+        self._view.enter(self._area, self._region, bpy.data.objects[self._camera], sides, scale)
         self._backgrounds = show_photo_in_front(bpy.data.objects[self._camera])
         self._handler = bpy.types.SpaceView3D.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
         context.window_manager.modal_handler_add(self)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A 3D View that shows a photo through its camera for a while, as large as there is room, and then is as before."""
+"""A 3D View that shows somebody in a photo through its camera for a while, and then is as before."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import bpy
 from bpy_extras.view3d_utils import location_3d_to_region_2d
@@ -13,7 +14,9 @@ from ..scene.photo_joints import frame_corners
 _RENDER_SETTINGS = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y")
 _OVER_VIEW = {"UI", "TOOLS", "HEADER", "TOOL_HEADER", "ASSET_SHELF", "ASSET_SHELF_HEADER", "HUD"}  # overlap the view
 _LEAST_ZOOM, _MOST_ZOOM = -30.0, 600.0  # Blender's limits
-_MARGINS = 64.0, 88.0  # above the photo, for headers, and below, for buttons: pixels at a resolution scale of 1
+_ABOVE, _BELOW = 64.0, 88.0  # what headers and buttons need of the view, pixels at a resolution scale of 1
+_AROUND = 1.4  # how much of the photo is shown around the person, times the sides of the box
+_STEP = 0.1  # of the view's offset, to find how far that moves the photo
 
 
 class PhotoView:
@@ -26,19 +29,47 @@ class PhotoView:
         self._render = [getattr(scene.render, name) for name in _RENDER_SETTINGS]
         self._view: tuple[str, float, tuple[float, float]] | None = None
 
-    def enter(self, area: bpy.types.Area, region: bpy.types.Region, camera: bpy.types.Object, scale: float) -> None:
-        """Look through a camera, so that its picture fills what is free of the view."""
+    def enter(
+        self,
+        area: bpy.types.Area,
+        region: bpy.types.Region,
+        camera: bpy.types.Object,
+        box: Sequence[float],
+        scale: float,
+    ) -> None:
+        """Look through a camera, so that a part of its picture fills what is free of the view.
+
+        Args:
+            area, region: of the view.
+            camera: the photo's, which the scene's render size is for.
+            box: left, top, right, bottom of the part, shares of the picture's width and height from its top left.
+            scale: pixels of the screen for each of a resolution scale of 1.
+        """
         view = area.spaces.active.region_3d
         self._view = view.view_perspective, view.view_camera_zoom, tuple(view.view_camera_offset)
         view.view_perspective = "CAMERA"
         view.view_camera_offset = (0.0, 0.0)
         view.update()
-        _, _, width, height = frame_in(area, region, bpy.data.scenes[self._scene], camera)
+        scene = bpy.data.scenes[self._scene]
+        _, _, width, height = frame_in(area, region, scene, camera)
         left, right = free_width(area, region)
-        across = 2 * min(region.width / 2 - left, right - region.width / 2)
-        up = region.height - 2 * max(_MARGINS) * scale
-        if width > 1 and height < -1 and across > 50 and up > 50:
-            view.view_camera_zoom = _zoomed(view.view_camera_zoom, 0.96 * min(across / width, up / -height))
+        bottom, top = _BELOW * scale, region.height - _ABOVE * scale
+        across, down = _AROUND * (box[2] - box[0]) * width, _AROUND * (box[3] - box[1]) * -height
+        if min(right - left, top - bottom) < 50 or min(across, down) < 1:
+            return  # no room, or nothing to see: as Blender shows it
+        factor = min((right - left) / across, (top - bottom) / down)
+        view.view_camera_zoom = _zoomed(view.view_camera_zoom, factor)
+        view.update()
+        before = frame_in(area, region, scene, camera)
+        view.view_camera_offset = (_STEP, _STEP)
+        view.update()
+        after = frame_in(area, region, scene, camera)
+        middle = [(box[0] + box[2]) / 2 * before[2] + before[0], (box[1] + box[3]) / 2 * before[3] + before[1]]
+        wanted = (left + right) / 2, (bottom + top) / 2
+        view.view_camera_offset = [
+            _STEP * (wanted[k] - middle[k]) / moved if (moved := after[k] - before[k]) else 0.0 for k in (0, 1)
+        ]
+        view.update()
 
     def restore(self, area: bpy.types.Area | None) -> None:
         """Give the scene its camera and render size again, and the view its own, unless they are gone."""

@@ -152,7 +152,7 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
                 options |= {} if given is None else {"given_people": given}
                 if one_person:
                     options["height"] = options["height"] or typed_height(
-                        [one for all in chosen.values() for one in all]
+                        [one for some in chosen.values() for one in some]
                     )
                 jobs.append((part, options))
         return jobs
