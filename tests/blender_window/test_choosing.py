@@ -43,7 +43,7 @@ def switches(window: Window, people: int) -> list[tuple[int, int]]:
     """Where on the screen the switches of so many people are, the first one first; rows are of one height."""
     left, top, width, height = window.sidebar()
     x = left + int(0.11 * width)
-    seen = [y for y in range(top + 200, top + height, 5) if window.name_at(x, y) == "include"]
+    seen = [y for y in range(top + 200, top + height, 5) if window.name_at(x, y).endswith("include")]
     row = (seen[-1] - seen[0] + 5) / people
     assert 15 < row < 30, seen
     return [(x, round(seen[0] + (number + 0.5) * row)) for number in range(people)]
