@@ -131,7 +131,12 @@ def _distances(places: Floats, start: Floats, end: Floats) -> Floats:
 def rows_of(strokes: Sequence[Stroke], box: Sequence[float]) -> list[list[float]]:
     """Return strokes as the protocol has them (`protocol.given_people.STROKE`); ``box``: the person's."""
     return [
-        [*map(float, box), int(stroke.adds), stroke.radius, *(side for place in stroke.points for side in place)]
+        [
+            *map(float, box),
+            int(stroke.adds),
+            stroke.radius,
+            *(round(side, 1) for place in stroke.points for side in place),
+        ]
         for stroke in strokes
     ]
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import bpy
 import gpu
-from bpy_extras.view3d_utils import location_3d_to_region_2d
 
 from ..core.hand_corrections import PhotoEdit
 from ..core.mask_brush import MaskBrush
@@ -20,7 +19,6 @@ from ..core.photo_pins import LIMBS, Pins
 from ..protocol.options import FIND_PEOPLE
 from ..scene.camera import look_through, the_photo_camera
 from ..scene.photo_joints import (
-    frame_corners,
     joints_in_photo,
     photo_box,
     restore_backgrounds,
@@ -31,6 +29,7 @@ from . import photo_overlay as overlay
 from . import state
 from .note_fixes import everybody, photo_file
 from .one_person import corrections_of, options_for
+from .photo_view import PhotoView, frame_in, free_width, is_over, overlapping
 from .runs import begin, can_begin, linked
 from .translation import tr
 
@@ -51,8 +50,6 @@ _TOOL_ITEMS = [
 # What moves about in the view; other keys would change the scene behind the photo.
 _NAVIGATION = ("MIDDLEMOUSE", "WHEEL", "TRACKPAD", "MOUSEROTATE", "MOUSESMARTZOOM", "NDOF", "NUMPAD_PLUS",
                "NUMPAD_MINUS", "HOME", "MOUSEMOVE", "INBETWEEN_MOUSEMOVE", "TIMER", "WINDOW")  # fmt: skip
-_RENDER_SETTINGS = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y")
-_OVER_VIEW = {"UI", "TOOLS", "HEADER", "TOOL_HEADER", "ASSET_SHELF", "ASSET_SHELF_HEADER", "HUD"}  # overlap the view
 
 
 class UVATAR_OT_correct_on_photo(bpy.types.Operator):
@@ -91,8 +88,9 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
         self._texture: tuple[Any, gpu.types.GPUTexture] | None = None
         self._placed: list[overlay.PlacedButton] = []
         self._area, self._region = context.area, next(r for r in context.area.regions if r.type == "WINDOW")
-        self._perspective = context.space_data.region_3d.view_perspective
-        context.space_data.region_3d.view_perspective = "CAMERA"
+        scale = context.preferences.system.ui_scale
+        sides = [side / self._size[number % 2] for number, side in enumerate(self._box)]
+        self._view.enter(self._area, self._region, bpy.data.objects[self._camera], sides, scale)
         self._backgrounds = show_photo_in_front(bpy.data.objects[self._camera])
         self._handler = bpy.types.SpaceView3D.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
         context.window_manager.modal_handler_add(self)
@@ -110,7 +108,7 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
             raise RigError(f"{name} is no longer on the list of photos: add it again.")
         self._box = photo_box(rig)
         self._path, self._rig = path, rig.name
-        self._view_settings = _view_settings(context.scene)
+        self._view = PhotoView(context.scene)
         look_through(context.scene, camera)
         context.view_layer.update()
         self._camera = camera.name
@@ -135,7 +133,7 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
             return self._end(context, {"CANCELLED"})
         self._at = self._mouse(event)
         busy = self._painting or self._caught is not None
-        if not busy and not _is_over(self._area, event):
+        if not busy and not is_over(self._area, event):
             return {"PASS_THROUGH"}
         self._area.tag_redraw()
         self._area.spaces.active.region_3d.view_perspective = "CAMERA"  # turning the view leaves it
@@ -146,7 +144,7 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
             return {"RUNNING_MODAL"}
         if event.value == "PRESS" and (answer := self._key(context, event)) is not None:
             return answer
-        if event.type.startswith(_NAVIGATION) or any(_is_over(r, event) for r in _overlapping(self._area)):
+        if event.type.startswith(_NAVIGATION) or any(is_over(r, event) for r in overlapping(self._area)):
             return {"PASS_THROUGH"}
         return {"RUNNING_MODAL"}
 
@@ -194,7 +192,7 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
         """Press a button, catch a joint or begin a stroke; or end what was begun."""
         if event.value != "PRESS":
             return self._release()
-        if event.alt or any(_is_over(region, event) for region in _overlapping(self._area)):
+        if event.alt or any(is_over(region, event) for region in overlapping(self._area)):
             return {"PASS_THROUGH"}  # Alt: as the middle button, for mice that have none
         for one in self._placed:
             if one.holds(*self._at):
@@ -255,28 +253,15 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
             self._handler = None
             if self._camera in bpy.data.objects:
                 restore_backgrounds(bpy.data.objects[self._camera], self._backgrounds)
-            self._restore_view(context)
+            self._view.restore(context.area)
         if context.workspace is not None:
             context.workspace.status_text_set(None)
         state.redraw()
         return answer
 
-    def _restore_view(self, context: bpy.types.Context) -> None:
-        """Give the scene its camera and render size again, and the view its perspective, unless they are gone."""
-        scene, camera, *settings = self._view_settings
-        if scene in bpy.data.scenes:
-            for name, value in zip(_RENDER_SETTINGS, settings, strict=True):
-                setattr(bpy.data.scenes[scene].render, name, value)
-            bpy.data.scenes[scene].camera = bpy.data.objects.get(camera)  # None if it was deleted
-        if context.area is not None and context.area.type == "VIEW_3D":
-            context.area.spaces.active.region_3d.view_perspective = self._perspective
-
     def _frame(self, context: bpy.types.Context) -> tuple[float, float, float, float]:
         """Return left, top, width and height (negative: downward) of the photo in the region, pixels."""
-        corners = frame_corners(context.scene, bpy.data.objects[self._camera])
-        space = self._area.spaces.active.region_3d
-        (left, top), (right, _), (_, bottom) = (location_3d_to_region_2d(self._region, space, c) for c in corners)
-        return left, top, right - left, bottom - top
+        return frame_in(self._area, self._region, context.scene, bpy.data.objects[self._camera])
 
     def _on_screen(self, context: bpy.types.Context) -> dict[int, tuple[float, float]]:
         left, top, width, height = self._frame(context)
@@ -319,7 +304,7 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
             self._draw_joints(context, scale)
         else:
             self._draw_mask(context, scale)
-        left, right = _free_width(self._area, self._region)
+        left, right = free_width(self._area, self._region)
         left += 12 * scale
         self._placed = overlay.place_buttons(self._buttons(), left, 44 * scale, right - 12 * scale, scale)
         overlay.draw_buttons(self._placed, self._at, scale)
@@ -354,33 +339,6 @@ def _takes_masks() -> bool:
     """Whether the backend, as far as it is known, understands strokes."""
     options = state.session().options
     return not options or FIND_PEOPLE in options
-
-
-def _free_width(area: bpy.types.Area, region: bpy.types.Region) -> tuple[float, float]:
-    """Return from where to where the view is not hidden by the regions at its sides, pixels of the view."""
-    left, right = 0.0, float(region.width)
-    for other in _overlapping(area):
-        if other.width > 1 and other.height > region.height / 3:
-            if other.x <= region.x + region.width / 3:
-                left = max(left, other.x + other.width - region.x)
-            else:
-                right = min(right, other.x - region.x)
-    return left, right
-
-
-def _view_settings(scene: bpy.types.Scene) -> tuple[Any, ...]:
-    """Return the names of the scene and its camera, and what `look_through` changes of the render settings."""
-    camera = scene.camera.name if scene.camera is not None else ""
-    return scene.name, camera, *(getattr(scene.render, name) for name in _RENDER_SETTINGS)
-
-
-def _is_over(region: bpy.types.Area | bpy.types.Region, event: bpy.types.Event) -> bool:
-    x, y = event.mouse_x - region.x, event.mouse_y - region.y
-    return bool(0 <= x < region.width and 0 <= y < region.height)
-
-
-def _overlapping(area: bpy.types.Area) -> list[bpy.types.Region]:
-    return [region for region in area.regions if region.type in _OVER_VIEW]
 
 
 CLASSES = (UVATAR_OT_correct_on_photo,)

@@ -22,7 +22,7 @@ Frame = tuple[float, float, float, float]  # left, top, width and height (negati
 _CORNERS = 16  # of the discs that joints are drawn as
 LINE, JOINT, MOVED = (1.0, 1.0, 1.0, 0.7), (0.34, 0.71, 0.91, 1.0), (0.90, 0.62, 0.0, 1.0)
 _OUTSIDE, _EDGE = (0.0, 0.0, 0.0, 0.6), (0.34, 0.71, 0.91, 1.0)  # of the mask
-_BUTTON, _PRESSED, _OVER = (0.16, 0.16, 0.16, 0.92), (0.28, 0.45, 0.70, 1.0), (0.27, 0.27, 0.27, 0.95)
+_BUTTON, _PRESSED, _OVER = (0.29, 0.29, 0.29, 1.0), (0.28, 0.45, 0.70, 1.0), (0.38, 0.38, 0.38, 1.0)
 _LETTERS, _PADDING, _HEIGHT, _GAP = 12.0, 9.0, 24.0, 3.0  # sizes of buttons, pixels at a resolution scale of 1
 
 

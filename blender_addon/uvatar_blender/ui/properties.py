@@ -148,10 +148,11 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
             chosen = {path: people[path] for path in paths if path in people}
             for part in [paths] if one_person or not chosen else told_apart(paths):
                 options = self.job_options(one_person)
-                options["given_people"] = given_people({path: chosen[path] for path in part if path in chosen})
+                given = given_people({path: chosen[path] for path in part if path in chosen})
+                options |= {} if given is None else {"given_people": given}
                 if one_person:
                     options["height"] = options["height"] or typed_height(
-                        [one for all in chosen.values() for one in all]
+                        [one for some in chosen.values() for one in some]
                     )
                 jobs.append((part, options))
         return jobs
