@@ -86,7 +86,8 @@ def unseen_detail(
     points = atlas.interpolate(visibility.vertices, texels)
     pixels = view.source.camera.project(points)
     usable = visibility.part_at(points) == atlas.surface.part[vertex[texels]]
-    usable &= visibility.trust_at(points) > settings.trust
+    # not `trust_at`: what is looked for lies before these points, which the photo does not show
+    usable &= bilinear(visibility.trust, visibility.camera.project(points)) > settings.trust
     usable &= foreground.depth_inside(pixels) > settings.edge * coarse_width
     texels, pixels = texels[usable], pixels[usable]
     fine = foreground.sample(pixels, view.footprint[atlas.table.face[texels]]) @ LUMA
