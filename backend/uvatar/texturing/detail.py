@@ -2,8 +2,9 @@
 
 A back that is completed from smooth colours looks like plastic.  Cloth and skin go round the body, so their weave,
 folds and stripes are continued straight through it, as brightness only.  What sticks out of its surroundings (a logo, a
-tie, buttons) is clipped to the usual roughness of that slice of the garment, so that it does not show up mirrored on
-the back. Hair gets strands of its own: in front of it lies the face.
+tie, buttons) is clipped to a few times the usual roughness of that slice of the garment. Filling by material
+(`uvatar.texturing.pattern`), which leaves such things out, takes this only where the photo half shows the surface.
+Hair gets strands of its own: in front of it lies the face.
 """
 
 from __future__ import annotations

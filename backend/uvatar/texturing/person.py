@@ -54,7 +54,8 @@ def texture_person(
             from the smoothly completed texture; or None for the smoothly completed texture itself.
         keep_photo: False gives the prediction as it is, also where the photos show something.
         face: lays the photo's face on the body's; None leaves it where the fit puts it.
-        fast: complete what no photo shows smoothly, without materials and patterns.
+        fast: complete what no photo shows smoothly, with the front's structure straight through the body, and without
+            materials.
         painter: a texture generator that paints over the completion; may raise GeneratorError.
         settings: tuned numbers.
 
