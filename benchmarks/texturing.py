@@ -1,4 +1,5 @@
-"""How long texturing takes and how close the textured body comes to the photo, by the texture's size.
+"""How long texturing takes and how close the textured body comes to the photo, by the texture's size and by how what
+no photo shows is completed (`uvatar.evaluation.baselines`): smooth filling, what ``--fast`` does, filling by material.
 
     python -m benchmarks.texturing                           # the samples
     python -m benchmarks.texturing me.jpg --sizes 1024       # your photo
@@ -28,6 +29,7 @@ from uvatar.body.face_points import FILE, load_correspondence
 from uvatar.clothing.model import prepare_clothing
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.data.camera import Camera
+from uvatar.evaluation.baselines import completions
 from uvatar.evaluation.metrics import missing_as_grey, psnr
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.fitting.models import PoseModels
@@ -36,7 +38,7 @@ from uvatar.perception import Perception
 from uvatar.photos.decoding import decode_photo
 from uvatar.results.preview import render_textured
 from uvatar.runtime.weights import weights_folder
-from uvatar.texturing import FaceSpline, Texture, View, face_offsets, texture_person
+from uvatar.texturing import FaceSpline, Texture, View, face_offsets
 from uvatar.texturing.atlas import Atlas, Atlases
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,13 +68,13 @@ def main() -> None:
         view = prepared(path, body, face)
         print(f"{path.name}, the first person, {np.ptp(view.person.box[[1, 3]]):.0f} pixels tall:")
         for size in arguments.sizes:
-            seconds, texture = timed(partial(texture_person, [view], atlases.at(size), face=face))
-            overlap, whole = likeness(view, texture, body)
-            print(
-                f"  {size:4}  {seconds:5.2f} s   PSNR {overlap:4.1f} dB in the overlap, {whole:4.1f} dB over the mask"
-            )
-            row = {"what": path.name, "texture, pixels": size, "CPU s": seconds}
-            rows.append({**row, "PSNR in the overlap, dB": overlap, "PSNR over the mask, dB": whole})
+            for how, make in completions(atlases.at(size), face=face).items():
+                seconds, texture = timed(partial(make, view))
+                overlap, whole = likeness(view, texture, body)
+                likenesses = f"PSNR {overlap:4.1f} dB in the overlap, {whole:4.1f} dB over the mask"
+                print(f"  {size:4}  {how:9}  {seconds:5.2f} s   {likenesses}")
+                row = {"what": path.name, "texture, pixels": size, "completion": how, "CPU s": seconds}
+                rows.append({**row, "PSNR in the overlap, dB": overlap, "PSNR over the mask, dB": whole})
     write_csv("texturing", rows, ["one thread's processor time; the first person of each photo"])
 
 

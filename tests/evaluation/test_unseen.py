@@ -11,8 +11,11 @@ from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.evaluation.unseen import unseen_figures
+from uvatar.geometry.mesh import vertex_normals
+from uvatar.protocol.parts import Part
 from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.surface import HANDS, Part
+from uvatar.texturing.surface import HANDS
+from uvatar.texturing.surface import Part as BodyPart
 
 SIZE = 256
 CAMERA = Camera(500, (150, 200), 300, 400)
@@ -37,7 +40,7 @@ def dressed(atlas: Atlas, noise_behind: float, spoilt: float = 0.0) -> Texture:
     colours = np.clip(120 + noise[:, None] + np.zeros(3), 0, 255).astype(np.uint8)
     colours[behind & (random.random(len(table)) < spoilt)] = WALL[0]
     part = surface.part[surface.faces[table.face, 0]]
-    skin = np.isin(part, (Part.HEAD, *HANDS))
+    skin = np.isin(part, (BodyPart.HEAD, *HANDS))
     colours[skin] = (200, 150, 130)
     source = np.where(behind, Label.COMPLETED, Label.SEEN).astype(np.uint8)
     materials = np.where(skin, 1, 2).astype(np.uint8)
@@ -68,4 +71,20 @@ def test_texels_in_the_colour_of_the_wall_are_counted(body: BodyModel, atlas: At
         unseen_figures(dressed(atlas, 5.0, share), standing(body), CAMERA, WALL, body) for share in (0.0, 0.2)
     )
     assert clean.background < 0.01
-    assert 0.08 < spoilt.background < 0.3
+    assert 0.006 < spoilt.background < 0.05
+    assert clean.off_material < 0.005
+    assert spoilt.off_material > clean.off_material + 0.005
+
+
+def test_what_a_part_hides_does_not_count(body: BodyModel, atlas: Atlas) -> None:
+    """A skirt-like copy of the whole body, a little larger, in one colour: it is what is seen."""
+    fit, texture, faces = standing(body), dressed(atlas, 10.0), body.data.faces
+    around = body.data.v_template + 0.01 * vertex_normals(body.data.v_template, faces)
+    quads = np.column_stack([faces, np.full(len(faces), -1)]).astype(np.int32)
+    weights = np.zeros((len(around), 4), np.float32)
+    weights[:, 0] = 1
+    part = Part("Skirt", around.astype(np.float32), quads, np.zeros((len(around), 4), np.uint8), weights)
+    bare = unseen_figures(texture, fit, CAMERA, WALL, body)
+    hidden = unseen_figures(texture, fit, CAMERA, WALL, body, [part])
+    assert set(bare.garments) == {"upper"}
+    assert "skirt" in hidden.garments

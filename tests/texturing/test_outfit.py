@@ -79,6 +79,27 @@ def test_stripes_go_on_behind_at_their_height(studio: Studio, atlas: Atlas) -> N
     assert colours.mean(1).std() > 0.5 * truth.std()
 
 
+def test_fast_reflects_stripes(studio: Studio, atlas: Atlas) -> None:
+    texture = textured(studio, stripes, atlas, fast=True)
+    places, colours = behind(texture, atlas, back_of(studio.body))
+    truth = stripes(places).mean(1)
+    assert np.corrcoef(truth, colours.mean(1))[0, 1] > 0.6
+    assert colours.mean(1).std() > 0.3 * truth.std()
+
+
+def test_buttons_do_not_show_on_the_back(studio: Studio, atlas: Atlas) -> None:
+    def buttons(rest: NDArray[Any]) -> NDArray[Any]:
+        """Stripes with a row of white buttons down the middle."""
+        down = np.where(np.sin(2 * np.pi * rest[:, :1] / 0.04) > 0, [90.0, 30, 40], [40.0, 40, 45])
+        round_ = np.hypot(rest[:, 0], (rest[:, 1] + 0.04) % 0.08 - 0.04) < 0.012
+        return np.where((round_ & (rest[:, 2] > 0.05))[:, None], [250.0, 250, 250], down)
+
+    texture = textured(studio, buttons, atlas)
+    places, colours = behind(texture, atlas, back_of(studio.body))
+    assert len(places) > 500
+    assert (colours.min(1) > 150).mean() < 0.002
+
+
 def test_a_logo_does_not_show_on_the_back(studio: Studio, atlas: Atlas) -> None:
     texture = textured(studio, logo, atlas)
     places, colours = behind(texture, atlas, back_of(studio.body))

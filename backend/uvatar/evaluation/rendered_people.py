@@ -32,7 +32,7 @@ class RenderedPerson:
     Attributes:
         sitter: body and camera.
         view: the photo with what perfect perception and fitting would say of it.
-        truth: (8, H, W, 3) uint8, from all sides, the photo's first; without the noise of a sensor, which is none of the
+        truth: (8, H, W, 3) uint8, from all sides, the photo's first; without a sensor's noise, which is not the
             person's.
         masks: (8, H, W) bool.
         bodies: (8, V, 3) vertices in front of the camera for each of these pictures.

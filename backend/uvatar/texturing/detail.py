@@ -2,8 +2,9 @@
 
 A back that is completed from smooth colours looks like plastic.  Cloth and skin go round the body, so their weave,
 folds and stripes are continued straight through it, as brightness only.  What sticks out of its surroundings (a logo, a
-tie, buttons) is clipped to the usual roughness of that slice of the garment, so that it does not show up mirrored on
-the back. Hair gets strands of its own: in front of it lies the face.
+tie, buttons) is clipped to a few times the usual roughness of that slice of the garment. Filling by material
+(`uvatar.texturing.pattern`), which leaves such things out, takes this only where the photo half shows the surface.
+Hair gets strands of its own: in front of it lies the face.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ def unseen_detail(
     points = atlas.interpolate(visibility.vertices, texels)
     pixels = view.source.camera.project(points)
     usable = visibility.part_at(points) == atlas.surface.part[vertex[texels]]
-    usable &= visibility.trust_at(points) > settings.trust
+    # not `trust_at`: what is looked for lies before these points, which the photo does not show
+    usable &= bilinear(visibility.trust, visibility.camera.project(points)) > settings.trust
     usable &= foreground.depth_inside(pixels) > settings.edge * coarse_width
     texels, pixels = texels[usable], pixels[usable]
     fine = foreground.sample(pixels, view.footprint[atlas.table.face[texels]]) @ LUMA

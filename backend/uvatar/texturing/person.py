@@ -54,7 +54,7 @@ def texture_person(
             from the smoothly completed texture; or None for the smoothly completed texture itself.
         keep_photo: False gives the prediction as it is, also where the photos show something.
         face: lays the photo's face on the body's; None leaves it where the fit puts it.
-        fast: complete what no photo shows smoothly, without materials and patterns.
+        fast: complete what no photo shows without materials: smooth colours, the front's structure straight through.
         painter: a texture generator that paints over the completion; may raise GeneratorError.
         settings: tuned numbers.
 

@@ -98,12 +98,12 @@ def filled(
         shift = _best_shift(result, source, done, hole, metre, unlike, settings)
         if shift is None and source.known is known and (done & ~known).any():
             source = _Source.of(result, done.copy(), factor)  # what is left is too far from what is known
-            shift = source and _best_shift(result, source, done, hole, metre, unlike, settings)
+            shift = None if source is None else _best_shift(result, source, done, hole, metre, unlike, settings)
         if source is None or shift is None:
             break
         copied, there = _moved(result, source.known, shift)
         new = hole & there
-        result[new] = (copied + _membrane(result - copied, done & there, new, metre, settings))[new]
+        result[new] = (copied + _membrane(result - copied, done & there, new, factor, metre, settings))[new]
         done |= new
     rest = wanted & ~done
     if rest.any():
@@ -145,9 +145,9 @@ class _Source:
         brightness = np.where(inside, _reduced(values.mean(-1), size), 0).astype(np.float32)
         shape = fft.next_fast_len(2 * size[1], True), fft.next_fast_len(2 * size[0], True)
         planes = (inside.astype(np.float32), brightness, brightness**2)
-        transforms = [fft.rfft2(plane, shape) for plane in planes]
+        share, luma, square = (fft.rfft2(plane, shape) for plane in planes)
         variance = max(float(brightness[inside].var()), 1e-6)
-        return cls(known, factor, size, shape, *transforms, inside, brightness, variance)
+        return cls(known, factor, size, shape, share, luma, square, inside, brightness, variance)
 
 
 def _best_shift(
@@ -262,19 +262,28 @@ def _membrane(
     difference: NDArray[np.float32],
     told: NDArray[np.bool_],
     new: NDArray[np.bool_],
+    factor: int,
     metre: float,
     settings: ShiftSettings,
 ) -> NDArray[np.float32]:
-    """The step (h, w, 3) at the edge of ``new`` (h, w), spread smoothly over it."""
+    """The step (h, w, 3) at the edge of ``new`` (h, w), spread smoothly over it, at a resolution lower by
+    ``factor``.
+    """
+    height, width = new.shape
+    size = max(1, width // factor), max(1, height // factor)
     deviation = settings.joined * metre
-    edge = _near(new, 2 * max(1, round(deviation)) + 1) & told
+    edge = (_near(new, 2 * max(1, round(deviation)) + 1) & told).astype(np.float32)
     if not edge.any():
         return np.zeros_like(difference)
     step = np.clip(difference, -settings.largest_step, settings.largest_step)
-    step = np.asarray(cv2.GaussianBlur(step * edge[..., None], (0, 0), deviation), np.float32)
-    share = np.asarray(cv2.GaussianBlur(edge.astype(np.float32), (0, 0), deviation), np.float32)
+    step, share = _reduced(step * edge[..., None], size), _reduced(edge, size)
+    there = (share > 0).astype(np.float32)
+    blur = (0, 0), max(deviation / factor, 0.3)
+    step = np.asarray(cv2.GaussianBlur(step, *blur), np.float32)
+    share = np.asarray(cv2.GaussianBlur(share, *blur), np.float32)
     step /= np.maximum(share, 1e-6)[..., None]
-    return push_pull(step, edge.astype(np.float32))[0]
+    spread = push_pull(step, there)[0]
+    return np.asarray(cv2.resize(spread, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _mirrored_rows(
