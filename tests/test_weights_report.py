@@ -76,21 +76,24 @@ def test_texture_predictor_is_listed_and_checked_by_loading(weights: Path) -> No
 
 def test_own_files_missing_good_and_broken(tmp_path: Path) -> None:
     missing = brought(tmp_path / "none")
-    names = ("ROMP.pkl", "SMPL_NEUTRAL.pkl", "SMPL_NEUTRAL.pth", "smpl_uv.obj", "texture_predictor.safetensors")
-    assert states(missing) == dict.fromkeys(names, MISSING)
-    assert all(item.remark and ("commercial" in item.licence or item.name == names[-1]) for item in missing)
+    names = ("ROMP.pkl", "SMPL_NEUTRAL.pkl", "SMPL_NEUTRAL.pth", "smpl_uv.obj")
+    free = ("texture_predictor.safetensors", "selfie_multiclass_256x256.tflite")
+    assert states(missing) == dict.fromkeys((*names, *free), MISSING)
+    assert all(item.remark and ("commercial" in item.licence or item.name in free) for item in missing)
     torch.save(romp().state_dict(), tmp_path / "ROMP.pkl")
     assert states(brought(tmp_path))["ROMP.pkl"] == GOOD
     state = torch.load(tmp_path / "ROMP.pkl", weights_only=True)
     state["final_layers.4.weight"] = state.pop("final_layers.3.2.weight")
     torch.save(state, tmp_path / "ROMP.pkl")
     (tmp_path / "SMPL_NEUTRAL.npz").write_bytes(b"PK nothing")
+    (tmp_path / free[1]).write_bytes(b"nothing")
     items = {item.name: item for item in brought(tmp_path)}
     assert items["ROMP.pkl"].state == BROKEN
     assert (
         "first 'final_layers.3.2.weight'" in items["ROMP.pkl"].remark
         and "first 'final_layers.4.weight'" in items["ROMP.pkl"].remark
     )
+    assert items[free[1]].state == BROKEN and "cannot be used" in items[free[1]].remark
     assert items["SMPL_NEUTRAL.npz"].state == BROKEN and "Download" in items["SMPL_NEUTRAL.npz"].remark
 
 

@@ -6,8 +6,11 @@ import hashlib
 import http.server
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import flatbuffers
 import numpy as np
@@ -15,12 +18,18 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from uvatar.data.camera import Camera
+from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.parsing import ParseClass, Parsing
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
+from uvatar.data.view import View
+from uvatar.engine.engine import Engine
+from uvatar.engine.parsing import with_parsing
 from uvatar.parsing import parsers
 from uvatar.parsing.parsers import ParserError, PersonPicture, find_parser, parsed
 from uvatar.parsing.selfie_multiclass import CLASSES, FILE, SelfieMulticlass, download
+from uvatar.protocol.options import DEFAULT_OPTIONS, Options
 
 SIDE = 8
 
@@ -180,6 +189,22 @@ def test_plug_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(parsers.CHOICE, parsers.NONE)
     (tmp_path / FILE).write_bytes(b"not read")
     assert find_parser(tmp_path, lambda: None) is None
+
+
+def test_a_parser_that_fails_leaves_a_note_and_the_person_as_they_were() -> None:
+    photo, person = Photo(np.zeros((90, 60, 3), np.uint8), None, "0" * 64), person_in((10, 20, 50, 80))
+    parameters = BodyParameters(*(np.zeros(size, np.float32) for size in (10, 3, (23, 3), 3)))
+    view = View(photo, person, Camera.for_photo(60, 90, None), cast(Fit, SimpleNamespace(body=parameters)))
+
+    def seen_by(parser: object, options: Options = DEFAULT_OPTIONS) -> tuple[View, tuple[str, ...]]:
+        return with_parsing(view, cast(Engine, SimpleNamespace(parser=parser)), options)
+
+    failed, notes = seen_by(Broken())
+    assert failed is view and len(notes) == 1 and "no memory" in notes[0] and "colours alone" in notes[0]
+    assert seen_by(None) == (view, ()) and seen_by(Plug(), replace(DEFAULT_OPTIONS, fast=True)) == (view, ())
+    done, notes = seen_by(Plug())
+    assert notes == () and done.person.parsing is not None
+    assert done.person.parsing.at(np.array([[30.0, 50.0]]), (ParseClass.HAT,)) == pytest.approx(1)
 
 
 def test_lookup_is_bilinear_at_pixel_centres() -> None:

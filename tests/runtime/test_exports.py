@@ -20,6 +20,7 @@ from uvatar.fitting.lifter import FEATURES
 from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar.mesh_predictor.networks.deployed import load_light, on_torch
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, LIGHT_ONNX_FILE, Predictor
+from uvatar.parsing.inputs import network_inputs
 from uvatar.photos.decoding import decode_photo
 from uvatar.protocol.devices import CPU, CUDA
 from uvatar.runtime.devices import Placement
@@ -48,6 +49,9 @@ def inputs_of(name: str, seed: int = 1) -> Outputs:
         return {"image": rng.random((1, 3, INPUT_SIDE, INPUT_SIDE), np.float32)}
     if name == "pose_lifter":
         return {"features": rng.normal(size=(2, FEATURES)).astype(np.float32)}
+    if name == "parser":
+        pixels = rng.integers(0, 255, (300, 300, 3)).astype(np.uint8)
+        return network_inputs(pixels, pixels[..., 0], rng.uniform(0, 300, (33, 3)).astype(np.float32))
     config = load_checkpoint(weights_folder() / "texture_predictor.safetensors").config
     return {key: tensor.numpy() for key, tensor in texture_inputs(config, seed).items()}
 
@@ -69,7 +73,7 @@ def test_the_shipped_file_belongs_to_the_weights_beside_it(name: str) -> None:
     check_belonging(path)
 
 
-@pytest.mark.parametrize(("name", "tolerance"), [("mesh_predictor", 1e-3), ("pose_lifter", 1e-4)])
+@pytest.mark.parametrize(("name", "tolerance"), [("mesh_predictor", 1e-3), ("pose_lifter", 1e-4), ("parser", 1e-4)])
 def test_onnx_gives_what_pytorch_gives(name: str, tolerance: float) -> None:
     inputs = inputs_of(name)
     ours, theirs = open_onnx(weights_folder() / f"{name}.onnx", CPU)(inputs), in_torch(name)(inputs)

@@ -15,6 +15,7 @@ from uvatar.mesh_predictor.smpl_files import HELP, load_neutral_smpl, packed_reg
 from uvatar.parsing.selfie_multiclass import FILE as SELFIE_FILE
 from uvatar.parsing.selfie_multiclass import LICENCE as SELFIE_LICENCE
 from uvatar.parsing.selfie_multiclass import SelfieMulticlass
+from uvatar.parsing.shipped import ONNX_FILE as PARSER_ONNX_FILE
 from uvatar.protocol.devices import CPU
 from uvatar.runtime.networks import CheckpointError, open_onnx, torch_is_installed
 from uvatar.runtime.torch_networks import require_torch
@@ -64,11 +65,12 @@ def _where_torch_is(load: Callable[[Path], None]) -> Callable[[Path], None]:
     return lambda path: load(path) if torch_is_installed() else None
 
 
+_ONNX_FILES = (LIGHT_ONNX_FILE, TEXTURE_ONNX_FILE, LIFTER_ONNX_FILE, PARSER_ONNX_FILE)
 # Shipped files that are also loaded, beyond the checksum.
 _LOADERS: dict[str, Callable[[Path], object]] = {
     LIGHT_FILE: _where_torch_is(_load_light),
     TEXTURE_FILE: _where_torch_is(_load_texture_predictor),
-    **{name: lambda path: open_onnx(path, CPU) for name in (LIGHT_ONNX_FILE, TEXTURE_ONNX_FILE, LIFTER_ONNX_FILE)},
+    **{name: lambda path: open_onnx(path, CPU) for name in _ONNX_FILES},
 }
 
 

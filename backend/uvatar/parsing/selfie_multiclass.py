@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -45,7 +46,7 @@ class SelfieMulticlass:
     def __init__(self, path: Path, threads: int = 1) -> None:
         """Load the file, and record its sha256. Raises ValueError if it is no such model, or not the recorded one."""
         content = path.read_bytes()
-        self._interpreter = _interpreter(content, threads)
+        self._interpreter, self._lock = _interpreter(content, threads), Lock()
         _check_record(path, content)
         taken, given = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
         self._input, self._output, self._side = taken["index"], given["index"], int(taken["shape"][1])
@@ -58,9 +59,10 @@ class SelfieMulticlass:
     def parse(self, person: PersonPicture) -> NDArray[np.float32]:
         """Probabilities (256, 256, 6)."""
         small = cv2.resize(person.pixels, (self._side, self._side), interpolation=cv2.INTER_AREA)
-        self._interpreter.set_tensor(self._input, small[None].astype(np.float32) / 255)
-        self._interpreter.invoke()
-        values = np.asarray(self._interpreter.get_tensor(self._output)[0], np.float32)
+        with self._lock:  # people are parsed side by side
+            self._interpreter.set_tensor(self._input, small[None].astype(np.float32) / 255)
+            self._interpreter.invoke()
+            values = np.asarray(self._interpreter.get_tensor(self._output)[0], np.float32)
         if (values >= 0).all() and np.allclose(values.sum(-1), 1, atol=1e-2):
             return values
         # Files differ in whether the last layer is part of the model.

@@ -23,7 +23,8 @@ SKIN, HAIR = 0, 1  # as in `uvatar.texturing.materials`
 
 @dataclass(frozen=True)
 class ParsedSettings:
-    """Tuned numbers of using a parser.
+    """Tuned numbers of using a parser, set while looking at 54 people in photos and measuring 24 rendered ones; of the
+    values tried around them, these tell skin and cloth best.
 
     Attributes:
         rounds: in which probabilities are averaged with the neighbours' on the mesh: a parser sees some centimetres.
@@ -35,7 +36,7 @@ class ParsedSettings:
 
     rounds: int = 4
     sure: float = 0.75
-    least_sure: float = 0.5
+    least_sure: float = 0.3
     whole: float = 0.8
     divided: float = 0.006
 
@@ -94,7 +95,7 @@ def corrected(
         skin = bool((labels[own] == SKIN).all())
         wrong_area = of_cloth[one] if skin else of_skin[one]
         if wrong_area >= settings.whole * known:
-            result[own] = garment if skin else SKIN
+            result[own & ~(sure_skin if skin else sure_cloth)] = garment if skin else SKIN
         elif wrong_area > settings.divided and known - wrong_area > settings.divided:
             more = parsed.cloth > parsed.skin if skin else parsed.skin > parsed.cloth
             result[own & more] = garment if skin else SKIN

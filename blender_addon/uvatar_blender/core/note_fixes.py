@@ -41,6 +41,7 @@ NOTES: tuple[tuple[str, Fix, int | None], ...] = (
     ("Given an adult's proportions, but may be a child: the photo does not tell.", Fix.HEIGHT, None),
     ("The skirt, dress or coat became part of the body's surface, because {}.", Fix.MASK, None),
     ("{} It was completed without the Texture Predictor.", Fix.NONE, None),
+    ("{} Skin, hair and clothes were told apart by their colours alone.", Fix.NONE, None),
     ("Unseen parts were painted by the texture generator {}.", Fix.NONE, None),
     ("The texture generator {} painted nothing: what it paints is in the photo.", Fix.NONE, None),
     ("{} Unseen parts were completed without it.", Fix.NONE, None),
