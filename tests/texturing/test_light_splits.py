@@ -92,3 +92,13 @@ def test_a_suit_of_the_skins_hue_is_none(surface: Surface) -> None:
     labels = told(paint, surface)
     suit = np.isin(surface.part, (Part.TRUNK, *ARMS, *LEGS)) & (labels >= 0)
     assert (labels[suit] == SKIN_LABEL).mean() < 0.05
+
+
+def test_dark_trousers_below_dark_arms_are_none(surface: Surface) -> None:
+    """They are of one colour with the shaded arms, and the shirt takes the trunk down to the hips."""
+    paint = np.tile(np.array([235.0, 232, 228]), (len(surface.part), 1))
+    paint[surface.part == Part.HEAD] = SKIN
+    trousers = np.isin(surface.part, LEGS) | ((surface.part == Part.TRUNK) & (surface.template[:, 1] < -0.22))
+    paint[trousers | np.isin(surface.part, ARMS)] = (52, 40, 36)
+    labels = told(paint, surface)
+    assert (labels[trousers & (labels >= 0)] == SKIN_LABEL).mean() < 0.05

@@ -83,6 +83,23 @@ def test_the_shirt_goes_on_to_the_hips_and_shoes_end_at_the_ankles(studio: Studi
     assert np.mean(names[shins] == "shoes") < 0.01
 
 
+def test_hems_that_nobody_sees_are_straight(studio: Studio, atlas: Atlas) -> None:
+    """They do not follow the mesh's edges, which are up to five centimetres long."""
+    texture = texture_person([cut_at(studio.photograph(in_shirt(-2.0)), NAVEL + 0.1, studio)], atlas)
+    assert texture.materials is not None
+    names = np.array(["", *texture.material_names])[texture.materials.ravel()[atlas.table.pixel]]
+    part, height = atlas.of_first_vertex(atlas.surface.part), atlas.interpolate(atlas.surface.template[:, 1])
+    template, of_vertex = atlas.surface.template[:, 1], atlas.surface.part
+    waist = float(template[np.isin(of_vertex, LEGS)].max())
+    near = np.isin(part, (Part.TRUNK, *LEGS)) & (np.abs(height - waist) < 0.03) & (np.abs(height - waist) > 0.003)
+    assert near.sum() > 200
+    assert np.mean((names[near] == "lower") == (height[near] < waist)) > 0.99
+    ankles = np.isin(part, (*LEGS, *FEET)) & (names == "shoes")
+    top = height[ankles][height[ankles] > height[ankles].max() - 0.02]
+    shins = np.isin(part, (*LEGS, *FEET)) & (names == "lower")
+    assert height[shins].min() > np.median(top) - 0.01
+
+
 def test_a_prediction_leaves_them_plain(studio: Studio, atlas: Atlas) -> None:
     view = cut_at(studio.photograph(in_shirt(-2.0)), NAVEL, studio)
     green = np.full((256, 256, 3), (30, 200, 30), np.uint8)

@@ -52,9 +52,13 @@ class MaterialSettings:
         same_hue, same_arms: likeness to skin that leaves out pale clothes, and the share of a material on the arms from
             which it is then bare limbs, however much of it is on the trunk: in the photo, arms lie before it. Also the
             share of the arms that is skin already from which a material of arms and shoulders may be.
-        limb_like: likeness to skin from which a material of arms and legs may be skin in another light than the face,
+        limb_skin, limb_like: likeness to skin, and how much of it, from which a material of arms and legs may be skin
+            in another light than the face,
+        limb_each: if so much of it is on the arms, and so much on the legs,
+        pale_skin: and the skin's chroma over luma is more than this: black trousers have the hue of pale skin.
         limb_share: share of it on the limbs from which, and of what is seen of the trunk up to which, it is: nobody
-            wears one cloth on arms and legs and another one on the trunk.
+            wears one cloth on arms and legs and another one on the trunk,
+        hips: nor on what is seen up to so many metres above the top of the legs, where trousers begin.
         hair_height, hair: as `CompletionSettings`.
         bald: distance of the scalp's colour from the skin's below which there is no hair.
         thing_piece, thing_area: square metres up to which a piece of a material, or all of the material, may be a
@@ -107,8 +111,12 @@ class MaterialSettings:
         default_factory=lambda: SkinLikenessSettings(hue=(0.03, 0.05), shade=(0.5, 0.7), light=(1.3, 1.5))
     )
     same_arms: float = 0.3
+    limb_skin: SkinLikenessSettings = field(default_factory=lambda: SkinLikenessSettings(shade=(0.22, 0.34)))
     limb_like: float = 0.4
+    limb_each: float = 0.1
+    pale_skin: float = 0.12
     limb_share: tuple[float, float] = (0.6, 0.35)
+    hips: float = 0.06
     hair_height: float = 0.4
     hair: HairToneSettings = field(default_factory=HairToneSettings)
     bald: float = 0.06

@@ -253,7 +253,11 @@ def _label_bare_limbs(
     if not plausible:
         return
     areas, trunk, arms = surface.vertex_area, surface.part == Part.TRUNK, np.isin(surface.part, ARMS)
-    seen_trunk, seen_arms = (max(float(areas[part & (labels != UNSEEN)].sum()), 1e-9) for part in (trunk, arms))
+    seen, height = labels != UNSEEN, surface.template[:, 1]
+    seen_trunk, seen_arms = (max(float(areas[part & seen].sum()), 1e-9) for part in (trunk, arms))
+    tone = perceptual(skin)
+    coloured = np.linalg.norm(tone[1:]) > settings.pale_skin * max(float(tone[0]), 1e-3)
+    hips = trunk & (height < height[np.isin(surface.part, LEGS)].max() + settings.hips)
     for label in np.unique(labels[labels > HAIR]):
         own = labels == label
         area = areas[own] / areas[own].sum()
@@ -262,10 +266,11 @@ def _label_bare_limbs(
         like = np.median(skin_likeness(colour[own], skin, settings.bare_skin))
         same = np.median(skin_likeness(colour[own], skin, settings.same_hue))
         mostly = on_arms > settings.bare_arms and on_trunk < settings.bare_trunk and like > settings.bare_like
-        # another garment takes the trunk
+        # another garment takes the trunk, and the hips, where trousers begin
         limbs = areas[own & trunk].sum() < settings.limb_share[1] * seen_trunk
-        both = min(on_arms, on_legs) > settings.bare_arms and on_arms + on_legs > settings.limb_share[0]
-        both &= np.median(skin_likeness(colour[own], skin)) > settings.limb_like
+        limbs &= areas[own & hips].sum() < settings.limb_share[1] * max(float(areas[hips & seen].sum()), 1e-9)
+        both = min(on_arms, on_legs) > settings.limb_each and on_arms + on_legs > settings.limb_share[0] and coloured
+        both &= np.median(skin_likeness(colour[own], skin, settings.limb_skin)) > settings.limb_like
         bare_arms = areas[arms & (labels == SKIN)].sum() > settings.same_arms * seen_arms
         shoulders = bare_arms and on_arms > settings.same_arms and like > settings.bare_like
         if mostly or (limbs and (both or shoulders)) or (on_arms > settings.same_arms and same > settings.bare_like):

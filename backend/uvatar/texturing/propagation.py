@@ -45,7 +45,8 @@ class PropagationSettings:
         rounds: of smoothing the borders of what is not seen, which else follow the mesh's edges.
         hidden_hand: as `CompletionSettings`.
         chest: heights on the rest body, metres, between which a chest of which nothing is seen is covered,
-        least_worn: if so many square metres of a garment are seen on the trunk above its lower end,
+        least_worn: if so many square metres of clothes, and as many of bare skin, are seen on the trunk above its lower
+            end: where there is no skin, labels spread as they do elsewhere,
         hidden_chest: and less than this share of the chest.
     """
 
@@ -130,14 +131,15 @@ def _covered_chest(
     """The garment of a chest of which nothing is seen, and where (V,) it is: a dress with an open back has a front."""
     trunk, height = surface.part == Part.TRUNK, surface.template[:, 1]
     low, high = settings.chest
-    level = trunk & (height > low) & (height < high)
-    chest = level & (surface.template[:, 2] > np.median(surface.template[trunk, 2]))
-    seen = labels != UNSEEN
-    worn = trunk & (height > low) & (labels > HAIR)
-    area = np.bincount(labels[worn], surface.vertex_area[worn])
-    if not len(area) or area.max() < settings.least_worn or (seen & chest).sum() > settings.hidden_chest * chest.sum():
+    above, area = trunk & (height > low), surface.vertex_area
+    chest = above & (height < high) & (surface.template[:, 2] > np.median(surface.template[trunk, 2]))
+    worn, bare = above & (labels > HAIR), above & (labels == SKIN)
+    shown = (labels != UNSEEN)[chest].mean() > settings.hidden_chest if chest.any() else True
+    if shown or min(area[worn].sum(), area[bare].sum()) < settings.least_worn:
         return []
-    return [(int(area.argmax()), chest)]
+    # what lies in the middle of the back, a rucksack say, is less likely worn in front as well
+    sides = np.bincount(labels[worn], area[worn] * np.abs(surface.template[worn, 0]))
+    return [(int(sides.argmax()), chest)]
 
 
 def _keep_invented(found: NDArray[np.float32], materials: Materials) -> None:

@@ -26,6 +26,8 @@ class SkinSettings:
         least_seen: share of a part's texels that must be seen for it to tell the skin's colour.
         hue_distance: from ``unknown``, up to which a part may be bare skin.
         saturated: what more saturation than that counts in that distance: warm light and dark photos saturate skin.
+        shade: what black has more in that distance than white, when one of several parts is chosen: in deep shade, hue
+            says little.
         unknown: sRGB, 0 to 255, of skin of which nothing is seen: a middling tone.
         grey_range, grey_share: a photo is grey if the channels of this share of its pixels differ by less than that,
             of 255.
@@ -36,6 +38,7 @@ class SkinSettings:
     least_seen: float = 0.05
     hue_distance: float = 0.12
     saturated: float = 0.25
+    shade: float = 0.1
     unknown: tuple[int, int, int] = (190, 150, 128)
     grey_range: int = 4
     grey_share: float = 0.98
@@ -53,8 +56,8 @@ def skin_colour(
 ) -> NDArray[np.float32]:
     """Estimate the colour of the person's skin.
 
-    It is that of the first photo that shows the face, else of the one of middling brightness among head, hands and
-    arms that look like skin, else a middling tone.
+    It is that of the first photo that shows the face, else of head, hand or arm, whichever looks most like skin
+    in the light, else a middling tone.
 
     Args:
         projected_views: the photos.
@@ -78,17 +81,18 @@ def skin_colour(
     texel_part = atlas.of_first_vertex(atlas.surface.part)
     below_hair = atlas.interpolate(atlas.surface.scalp.astype(np.float32)) < 0.01
     tone = linear_from_srgb(np.array(settings.unknown, np.uint8))
-    hue, found = _hue(tone), []
+    hue, best, least = _hue(tone), None, np.inf
     for part in (Part.HEAD, *HANDS, *ARMS):
         own = np.flatnonzero((texel_part == part) & below_hair & (alpha > 0.5))
         if len(own) > settings.least_seen * (texel_part == part).sum():
-            colour = np.median(colours[own], axis=0)
-            # brightness says nothing: skin has one hue in all its shades
-            if hue_distance(_hue(colour), hue, settings.saturated) < settings.hue_distance:
-                found.append(colour)
-    if found:  # neither the one in the deepest shade nor, if there are more than two, the one in the sun
-        middling: NDArray[np.float32] = sorted(found, key=lambda colour: float(colour @ LUMA))[len(found) // 2]
-        return middling
+            colour: NDArray[np.float32] = np.median(colours[own], axis=0)
+            # brightness says nothing of whether it is skin: that has one hue in all its shades
+            away = float(hue_distance(_hue(colour), hue, settings.saturated))
+            unlikely = away + settings.shade * (1 - float(perceptual(colour)[0]))
+            if away < settings.hue_distance and unlikely < least:
+                best, least = colour, unlikely
+    if best is not None:
+        return best
     sparse = projected_views[0].source.photo.pixels[::16, ::16]
     grey = bool((np.ptp(sparse, axis=-1) < settings.grey_range).mean() > settings.grey_share)
     return np.full(3, tone @ LUMA, np.float32) if grey else tone
