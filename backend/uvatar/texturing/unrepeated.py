@@ -69,7 +69,8 @@ def unrepeated(
     once = np.zeros(known.shape, np.uint8)
     if not len(row):
         return once.astype(bool) & seen
-    places = np.column_stack([np.log(np.maximum(small[known], 0) + settings.darkest), row * (down / shape[1]) / settings.height])
+    height = row * (down / shape[1]) / settings.height
+    places = np.column_stack([np.log(np.maximum(small[known], 0) + settings.darkest), height])
     strip = (column * (across / shape[0]) / settings.strip).astype(int)
     apart = np.full(len(row), np.inf)
     for number in np.unique(strip):
