@@ -101,7 +101,7 @@ def drape(cut: Cut, body: Floats, normals: Floats, pelvis: Floats, front: Floats
         points, grid = _opened(points, grid, cut, unit(front * [1, 0, 1]))
     beside = (body[:, 1] > height[-1] - NEAR) & (body[:, 1] < height[0] + NEAR)
     points = _settled(points, grid, body[beside], normals[beside], cut.ease * 0.7)
-    return Cloth(points.reshape(-1, 3), _faces(*points.shape[:2], closed=grid.closed))
+    return Cloth(points.reshape(-1, 3), _faces(points.shape[0], points.shape[1], grid.closed))
 
 
 def _reach(body: Floats, level: float, pelvis: Floats, turn: Floats) -> Floats:

@@ -82,7 +82,7 @@ def unrepeated(
     once[row, column] = ~np.isfinite(apart)
     if once.sum() > settings.most * len(row):
         return np.zeros_like(seen)
-    once = cv2.morphologyEx(once, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    closed = cv2.morphologyEx(once, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     side = 2 * max(1, round(settings.grown / settings.pixel)) + 1
-    grown = cv2.dilate(once, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    grown = cv2.dilate(closed, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     return np.asarray(cv2.resize(grown, (size, size), interpolation=cv2.INTER_NEAREST)) > 0
