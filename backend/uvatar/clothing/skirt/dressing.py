@@ -58,7 +58,7 @@ class DressingSettings:
     least_legs: float = 50
     least_seen: float = 0.4
     straight: float = 50
-    steepest: float = 8
+    steepest: float = 12
     waist: float = 0.04
     margin: float = 0.02
     inside: float = 0.015

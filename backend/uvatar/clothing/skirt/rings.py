@@ -19,7 +19,6 @@ from uvatar.clothing.skirt.detection import SkirtRows
 from uvatar.clothing.skirt.plane import RowPicture
 from uvatar.data.arrays import Floats, Integers
 from uvatar.geometry.adjacency import triangle_edges
-from uvatar.photos.colour import smoothstep
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,6 @@ class RingSettings:
         ease: between body and cloth.
         waist_ease: the same over the dressed waist.
         waist: height below the top in which the dressed body shapes the rings.
-        depth: half the depth over half the width at least, from the height ``free`` below the pelvis on: legs that
-            walk need room.
         flare: how far a skirt stands off before and behind, of what it does at the sides.
         uneven: how much farther than at its narrower side.
         hanging: from the pelvis, below which cloth hangs from what is above.
@@ -55,8 +52,6 @@ class RingSettings:
     ease: float = 0.012
     waist_ease: float = 0.005
     waist: float = 0.12
-    depth: float = 0.8
-    free: float = 0.4
     flare: float = 0.9
     uneven: float = 1.15
     hanging: float = -0.03
@@ -311,9 +306,6 @@ def _centres(
     off = np.maximum(np.stack([least[:, 0] - low, high - most[:, 0]]) - settings.ease * size, 0)
     flare = settings.flare * np.minimum(settings.uneven * off.min(0), off.mean(0))
     half = (most[:, 1] - least[:, 1]) / 2 + settings.ease * size + flare
-    left, right = across - low, high - across
-    wide = np.minimum(settings.uneven * np.minimum(left, right), (left + right) / 2)
-    half = np.maximum(half, settings.depth * smoothstep(outline.s / size, 0, settings.free) * wide)
     half[hanging] = np.maximum.accumulate(half[hanging])
     centre = np.stack([across, (least[:, 1] + most[:, 1]) / 2 + hung], 1)
     centre = gaussian_filter1d(centre, settings.smooth_rows, axis=0, mode="nearest")
