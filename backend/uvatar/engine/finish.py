@@ -74,7 +74,12 @@ def finish_people(
         everyone = zip(detected.people, fits, detected.predictions, strict=True)
         finishing = [
             pool.submit(
-                finish_person, View(detected.photo, person, detected.camera, fit), prediction, engine, options, gravity.up
+                finish_person,
+                View(detected.photo, person, detected.camera, fit),
+                prediction,
+                engine,
+                options,
+                gravity.up,
             )
             for person, fit, prediction in everyone
         ]
@@ -115,9 +120,7 @@ def finish_person(
     return replace(judge(done, view.photo, view.camera, engine), seconds=clock.laps)
 
 
-def clothe(
-    view: View, engine: Engine, options: Options, up: tuple[float, float, float] | None = None
-) -> Fit:
+def clothe(view: View, engine: Engine, options: Options, up: tuple[float, float, float] | None = None) -> Fit:
     """The view's fit with clothes, shoes, skirt and hair added, and fingers where nothing is known of them.
 
     ``up`` (3,) against gravity, camera frame, is where a skirt hangs from; None: it hangs along the legs.

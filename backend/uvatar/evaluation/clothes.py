@@ -66,9 +66,10 @@ def evaluate_clothes(
         view = view_of(person, *picture_of(person, rng), engine)
         made = {way: dressed_mesh(make(view, person), engine.body) for way, make in ways.items()}
         camera = view.camera.cropped((0, 0, view.camera.width, view.camera.height), OUTLINE_SCALE)
-        around = person.pelvis, camera, np.array(person.sitter.up)
-        truth = Form.of(person.vertices, person.faces, *around)
-        rows += [_row(person, way, form_errors(Form.of(*mesh, *around), truth)) for way, mesh in made.items()]
+        up = np.array(person.sitter.up)
+        truth = Form.of(person.vertices, person.faces, person.pelvis, camera, up)
+        for way, mesh in made.items():
+            rows.append(_row(person, way, form_errors(Form.of(*mesh, person.pelvis, camera, up), truth)))
         pictures = sheet(view, person, [made[AVATAR], made[OFFSETS]])
         (out / f"{person.sitter.name}_{person.outfit.kind}.jpg").write_bytes(encode_jpeg(pictures, 92))
         console.print(f"{person.sitter.name}: {person.outfit.kind}, {person.outfit.garment}")

@@ -215,4 +215,5 @@ def _faces(rows: int, columns: int, closed: bool) -> NDArray[np.int32]:
         (row + 1) * columns + after,
         (row + 1) * columns + column,
     )
-    return np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)]).astype(np.int32)
+    faces: NDArray[np.int32] = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)]).astype(np.int32)
+    return faces

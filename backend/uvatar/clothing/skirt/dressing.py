@@ -133,8 +133,8 @@ def build_skirt(
 ) -> tuple[Skirt | None, NDArray[np.float32], tuple[str, ...]]:
     """The skirt over the body with clothes (``offsets`` (V, 3)); the offsets that keep that body inside; notes.
 
-    ``up`` (3,), camera frame, is against gravity; None: the cloth hangs along the legs. None and the offsets as they are
-    where the skirt would not look like the photo's.
+    ``up`` (3,), camera frame, is against gravity; None: the cloth hangs along the legs. The skirt is None, and the
+    offsets are as they were, where it would not look like the photo's.
     """
     data, plane = body.data, found.picture.plane
     bare, skinning = pose_and_skinning(body, view.fit.body)

@@ -124,7 +124,8 @@ def _colours(view: View, picture: RowPicture, across: Floats, rows: NDArray[np.i
     """(R, N, 3) linear light of the photo at u ``across`` (R, N) of the picture's rows."""
     places = np.stack(np.broadcast_arrays(across, picture.depth[rows, None], picture.s[rows, None]), -1)
     pixels = view.camera.project(picture.plane.points(places).astype(np.float32)) - np.float32(0.5)
-    seen = cv2.remap(view.photo.pixels, pixels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    x, y = (np.ascontiguousarray(pixels[..., axis]) for axis in range(2))
+    seen = cv2.remap(view.photo.pixels, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return linear_from_srgb(np.asarray(seen, np.uint8))
 
 
