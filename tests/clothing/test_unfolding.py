@@ -74,7 +74,7 @@ def crumpled(data: BodyData, seed: int) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("quads", [True, False], ids=["quads", "triangles"])
-def test_only_what_moved_is_looked_at_with_the_same_result(body: BodyModel, seed: int, quads: bool) -> None:
+def test_only_what_moved_is_looked_at_with_the_same_result_to_the_bit(body: BodyModel, seed: int, quads: bool) -> None:
     data = body.data
     if not quads:
         data = BodyData(**{**vars(data), "quads": None})
@@ -88,8 +88,7 @@ def test_only_what_moved_is_looked_at_with_the_same_result(body: BodyModel, seed
 
     found = unfolded(offsets, BareBody.of(rest, posed, rotations, mesh), mesh)
 
-    plainly = unfolded_plainly(offsets, rest, posed, rotations, data, mesh.averaging)
-    assert np.abs(found - plainly).max() < 1e-9  # metres: means are summed in another order
+    assert np.array_equal(found, unfolded_plainly(offsets, rest, posed, rotations, data, mesh.averaging))
     assert not np.array_equal(found, offsets)
     assert np.array_equal(offsets, kept)
 

@@ -18,7 +18,7 @@ from scipy.spatial import ConvexHull, QhullError
 from uvatar.body import BodyModel
 from uvatar.body.data import BODY, BodyData
 from uvatar.clothing.limbs import ARM_JOINTS, LEG_JOINTS
-from uvatar.data.arrays import Floats, Integers
+from uvatar.data.arrays import Floats
 from uvatar.data.face import BARE_SKIN, FACE_SCORE
 from uvatar.data.joints import HIP_JOINTS, SHOULDER_JOINTS, Joint
 from uvatar.data.view import View
@@ -140,24 +140,16 @@ def bridged(
     loose = float(np.median(np.linalg.norm(offsets[cloth > 0.5], axis=1))) if (cloth > 0.5).any() else 0.0
     hanging = settings.tight + (1 - settings.tight) * float(smoothstep(np.array(loose / size), *settings.loose))
     moved = vertices + _to_hulls(vertices, free, data, hanging, size, settings)
-    _fill(moved, np.flatnonzero(free > 0), free, data, mean, settings)
+    normals = np.zeros(vertices.shape, np.float32)
+    for number in range(settings.fill_rounds):
+        if number % 10 == 0:
+            normals = vertex_normals(moved, data.faces)
+        hollow = np.maximum(((mean @ moved - moved) * normals).sum(1), 0)
+        moved = moved + settings.fill * (free * hollow)[:, None] * normals
     step = moved - vertices
     length = np.linalg.norm(step, axis=1, keepdims=True)
     limited: Floats = offsets + step * np.minimum(1, settings.most * size / np.maximum(length, 1e-9))
     return limited
-
-
-def _fill(
-    vertices: Floats, own: Integers, free: Floats, data: BodyData, mean: sparse.csr_matrix, settings: BridgingSettings
-) -> None:
-    """Move those of the vertices (V, 3) that are ``own``, in place, outwards where their neighbours stand higher."""
-    mean, share = mean[own], settings.fill * free[own]
-    normals = np.zeros((len(own), 3), np.float32)
-    for number in range(settings.fill_rounds):
-        if number % 10 == 0:
-            normals = vertex_normals(vertices, data.faces)[own]
-        hollow = np.einsum("nc,nc->n", mean @ vertices - vertices[own], normals)
-        vertices[own] += (share * np.maximum(hollow, 0))[:, None] * normals
 
 
 def _to_hulls(

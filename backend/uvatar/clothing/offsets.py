@@ -163,24 +163,25 @@ def _solve(
     depth = fragments.depth[rows, columns]
     metres_per_pixel = depth / picture.camera.focal
     count = len(corners)
+    at_points = sparse.csr_matrix(
+        (share.ravel(), (np.repeat(np.arange(count), 3), corners.ravel())), (count, len(vertices))
+    )
+
     # A displacement in depth moves a point off the optical axis in the picture too.
     off_axis = (wanted.pixel + 0.5 - picture.camera.center) / picture.camera.focal
     in_picture = np.concatenate([wanted.normal, -(wanted.normal * off_axis).sum(1, keepdims=True)], 1)
     along = np.einsum("nc,nkc,nk->nk", in_picture, swell[corners], share)
-    starts = np.arange(0, 3 * count + 1, 3)
-    swell_at_points, at_points = (
-        sparse.csr_matrix((values.ravel(), corners.ravel(), starts), (count, len(vertices)))
-        for values in (along, share)
+    swell_at_points = sparse.csr_matrix(
+        (along.ravel(), (np.repeat(np.arange(count), 3), corners.ravel())), (count, len(vertices))
     )
-    slide_at_points = (at_points @ slide_nodes.spread).tocsr()
+    slide_at_points = at_points @ slide_nodes.spread
     data_rows = sparse.hstack(
         [swell_at_points @ swell_nodes.spread]
-        + [_times_rows(slide_at_points, wanted.normal[:, axis]) for axis in range(2)],
-        "csr",
-    )
+        + [sparse.diags(wanted.normal[:, axis]) @ slide_at_points for axis in range(2)]
+    ).tocsr()
     # Every node hears about one unit of outline, however many pixels there are to its length.
     weight = metres_per_pixel / swell_nodes.spacing
-    weighted = _times_rows(data_rows, weight)
+    weighted = sparse.diags(weight) @ data_rows
     swell_count, slide_count = swell_nodes.spread.shape[1], slide_nodes.spread.shape[1]
     sizes = sparse.diags(
         model.size + np.concatenate([np.full(swell_count, size), np.full(2 * slide_count, model.settings.slide_size)])
@@ -191,12 +192,6 @@ def _solve(
     )
     slide = slide_nodes.spread @ solution[swell_count:].reshape(2, slide_count).T
     return swell_nodes.spread @ solution[:swell_count], slide
-
-
-def _times_rows(matrix: sparse.csr_matrix, factors: Floats) -> sparse.csr_matrix:
-    """The matrix (N, K) with each row times a factor (N,)."""
-    values = matrix.data * np.repeat(factors, np.diff(matrix.indptr))
-    return sparse.csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape)
 
 
 def _swelling_directions(rest: Floats, model: ClothingModel, betas: Floats) -> tuple[Floats, Floats]:

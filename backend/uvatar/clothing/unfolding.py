@@ -53,14 +53,12 @@ class QuadMesh:
         pairs: (P, 2, 3) corners of the halves of each quad; without quads every triangle is its own pair.
         averaging: (V, V) csr, replaces a vertex's value by the mean of its neighbours'.
         neighbours: (V, N) vertices beside each vertex, some of them repeated to fill the row.
-        shares: (V, N) of them in that mean, 0 where they are repeated: of a few vertices, it is found faster so.
         pairs_at: (V, M) pairs that have a corner at each vertex, some of them repeated to fill the row.
     """
 
     pairs: Integers
     averaging: sparse.csr_matrix
     neighbours: Integers
-    shares: Floats
     pairs_at: Integers
 
     @classmethod
@@ -71,9 +69,7 @@ class QuadMesh:
         beside = adjacency(triangle_edges(data.faces), count)
         owner = np.repeat(np.arange(len(pairs)), 6)
         touching = sparse.csr_matrix((np.ones(pairs.size), (pairs.ravel(), owner)), (count, len(pairs)))
-        neighbours, degree = _rows(beside), np.diff(beside.tocsr().indptr)[:, None]
-        shares = (np.arange(neighbours.shape[1]) < degree) / np.maximum(degree, 1)
-        return cls(pairs, averaging(beside), neighbours, shares, _rows(touching))
+        return cls(pairs, averaging(beside), _rows(beside), _rows(touching))
 
     def ring(self, vertices: Integers) -> Integers:
         """The vertices (K,) and all beside them, in order."""
@@ -122,15 +118,14 @@ class _Patch:
     Attributes:
         rings: of neighbours around these pairs.
         vertices: (K,) that are smoothed.
-        neighbours, shares: (K, N) the rows of the mesh's for them.
+        averaging: (K, V) csr, the rows of the mesh's for them.
         suspects: pairs that this can change.
     """
 
     spoilt: Integers
     rings: int
     vertices: Integers
-    neighbours: Integers
-    shares: Floats
+    averaging: sparse.csr_matrix
     suspects: Integers
 
     @classmethod
@@ -139,12 +134,7 @@ class _Patch:
         for _ in range(rings):
             vertices = mesh.ring(vertices)
         suspects = _marked(len(mesh.pairs), mesh.pairs_at[mesh.ring(vertices)])
-        return cls(spoilt, rings, vertices, mesh.neighbours[vertices], mesh.shares[vertices], suspects)
-
-    def averaged(self, values: Floats) -> Floats:
-        """(K, C) the means of the neighbours' values (V, C)."""
-        means: Floats = np.einsum("kn,knc->kc", self.shares, values[self.neighbours])
-        return means
+        return cls(spoilt, rings, vertices, mesh.averaging[vertices], suspects)
 
     def is_around(self, spoilt: Integers, rings: int) -> bool:
         return rings == self.rings and np.array_equal(spoilt, self.spoilt)
@@ -172,7 +162,7 @@ def unfolded(
             patch = _Patch.around(spoilt, rings, mesh)
         length = 1 - settings.shortening * max(attempt - settings.patience, 0)
         for _ in range(settings.smoothings):
-            offsets[patch.vertices] = length * patch.averaged(offsets)
+            offsets[patch.vertices] = length * (patch.averaging @ offsets)
         dressed[:, patch.vertices] = body.dressed(offsets[patch.vertices], patch.vertices)
         suspects = patch.suspects
     return offsets

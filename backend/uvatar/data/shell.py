@@ -54,11 +54,17 @@ class Shell:
         return rings
 
 
+@dataclass(frozen=True)
 class Skirt(Shell):
     """A skirt, the lower part of a dress, or that of a long coat: from waist to hem around both legs, open at both
-    ends. Its pixels have a margin and are without arms.
+    ends. Its pixels have a margin and are without arms, and without what an open coat shows inside.
+
+    Attributes:
+        opening: of a coat that is open in front, the first row of it and the columns of its edges; there are no quads
+            between these. None where it is closed.
     """
 
+    opening: tuple[int, int, int] | None = None
     NAME: ClassVar[str] = "Skirt"  # of the part of an avatar
 
 

@@ -70,10 +70,19 @@ def finish_people(
     results: list[PersonResult] = []
     failures: list[NotFitted] = []
     report("texturing", 0.6, f"Fitting clothes and texturing {counted(detected.people)}")
+    gravity = photo_gravity(detected.people, fits, detected.camera, detected.gravity, engine.fitting)
+    clock.lap("gravity")
     with ThreadPoolExecutor(engine.threads) as pool:
         everyone = zip(detected.people, fits, detected.predictions, strict=True)
         finishing = [
-            pool.submit(finish_person, View(detected.photo, person, detected.camera, fit), prediction, engine, options)
+            pool.submit(
+                finish_person,
+                View(detected.photo, person, detected.camera, fit),
+                prediction,
+                engine,
+                options,
+                gravity.up,
+            )
             for person, fit, prediction in everyone
         ]
         for number, future in enumerate(finishing, 1):
@@ -86,20 +95,24 @@ def finish_people(
     clock.lap("clothing and texturing")
     if not results:
         raise failures[0]
-    gravity = photo_gravity(detected.people, fits, detected.camera, detected.gravity, engine.fitting)
-    clock.lap("gravity")
     return PhotoResult(
         detected.photo, detected.camera, results, clock.laps, detected.everybody, notes, tuple(failures), gravity
     )
 
 
-def finish_person(view: View, prediction: Prediction | None, engine: Engine, options: Options) -> PersonResult:
-    """One person of one photo, fitted already, with clothes and texture. Raises NotFitted."""
+def finish_person(
+    view: View,
+    prediction: Prediction | None,
+    engine: Engine,
+    options: Options,
+    up: tuple[float, float, float] | None = None,
+) -> PersonResult:
+    """One person of one photo, fitted already, with clothes and texture; ``up`` as of `clothe`. Raises NotFitted."""
     clock = Stopwatch()
     with sound_numbers(view.person, view.photo):
         [view] = with_faces([view], engine, options)
         view, parser_notes = with_parsing(view, engine, options)
-        fit = clothe(view, engine, options)
+        fit = clothe(view, engine, options, up)
         clock.lap("clothing")
         options = with_texture_size([replace(view, fit=fit)], options, engine)
         texture, notes = texture_views([replace(view, fit=fit)], engine, options)
@@ -112,8 +125,10 @@ def finish_person(view: View, prediction: Prediction | None, engine: Engine, opt
     return replace(judge(done, view.photo, view.camera, engine), seconds=clock.laps)
 
 
-def clothe(view: View, engine: Engine, options: Options) -> Fit:
+def clothe(view: View, engine: Engine, options: Options, up: tuple[float, float, float] | None = None) -> Fit:
     """The view's fit with clothes, shoes, skirt and hair added, and fingers where nothing is known of them.
+
+    ``up`` (3,) against gravity, camera frame, is where a skirt hangs from; None: it hangs along the legs.
 
     Raises FloatingPointError if its vertices are not finite.
     """
@@ -136,7 +151,7 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
         offsets = worn(person=without_skirt(person, found))
         skirt = None
         if found is not None:
-            skirt, offsets, notes = build_skirt(found, view, body, offsets)
+            skirt, offsets, notes = build_skirt(found, view, body, offsets, up)
             if skirt is None:
                 offsets = worn(person=person)
         fit = replace(fit, offsets=fit.offsets + offsets, shoes=(kind, kind), skirt=skirt, notes=fit.notes + notes)
@@ -146,7 +161,7 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
         if hair is not None:
             fit = with_hair(fit, hair, of_hair, view, body, engine.clothing.ears)
             if fit.hair is None:  # it cannot be built: then the body's surface follows it
-                return clothe(view, engine, replace(options, hair=False))
+                return clothe(view, engine, replace(options, hair=False), up)
     if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():
         raise FloatingPointError("The body's vertices are not finite.")
     return fit

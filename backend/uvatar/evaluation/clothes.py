@@ -1,7 +1,7 @@
 """`uvatar evaluate clothes`: the form of avatars from all sides, against people in clothes whose form is known.
 
 People stand in garments that are meshes of their own (`dressed_people`), and are lit and photographed. Clothing is
-given the picture, the true outline and the true body, so that its own errors are measured alone, and two baselines are
+given the picture, the true outline, vertical and body, so that its own errors are measured alone, and two baselines are
 made from the same: the bare body, and the body whose surface follows the outline, without bridging, shoes, skirts and
 hair.
 """
@@ -41,7 +41,7 @@ _VIEWPOINTS = Viewpoints(front_share=1.0, front_yaw=25.0, pitch=(4, 4), pitch_ra
 OUTLINE_SCALE = 0.75  # of the pictures in which outlines are compared
 _MOST_DRAWN = 40  # poses that are drawn for each person, of which one may stand
 
-Make = Callable[[View], Fit]
+Make = Callable[[View, DressedPerson], Fit]
 
 
 def evaluate_clothes(
@@ -64,11 +64,12 @@ def evaluate_clothes(
     rows: list[Row] = []
     for person, rng in dressed_people(engine.body, rounds, seed, split):
         view = view_of(person, *picture_of(person, rng), engine)
-        made = {way: dressed_mesh(make(view), engine.body) for way, make in ways.items()}
+        made = {way: dressed_mesh(make(view, person), engine.body) for way, make in ways.items()}
         camera = view.camera.cropped((0, 0, view.camera.width, view.camera.height), OUTLINE_SCALE)
-        around = person.pelvis, camera, np.array(person.sitter.up)
-        truth = Form.of(person.vertices, person.faces, *around)
-        rows += [_row(person, way, form_errors(Form.of(*mesh, *around), truth)) for way, mesh in made.items()]
+        up = np.array(person.sitter.up)
+        truth = Form.of(person.vertices, person.faces, person.pelvis, camera, up)
+        for way, mesh in made.items():
+            rows.append(_row(person, way, form_errors(Form.of(*mesh, person.pelvis, camera, up), truth)))
         pictures = sheet(view, person, [made[AVATAR], made[OFFSETS]])
         (out / f"{person.sitter.name}_{person.outfit.kind}.jpg").write_bytes(encode_jpeg(pictures, 92))
         console.print(f"{person.sitter.name}: {person.outfit.kind}, {person.outfit.garment}")
@@ -83,13 +84,13 @@ def evaluate_clothes(
 def ways_of(engine: Engine) -> Mapping[str, Make]:
     """How each of `WAYS` makes a fit of a view whose body is the true one."""
 
-    def offsets_alone(view: View) -> Fit:
+    def offsets_alone(view: View, _: DressedPerson) -> Fit:
         return replace(view.fit, offsets=clothing_offsets(view.fit, view.person, view.camera, engine.clothing))
 
     return {
-        AVATAR: lambda view: clothe(view, engine, DEFAULT_OPTIONS),
+        AVATAR: lambda view, person: clothe(view, engine, DEFAULT_OPTIONS, person.sitter.up),
         OFFSETS: offsets_alone,
-        NAKED: lambda view: view.fit,
+        NAKED: lambda view, _: view.fit,
     }
 
 

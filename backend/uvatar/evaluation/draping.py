@@ -101,7 +101,7 @@ def drape(cut: Cut, body: Floats, normals: Floats, pelvis: Floats, front: Floats
         points, grid = _opened(points, grid, cut, unit(front * [1, 0, 1]))
     beside = (body[:, 1] > height[-1] - NEAR) & (body[:, 1] < height[0] + NEAR)
     points = _settled(points, grid, body[beside], normals[beside], cut.ease * 0.7)
-    return Cloth(points.reshape(-1, 3), _faces(*points.shape[:2], closed=grid.closed))
+    return Cloth(points.reshape(-1, 3), _faces(points.shape[0], points.shape[1], grid.closed))
 
 
 def _reach(body: Floats, level: float, pelvis: Floats, turn: Floats) -> Floats:
@@ -215,4 +215,5 @@ def _faces(rows: int, columns: int, closed: bool) -> NDArray[np.int32]:
         (row + 1) * columns + after,
         (row + 1) * columns + column,
     )
-    return np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)]).astype(np.int32)
+    faces: NDArray[np.int32] = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)]).astype(np.int32)
+    return faces

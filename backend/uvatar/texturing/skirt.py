@@ -20,10 +20,10 @@ from uvatar.geometry.raster import rasterize
 from uvatar.photos.colour import DISTANCE_WEIGHTS, colour_distance, perceptual, srgb_from_linear
 from uvatar.texturing.contamination import background_around
 from uvatar.texturing.foreground import cut_out, push_pull
-from uvatar.texturing.unrepeated import UnrepeatedSettings, unrepeated
 from uvatar.texturing.shells import footprint_of, shell_texels
 from uvatar.texturing.skirt_pattern import SkirtPatternSettings, with_pattern
 from uvatar.texturing.surface import ARMS, HANDS, Surface
+from uvatar.texturing.unrepeated import UnrepeatedSettings, unrepeated
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,22 @@ def skirt_texture(
     seen &= ~_arms(view, body, surface, scale, settings)[row, column].reshape(size, size)
     seen &= ~_gaps(view, pixels, colours, seen, cosine, settings)
     seen &= ~_foreign(colours, seen, cosine, settings)
+    seen &= ~_opening(skirt, size, settings)
     repeated = seen & ~unrepeated(colours, seen, points, settings.unrepeated)
     smooth = _completed(colours, repeated)
     return srgb_from_linear(with_pattern(colours, seen, repeated, smooth, points, settings.pattern))
+
+
+def _opening(skirt: Skirt, size: int, settings: SkirtTextureSettings) -> NDArray[np.bool_]:
+    """(N, N) texels of an open coat's front where there is no cloth, and beside its edges."""
+    gone = np.zeros((size, size), bool)
+    if skirt.opening is not None:
+        row, left, right = skirt.opening
+        begin, grown = skirt.columns // 4, settings.grown * size
+        first, last = ((column - begin) / skirt.columns * size for column in (left, right))
+        top = round(row / (skirt.outer - 1) * size)
+        gone[top:, max(0, round(first - grown)) : round(last + grown)] = True
+    return gone
 
 
 def _arms(

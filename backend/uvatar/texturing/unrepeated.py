@@ -59,9 +59,7 @@ def unrepeated(
         settings: tuned numbers.
     """
     size = len(seen)
-    across, down = (
-        float(np.median(np.linalg.norm(np.diff(points, axis=axis), axis=-1).sum(axis))) for axis in (1, 0)
-    )
+    across, down = (float(np.median(np.linalg.norm(np.diff(points, axis=axis), axis=-1).sum(axis))) for axis in (1, 0))
     shape = tuple(int(np.clip(round(length / settings.pixel), 8, size)) for length in (across, down))
     small = np.asarray(cv2.resize(colours, shape, interpolation=cv2.INTER_AREA), np.float32)
     known = cv2.resize(seen.astype(np.float32), shape, interpolation=cv2.INTER_AREA) > 0.99
@@ -69,7 +67,8 @@ def unrepeated(
     once = np.zeros(known.shape, np.uint8)
     if not len(row):
         return once.astype(bool) & seen
-    places = np.column_stack([np.log(np.maximum(small[known], 0) + settings.darkest), row * (down / shape[1]) / settings.height])
+    height = row * (down / shape[1]) / settings.height
+    places = np.column_stack([np.log(np.maximum(small[known], 0) + settings.darkest), height])
     strip = (column * (across / shape[0]) / settings.strip).astype(int)
     apart = np.full(len(row), np.inf)
     for number in np.unique(strip):
@@ -81,7 +80,7 @@ def unrepeated(
     once[row, column] = ~np.isfinite(apart)
     if once.sum() > settings.most * len(row):
         return np.zeros_like(seen)
-    once = cv2.morphologyEx(once, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    closed = cv2.morphologyEx(once, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     side = 2 * max(1, round(settings.grown / settings.pixel)) + 1
-    grown = cv2.dilate(once, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    grown = cv2.dilate(closed, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     return np.asarray(cv2.resize(grown, (size, size), interpolation=cv2.INTER_NEAREST)) > 0

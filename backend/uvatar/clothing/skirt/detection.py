@@ -21,6 +21,7 @@ class DetectionSettings:
     """Tuned numbers of finding skirts; lengths in metres on a person of 1.7 m.
 
     Attributes:
+        top: of what is looked at, from the pelvis.
         crotch: below the hip joints.
         arm_margin: that sleeves stand off the bare arm.
         body_margin: that other clothes stand off the bare body.
@@ -36,6 +37,9 @@ class DetectionSettings:
         filled, empty: least and greatest share of the gaps that the mask fills above and below a skirt's hem; then
             ``gap_drop`` is enough, as a narrow skirt needs no excess.
         wide_drop, wide_excess: the same near the ankles.
+        long_drop, long_excess, long_gap, long_filled: the same there where the mask also fills this share of the gap
+            between the bare legs over this height: a long, narrow skirt had .20 and .076; of five people in trousers
+            whose widest rows are there, none had more than .105 and .047.
         turned, turned_drop, turned_excess: share of the distance between the hip joints that the photo shows, below
             which the legs are seen from the side, one before the other, and the same then: shorts of two football
             players had drops of .16 and .15 with .044 and .020.
@@ -43,6 +47,7 @@ class DetectionSettings:
         known: share of the rows from crotch to hem that must tell something.
     """
 
+    top: float = -0.25
     crotch: float = 0.09
     arm_margin: float = 0.02
     body_margin: float = 0.025
@@ -60,6 +65,10 @@ class DetectionSettings:
     gap_drop: float = 0.08
     wide_drop: float = 0.22
     wide_excess: float = 0.06
+    long_drop: float = 0.12
+    long_excess: float = 0.06
+    long_gap: float = 0.25
+    long_filled: float = 0.97
     turned: float = 0.8
     turned_drop: float = 0.18
     turned_excess: float = 0.04
@@ -107,7 +116,7 @@ def skirt_rows(
     s = plane.coordinates(joints)[:, 2]
     crotch, ankle = picture.row(s[HIP_JOINTS].mean() + settings.crotch * size), picture.row(s[ANKLE_JOINTS].mean())
     arms = dilated(picture.arms if arms is None else arms, settings.arm_margin, picture)
-    low, high, behind, width, cover = _runs(picture, arms)
+    low, high, behind, width, cover = _runs(picture, arms, picture.row(settings.top * size))
     body = dilated(picture.body, settings.body_margin, picture)
     columns = np.arange(picture.mask.shape[1])
     run = (columns >= low[:, None]) & (columns <= high[:, None]) & (low >= 0)[:, None]
@@ -137,9 +146,7 @@ def skirt_rows(
     turned = abs(float(hips @ plane.axes[0])) < settings.turned * float(np.linalg.norm(hips))
     least = (settings.turned_drop, settings.turned_excess) if turned else (settings.drop, settings.excess)
     least = (settings.wide_drop, settings.wide_excess) if late else least
-    found = (sure > least[0] and mean > least[1]) or (
-        not late and sure > settings.gap_drop and _holds_the_gap(picture, crotch, hem, settings)
-    )
+    found = (sure > least[0] and mean > least[1]) or _fills_the_gap(picture, crotch, hem, sure, mean, late, settings)
     covered = hidden[crotch : min(hem + end, len(hidden))].mean() > 1 - settings.known
     # Wide all the way down to where the photo ends, or somebody else begins.
     cut = not found and unseen > first and float(excess[crotch:unseen].mean()) > settings.wide_excess
@@ -147,38 +154,49 @@ def skirt_rows(
     return SkirtRows(crotch, hem, low, high, behind, float(best), mean, found_here, hidden_here)
 
 
-def _holds_the_gap(picture: RowPicture, crotch: int, hem: int, settings: DetectionSettings) -> bool:
-    """Whether the mask fills the gap between the bare legs above the hem and leaves it open below."""
-    size, step = picture.plane.size, picture.step
-    below = hem + round(settings.below[0] * size / step), hem + round((settings.gap_rows[0] + 0.06) * size / step)
-    shares = []
-    for (start, stop), least in zip(((crotch, hem - 1), below), settings.gap_rows, strict=True):
-        filled = []
-        for row in range(start, min(stop, len(picture.s))):
-            columns = np.flatnonzero(picture.body[row])
-            if not len(columns) or not np.isfinite(picture.legs[row]).all():
-                continue
-            gap = columns[0] + np.flatnonzero(~picture.body[row, columns[0] : columns[-1]])
-            between = np.sort(picture.legs[row])
-            gap = gap[(picture.u[gap] > between[0]) & (picture.u[gap] < between[1])]
-            if len(gap) * step >= settings.gap * size:
-                filled.append(picture.mask[row, gap].mean())
-        if len(filled) * step < least * size:
-            return False
-        shares.append(float(np.mean(filled)))
-    return shares[0] >= settings.filled and shares[1] <= settings.empty
+def _fills_the_gap(
+    picture: RowPicture, crotch: int, hem: int, drop: float, excess: float, late: bool, settings: DetectionSettings
+) -> bool:
+    """Whether the mask fills the gap between the bare legs above the hem, and leaves it open below; of a long skirt,
+    whose hem is at the feet, over a long way.
+    """
+    step, size = picture.step, picture.plane.size
+    above = _gap_filled(picture, crotch, hem - 1, settings)
+    if late:
+        fills = len(above) * step >= settings.long_gap * size and np.mean(above) >= settings.long_filled
+        return bool(fills and drop > settings.long_drop and excess > settings.long_excess)
+    start, stop = (round(length * size / step) for length in (settings.below[0], settings.gap_rows[0] + 0.06))
+    below = _gap_filled(picture, hem + start, hem + stop, settings)
+    told = all(len(rows) * step >= least * size for rows, least in zip((above, below), settings.gap_rows, strict=True))
+    filled = told and np.mean(above) >= settings.filled and np.mean(below) <= settings.empty
+    return bool(filled and drop > settings.gap_drop)
+
+
+def _gap_filled(picture: RowPicture, start: int, stop: int, settings: DetectionSettings) -> list[float]:
+    """The share that the mask fills of the gap between the bare legs, of each of the rows with such a gap."""
+    filled = []
+    for row in range(start, min(stop, len(picture.s))):
+        columns = np.flatnonzero(picture.body[row])
+        if not len(columns) or not np.isfinite(picture.legs[row]).all():
+            continue
+        gap = columns[0] + np.flatnonzero(~picture.body[row, columns[0] : columns[-1]])
+        between = np.sort(picture.legs[row])
+        gap = gap[(picture.u[gap] > between[0]) & (picture.u[gap] < between[1])]
+        if len(gap) * picture.step >= settings.gap * picture.plane.size:
+            filled.append(float(picture.mask[row, gap].mean()))
+    return filled
 
 
 def _runs(
-    picture: RowPicture, arms: NDArray[np.bool_]
+    picture: RowPicture, arms: NDArray[np.bool_], first: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Floats, NDArray[np.bool_]]:
     """Per row: ends of the mask's run that holds most of the body, arms taken off; how much was taken off; width of all
-    runs that hold some of it, metres; whether the run holds both legs.
+    runs that hold some of it, metres; whether the run holds both legs. Nothing above the ``first`` row.
     """
     count = len(picture.s)
     low, high = np.full(count, -1), np.full(count, -1)
     behind, width, cover = np.zeros((count, 2), np.int64), np.zeros(count), np.zeros(count, bool)
-    for row in range(count):
+    for row in range(first, count):
         inside = picture.mask[row]
         change = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(np.int8)))
         most = 0

@@ -14,7 +14,8 @@ from uvatar.clothing.limbs import limbs
 from uvatar.clothing.offsets import pose_and_skinning
 from uvatar.clothing.plane import BodyPlane
 from uvatar.clothing.skirt.detection import SkirtRows, skirt_rows
-from uvatar.clothing.skirt.mesh import skirt_mesh
+from uvatar.clothing.skirt.mesh import FrontEdges, skirt_mesh
+from uvatar.clothing.skirt.opening import Opening, find_opening
 from uvatar.clothing.skirt.plane import RowPicture, leg_plane, row_picture
 from uvatar.clothing.skirt.rings import Rings, skirt_rings
 from uvatar.data.arrays import Floats
@@ -45,6 +46,8 @@ class DressingSettings:
             covers it may be a blanket, a horse or snow. Skirts' legs in photos had .63 and more; a rider's, a boy's
             under a blanket and a skier's in snow .20 and less.
         straight: degrees by which a thigh or a shin may turn from the legs' direction.
+        steepest: degrees between the legs and how cloth hangs, seen from the side, at most: there the body is less sure
+            than its legs.
         waist: below the skirt's top, down to which the body's clothes still follow the photo.
         margin: around the skirt's pixels in which the body's clothes do not follow the photo.
         inside: distance that the body keeps from the cloth, reached over ``inside_from`` below the top.
@@ -55,6 +58,7 @@ class DressingSettings:
     least_legs: float = 50
     least_seen: float = 0.4
     straight: float = 50
+    steepest: float = 12
     waist: float = 0.04
     margin: float = 0.02
     inside: float = 0.015
@@ -73,12 +77,15 @@ class FoundSkirt:
     Attributes:
         picture: the photo on the legs' plane.
         rows: where in it the skirt is.
-        pixels: uint8 of the person's window, 255 where the skirt is, with a margin around it and without arms.
+        pixels: uint8 of the person's window, 255 where the skirt is, with a margin around it and without arms and what
+            an open coat shows inside.
+        opening: where a coat is open in front, or None.
     """
 
     picture: RowPicture
     rows: SkirtRows
     pixels: NDArray[np.uint8]
+    opening: Opening | None = None
 
 
 def find_skirt(
@@ -106,7 +113,9 @@ def find_skirt(
         return None, ()
     if not _stands(joints, plane, settings):
         return None, (BENT,)
-    return FoundSkirt(picture, rows, _pixels(view, picture, rows, vertices, body.data, settings)), ()
+    opening = find_opening(view, picture, rows, (-0.17 + settings.waist) * plane.size)
+    pixels = _pixels(view, picture, rows, opening, vertices, body.data, settings)
+    return FoundSkirt(picture, rows, pixels, opening), ()
 
 
 def without_skirt(person: Person, skirt: FoundSkirt | Skirt | None) -> Person:
@@ -119,11 +128,13 @@ def build_skirt(
     view: View,
     body: BodyModel,
     offsets: NDArray[np.float32],
+    up: tuple[float, float, float] | None = None,
     settings: DressingSettings = DEFAULT_SETTINGS,
 ) -> tuple[Skirt | None, NDArray[np.float32], tuple[str, ...]]:
     """The skirt over the body with clothes (``offsets`` (V, 3)); the offsets that keep that body inside; notes.
 
-    None and the offsets as they are where the skirt would not look like the photo's.
+    ``up`` (3,), camera frame, is against gravity; None: the cloth hangs along the legs. The skirt is None, and the
+    offsets are as they were, where it would not look like the photo's.
     """
     data, plane = body.data, found.picture.plane
     bare, skinning = pose_and_skinning(body, view.fit.body)
@@ -132,17 +143,27 @@ def build_skirt(
     arms = limbs(data)[0]
     trunk = ~arms
     bare_at, dressed_at = plane.coordinates(bare), plane.coordinates(dressed)
-    rings = skirt_rings(found.picture, found.rows, bare_at, dressed_at, data.faces, trunk)
+    rings = skirt_rings(found.picture, found.rows, bare_at, dressed_at, data.faces, trunk, _slope(plane, up, settings))
     if rings is None:
         return None, offsets, (HIDDEN,)
     moved = _inside(rings, dressed_at, trunk, plane, settings)
-    skirt = skirt_mesh(rings, plane, data, view.fit.body, bare, joints, found.pixels)
+    edges = None if found.opening is None else FrontEdges.of(found.opening, rings, found.picture)
+    skirt = skirt_mesh(rings, plane, data, view.fit.body, bare, joints, found.pixels, edges)
     if not _is_alike(found, skirt, dressed + moved @ plane.axes, data, view, settings):
         return None, offsets, (UNLIKE,)
     some = np.flatnonzero(moved.any(1))
     inside = offsets.copy()
     inside[some] += np.linalg.solve(skinning[some], (moved[some] @ plane.axes)[..., None])[..., 0].astype(np.float32)
     return skirt, inside, ()
+
+
+def _slope(plane: BodyPlane, up: tuple[float, float, float] | None, settings: DressingSettings) -> float:
+    """Metres that hanging cloth goes away from the camera per metre down the legs."""
+    if up is None:
+        return 0.0
+    _, away, down = plane.axes @ -np.array(up)
+    steepest = float(np.tan(np.radians(settings.steepest)))
+    return float(np.clip(away / max(down, 0.1), -steepest, steepest))
 
 
 def _hidden_legs(person: Person, settings: DressingSettings) -> bool:
@@ -162,22 +183,18 @@ def _pixels(
     view: View,
     picture: RowPicture,
     rows: SkirtRows,
+    opening: Opening | None,
     vertices: Floats,
     data: BodyData,
     settings: DressingSettings,
 ) -> NDArray[np.uint8]:
     """The skirt's pixels, as in `FoundSkirt`."""
     plane, size = picture.plane, picture.plane.size
-    x0, y0, x1, y1 = view.person.window
     first = picture.row(-0.17 * size + settings.waist * size)
     chosen = np.arange(first, rows.hem + 1)
     chosen = chosen[rows.low[chosen] >= 0]
-    sides = []
-    for end in (rows.low[chosen], rows.high[chosen]):
-        sides.append(np.stack([picture.u[end], picture.depth[chosen], picture.s[chosen]], 1))
-    corners = view.camera.project(plane.points(np.concatenate([sides[0], sides[1][::-1]])).astype(np.float32))
-    pixels = np.zeros((y1 - y0, x1 - x0), np.uint8)
-    cv2.fillPoly(pixels, [np.round(corners - (x0, y0)).astype(np.int32)], (255,))
+    ends = picture.u[rows.low[chosen]], picture.u[rows.high[chosen]]
+    pixels = _between(view, picture, picture.s[chosen], *ends)
     reach = settings.margin * size * view.camera.focal / float(np.linalg.norm(plane.origin))
     side = 2 * max(1, round(reach)) + 1
     pixels = np.asarray(cv2.dilate(pixels, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))), np.uint8)
@@ -186,6 +203,24 @@ def _pixels(
     arms = rasterize(vertices, of_arms, view.camera.cropped(view.person.window, scale)).mask.astype(np.uint8)
     arms = np.asarray(cv2.resize(cv2.dilate(arms, np.ones((3, 3), np.uint8)), pixels.shape[::-1]), np.uint8)
     pixels[arms > 0] = 0
+    if opening is not None:
+        inset = settings.margin * size
+        below = np.append(opening.s[1:], opening.s[-1] + 2 * inset)  # the strip goes on to the legs below
+        low, high = opening.low + inset, opening.high - inset
+        pixels[_between(view, picture, below, low, np.maximum(low, high)) > 0] = 0
+    return pixels
+
+
+def _between(view: View, picture: RowPicture, s: Floats, low: Floats, high: Floats) -> NDArray[np.uint8]:
+    """uint8 of the person's window, 255 between u ``low`` and ``high`` (R,) in rows at ``s`` (R,)."""
+    x0, y0, x1, y1 = view.person.window
+    depth = np.interp(s, picture.s, picture.depth)
+    sides = [np.stack([side, depth, s], 1) for side in (low, high)]
+    corners = picture.plane.points(np.concatenate([sides[0], sides[1][::-1]]))
+    pixels = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    cv2.fillPoly(
+        pixels, [np.round(view.camera.project(corners.astype(np.float32)) - (x0, y0)).astype(np.int32)], (255,)
+    )
     return pixels
 
 

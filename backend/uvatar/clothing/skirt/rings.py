@@ -1,7 +1,8 @@
 """The form of a skirt: rings around both legs that meet the mask's outline on both sides.
 
-A photo shows a skirt's width, not its depth. The depth grows with the narrower side, as a skirt that is held out or
-blown to one side is not deep, and is never less than that of the body inside.
+A photo shows a skirt's width, not its depth. Cloth hangs from where the body above reaches farthest, before, behind and
+to either side; by how much it stands off farther at the sides, it stands off before and behind as well. There the
+narrower side counts, as a skirt that is held out or blown to one side is not deep.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from uvatar.clothing.skirt.detection import SkirtRows
 from uvatar.clothing.skirt.plane import RowPicture
 from uvatar.data.arrays import Floats, Integers
 from uvatar.geometry.adjacency import triangle_edges
-from uvatar.photos.colour import smoothstep
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,9 @@ class RingSettings:
         ease: between body and cloth.
         waist_ease: the same over the dressed waist.
         waist: height below the top in which the dressed body shapes the rings.
-        depth: half the depth over half the width, from the height ``flare`` below the pelvis on.
-        flare: where cloth hangs freely.
-        uneven: how much deeper than its narrower side a skirt may be.
-        hanging: below which rings become no shallower.
+        flare: how far a skirt stands off before and behind, of what it does at the sides.
+        uneven: how much farther than at its narrower side.
+        hanging: from the pelvis, below which cloth hangs from what is above.
         middle: share of the width in which a ring's centre may lie.
         smooth_turn, smooth_rows: standard deviations of smoothing, columns and rings.
         rounds, step, limit: of meeting the outline: how often, by which share of what is missing, and at most how far.
@@ -53,10 +52,9 @@ class RingSettings:
     ease: float = 0.012
     waist_ease: float = 0.005
     waist: float = 0.12
-    depth: float = 0.8
-    flare: float = 0.4
+    flare: float = 0.9
     uneven: float = 1.15
-    hanging: float = 0.02
+    hanging: float = -0.03
     middle: float = 0.4
     smooth_turn: float = 1.2
     smooth_rows: float = 1.5
@@ -96,15 +94,35 @@ class Rings:
         count = self.radius.shape[1]
         return np.arange(count) * (2 * np.pi / count)
 
-    def points(self, s: Floats) -> Floats:
-        """Coordinates (..., C, 3) in the plane of the surface at heights ``s`` (..., C), one for each direction."""
+    def points(self, s: Floats, column: Floats | None = None) -> Floats:
+        """Coordinates (..., C, 3) in the plane of the surface at heights ``s`` (..., C), one for each direction.
+
+        ``column`` (..., C): other directions than these, in columns.
+        """
         rows = np.interp(s, self.s, np.arange(len(self.s)))
         low = np.clip(rows.astype(int), 0, len(self.s) - 2)
         share = rows - low
-        column = np.broadcast_to(np.arange(s.shape[-1]), s.shape)
-        radius = self.radius[low, column] * (1 - share) + self.radius[low + 1, column] * share
+        count = self.radius.shape[1]
+        column = np.broadcast_to(np.arange(s.shape[-1]) if column is None else column, s.shape)
+        before = np.floor(column).astype(int)
+        beside, after = column - before, (before + 1) % count
+        before = before % count
+        upper, lower = (
+            self.radius[row, before] * (1 - beside) + self.radius[row, after] * beside for row in (low, low + 1)
+        )
+        radius = upper * (1 - share) + lower * share
+        turn = column * (2 * np.pi / count)
         u, w = (np.interp(s, self.s, self.centre[:, axis]) for axis in range(2))
-        return np.stack([u + radius * np.cos(self.turn), w + radius * np.sin(self.turn), s], -1)
+        return np.stack([u + radius * np.cos(turn), w + radius * np.sin(turn), s], -1)
+
+    def seen_at(self, points: Floats, depth: Floats, camera: Floats) -> tuple[Floats, Floats]:
+        """Where the plane's picture, at the rings' ``depth`` (R,), shows points (R, C, 3): u and s (R, C).
+
+        ``camera`` (3,): its place; all coordinates are the plane's.
+        """
+        away = points - camera
+        near = (depth[:, None] - camera[1]) / away[..., 1]
+        return camera[0] + away[..., 0] * near, camera[2] + away[..., 2] * near
 
 
 @dataclass(frozen=True)
@@ -130,6 +148,7 @@ def skirt_rings(
     dressed: Floats,
     data_faces: NDArray[np.int32],
     trunk: NDArray[np.bool_],
+    slope: float = 0.0,
     settings: RingSettings = DEFAULT_SETTINGS,
 ) -> Rings | None:
     """Build the rings; None if the mask does not show enough of the skirt's outline.
@@ -139,6 +158,7 @@ def skirt_rings(
         bare, dressed: (V, 3) vertices of the body without and with clothes, coordinates of the legs' plane.
         data_faces: (F, 3) the body's triangles.
         trunk: (V,) which vertices are no arm's.
+        slope: w per s of the vertical, along which cloth hangs.
         settings: tuned numbers.
     """
     size = picture.plane.size
@@ -154,13 +174,13 @@ def skirt_rings(
         worn = _section(dressed, edges, height) if height < top + settings.waist * size else section[:0]
         sections.append((section, worn))
     low, high = outline.low.copy(), outline.high.copy()
-    rings = _rings(outline, low, high, sections, hem_line, picture, settings)
+    rings = _rings(outline, low, high, sections, hem_line, picture, slope, settings)
     for _ in range(settings.rounds):
         ends = _seen_ends(rings, outline, picture)
         limit = settings.limit * size
         low += np.clip(settings.step * (outline.low - ends[0]), -limit, limit)
         high += np.clip(settings.step * (outline.high - ends[1]), -limit, limit)
-        rings = _rings(outline, low, high, sections, hem_line, picture, settings)
+        rings = _rings(outline, low, high, sections, hem_line, picture, slope, settings)
     return rings
 
 
@@ -237,13 +257,14 @@ def _rings(
     sections: list[tuple[Floats, Floats]],
     hem_line: Floats,
     picture: RowPicture,
+    slope: float,
     settings: RingSettings,
 ) -> Rings:
     """The rings whose ends are to lie at ``low`` and ``high`` (R,)."""
     size = picture.plane.size
     turn = np.arange(settings.columns) * (2 * np.pi / settings.columns)
     way = np.stack([np.cos(turn), np.sin(turn)], 1)
-    centre, half = _centres(outline, low, high, sections, settings, size)
+    centre, half = _centres(outline, low, high, sections, slope, settings, size)
     left, right = centre[:, 0] - low, high - centre[:, 0]
     radius = np.zeros((len(centre), settings.columns))
     for index, (section, worn) in enumerate(sections):
@@ -267,25 +288,34 @@ def _centres(
     low: Floats,
     high: Floats,
     sections: list[tuple[Floats, Floats]],
+    slope: float,
     settings: RingSettings,
     size: float,
 ) -> tuple[Floats, Floats]:
     """The rings' centres (R, 2) and half depths (R,)."""
-    spans = np.array([(*body.min(0), *body.max(0)) if len(body) else (np.nan,) * 4 for body, _ in sections])
+    spans = np.array([_extent(*bodies) for bodies in sections])
     found = np.isfinite(spans[:, 0])
     spans = np.stack([np.interp(outline.s, outline.s[found], column[found]) for column in spans.T], 1)
     inner = (1 - settings.middle) / 2
-    width = high - low
+    width, hanging = high - low, outline.s > settings.hanging * size
     across = np.clip((spans[:, 0] + spans[:, 2]) / 2, low + inner * width, high - inner * width)
-    centre = np.stack([across, (spans[:, 1] + spans[:, 3]) / 2], 1)
-    centre = gaussian_filter1d(centre, settings.smooth_rows, axis=0, mode="nearest")
-    left, right = centre[:, 0] - low, high - centre[:, 0]
-    free = smoothstep(outline.s / size, 0, settings.flare)
-    wide = np.minimum(settings.uneven * np.minimum(left, right), (left + right) / 2)
-    half = np.maximum((spans[:, 3] - spans[:, 1]) / 2 + settings.ease * size, settings.depth * free * wide)
-    hanging = outline.s > settings.hanging * size
+    hung = slope * outline.s  # beside the plane
+    spans[:, [1, 3]] -= hung[:, None]
+    least, most = spans[:, :2].copy(), spans[:, 2:].copy()
+    least[hanging], most[hanging] = np.minimum.accumulate(least[hanging]), np.maximum.accumulate(most[hanging])
+    off = np.maximum(np.stack([least[:, 0] - low, high - most[:, 0]]) - settings.ease * size, 0)
+    flare = settings.flare * np.minimum(settings.uneven * off.min(0), off.mean(0))
+    half = (most[:, 1] - least[:, 1]) / 2 + settings.ease * size + flare
     half[hanging] = np.maximum.accumulate(half[hanging])
+    centre = np.stack([across, (least[:, 1] + most[:, 1]) / 2 + hung], 1)
+    centre = gaussian_filter1d(centre, settings.smooth_rows, axis=0, mode="nearest")
     return centre, gaussian_filter1d(half, 2, mode="nearest")
+
+
+def _extent(body: Floats, worn: Floats) -> tuple[float, float, float, float]:
+    """Least u and w, and greatest, of a body's section (N, 2) with its clothes (M, 2); NaN where there is none."""
+    points = np.concatenate([body, worn])
+    return (*points.min(0), *points.max(0)) if len(points) else (np.nan,) * 4
 
 
 def _hem(
@@ -319,10 +349,7 @@ def _seen_ends(rings: Rings, outline: Outline, picture: RowPicture) -> tuple[Flo
     """(R,) least and greatest u at which the plane's picture shows the rings."""
     s = np.broadcast_to(rings.s[:, None], rings.radius.shape)
     camera = picture.plane.coordinates(np.zeros(3))
-    points = rings.points(s) - camera
-    near = (outline.depth[:, None] - camera[1]) / points[..., 1]
-    u = camera[0] + points[..., 0] * near
-    height = camera[2] + points[..., 2] * near
+    u, height = rings.seen_at(rings.points(s), outline.depth, camera)
     ends = []
     for pick in (np.argmin, np.argmax):
         column = pick(u, axis=1)
