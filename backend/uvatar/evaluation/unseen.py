@@ -80,7 +80,7 @@ def _detail_ratios(texture: Texture, fit: Fit, camera: Camera, body: BodyModel) 
     ]
     ratios = {}
     for index, name in enumerate(texture.material_names, start=1):
-        if name.split()[0] in ("skin", "hair"):
+        if name.split()[0] in ("skin", "hair", "eyes"):
             continue
         energy = []
         for picture, code in pictures:
