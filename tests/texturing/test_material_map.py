@@ -54,6 +54,9 @@ def test_trousers_in_the_mean_colour_of_a_striped_top_are_another_garment(studio
     assert share_of(texture.material_names, texture.materials, atlas, Part.LEFT_LEG, "lower") > 0.9
     assert share_of(texture.material_names, texture.materials, atlas, Part.TRUNK, "upper") > 0.5
     assert texture.materials.max() == len(texture.material_names)
+    eyes = atlas.of_first_vertex(atlas.surface.eye) > 0
+    names = np.array(["", *texture.material_names])[texture.materials.ravel()[atlas.table.pixel]]
+    assert eyes.any() and ((names == "eyes") == eyes).all()
 
 
 def test_a_badge_is_no_garment_and_shows_nowhere_else(studio: Studio, atlas: Atlas) -> None:

@@ -117,7 +117,7 @@ def _detail_ratios(
     ]
     ratios = {}
     for code, name in garments.items():
-        if name.split()[0] in ("skin", "hair"):
+        if name.split()[0] in ("skin", "hair", "eyes"):
             continue
         energy = []
         for picture, codes_seen in pictures:

@@ -13,6 +13,7 @@ ROUGHNESS = {
     "shoes": 0.45,
     "gloves": 0.65,
     "headwear": 0.85,
+    "eyes": 0.1,  # the clear, wet cornea
 }
 USUAL_ROUGHNESS = 0.6  # between skin and cloth, where they are not told apart
 

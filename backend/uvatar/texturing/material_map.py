@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.arrays import Integers
+from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.materials import HAIR
 from uvatar.texturing.surface import ARMS, FEET, HANDS, LEGS, Part, Surface
 
@@ -17,6 +18,7 @@ _SLEEVES = 0.05
 # A garment of the upper body whose mean distance from the trunk's middle is less than this share of another's lies
 # inside it, as a shirt in an open jacket.
 _INSIDE = 0.6
+EYES = "eyes"
 # Square metres on the trunk from which a garment may be the outer one.
 _LEAST_OUTER = 0.04
 
@@ -28,7 +30,7 @@ class MaterialMap:
     Attributes:
         labels: (T,) uint8, indices into ``names``.
         names: of the materials: ``skin``, ``hair``, ``upper``, ``outer``, ``lower``, ``shoes``, ``gloves``,
-            ``headwear``; a second one of a kind is ``lower 2``.
+            ``headwear``, ``eyes``; a second one of a kind is ``lower 2``.
         invented: (T,) bool, where a garment is worn of which the photo shows nothing there.
     """
 
@@ -92,3 +94,12 @@ def material_map(texel_labels: NDArray[np.uint8], names: tuple[str, ...], invent
     number = np.zeros(256, np.uint8)
     number[there] = np.arange(len(there))
     return MaterialMap(number[texel_labels], tuple(names[label] for label in there), invented)
+
+
+def with_eyes(materials: MaterialMap, atlas: Atlas) -> MaterialMap:
+    """The map with the eyeballs as a material of their own, on a body that has some: they shine as skin does not."""
+    eyes = atlas.of_first_vertex(atlas.surface.eye) > 0
+    if not eyes.any():
+        return materials
+    labels = np.where(eyes, len(materials.names), materials.labels).astype(np.uint8)
+    return replace(materials, labels=labels, names=(*materials.names, EYES))

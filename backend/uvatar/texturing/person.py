@@ -21,7 +21,7 @@ from uvatar.texturing.eyes import paint_eyes
 from uvatar.texturing.face import FaceSpline, face_shift
 from uvatar.texturing.flesh import paint_flesh
 from uvatar.texturing.generated import Painter, paint_unseen
-from uvatar.texturing.material_map import MaterialMap
+from uvatar.texturing.material_map import MaterialMap, with_eyes
 from uvatar.texturing.merging import merge
 from uvatar.texturing.mouth import with_open_mouth
 from uvatar.texturing.normal_map import normal_map
@@ -137,9 +137,9 @@ def _texture(
     table, share = atlas.table, float(np.mean(alpha >= 0.5))
     if materials is None:
         return Texture(image, table.scatter(source), share)
-    return Texture(
-        image, table.scatter(source), share, table.scatter((materials.labels + 1).astype(np.uint8)), materials.names
-    )
+    materials = with_eyes(materials, atlas)
+    labels = table.scatter((materials.labels + 1).astype(np.uint8))
+    return Texture(image, table.scatter(source), share, labels, materials.names)
 
 
 def _projected_view(view: View, atlas: Atlas, face: FaceSpline | None, settings: TexturingSettings) -> ProjectedView:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -132,3 +133,41 @@ def action_curves(thing: bpy.types.Object | bpy.types.Key) -> list[bpy.types.FCu
         if animation.action_slot
     ]
     return [curve for bag in bags if bag is not None for curve in bag.fcurves]
+
+
+def gltf_of_one_action() -> dict[str, bool]:
+    """Return options with which Blender's glTF exporter writes the armature's own action only.
+
+    Before Blender 4.4 it otherwise adds every other action of the file to a lone armature's clip.
+    """
+    known = bpy.ops.export_scene.gltf.get_rna_type().properties
+    return {"export_anim_single_armature": False} if "export_anim_single_armature" in known else {}
+
+
+def save_copy(image: bpy.types.Image, file: Path) -> None:
+    """Let Blender encode an image, such as one of floats, as a PNG file, and leave the image as it is.
+
+    Raises:
+        RuntimeError: the file cannot be written.
+    """
+    if "save_copy" in image.bl_rna.functions["save"].parameters:
+        format, image.file_format = image.file_format, "PNG"
+        try:
+            image.save(filepath=str(file), save_copy=True)
+        finally:
+            image.file_format = format
+        return
+    # Blender 4.2: saving gives an image the new file.
+    width, height = image.size
+    copy = bpy.data.images.new("copy", width, height, alpha=True, float_buffer=image.is_float)
+    try:
+        copy.colorspace_settings.name, copy.alpha_mode = image.colorspace_settings.name, image.alpha_mode
+        pixels = np.empty(width * height * image.channels, np.float32)
+        image.pixels.foreach_get(pixels)
+        whole = np.ones((width * height, copy.channels), np.float32)
+        whole[:, : image.channels] = pixels.reshape(-1, image.channels)
+        copy.pixels.foreach_set(whole.ravel())
+        copy.file_format = "PNG"
+        copy.save(filepath=str(file))
+    finally:
+        bpy.data.images.remove(copy)

@@ -147,6 +147,7 @@ def _write_glb(path: Path, clip: str | None) -> None:
         export_try_sparse_sk=True,
         export_extras=True,
         export_yup=True,
+        **compat.gltf_of_one_action(),
     )
 
 

@@ -11,6 +11,7 @@ import bpy
 import numpy as np
 
 from .copies import Names, own_copy
+from .cornea import dull_eyes
 from .even_light import in_light
 from .material import OTHER_LIGHT, SKIN_ROUGHNESS, SKIN_SPECULAR, TEXTURE, show_sources
 
@@ -48,6 +49,7 @@ def _make_plain(material: bpy.types.Material, principled: bool) -> None:
     if texture is None:
         return
     show_sources(material, 0.0)
+    dull_eyes(material)  # no exporter reads such nodes
     shader = next((link.to_node for link in texture.outputs["Color"].links if link.to_node.type == "EMISSION"), None)
     if principled and shader is not None:
         lit = tree.nodes.new("ShaderNodeBsdfPrincipled")

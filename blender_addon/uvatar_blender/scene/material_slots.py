@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocol.surface_kinds import roughness_of
+from .cornea import dull_eyes, shine_eyes
 from .material import avatar_material, avatar_materials, packed_image, read_pixels
 from .parts import find_parts
 from .rig import RigError, find_body
@@ -19,9 +20,12 @@ _ROUNDS = 2  # of giving single faces the material of those around them
 
 
 def store_material_map(body: bpy.types.Object, name: str, encoded: bytes, names: tuple[str, ...]) -> None:
-    """Keep the map of materials with the body, for `split_materials`."""
+    """Keep the map of materials with the body, for `split_materials`; its eyes shine."""
     body.data[_MAP] = packed_image(f"{name} materials.png", encoded, "Non-Color")
     body.data[_NAMES] = "\n".join(names)
+    material = avatar_material(body)
+    if material is not None:
+        shine_eyes(material, body.data[_MAP], names)
 
 
 def can_split(body: bpy.types.Object) -> bool:
@@ -50,6 +54,7 @@ def split_materials(rig: bpy.types.Object) -> list[str]:
     whole = avatar_material(body)
     assert whole is not None  # see can_split
     labels, names = _label_picture(body.data[_MAP]), body.data[_NAMES].split("\n")
+    dull_eyes(whole)  # they get a slot of their own
     things = [body, *(part for part in find_parts(rig) if whole in _materials(part))]
     chosen = {thing: _face_labels(thing.data, labels, len(names)) for thing in things}
     used = sorted({int(label) for faces in chosen.values() for label in np.unique(faces)})
@@ -95,6 +100,7 @@ def join_materials(rig: bpy.types.Object, roughness: float) -> None:
     whole.name = whole[WHOLE]
     del whole[WHOLE]
     _set_roughness(whole, roughness)
+    shine_eyes(whole, body.data[_MAP], body.data[_NAMES].split("\n"))
     for node in whole.node_tree.nodes:
         if node.type == "BSDF_PRINCIPLED":
             node.inputs["Subsurface Weight"].default_value = 0.0  # of `skin.set_subsurface`; clothes have none

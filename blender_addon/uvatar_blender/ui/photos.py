@@ -9,6 +9,7 @@ import bpy
 
 from ..protocol import discovery
 from ..protocol.photo_lists import PHOTO_SUFFIXES
+from ..scene.compat import save_copy
 from ..scene.material import read_pixels
 from . import state
 from .properties import NOBODY
@@ -278,11 +279,7 @@ def file_of(image: bpy.types.Image) -> Path:
             raise OSError("it is empty.")
         state.pictures().write(copy, pixels)
         return copy
-    format, image.file_format = image.file_format, "PNG"
-    try:
-        image.save(filepath=str(copy), save_copy=True)
-    finally:
-        image.file_format = format
+    save_copy(image, copy)
     return copy
 
 

@@ -19,6 +19,7 @@ from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.avatar import import_people
 from uvatar_blender.scene.export import export_avatar
 from uvatar_blender.scene.material import avatar_materials, shown_sources, texture_image
+from uvatar_blender.scene.material_slots import join_materials, split_materials
 from uvatar_blender.ui import avatar_panels
 
 NAMES = ["skin", "upper", "shoes"]
@@ -134,3 +135,45 @@ def test_light_scatters_below_the_skin_only(addon: Any) -> None:  # noqa: F811
         assert {name.split()[-1] for name, weight in weights().items() if weight > 0} == ({"skin"} if on else set())
     bpy.ops.uvatar.material_slots(split=False)
     assert set(weights().values()) == {0.0}
+
+
+def test_eyes_shine_with_one_material_and_with_slots(scene: Any, tmp_path: Path) -> None:
+    labels = np.ones((SIZE, SIZE), np.uint8)
+    labels[: SIZE // 4] = 2
+    result = sample_result()
+    result["people"][0] |= {"materials_png": encoded(labels), "material_names": ["skin", "eyes"]}
+    rig = imported(result, scene)
+    body = rigs.find_body(rig)
+
+    def roughness() -> dict[str, tuple[float, bool]]:
+        found = {}
+        for material in avatar_materials(body):
+            (shader,) = (node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+            found[material.name.split()[-1]] = (
+                shader.inputs["Roughness"].default_value,
+                shader.inputs["Roughness"].is_linked,
+            )
+        return found
+
+    def shown(grey: int) -> float:
+        """What the nodes before the roughness say of a label."""
+        (material,) = avatar_materials(body)
+        (shader,) = (node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+        mixed = shader.inputs["Roughness"].links[0].from_node
+        is_eye = mixed.inputs[0].links[0].from_node
+        assert (mixed.operation, is_eye.operation) == ("MULTIPLY_ADD", "COMPARE")
+        assert is_eye.inputs[0].links[0].from_node.image == body.data["uvatar_material_map"]
+        equal = abs(grey / 255 - is_eye.inputs[1].default_value) <= is_eye.inputs[2].default_value
+        return float(equal) * mixed.inputs[1].default_value + mixed.inputs[2].default_value
+
+    assert [shown(label) for label in (0, 1, 2, 3)] == pytest.approx([0.6, 0.6, 0.1, 0.6])
+    export_avatar(rig, tmp_path / "me.glb", Target.GLTF)
+    split_materials(rig)
+    assert roughness() == {"skin": (pytest.approx(0.5), False), "eyes": (pytest.approx(0.1), False)}
+    join_materials(rig, 0.6)
+    assert [shown(label) for label in (1, 2)] == pytest.approx([0.6, 0.1])
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.import_scene.gltf(filepath=str(tmp_path / "me.glb"))
+    shaders = [node for material in bpy.data.materials for node in material.node_tree.nodes]
+    (rough,) = {node.inputs["Roughness"].default_value for node in shaders if node.type == "BSDF_PRINCIPLED"}
+    assert rough == pytest.approx(0.6)  # no exporter reads more than a value
