@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from uvatar.body import BodyModel, load_open_body
 from uvatar.clothing.limbs import limbs
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.joints import HIP_JOINTS, Joint
 from uvatar.evaluation.clothes import AVATAR, NAKED, WAYS, dressed_people, evaluate_clothes, summary
@@ -28,7 +30,7 @@ def body() -> BodyModel:
     return load_open_body()
 
 
-def ball(radius: float, centre: tuple[float, float, float] = (0, 0, 3)) -> tuple[np.ndarray, np.ndarray]:
+def ball(radius: float, centre: tuple[float, float, float] = (0, 0, 3)) -> tuple[Floats, NDArray[np.int32]]:
     """A sphere of 40 x 80 quads."""
     down, round_ = np.meshgrid(np.linspace(0, np.pi, 41), np.linspace(0, 2 * np.pi, 80, endpoint=False), indexing="ij")
     points = np.stack([np.sin(down) * np.cos(round_), np.cos(down), np.sin(down) * np.sin(round_)], -1).reshape(-1, 3)
@@ -97,7 +99,7 @@ def test_held_out_outfits_share_nothing_with_the_others() -> None:
 
 
 def test_people_can_be_drawn_again(body: BodyModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(OUTFITS, "tuning", OUTFITS["tuning"][:1])  # type: ignore[attr-defined]
+    monkeypatch.setitem(OUTFITS, "tuning", OUTFITS["tuning"][:1])
     first, second = (next(dressed_people(body, 1, 0, "tuning"))[0] for _ in range(2))
     assert np.array_equal(first.vertices, second.vertices) and np.array_equal(first.colours, second.colours)
     assert first.faces.max() == len(first.vertices) - 1
@@ -106,7 +108,7 @@ def test_people_can_be_drawn_again(body: BodyModel, monkeypatch: pytest.MonkeyPa
 @pytest.mark.slow
 def test_avatars_are_nearer_than_the_bare_body(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loose = [outfit for outfit in OUTFITS["tuning"] if outfit.kind == "loose"][:1]
-    monkeypatch.setitem(OUTFITS, "tuning", loose)  # type: ignore[attr-defined]
+    monkeypatch.setitem(OUTFITS, "tuning", loose)
     rows = evaluate_clothes(tmp_path, split="tuning")
     assert {row["way"] for row in rows} == set(WAYS)
     [avatar], [naked] = ([row for row in summary(rows) if row["way"] == way][:1] for way in (AVATAR, NAKED))
