@@ -117,15 +117,21 @@ def segment(
     if parsed is not None:
         corrected_head(labels, seen & head, parsed, settings.parsed)
     labels, count = _renumbered(labels)
+    colours = _median_colours(labels, count, colour, odd_light, skin)
+    return Materials(labels, count, colours, things | odd_light)
+
+
+def _median_colours(
+    labels: NDArray[np.int32], count: int, colour: Floats, odd_light: NDArray[np.bool_], skin: Floats
+) -> NDArray[np.float32]:
+    """(count, 3) of each material, as most of it is lit; that of ``skin`` where nothing of it is seen."""
     colours = np.tile(np.asarray(skin, np.float32), (count, 1))
     for material in range(count):
         members = labels == material
         members &= ~odd_light if (members & ~odd_light).any() else members
         if members.any():
             colours[material] = np.median(colour[members], axis=0)
-    if not (labels == SKIN).any():
-        colours[SKIN] = skin
-    return Materials(labels, count, colours, things | odd_light)
+    return colours
 
 
 def _upper_head(surface: Surface) -> NDArray[np.bool_]:
