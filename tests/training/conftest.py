@@ -20,7 +20,7 @@ from uvatar_training.synthesis.synthesize import synthesize
 
 @pytest.fixture(scope="session")
 def body() -> BodyModel:
-    return load_open_body()
+    return load_open_body().in_network_layout()
 
 
 @pytest.fixture(scope="session")
