@@ -293,11 +293,15 @@ def _centres(
     size: float,
 ) -> tuple[Floats, Floats]:
     """The rings' centres (R, 2) and half depths (R,)."""
-    spans = np.array([_extent(*bodies) for bodies in sections])
+    # At the waist, which the clothes hold, they shape the rings themselves (`_rings`).
+    hanging = outline.s > settings.hanging * size
+    spans = np.array(
+        [_extent(body, worn[: len(worn) * below]) for (body, worn), below in zip(sections, hanging, strict=True)]
+    )
     found = np.isfinite(spans[:, 0])
     spans = np.stack([np.interp(outline.s, outline.s[found], column[found]) for column in spans.T], 1)
     inner = (1 - settings.middle) / 2
-    width, hanging = high - low, outline.s > settings.hanging * size
+    width = high - low
     across = np.clip((spans[:, 0] + spans[:, 2]) / 2, low + inner * width, high - inner * width)
     hung = slope * outline.s  # beside the plane
     spans[:, [1, 3]] -= hung[:, None]
