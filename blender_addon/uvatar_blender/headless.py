@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
+import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from .core.result import AvatarsResult
@@ -101,5 +103,16 @@ def _own_arguments(arguments: list[str]) -> list[str]:
     return arguments[arguments.index("--") + 1 :] if "--" in arguments else arguments[1:]
 
 
+def _end(code: int) -> NoReturn:
+    """End this process; Blender 4.2 as a Python module crashes in its own clean-up once it has written a glTF file."""
+    bpy = sys.modules.get("bpy")
+    if bpy is not None and not bpy.app.binary_path:  # it is a module of this Python
+        shutil.rmtree(bpy.app.tempdir, ignore_errors=True)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(_own_arguments(sys.argv)))
+    _end(main(_own_arguments(sys.argv)))

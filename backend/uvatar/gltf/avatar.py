@@ -59,7 +59,7 @@ def lods(
         level.triangles / sum(len(mesh.surface.triangles) for mesh in some)
         for level, some in zip(levels, shown, strict=True)
     ]
-    coarser = {}
+    coarser: dict[tuple[str, int], Surface] = {}
     for mesh in avatar.meshes:
         numbers = [number for number, level in enumerate(levels) if level.keys or not mesh.is_of_face]
         targets = [int(shares[number] * len(mesh.surface.triangles)) for number in numbers]

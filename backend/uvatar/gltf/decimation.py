@@ -230,8 +230,8 @@ class _Mesh:
             # The wedges of a vertex go together: along a seam each to the wedge on its own side.
             possible = edges.matched(mine) == own[goes]
             possible &= (~border[goes] | (triangles == 1)) & ~_found(goes * size + onto, self.blocked)
-            cost = np.bincount(edges.pair, np.einsum("ek,ek->e", self.quadrics[mine], self.products[theirs]))
-            cost += self.area[goes] * apart_cost
+            distances = np.einsum("ek,ek->e", self.quadrics[mine], self.products[theirs])
+            cost = np.asarray(np.bincount(edges.pair, distances), np.float64) + self.area[goes] * apart_cost
             ways.append(_Collapses(goes, onto, cost, triangles).rows(possible))
         all_of_them = _Collapses(*(np.concatenate(columns) for columns in zip(*ways, strict=True)))
         lowest = np.full(size, np.inf)
