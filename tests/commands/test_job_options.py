@@ -92,7 +92,7 @@ def test_a_new_option_reaches_the_engine(moustache: None, monkeypatch: pytest.Mo
 
 
 def test_options_are_what_crosses_the_wire() -> None:
-    assert {**vars(Options()), "complete_texture": False} == checked_options({})
+    assert {**vars(Options()), "complete_texture": False, "find_people": False} == checked_options({})
     chosen = read_options({"fast": True, "texture": "predicted", "max_people": 2})
     assert chosen == Options(fast=True, texture="predicted", max_people=2)
     assert read_options(checked_options(vars(chosen))) == chosen

@@ -43,6 +43,13 @@ def seeds() -> list[Frames]:
         "center_in": "photo",
         **{name: [[0.5] * size] for name, size in GIVEN.items()},
     }
+    box = [1.0, 2.0, 30.5, 40.0]
+    by_hand = {
+        "photo": "b.jpg",
+        "chosen": [[2, *box, 172.0]],
+        "pins": [[*box, 15, 3.0, 4.0]],
+        "strokes": [[*box, 1, 5.0, 7.0, 8.0, 9.0, 10.0]],
+    }
     bodies: list[dict[str, Any]] = [
         {"kind": "hello", "client": "fuzz"},
         {"kind": "reconstruct", "job": JOB, "photos": photos, "options": options},
@@ -50,8 +57,9 @@ def seeds() -> list[Frames]:
             "kind": "reconstruct",
             "job": str(uuid.UUID(int=8)),
             "photos": photos[:1],
-            "options": {"given_people": [given]},
+            "options": {"given_people": [given, by_hand]},
         },
+        {"kind": "reconstruct", "job": str(uuid.UUID(int=9)), "photos": photos, "options": {"find_people": True}},
         {"kind": "status"},
         {"kind": "status", "job": JOB},
         {"kind": "result", "job": JOB, "photo": 0},

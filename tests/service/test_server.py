@@ -124,6 +124,12 @@ def test_a_painted_texture_is_completed_from_all_its_pictures(client: Client, mo
     assert code_of(client.result, job, 1) == "no-result"
 
 
+def test_people_are_found_photo_by_photo(client: Client) -> None:
+    job, events = run(client, photo(), photo(), find_people=True)
+    assert states(events[-1]) == ["done", "done"]
+    assert [client.result(job, n)["found"]["photo"]["name"] for n in (0, 1)] == ["0.jpg", "1.jpg"]
+
+
 def test_the_same_job_twice_is_done_once(client: Client, server: Server, tmp_path: Path) -> None:
     job, log = str(uuid.uuid4()), tmp_path / "log"
     photos = [("a.jpg", photo(log=str(log)))]

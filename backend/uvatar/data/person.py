@@ -46,6 +46,9 @@ class Person:
         face_depth: (478,) how much farther each point of ``face`` lies from the camera than the face's middle does, in
             pixels of the photo as large as at the face's distance; None where ``face`` is None or its depth is unknown.
         pinned: the landmarks that somebody has put where they are, by hand.
+        unbrushed: window and mask as they were before somebody painted on the mask, by hand; None if nobody has.
+        number: by which the client knows the person; None if it does not.
+        stature: metres, as somebody has said; None if nobody has.
     """
 
     box: NDArray[np.float32]
@@ -63,6 +66,9 @@ class Person:
     face_depth: NDArray[np.float32] | None = None
     face_expression: NDArray[np.float32] | None = None
     pinned: tuple[int, ...] = ()
+    unbrushed: tuple[tuple[int, int, int, int], NDArray[np.uint8]] | None = None
+    number: int | None = None
+    stature: float | None = None
 
     @property
     def side(self) -> float:

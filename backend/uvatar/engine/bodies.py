@@ -37,7 +37,9 @@ def fit_bodies(
     if not options.refine:
         return _as_predicted(detected, engine, options, betas)
     starts = [[] if prediction is None else prediction.starts() for prediction in detected.predictions]
-    heights = [None if height is None else height / 100 for height in heights_of(options.height)]
+    typed = [None if height is None else height / 100 for height in heights_of(options.height)]
+    typed += [None] * (len(detected.people) - len(typed))
+    heights = [person.stature or height for person, height in zip(detected.people, typed, strict=False)]
     how = FitOptions(fast=options.fast, betas=betas, heights=heights)
     return fit_people(detected.people, detected.camera, engine.fitting, how, starts, report, gravity=detected.gravity)
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
 
 from uvatar.data.camera import Camera
 from uvatar.data.gravity import GravityEvidence
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo, PhotoFile
 from uvatar.data.progress import Progress
+from uvatar.engine.brush import brushed
+from uvatar.engine.chosen import as_chosen
 from uvatar.engine.gravity import gravity_evidence
 from uvatar.engine.pins import pinned
 from uvatar.engine.timing import Stopwatch
 from uvatar.mesh_predictor.prediction import Prediction, match_people
 from uvatar.mesh_predictor.result_file import GivenPeople, ResultFileError
 from uvatar.perception.evidence import LIKELY
+from uvatar.perception.perception import Found
 from uvatar.photos.decoding import decode_photo
-from uvatar.protocol.given_people import estimates, pins_of
+from uvatar.protocol.given_people import estimates, rows_of
 from uvatar.protocol.options import Options, declared
 from uvatar.results.result import NobodyFound
 
@@ -68,15 +73,9 @@ def detect(photo: PhotoFile, engine: Engine, options: Options, report: Progress,
     camera = Camera.for_photo(width, height, options.focal or decoded.focal)
     clock.lap("reading")
     report("finding people", 0.05, "Looking for people")
-    found = engine.perception.found(decoded, least=0.0 if options.uncertain else LIKELY)
-    people = pinned(found.people[: options.max_people], pins_of(options.given_people, decoded.name))
+    found = _found(decoded, engine, options)
     clock.lap("finding people")
-    if not people:
-        raise NobodyFound(
-            f"No person was found in {name}. Use a photo that shows a person clearly, at least 100 pixels tall "
-            "and from the hips up."
-            + (" If it does show a person, turn on the option uncertain." if found.left_out else "")
-        )
+    people = _corrected(found.people, decoded, options)
     report("predicting", 0.25, "Predicting bodies")
     predictions, everybody = _predicted(decoded, people, engine, options)
     clock.lap("predicting")
@@ -93,6 +92,35 @@ def detect(photo: PhotoFile, engine: Engine, options: Options, report: Progress,
             f"None of the people given for {name} are in it. Was the result file made from this photo?"
         )
     return detected.only(known)
+
+
+def _found(photo: Photo, engine: Engine, options: Options) -> Found:
+    """The photo's people, or those of them whom somebody has chosen. Raises NobodyFound."""
+    chosen = rows_of(options.given_people, photo.name, "chosen")
+    if not chosen:
+        found = engine.perception.found(photo, least=0.0 if options.uncertain else LIKELY)
+        if found.people:
+            return found
+        nobody_found(photo.name, found.left_out)
+    found = engine.perception.found(photo, wanted=np.array(chosen, float)[:, 1:5])
+    if not found.people:
+        raise NobodyFound(f"None of the people chosen in {photo.name} were found. Find its people again.")
+    return replace(found, people=as_chosen(found.people, chosen))
+
+
+def _corrected(people: list[Person], photo: Photo, options: Options) -> list[Person]:
+    """As many of the people as there may be, with what somebody has corrected by hand."""
+    height, width = photo.pixels.shape[:2]
+    strokes, pins = (rows_of(options.given_people, photo.name, what) for what in ("strokes", "pins"))
+    return pinned(brushed(people, strokes, (width, height))[: options.max_people], pins)
+
+
+def nobody_found(name: str, left_out: int) -> NoReturn:
+    """Raise NobodyFound for a photo, by its name, that shows nobody, or only so many who are left out."""
+    raise NobodyFound(
+        f"No person was found in {name}. Use a photo that shows a person clearly, at least 100 pixels tall "
+        "and from the hips up." + (" If it does show a person, turn on the option uncertain." if left_out else "")
+    )
 
 
 def _predicted(

@@ -9,6 +9,7 @@ from uvatar.data.photo import PhotoFile
 from uvatar.data.progress import Progress
 from uvatar.engine.complete import complete_texture
 from uvatar.engine.engine import Engine
+from uvatar.engine.find import find_people
 from uvatar.engine.jobs import PhotoDone, run_job
 from uvatar.engine.placement import device_notes, in_words, network_devices
 from uvatar.mesh_predictor.prediction import OPEN_BODY
@@ -47,6 +48,10 @@ class Pipeline:
         Raises UvatarError if an option is unknown or asks for what is not installed.
         """
         run_job(photos, read_options(options), self.engine, progress, photo_done)
+
+    def find_people(self, photos: Sequence[PhotoFile], progress: Progress, photo_done: PhotoDone) -> None:
+        """Find the people of photos only (`uvatar.engine.find`)."""
+        find_people(photos, self.engine, progress, photo_done)
 
     def complete_texture(self, pictures: Sequence[PhotoFile], body: str, progress: Progress) -> dict[str, Any]:
         """Complete a painted texture (`uvatar.engine.complete`); ``body``: "open_body" or "smpl".

@@ -251,6 +251,13 @@ def _others(windows: list[Window], masks: list[NDArray[np.uint8]], index: int) -
 
 def doubted(landmarks: NDArray[np.float32], window: Window, mask: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(33, 3) landmarks, with low visibility (below one half) for those clearly outside the person's mask."""
+    result = landmarks.copy()
+    result[stray_landmarks(landmarks, window, mask), 2] *= DOUBT
+    return result
+
+
+def stray_landmarks(landmarks: NDArray[np.float32], window: Window, mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(33,) which landmarks are clearly outside the person's mask."""
     inside = np.all((landmarks[:, :2] >= window[:2]) & (landmarks[:, :2] < window[2:]), axis=1)
     away = cv2.distanceTransform((mask <= 127).astype(np.uint8), cv2.DIST_L2, 3)
     columns, rows = (np.floor(landmarks[inside, :2]).astype(int) - window[:2]).T
@@ -261,6 +268,4 @@ def doubted(landmarks: NDArray[np.float32], window: Window, mask: NDArray[np.uin
         # person
         if stray[limb].mean() > 0.5:
             stray[limb] = True
-    result = landmarks.copy()
-    result[stray, 2] *= DOUBT
-    return result
+    return stray

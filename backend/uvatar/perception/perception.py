@@ -15,7 +15,7 @@ from uvatar.perception.claims import without_borrowed_arms
 from uvatar.perception.details import FaceFound, FaceModel, HandModel
 from uvatar.perception.evidence import LIKELY, POSSIBLE, PersonEvidence, likelihood, likely_enough, upper_body_inside
 from uvatar.perception.expression import ExpressionModel
-from uvatar.perception.geometry import Pyramid
+from uvatar.perception.geometry import Pyramid, box_iou
 from uvatar.perception.heads import head_outside, with_head_at, with_head_upright
 from uvatar.perception.masks import doubted, person_masks
 from uvatar.perception.models import Model
@@ -55,20 +55,64 @@ class Perception:
         """
         return self.found(photo, progress).people
 
-    def found(self, photo: Photo, progress: Progress | None = None, least: float = LIKELY) -> Found:
+    def found(
+        self,
+        photo: Photo,
+        progress: Progress | None = None,
+        least: float = LIKELY,
+        wanted: NDArray[np.float64] | None = None,
+    ) -> Found:
         """The people in a photo, each with the evidence.
 
         Args:
             photo: the photo.
             progress: as for `people`.
             least: the likelihood that a person alone in a photo must have (`likely_enough`).
+            wanted: (K, 4) boxes of the only people who are returned, likely or not; None for all who are likely. Of the
+                others, those who touch them are looked at as well, for they may hide them.
 
         Raises:
             ModelError: a model file is missing or altered.
         """
         report = progress or (lambda part: None)
         pyramid = Pyramid(photo.pixels)
+        looks, enough = self._looks(pyramid, report, least, wanted)
+        asked = enough if wanted is None else _same(np.array([look.box for look in looks]).reshape(-1, 4), wanted)
+        left_out = sum(
+            look.likelihood >= POSSIBLE for look, is_person in zip(looks, enough, strict=True) if not is_person
+        )
+        kept = [i for i in range(len(looks)) if enough[i] or asked[i]]
+        poses = without_borrowed_arms([looks[i].pose for i in kept])
+        masks = person_masks(pyramid, poses)
+        report(0.9)
+        people = [
+            self._person(pyramid, looks[i], pose, mask)
+            for i, pose, mask in zip(kept, poses, masks, strict=True)
+            if asked[i]
+        ]
+        report(1.0)
+        return Found(people, [looks[i].evidence for i in kept if asked[i]], left_out if wanted is None else 0)
+
+    def glimpsed(self, photo: Photo, progress: Progress | None = None) -> list[Glimpse]:
+        """Whoever may be a person in a photo, without what costs time: masks and hands.
+
+        They come in the order in which `found` has them, and after them those who are not likely enough.
+        """
+        looks, enough = self._looks(Pyramid(photo.pixels), progress or (lambda part: None), LIKELY)
+        seen = [
+            Glimpse(look.box, look.likelihood, bool(likely))
+            for look, likely in zip(looks, enough, strict=True)
+            if likely or look.likelihood >= POSSIBLE
+        ]
+        return sorted(seen, key=lambda glimpse: not glimpse.likely)
+
+    def _looks(
+        self, pyramid: Pyramid, report: Progress, least: float, wanted: NDArray[np.float64] | None = None
+    ) -> tuple[list[_Look], NDArray[np.bool_]]:
+        """Everybody who may be a person, the most prominent first, and whether that is likely enough."""
         found = self._detector.find(pyramid)
+        if wanted is not None:
+            found = found.only(_touching(found.boxes, wanted))
         candidates = []
         for index, box in enumerate(found.boxes):
             report(0.1 + 0.5 * index / len(found.boxes))
@@ -81,17 +125,7 @@ class Perception:
             report(0.6 + 0.2 * number / len(chosen))
             looks.append(self._look_again(pyramid, found, item))
         boxes = np.array([look.box for look in looks]).reshape(-1, 4)
-        enough = likely_enough(np.array([look.likelihood for look in looks]), boxes, least)
-        left_out = sum(
-            look.likelihood >= POSSIBLE for look, is_person in zip(looks, enough, strict=True) if not is_person
-        )
-        looks = [look for look, is_person in zip(looks, enough, strict=True) if is_person]
-        poses = without_borrowed_arms([look.pose for look in looks])
-        masks = person_masks(pyramid, poses)
-        report(0.9)
-        people = [self._person(pyramid, *one) for one in zip(looks, poses, masks, strict=True)]
-        report(1.0)
-        return Found(people, [look.evidence for look in looks], left_out)
+        return looks, likely_enough(np.array([look.likelihood for look in looks]), boxes, least)
 
     def _look_again(self, pyramid: Pyramid, found: Detections, item: Hypothesis) -> _Look:
         """A chosen pose, averaged with that of the mirrored picture, with its face and its evidence."""
@@ -139,6 +173,40 @@ class Found:
     people: list[Person]
     evidence: list[PersonEvidence]
     left_out: int = 0
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """Somebody in a photo, not looked at closely.
+
+    Attributes:
+        box: (4,) left, top, right, bottom, pixels.
+        likelihood: 0..1, how likely this is a person (`uvatar.perception.evidence`).
+        likely: whether that is enough for an avatar.
+    """
+
+    box: NDArray[np.float32]
+    likelihood: float
+    likely: bool
+
+
+SAME_PERSON = 0.5  # intersection over union of two boxes of one person: they differ by rounding only
+
+
+def _touching(boxes: NDArray[np.float32], wanted: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(N,) which boxes (N, 4) overlap any of those wanted (K, 4)."""
+    touching: NDArray[np.bool_] = (box_iou(boxes, wanted) > 0).any(1)
+    return touching
+
+
+def _same(boxes: NDArray[np.float32], wanted: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(N,) which of the boxes (N, 4) are those wanted (K, 4): for each of these the nearest one."""
+    chosen = np.zeros(len(boxes), bool)
+    overlaps = box_iou(boxes, wanted)
+    for column in overlaps.T if len(boxes) else ():
+        if column.max() >= SAME_PERSON:
+            chosen[np.argmax(column)] = True
+    return chosen
 
 
 @dataclass(frozen=True)

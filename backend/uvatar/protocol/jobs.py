@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import UvatarError
-from .options import COMPLETE_TEXTURE, Options, checked_options, from_checked
+from .options import COMPLETE_TEXTURE, FIND_PEOPLE, Options, checked_options, from_checked
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,12 @@ class CompleteTexture:
     body: str
 
 
-Job = Reconstruct | CompleteTexture
+@dataclass(frozen=True)
+class FindPeople:
+    """Find the people in photos, for somebody who then chooses among them."""
+
+
+Job = Reconstruct | CompleteTexture | FindPeople
 
 
 def read_job(options: Any) -> Job:
@@ -40,6 +45,8 @@ def read_job(options: Any) -> Job:
     checked = checked_options(options)
     if checked[COMPLETE_TEXTURE]:
         return CompleteTexture(checked["body"])
+    if checked[FIND_PEOPLE]:
+        return FindPeople()
     return Reconstruct(from_checked(checked))
 
 

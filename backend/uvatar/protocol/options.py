@@ -260,10 +260,12 @@ DEFAULT_OPTIONS = Options()
 # Makes the job one of another kind (`protocol.jobs`): its pictures are no photos. Clients of protocol version 1 ask for
 # it as if it were an option, so it is checked with the options.
 COMPLETE_TEXTURE = "complete_texture"
+FIND_PEOPLE = "find_people"  # likewise: the people of the photos are found, and no avatars are made
 _KINDS = {
     COMPLETE_TEXTURE: Option(
         False, "Complete the painted texture given as the pictures.", (True, False), flag=None, panel=None
-    )
+    ),
+    FIND_PEOPLE: Option(False, "Find the people in the photos only.", (True, False), flag=None, panel=None),
 }
 
 

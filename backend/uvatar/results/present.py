@@ -24,9 +24,11 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.gravity import Gravity
 from uvatar.data.labels import Label
+from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
 from uvatar.mesh_predictor.result_file import ResultFileError
+from uvatar.perception.perception import Glimpse
 from uvatar.photos.encoding import encode_jpeg, encode_png
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.expressions import EXPRESSIONS
@@ -38,8 +40,10 @@ from uvatar.results import preview
 from uvatar.results.result import PersonOnBody, PersonResult, PhotoResult
 
 MAX_INFLUENCES = 4  # game engines skin a vertex with at most four joints
+FOUND_SIDE = 640  # pixels: a photo on which people are chosen
 PHOTO_SIDE = 2048  # pixels: the photo travels back as a background picture, not as an archive
 OVERLAY_SIDE = 1280  # pixels
+MASK_SIDE = 384  # pixels: a mask travels back to be painted on, as strokes, not to be used itself
 _MAPS = ("texture_png", "source_png", "materials_png", "light_png", "normals_png")
 
 
@@ -106,6 +110,18 @@ def present_texture_failure(error: Exception) -> dict[str, Any]:
     return {**_nobody(), "errors": [described(error)]}
 
 
+def present_people(photo: Photo, glimpses: Sequence[Glimpse]) -> dict[str, Any]:
+    """The result of a photo whose people were found only."""
+    height, width = photo.pixels.shape[:2]
+    people = [
+        {"box": [float(side) for side in one.box], "likelihood": float(one.likelihood), "likely": one.likely}
+        for one in glimpses
+    ]
+    told = {"name": photo.name, "digest": photo.digest, "width": width, "height": height}
+    jpeg = encode_jpeg(shrunk(photo.pixels, FOUND_SIDE))
+    return {**_nobody(), "errors": [], "found": {"photo": {**told, "jpeg": jpeg}, "people": people}}
+
+
 def _nobody() -> dict[str, Any]:
     return {"schema": RESULT_SCHEMA, "people": [], "version": __version__}
 
@@ -145,7 +161,11 @@ def _present_person(
         **shown.metrics,
     }
     pictures = dict.fromkeys(_MAPS, b"") | {name: done.result() for name, done in encoding.items()}
-    entry = person_entry(f"p{number}", shown.fit, body, person.person.box, pictures, metrics)
+    known = person.person.number
+    entry = person_entry(
+        f"p{number if known is None else known}", shown.fit, body, person.person.box, pictures, metrics
+    )
+    entry["mask"] = mask_entry(person.person)
     entry["material_names"] = list(shown.texture.material_names) if shown.texture else []
     predicted = licences.texture_predictor if metrics["texels_predicted"] > 0 else None
     more = {
@@ -157,6 +177,12 @@ def _present_person(
     if shown.parts:
         entry["parts"] = [part_entry(part) for part in shown.parts]
     return entry
+
+
+def mask_entry(person: Person) -> dict[str, Any]:
+    """Which pixels of the photo are the person's, small, as they were before somebody painted on them."""
+    window, mask = person.unbrushed or (person.window, person.mask)
+    return {"window": list(window), "pixels": shrunk(mask, MASK_SIDE)}
 
 
 def _maps(texture: Texture | None) -> dict[str, NDArray[np.uint8]]:
@@ -177,10 +203,6 @@ def source_shares(source: NDArray[np.uint8]) -> dict[str, float]:
 def photo_entry(photo: Photo, camera: Camera, gravity: Gravity) -> dict[str, Any]:
     """The part of a photo's result that all its people share."""
     height, width = photo.pixels.shape[:2]
-    scale = min(1.0, PHOTO_SIDE / max(width, height))
-    small = (
-        photo.pixels if scale == 1 else cv2.resize(photo.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    )
     return {
         "schema": RESULT_SCHEMA,
         "photo": {
@@ -188,7 +210,7 @@ def photo_entry(photo: Photo, camera: Camera, gravity: Gravity) -> dict[str, Any
             "digest": photo.digest,
             "width": width,
             "height": height,
-            "jpeg": encode_jpeg(small.astype(np.uint8, copy=False)),
+            "jpeg": encode_jpeg(shrunk(photo.pixels, PHOTO_SIDE)),
         },
         "camera": {
             "focal": camera.focal,
@@ -198,6 +220,13 @@ def photo_entry(photo: Photo, camera: Camera, gravity: Gravity) -> dict[str, Any
             **gravity_entry(gravity),
         },
     }
+
+
+def shrunk(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """A picture whose longer side has at most so many pixels."""
+    scale = min(1.0, side / max(pixels.shape[:2]))
+    small = pixels if scale == 1 else cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return small.astype(np.uint8, copy=False)
 
 
 def gravity_entry(gravity: Gravity) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from uvatar.data.photo import PhotoFile
 from uvatar.data.progress import Progress
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.errors import Code, UvatarError
-from uvatar.protocol.jobs import CompleteTexture, Reconstruct, has_one_result, read_job
+from uvatar.protocol.jobs import CompleteTexture, FindPeople, Reconstruct, has_one_result, read_job
 from uvatar.runtime import memory_limits, versions
 from uvatar.runtime.memory import give_back, is_out_of_memory
 from uvatar.runtime.weights import WeightsError
@@ -50,6 +50,9 @@ class Reconstructor(Protocol):
         self, photos: list[PhotoFile], options: dict[str, Any], progress: Progress, photo_done: PhotoDone
     ) -> Any:
         """Work on the photos; call ``photo_done(index, result)`` for each as soon as it is finished."""
+
+    def find_people(self, photos: list[PhotoFile], progress: Progress, photo_done: PhotoDone) -> None:
+        """Find the photos' people only, and call ``photo_done(index, result)`` for each photo."""
 
     def complete_texture(self, pictures: list[PhotoFile], body: str, progress: Progress) -> dict[str, Any]:
         """Complete a painted texture, and return the result (`uvatar.protocol.jobs.CompleteTexture`)."""
@@ -210,6 +213,8 @@ def _run(
     match read_job(options):
         case Reconstruct():
             pipeline.reconstruct(pictures, options, progress, photo_done)
+        case FindPeople():
+            pipeline.find_people(pictures, progress, photo_done)
         case CompleteTexture(body=body):
             photo_done(0, pipeline.complete_texture(pictures, body, progress))
 

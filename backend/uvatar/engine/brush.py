@@ -1,0 +1,176 @@
+"""Corrections by hand: pixels that somebody has painted onto a person's mask, or off it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.data.arrays import Floats
+from uvatar.data.person import Person
+from uvatar.perception.geometry import box_iou
+from uvatar.perception.masks import DOUBT, stray_landmarks
+from uvatar.protocol.given_people import STROKE
+
+Window = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class BrushSettings:
+    """How strokes are painted.
+
+    Attributes:
+        overlap: least intersection over union of the box that a stroke names and the person's, as for joints.
+        most_side: pixels of the longer side at which strokes are drawn, as masks are made; bounds their time.
+        most_radius: of a stroke, share of the longer side of the person's box. A larger brush could only be an error.
+        beyond: how far a mask may grow around the person's box, share of the box's longer side: arms, hair and skirts
+            reach that far at most.
+    """
+
+    overlap: float = 0.5
+    most_side: int = 1500
+    most_radius: float = 0.5
+    beyond: float = 0.5
+
+
+DEFAULT_SETTINGS = BrushSettings()
+_FRACTION_BITS = 4  # of a pixel, in which OpenCV takes the places of lines
+
+
+def brushed(
+    people: Sequence[Person],
+    strokes: Sequence[Sequence[float]],
+    size: tuple[int, int],
+    settings: BrushSettings = DEFAULT_SETTINGS,
+) -> list[Person]:
+    """The people with masks as somebody has painted them.
+
+    What is painted onto a person is nobody else's. A mask's window grows with what is painted beside it.
+
+    Args:
+        people: of a photo.
+        strokes: rows as `uvatar.protocol.given_people.STROKE` has them, in their order; those whose box is nobody's
+            have no effect.
+        size: width and height of the photo, pixels.
+        settings: tuned numbers.
+    """
+    boxes = np.array([person.box for person in people]).reshape(-1, 4)
+    own: dict[int, list[Sequence[float]]] = {}
+    for stroke in strokes:
+        overlaps = box_iou(np.array([stroke[:4]]), boxes)[0]
+        if max(overlaps, default=0.0) >= settings.overlap:
+            own.setdefault(int(np.argmax(overlaps)), []).append(stroke)
+    corrected = list(people)
+    for index, mine in own.items():
+        corrected[index] = _painted(people[index], people, mine, size, settings)
+    return _without_claims(corrected, own)
+
+
+def _painted(
+    person: Person,
+    people: Sequence[Person],
+    strokes: Sequence[Sequence[float]],
+    size: tuple[int, int],
+    settings: BrushSettings,
+) -> Person:
+    window = _grown(person, strokes, size, settings)
+    mask = _moved(person.mask, person.window, window)
+    others = _moved(person.others, person.window, window)
+    for other in people:
+        if other is not person:
+            others = np.maximum(others, _moved(other.mask, other.window, window))
+    for stroke in strokes:
+        paint = _coverage(stroke, person.side, window, settings)
+        if stroke[4]:
+            mask, others = np.maximum(mask, paint), np.minimum(others, 255 - paint)
+        else:
+            mask = np.minimum(mask, 255 - paint)
+    before = stray_landmarks(person.landmarks, person.window, person.mask)
+    after = stray_landmarks(person.landmarks, window, mask)
+    landmarks = person.landmarks.copy()
+    landmarks[before & ~after, 2] /= DOUBT
+    landmarks[after & ~before, 2] *= DOUBT
+    landmarks[:, 2] = np.minimum(landmarks[:, 2], 1.0)
+    return replace(
+        person, landmarks=landmarks, window=window, mask=mask, others=others, unbrushed=(person.window, person.mask)
+    )
+
+
+def _without_claims(people: Sequence[Person], brushed: Mapping[int, object]) -> list[Person]:
+    """The people as they are beside those whose masks were brushed: what is theirs now is not anybody else's."""
+    result = list(people)
+    for index, person in enumerate(people):
+        mask, others = person.mask, person.others
+        for number in brushed:
+            if number != index:
+                theirs = _moved(people[number].mask, people[number].window, person.window)
+                mask, others = np.minimum(mask, 255 - theirs), np.maximum(others, theirs)
+        if mask is not person.mask:
+            result[index] = replace(person, mask=mask, others=others)
+    return result
+
+
+def _grown(
+    person: Person, strokes: Sequence[Sequence[float]], size: tuple[int, int], settings: BrushSettings
+) -> Window:
+    """The window (x0, y0, x1, y1) of a mask with all that is painted onto it."""
+    width, height = size
+    reach = settings.beyond * person.side
+    low = np.maximum(np.floor(person.box[:2] - reach), 0)
+    high = np.minimum(np.ceil(person.box[2:] + reach), [width, height])
+    corners = [np.array(person.window, float).reshape(2, 2)]
+    for stroke in strokes:
+        if stroke[4]:
+            points, radius = _points(stroke), _radius(stroke, person.side, settings)
+            corners += [np.clip(points - radius - 1, low, high), np.clip(points + radius + 1, low, high)]
+    places = np.concatenate(corners)
+    (x0, y0), (x1, y1) = np.floor(places.min(0)).astype(int), np.ceil(places.max(0)).astype(int)
+    return int(x0), int(y0), int(x1), int(y1)
+
+
+def _moved(mask: NDArray[np.uint8], window: Window, other: Window) -> NDArray[np.uint8]:
+    """A mask of one window in another one, 0 where it says nothing."""
+    moved = np.zeros((other[3] - other[1], other[2] - other[0]), np.uint8)
+    x0, y0, x1, y1 = (
+        *(max(window[k], other[k]) for k in (0, 1)),
+        *(min(window[k], other[k]) for k in (2, 3)),
+    )
+    if x0 < x1 and y0 < y1:
+        moved[y0 - other[1] : y1 - other[1], x0 - other[0] : x1 - other[0]] = mask[
+            y0 - window[1] : y1 - window[1], x0 - window[0] : x1 - window[0]
+        ]
+    return moved
+
+
+def _coverage(stroke: Sequence[float], side: float, window: Window, settings: BrushSettings) -> NDArray[np.uint8]:
+    """(H, W) how much of each pixel of a window a stroke covers, 0 to 255."""
+    x0, y0, x1, y1 = window
+    scale = min(1.0, settings.most_side / max(x1 - x0, y1 - y0))
+    drawn = np.zeros((max(1, round((y1 - y0) * scale)), max(1, round((x1 - x0) * scale))), np.uint8)
+    shape = drawn.shape[1], drawn.shape[0]
+    points = (_points(stroke) - (x0, y0)) * (np.array(shape) / (x1 - x0, y1 - y0))
+    places = np.round((np.clip(points, -2 * max(shape), 3 * max(shape)) - 0.5) * (1 << _FRACTION_BITS)).astype(np.int32)
+    radius = _radius(stroke, side, settings) * scale
+    if len(places) > 1:
+        thickness = max(1, round(2 * radius))
+        cv2.polylines(drawn, [places[:, None]], False, (255,), thickness, cv2.LINE_AA, _FRACTION_BITS)
+    for x, y in (places[0], places[-1]):  # round ends, also of a single dab
+        cv2.circle(
+            drawn, (int(x), int(y)), max(1, round(radius * (1 << _FRACTION_BITS))), (255,), -1, cv2.LINE_AA,
+            _FRACTION_BITS,
+        )  # fmt: skip
+    if scale < 1:
+        return np.asarray(cv2.resize(drawn, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return drawn
+
+
+def _points(stroke: Sequence[float]) -> Floats:
+    points: Floats = np.array(stroke[STROKE:], float).reshape(-1, 2)
+    return points
+
+
+def _radius(stroke: Sequence[float], side: float, settings: BrushSettings) -> float:
+    return float(min(stroke[5], settings.most_radius * side))
