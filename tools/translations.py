@@ -146,6 +146,9 @@ def _strings(node: ast.expr) -> Iterator[str]:
         yield from _strings(node.orelse)
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
         yield node.value
+    elif isinstance(node, ast.Dict):
+        for value in node.values:
+            yield from _strings(value)
     elif isinstance(node, ast.JoinedStr):
         yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
 

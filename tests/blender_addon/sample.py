@@ -33,6 +33,12 @@ def gradient(size: int) -> NDArray[np.uint8]:
     )
 
 
+def ellipse(rows: int, columns: int) -> NDArray[np.uint8]:
+    """(rows, columns) 255 inside an ellipse that touches the picture's sides."""
+    y, x = (np.mgrid[:rows, :columns] + 0.5) / np.array([rows, columns])[:, None, None] * 2 - 1
+    return ((x * x + y * y <= 1) * 255).astype(np.uint8)
+
+
 def body_arrays() -> dict[str, Any]:
     """The parts of a person that are the body's."""
     body = dict(np.load(OPEN_BODY))
@@ -90,6 +96,7 @@ def sample_result(people: int = 1, texture: int = 64, seed: int = 0, name: str =
             "source_png": encoded(np.full((texture, texture), 1, np.uint8)),
             "overlay_jpeg": b"",
             "box": [0.0, 0.0, 300.0, 400.0],
+            "mask": {"window": [60, 40, 240, 390], "pixels": ellipse(175, 90)},
             "confidence": 0.8,
             "notes": ["legs are outside the photo: posed by the prior"],
             "measurements": {"stature": 171.3},

@@ -78,7 +78,8 @@ def test_escape_leaves_everything_as_it_is(window: Window, serve: Callable[..., 
     picture(window, "addon-two-people")
     close_panel(window)
     seen = "[(lambda s: [s.camera.name, s.render.resolution_x, s.render.resolution_y])(bpy.context.scene), "
-    seen += "area.spaces.active.region_3d.view_perspective, len(rigs())]"
+    seen += "(lambda v: [v.view_perspective, v.view_camera_zoom, list(v.view_camera_offset)])"
+    seen += "(area.spaces.active.region_3d), len(rigs())]"
     window.run(_PLACES + "scene = bpy.context.scene\nscene.camera = bpy.data.objects['Camera']\n")
     window.run("scene.render.resolution_x, scene.render.resolution_y = 1920, 1080")
     before = window.value(seen)

@@ -52,7 +52,8 @@ def test_marked_texels_stay_and_the_others_follow_them(body: BodyModel, painted:
 
 def test_the_backends_result_is_what_the_add_on_reads(body: BodyModel, painted: Texture) -> None:
     from uvatar.engine.complete import complete_texture
-    from uvatar_blender.core.result import TextureResult, parse_any
+    from uvatar_blender.core.any_result import parse_any
+    from uvatar_blender.core.result import TextureResult
 
     pictures = [
         (f"avatar{suffix}.png", encode_png(picture))

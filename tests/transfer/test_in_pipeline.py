@@ -30,7 +30,7 @@ from uvatar.protocol.options import Options, checked_options
 from uvatar.protocol.people import people_of
 from uvatar.runtime.weights import bodies
 from uvatar.transfer import UserSmpl
-from uvatar_blender.core.result import parse_any
+from uvatar_blender.core.any_result import parse_any
 
 TRUTH = standing(betas=np.array([0.5, -0.6, 0.3, 0, 0.4, 0, 0, 0, 0, 0]))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .any_result import Result
 from .problem import Problem
-from .result import Result
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from typing import Any
 
 from ..protocol import photo_lists
 from ..protocol.jobs import has_one_result
+from .any_result import Result
 from .events import Accepted, JobEnded, JobEvent, PhotoDone, PhotoFailed, PhotoMerged, Progress
 from .problem import Problem
-from .result import Result
 
 # The stages of a photo in the backend, in order, and their names on the panel.
 STAGES: Mapping[str, str] = {

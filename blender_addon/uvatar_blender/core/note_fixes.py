@@ -18,6 +18,8 @@ class Fix(Enum):
 
     NONE = "NONE"  # the note only informs, or only another photo helps
     COMPARE = "COMPARE"  # look at the avatar through the photo's camera
+    JOINTS = "JOINTS"  # the same, or drag the joints to where they are in the photo
+    MASK = "MASK"  # the same, or paint what belongs to the person in the photo
     POSE = "POSE"  # pose limbs that the photo does not show by hand
     HEIGHT = "HEIGHT"  # say how tall the person is, and make the avatar again
     UNCERTAIN = "UNCERTAIN"  # make avatars of uncertain people as well
@@ -32,12 +34,12 @@ NOTES: tuple[tuple[str, Fix, int | None], ...] = (
     ("Outside the photo: {}. Unseen parts have a typical pose.", Fix.POSE, None),
     ("Hidden, given a typical pose: {}.", Fix.POSE, None),
     (UNCERTAIN, Fix.COMPARE, None),
-    ("Some joints do not match the photo: check the overlay.", Fix.COMPARE, None),
-    ("The body's outline does not match the person in the photo: check the overlay.", Fix.COMPARE, None),
+    ("Some joints do not match the photo: check the overlay.", Fix.JOINTS, None),
+    ("The body's outline does not match the person in the photo: check the overlay.", Fix.MASK, None),
     ("Small in the photo: pose and texture are rough.", Fix.NONE, None),
     ("Given a child's proportions.", Fix.HEIGHT, None),
     ("Given an adult's proportions, but may be a child: the photo does not tell.", Fix.HEIGHT, None),
-    ("The skirt, dress or coat became part of the body's surface, because {}.", Fix.NONE, None),
+    ("The skirt, dress or coat became part of the body's surface, because {}.", Fix.MASK, None),
     ("{} It was completed without the Texture Predictor.", Fix.NONE, None),
     ("Unseen parts were painted by the texture generator {}.", Fix.NONE, None),
     ("The texture generator {} painted nothing: what it paints is in the photo.", Fix.NONE, None),

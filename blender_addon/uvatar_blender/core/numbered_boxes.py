@@ -14,23 +14,31 @@ COLOURS = ((0.90, 0.62, 0.0), (0.34, 0.71, 0.91), (0.0, 0.62, 0.45), (0.94, 0.89
 _DIGITS = ("75557", "26227", "71747", "71717", "55711", "74717", "74757", "71111", "75757", "75717")
 
 
-def with_boxes(pixels: NDArray[np.float32], boxes: Sequence[Sequence[float]]) -> NDArray[np.float32]:
+_LEFT_OUT = (0.45, 0.45, 0.45)
+
+
+def with_boxes(
+    pixels: NDArray[np.float32], boxes: Sequence[Sequence[float]], included: Sequence[bool] | None = None
+) -> NDArray[np.float32]:
     """Draw boxes and their numbers, counted from 1, onto a picture.
 
     Args:
         pixels: (H, W, 4) sRGB, 0 to 1, the bottom row first, as Blender stores them.
         boxes: (x0, y0, x1, y1) of each person, 0 to 1 from the left and the top of the picture.
+        included: whether each of them is meant; the others' boxes are thin and grey. None for all.
 
     Returns:
         (H, W, 4) a copy.
     """
     picture = pixels[::-1].copy()  # the top row first from here on
     height, width = picture.shape[:2]
-    line = max(2, round(width / 160))
-    for number, box in reversed(list(enumerate(boxes, 1))):  # the most prominent person last, above all others
+    order = sorted(range(len(boxes)), key=lambda i: (included is None or included[i], -i))  # the last is above all
+    for number, box in ((i + 1, boxes[i]) for i in order):
+        out = included is not None and not included[number - 1]
+        line = 1 if out else max(2, round(width / 160))
         left, right = (int(np.clip(round(x * width), 0, width - 1)) for x in (box[0], box[2]))
         top, bottom = (int(np.clip(round(y * height), 0, height - 1)) for y in (box[1], box[3]))
-        colour = (*COLOURS[(number - 1) % len(COLOURS)], 1.0)
+        colour = (*(_LEFT_OUT if out else COLOURS[(number - 1) % len(COLOURS)]), 1.0)
         picture[top : top + line, left : right + 1] = picture[
             max(bottom - line + 1, top) : bottom + 1, left : right + 1
         ] = colour

@@ -48,6 +48,13 @@ class Pins:
                     self.moved.remove(landmark)
                 return
 
+    def reset(self) -> None:
+        """Put all landmarks back to where they were at first."""
+        for landmark, place, _ in reversed(self._before):
+            self.places[landmark] = place
+        self._before.clear()
+        self.moved.clear()
+
     def move(self, landmark: int, place: Place) -> None:
         """Put a landmark somewhere inside the photo."""
         self.places[landmark] = (min(max(place[0], 0.0), 1.0), min(max(place[1], 0.0), 1.0))

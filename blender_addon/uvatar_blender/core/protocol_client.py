@@ -14,6 +14,7 @@ from ..protocol import framing, handshake
 from ..protocol.errors import Code, UvatarError
 from ..protocol.messages import JobRequest, SentPhoto
 from ..protocol.options import COMPLETE_TEXTURE
+from .any_result import parse_any
 from .events import (
     Accepted,
     Computes,
@@ -27,7 +28,7 @@ from .events import (
     Progress,
 )
 from .problem import NOT_SENT, Problem, Remedy, from_os, from_wire, in_words
-from .result import ResultError, parse_any
+from .result import ResultError
 from .zmtp import Dealer
 
 CLIENT = "uvatar blender add-on"  # by which the backend's log knows it

@@ -23,6 +23,7 @@ from ..protocol.people import people_of, with_rig
 from ..protocol.rig import FINGERS
 from .face_keys import FaceKeys
 from .parts import read_parts
+from .person_mask import parse_mask, stored
 from .photo_camera import PhotoCamera, parse_camera
 from .pictures import picture_size
 from .rest_pose import RestPose
@@ -72,7 +73,7 @@ class AvatarData:
         regressor: the joints of a sculpted body; empty in results of older backends.
         posedirs: (V, 3, 207) pose blend shapes for the entries of (R - I) of joints 1 to 23, or None.
         facts: what else the backend says about this person: confidence, notes, measurements, metrics, licence,
-            shoes.
+            shoes, mask (`person_mask.stored`), and what was corrected by hand (`hand_corrections.Corrections`).
         finger_axes: (5, 2, 3) flexion and abduction axes of the left fingers (`protocol.rig`); None without fingers.
         face: the expression keys, or None.
         parts: further meshes on the same skeleton.
@@ -169,8 +170,6 @@ class TextureResult:
     source_png: bytes
 
 
-Result = AvatarsResult | TextureResult
-
 # Blender before 5.0 cuts names at 63 bytes. The longest one made of a title: "<title> <id> texture.png as it came".
 _TITLE_BYTES, _ID_BYTES = 30, 8
 
@@ -198,16 +197,8 @@ def short_id(person: str) -> str:
     return short_name(file_name(person), _ID_BYTES)
 
 
-def parse_any(result: Mapping[str, Any]) -> Result:
-    """Check the result of a photo or of a painted texture, as it comes from the backend.
-
-    Raises:
-        ResultError: it is damaged, or has an unknown format.
-    """
-    return _parse_texture(result) if "texture" in result else parse_result(result)
-
-
-def _parse_texture(result: Mapping[str, Any]) -> TextureResult:
+def parse_texture(result: Mapping[str, Any]) -> TextureResult:
+    """Check the result of a painted texture, as it comes from the backend. Raises ResultError if it is damaged."""
     try:
         texture = result["texture"]
         pictures = _picture(texture, "texture_png"), _picture(texture, "source_png")
@@ -294,11 +285,7 @@ def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
         posedirs=None
         if person.get("posedirs") is None
         else _floats(person, "posedirs", (vertices, 3, 9 * (JOINTS - 1))),
-        facts={
-            key: person[key]
-            for key in ("confidence", "notes", "measurements", "metrics", "licence", "box", "shoes")
-            if key in person
-        },
+        facts=_facts(person),
         overlay_jpeg=bytes(person.get("overlay_jpeg") or b""),
         finger_axes=_floats(person, "finger_axes", (len(FINGERS), 2, 3)) if joints == RIG_JOINTS else None,
         face=_face(person, vertices),
@@ -309,6 +296,14 @@ def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
             *(_picture(person, key) if person.get(key) else b"" for key in ("light_png", "normals_png")),
         ),
     )
+
+
+def _facts(person: Mapping[str, Any]) -> dict[str, Any]:
+    kept = ("confidence", "notes", "measurements", "metrics", "licence", "box", "shoes")
+    facts = {key: person[key] for key in kept if key in person}
+    if person.get("mask") is not None:
+        facts["mask"] = stored(parse_mask(person["mask"]))
+    return facts
 
 
 def _skeleton(person: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[int, ...]]:

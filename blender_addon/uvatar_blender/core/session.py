@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from ..protocol import discovery
+from .any_result import Result
 from .backend_process import BackendProcess
 from .connection import Connection, Endpoint
 from .events import Computes, Connected, Disconnected, Event, Fetched, JobEnded, Progress
 from .jobs import Job, JobGroup, JobState, portioned
 from .problem import Problem, Remedy
 from .protocol_client import PendingJob
-from .result import Result
 from .unfinished_jobs import UnfinishedJobs
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import bpy
 import numpy as np
@@ -15,7 +15,7 @@ from mathutils import Vector
 
 from ..core.levelled import as_if_level, levelled
 from ..core.rest_pose import RestPose, in_rest_pose
-from ..core.result import AvatarData, AvatarsResult, ResultError, file_name, short_id
+from ..core.result import AvatarData, AvatarsResult, ResultError, file_name, short_id, short_name
 from ..protocol.bone_names import Naming, joint_names
 from .camera import build_camera, look_through, render_aspect
 from .correctives import add_correctives
@@ -62,6 +62,7 @@ class ImportOptions:
         placement: "PHOTO" keeps people as they stand in the photo, "ROW" puts them side by side; either way beside the
             avatars that are in the scene.
         split: give skin, hair and each garment a material slot of its own.
+        names: of avatars, by the ids of their people; the others are called after the photo.
     """
 
     photo_pose: bool = True
@@ -73,6 +74,7 @@ class ImportOptions:
     placement: str = "PHOTO"
     level: bool = True
     split: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ def _steps(
     rigs: list[bpy.types.Object] = []
     boxes: list[Box] = []
     for avatar in chosen:
-        name = stem if len(result.people) == 1 else f"{stem} {short_id(avatar.id)}"
+        name = avatar_name(result, avatar, options)
         rigs.append((yield from _build_avatar(result, avatar, name, stage, collection, options)))
         yield
         boxes.append(_staged_box(stage, rigs[-1]))
@@ -221,6 +223,14 @@ def _steps(
     if bpy.context.scene == scene:  # the user may have switched to another scene meanwhile
         select_only(*rigs)
     return Imported(rigs, camera, photo, around(boxes) * per_metre(scene) if boxes else None)
+
+
+def avatar_name(result: AvatarsResult, avatar: AvatarData, options: ImportOptions) -> str:
+    """Return the name of an avatar: the artist's, or that of the photo, with the person's id where it has several."""
+    if given := options.names.get(avatar.id, "").strip():
+        return short_name(file_name(given))
+    alone = len(result.people) == 1 and avatar.id == "p0"
+    return result.title if alone else f"{result.title} {short_id(avatar.id)}"
 
 
 def _find_places(

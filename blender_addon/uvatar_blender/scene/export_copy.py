@@ -28,7 +28,7 @@ _PROVENANCE = (
     "uvatar_photo", "uvatar_photo_digest", "uvatar_person", "uvatar_body_model", "uvatar_version", "uvatar_licence",
     "uvatar_betas",
     "uvatar_pose", "uvatar_box", "uvatar_confidence", "uvatar_notes", "uvatar_photo_notes", "uvatar_measurements",
-    "uvatar_metrics", "uvatar_shoes",
+    "uvatar_metrics", "uvatar_shoes", "uvatar_mask", "uvatar_corrections",
 )  # fmt: skip
 
 

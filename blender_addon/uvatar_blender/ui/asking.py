@@ -11,7 +11,7 @@ import bpy
 def ask_again(button: bpy.types.OperatorProperties, rig: bpy.types.Object, change: str) -> None:
     """Set a button so that it makes the avatar's photo again; a height is asked for from the avatar's on."""
     button.photo, button.digest = str(rig.get("uvatar_photo", "")), str(rig.get("uvatar_photo_digest", ""))
-    button.person, button.change = str(rig.get("uvatar_person", "")), change
+    button.person, button.rig, button.change = str(rig.get("uvatar_person", "")), rig.name, change
     height = stature(rig)
     if height is not None:
         button.height = height

@@ -5,19 +5,24 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import bpy
 
+from ..core.any_result import Result
+from ..core.found_people import FoundPeople
+from ..core.hand_corrections import of_person
+from ..core.jobs import Job
 from ..core.problem import Problem, Remedy
-from ..core.result import AvatarsResult, Result, ResultError, TextureResult
+from ..core.result import AvatarData, AvatarsResult, ResultError, TextureResult
 from ..core.session import Session
 from ..scene.avatar import Imported, import_steps
 from ..scene.batch import save_steps
 from ..scene.painting import completed_steps
+from .found import name_of, take
 from .people import boxed_photo
 from .view import Views, show_textures
 
@@ -124,6 +129,8 @@ class Importer:
         Returns:
             Whether a photo was finished or failed.
         """
+        if self._take_found():
+            return True
         if self._building is None and not (can_import() and self._begin()):
             return False
         building, end = self._building, time.perf_counter() + BUDGET
@@ -168,6 +175,20 @@ class Importer:
             self._building.steps.close()
             self._building = None
 
+    def _take_found(self) -> bool:
+        """Keep the people found in a photo whose result has arrived; False if there is none."""
+        run = self._session.run
+        for job, number in run.waiting() if run is not None else ():
+            result = job.results[number]
+            if isinstance(result, FoundPeople):
+                for photo in bpy.context.scene.uvatar.photos:
+                    if photo.file() == job.photos[number]:
+                        take(photo, result)
+                self._session.imported(job, number, 0)
+                bpy.ops.ed.undo_push(message="Find People")
+                return True
+        return False
+
     def _begin(self) -> bool:
         """Start building the next waiting photo; False if there is none."""
         session = self._session
@@ -179,7 +200,7 @@ class Importer:
                 session.problem = problem
 
             self._building = _Building(
-                result.name, _people(result), self._steps(result, ""), lambda people: again(), again
+                result.name, _people(result), self._steps(result, None), lambda _: again(), again
             )
             return True
         job, photo = next(session.run.waiting(), (None, 0)) if session.run is not None else (None, 0)
@@ -196,21 +217,33 @@ class Importer:
             job.problems[photo] = problem
             session.imported(job, photo, 0)
 
-        self._building = _Building(result.name, _people(result), self._steps(result, job.id), done, failed)
+        self._building = _Building(result.name, _people(result), self._steps(result, job), done, failed)
         return True
 
-    def _steps(self, result: Result, job: str) -> Generator[bool, None, Imported | list[Any]]:
-        """Return the steps that import or save a result."""
+    def _steps(
+        self, result: AvatarsResult | TextureResult, job: Job | None
+    ) -> Generator[bool, None, Imported | list[Any]]:
+        """Return the steps that import or save a result; ``job``: None if it was requested again."""
         scene = bpy.context.scene
         if isinstance(result, TextureResult):
             return completed_steps(result)
-        if job in self.folders:
-            return save_steps(result, self.folders[job], scene.uvatar.import_options())
-        return import_steps(result, scene, options=scene.uvatar.import_options())
+        if job is not None and job.id in self.folders:
+            return save_steps(result, self.folders[job.id], scene.uvatar.import_options())
+        given = (job.options.get("given_people") if job is not None else None) or ()
+        result = replace(result, people=tuple(_with_corrections(one, given, result.name) for one in result.people))
+        names = {one.id: name_of(scene, result.name, one.facts.get("box") or []) for one in result.people}
+        return import_steps(result, scene, options=replace(scene.uvatar.import_options(), names=names))
 
 
 def _people(result: Result) -> int:
     return len(result.people) if isinstance(result, AvatarsResult) else 1
+
+
+def _with_corrections(avatar: AvatarData, given: Sequence[Mapping[str, Any]], photo: str) -> AvatarData:
+    """Return the avatar with what its job says of the person by hand, so that this is kept when it is made again."""
+    digits = avatar.id.removeprefix("p")
+    corrections = of_person(given, photo, int(digits)) if digits.isdecimal() else None
+    return avatar if corrections is None else replace(avatar, facts={**avatar.facts, "corrections": corrections.text()})
 
 
 def can_import() -> bool:

@@ -5,6 +5,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from .asking import ask_again
 from .avatar_operator import AvatarOperator
 from .drawing import draw_text
 from .job_options import draw_job_options
+from .one_person import corrections_of, options_for
 from .runs import begin, can_begin, linked
 from .translation import tr
 
@@ -51,6 +53,12 @@ class UVATAR_OT_make_again(bpy.types.Operator):
     person: bpy.props.StringProperty(options=_HIDDEN)  # type: ignore[valid-type]
     digest: bpy.props.StringProperty(options=_HIDDEN)  # type: ignore[valid-type]
     change: bpy.props.EnumProperty(items=_CHANGES, options=_HIDDEN)  # type: ignore[valid-type]
+    rig: bpy.props.StringProperty(options=_HIDDEN)  # type: ignore[valid-type]
+    alone: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Only This Person",
+        description="Leave out the others in the photo, whose avatars stay as they are",
+        default=True,
+    )
     height: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Height (cm)", description="How tall the person is", default=170, min=SHORTEST, max=TALLEST, precision=0
     )
@@ -75,6 +83,9 @@ class UVATAR_OT_make_again(bpy.types.Operator):
         if self.change == Fix.HEIGHT.value:
             layout.prop(self, "height")
         else:
+            if self.rig:
+                layout.prop(self, "alone")
+                layout.separator()
             draw_job_options(layout, context.scene.uvatar, {})
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -85,9 +96,25 @@ class UVATAR_OT_make_again(bpy.types.Operator):
             return {"CANCELLED"}
         if not linked(self, context):
             return {"CANCELLED"}
-        options = settings.job_options()
-        begin([([path], {**options, **self._changed(options)})], state.pictures().wait)
+        try:
+            options = self._options(settings.job_options(), path)
+        except RigError as error:
+            self.report({"ERROR"}, tr(str(error)))
+            return {"CANCELLED"}
+        begin([([path], options)], state.pictures().wait)
         return {"FINISHED"}
+
+    def _options(self, options: dict[str, Any], path: Path) -> dict[str, Any]:
+        """Return the options of the job. Raises RigError if the avatar does not say who in the photo it is."""
+        rig = bpy.data.objects.get(self.rig)
+        asked = self.change == Fix.HEIGHT.value or (self.change == "OPTIONS" and self.alone)
+        if rig is None or not asked:
+            given = bpy.context.scene.uvatar.given(path) if self.change in ("OPTIONS", Fix.SEPARATE.value) else None
+            return {**options, "given_people": given, **self._changed(options)}
+        corrections = corrections_of(rig)
+        if self.change == Fix.HEIGHT.value:
+            corrections = replace(corrections, height=self.height)
+        return options_for(rig, path, options, corrections)
 
     def _changed(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options that differ from those on the panel."""
@@ -159,9 +186,13 @@ def draw_note(layout: bpy.types.UILayout, note: str, photo: str, rig: bpy.types.
     found = fix_of(note)
     if found is None or found.fix is Fix.NONE:
         return
-    if found.fix is Fix.COMPARE:
+    if found.fix in (Fix.COMPARE, Fix.JOINTS, Fix.MASK):
         rig = find_rig(bpy.context.object)
         if rig is not None and photo_camera(rig) is not None:
+            if found.fix is Fix.JOINTS:
+                column.operator("uvatar.correct_on_photo", text="Correct Joints", icon="CURSOR").tool = "JOINTS"
+            elif found.fix is Fix.MASK and "uvatar_mask" in rig:
+                column.operator("uvatar.correct_on_photo", text="Brush the Mask", icon="BRUSH_DATA").tool = "ADD"
             column.operator("uvatar.compare_with_photo", icon="CAMERA_DATA")
     elif found.fix is Fix.POSE:
         column.operator("uvatar.pose_limbs", icon="POSE_HLT").note = note

@@ -7,8 +7,10 @@ import bpy
 
 from ..core.jobs import STAGES, JobGroup, JobState
 from ..core.session import Link
+from ..protocol.options import FIND_PEOPLE
 from . import state
 from .backend import draw_backend
+from .choosing import draw_people_found
 from .drawing import draw_import_options, draw_problem, draw_text, duration
 from .importing import ImportedPhoto, can_import
 from .job_options import draw_job_options
@@ -19,6 +21,9 @@ from .translation import tr
 _MOST_RESULTS = 8  # the results of the last so many photos are shown
 # Sizes in heights of a button: the selected photo, a person's preview, a photo with boxes around its people.
 _PHOTO, _PREVIEW, _BOXES = 5.0, 7.0, 10.0
+
+
+_FINDING = ("reading", "finding people")  # the stages of a job that only finds people
 
 
 class SidebarPanel:
@@ -52,7 +57,8 @@ class UVATAR_PT_photos(SidebarPanel, bpy.types.Panel):
         if session.running and session.run is not None:
             _draw_progress(layout, session.run)
         else:
-            _draw_chosen(layout, settings)
+            if not draw_people_found(layout, settings):
+                _draw_chosen(layout, settings)
             row = layout.row()
             row.scale_y = 1.5
             row.operator("uvatar.run", icon="OUTLINER_OB_ARMATURE")
@@ -167,10 +173,10 @@ def _draw_progress(layout: bpy.types.UILayout, run: JobGroup) -> None:
     if photos > 1 and job.stage:
         done = sum(len(one.ended) for one in run.jobs)
         column.label(text=tr(f"{job.photos[job.photo].name}, photo {min(done + 1, photos)} of {photos}"))
-    if job.stage not in STAGES:
+    if job.stage not in STAGES:  # it waits, or starts
         column.label(text=tr(job.message), icon="SORTTIME")
         return
-    names = list(STAGES)
+    names = [stage for stage in STAGES if stage in _FINDING or not job.options.get(FIND_PEOPLE)]
     for index, stage in enumerate(names):
         place = index - names.index(job.stage)
         line = column.row()

@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..core.numbered_boxes import with_boxes
-from ..core.pictures import write_pictures
 from ..core.result import AvatarsResult, file_name
-from ..scene.material import read_pixels
 from ..scene.removal import remove_avatar
 from ..scene.rig import LED_BY, RigError
 from ..scene.rigify import control_rig
 from ..scene.selection import select_only
 from .asking import ask_again, stature
+from .boxed_picture import write_boxed
 from .translation import tr
 
 if TYPE_CHECKING:
     from .importing import ImportedPhoto
 
-_WIDEST = 640  # pixels of the longer side of a picture with boxes
 _HIDDEN = {"HIDDEN", "SKIP_SAVE"}
 
 
@@ -117,20 +114,7 @@ def boxed_photo(result: AvatarsResult, file: Path) -> Path | None:
     known = [box for box in boxes if box is not None]
     if len(boxes) < 2 or len(known) < len(boxes):
         return None
-    source, image = file.with_suffix(".jpg"), None
-    try:
-        source.write_bytes(result.jpeg)
-        image = bpy.data.images.load(str(source))
-        width, height = image.size
-        share = min(1.0, _WIDEST / max(width, height, 1))
-        image.scale(max(1, round(width * share)), max(1, round(height * share)))
-        write_pictures({file: with_boxes(read_pixels(image), known)})
-    except (OSError, RuntimeError, ValueError):
-        return None
-    finally:
-        if image is not None:
-            bpy.data.images.remove(image)
-    return file
+    return write_boxed(file, result.jpeg, known)
 
 
 def _relative(box: Any, width: float, height: float) -> tuple[float, float, float, float] | None:

@@ -9,9 +9,11 @@ from typing import Any
 
 import bpy
 
+from ..core.choices import given_people, told_apart, typed_height
 from ..core.jobs import grouped
 from ..protocol.bone_names import Naming
 from ..scene.avatar import ImportOptions
+from .found import UVATAR_PG_person, choices
 from .job_options import chosen_options, option_properties
 
 NOBODY = "ANY"  # the person of a photo that has no letter
@@ -39,6 +41,15 @@ class UVATAR_PG_photo(bpy.types.PropertyGroup):
         description="Photos with the same letter, or several views in one photo, make one avatar",
         items=_PERSONS,
     )
+
+    people: bpy.props.CollectionProperty(type=UVATAR_PG_person)  # type: ignore[valid-type]
+    active_person: bpy.props.IntProperty(options={"HIDDEN"})  # type: ignore[valid-type]
+    size: bpy.props.IntVectorProperty(size=2, options={"HIDDEN"})  # type: ignore[valid-type]
+    picture: bpy.props.StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
+
+    def wanted(self) -> bool:
+        """Whether avatars are to be made from it: it is turned on, and somebody in it is."""
+        return self.include and (not self.people or any(person.include for person in self.people))
 
     def file(self) -> Path:
         """Return the file of the photo; the property may hold a path relative to the .blend."""
@@ -122,12 +133,34 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
 
     def chosen(self) -> list[UVATAR_PG_photo]:
         """Return the photos that are turned on."""
-        return [photo for photo in self.photos if photo.include]
+        return [photo for photo in self.photos if photo.wanted()]
+
+    def active(self) -> UVATAR_PG_photo | None:
+        """Return the photo that is selected in the list, if there is one."""
+        return self.photos[self.active_photo] if 0 <= self.active_photo < len(self.photos) else None
 
     def jobs(self) -> list[tuple[list[Path], Mapping[str, Any]]]:
         """Return the photos of each job, with its options."""
         marked = [(photo.file(), "" if photo.person == NOBODY else photo.person) for photo in self.chosen()]
-        return [(paths, self.job_options(one_person)) for paths, one_person in grouped(marked)]
+        people = {photo.file(): choices(photo) for photo in self.chosen() if photo.people}
+        jobs: list[tuple[list[Path], Mapping[str, Any]]] = []
+        for paths, one_person in grouped(marked):
+            chosen = {path: people[path] for path in paths if path in people}
+            for part in [paths] if one_person or not chosen else told_apart(paths):
+                options = self.job_options(one_person)
+                given = given_people({path: chosen[path] for path in part if path in chosen})
+                options |= {} if given is None else {"given_people": given}
+                if one_person:
+                    options["height"] = options["height"] or typed_height(
+                        [one for some in chosen.values() for one in some]
+                    )
+                jobs.append((part, options))
+        return jobs
+
+    def given(self, path: Path) -> list[dict[str, Any]] | None:
+        """Return the option ``given_people`` of a job of this photo alone: who was chosen in it, if anybody was."""
+        photo = next((one for one in self.photos if one.people and one.file() == path), None)
+        return None if photo is None else given_people({path: choices(photo)})
 
     def job_options(self, same_person: bool = False) -> dict[str, Any]:
         """Return the options of a job."""
@@ -150,4 +183,4 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
 
 UVATAR_PG_scene.__annotations__.update(option_properties())
 
-CLASSES = (UVATAR_PG_photo, UVATAR_PG_scene)
+CLASSES = (UVATAR_PG_person, UVATAR_PG_photo, UVATAR_PG_scene)

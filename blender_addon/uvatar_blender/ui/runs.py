@@ -40,10 +40,16 @@ def linked(operator: bpy.types.Operator, context: bpy.types.Context) -> bool:
 
 
 def begin(
-    jobs: Sequence[tuple[Sequence[Path], Mapping[str, Any]]], write: Callable[[], None] | None = None
+    jobs: Sequence[tuple[Sequence[Path], Mapping[str, Any]]],
+    write: Callable[[], None] | None = None,
+    keep_results: bool = False,
 ) -> JobGroup:
-    """Start a run with `Session.reconstruct` and the timer that follows it; call `linked` first."""
-    state.importer().begin_run()
+    """Start a run with `Session.reconstruct` and the timer that follows it; call `linked` first.
+
+    ``keep_results``: go on showing the results of the last run.
+    """
+    if not keep_results:
+        state.importer().begin_run()
     run = state.session().reconstruct(jobs, write)
     state.watch()
     return run

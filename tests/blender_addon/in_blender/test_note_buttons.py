@@ -56,6 +56,18 @@ def test_each_note_has_its_button(rig: Any, tmp_path: Path) -> None:
     assert drawn(avatar_panels.UVATAR_PT_avatar).buttons.count("uvatar.make_again") == 2  # Make Again… as well
 
 
+def test_what_does_not_match_is_corrected_on_the_photo(rig: Any) -> None:
+    outline = "The body's outline does not match the person in the photo: check the overlay."
+    rig["uvatar_notes"] = json.dumps([JOINTS, outline])
+    page = drawn(avatar_panels.UVATAR_PT_avatar)
+    assert page.buttons.count("uvatar.correct_on_photo") == 2 and page.buttons.count("uvatar.compare_with_photo") == 2
+    assert [one.tool for one in page.set if hasattr(one, "tool")] == ["JOINTS", "ADD"]
+    del rig["uvatar_mask"]  # an avatar of an older version
+    page = drawn(avatar_panels.UVATAR_PT_avatar)
+    assert [one.tool for one in page.set if hasattr(one, "tool")] == ["JOINTS"]
+    assert page.buttons.count("uvatar.compare_with_photo") == 2
+
+
 def test_notes_on_a_photo_have_their_buttons_among_the_results(addon: Any) -> None:  # noqa: F811
     addon.importer().summaries.append(importing.ImportedPhoto("job", 0, "me.jpg", (), (LEFT_OUT,)))
     page = drawn(panels.UVATAR_PT_results)

@@ -36,6 +36,7 @@ from uvatar_blender.scene.avatar import import_people
 from uvatar_blender.ui import (
     avatar_panels,
     backend,
+    choosing,
     drawing,
     importing,
     operators,
@@ -105,8 +106,12 @@ class Layout:
         self, kind: str, identifier: str, owner: Any, name: str, active_owner: Any, active: str, rows: int
     ) -> None:
         assert hasattr(bpy.types, kind)
-        for item in getattr(owner, name):
-            photos.UVATAR_UL_photos.draw_item(None, bpy.context, self, owner, item, 0, active_owner, active)  # type: ignore[arg-type]
+        for index, item in enumerate(getattr(owner, name)):
+            given = (None, bpy.context, self, owner, item, 0, active_owner, active)
+            if kind == "UVATAR_UL_people":
+                choosing.UVATAR_UL_people.draw_item(*given, index)  # type: ignore[arg-type]
+            else:
+                photos.UVATAR_UL_photos.draw_item(*given)  # type: ignore[arg-type]
 
 
 @pytest.fixture
