@@ -195,7 +195,8 @@ SAME_PERSON = 0.5  # intersection over union of two boxes of one person: they di
 
 def _touching(boxes: NDArray[np.float32], wanted: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(N,) which boxes (N, 4) overlap any of those wanted (K, 4)."""
-    return (box_iou(boxes, wanted) > 0).any(1)
+    touching: NDArray[np.bool_] = (box_iou(boxes, wanted) > 0).any(1)
+    return touching
 
 
 def _same(boxes: NDArray[np.float32], wanted: NDArray[np.float64]) -> NDArray[np.bool_]:
