@@ -4,7 +4,8 @@
 
 Regions are the surface around a joint, closed by the fans of their borders; a row is a pose of the left side. Columns
 are the change of the region's volume against rest: "body" with the body's own weights and linear skinning, "files" with
-those of exported files, "vrm" with the helper bones of VRM files, "blender" with dual quaternions, as in Blender.
+those of exported files, "vrm" with the helper bones of VRM files, "dual quaternions" with these alone, "blender" with
+them and the corrective shapes of the limbs, as in Blender.
 """
 
 from __future__ import annotations
@@ -23,17 +24,22 @@ from uvatar.gltf.helper_bones import helper_bones, with_weights
 from uvatar.gltf.surface import Skeleton, Surface, body_at_rest, with_bones
 from uvatar.protocol.rig import RIG_NAMES
 from uvatar.results.present import body_entry
+from uvatar_blender.core.limb_correctives import CORRECTIVES, SIDES, load_shapes, value
 
 # Metres from the joint that a region reaches.
 REACH = {"elbow": 0.13, "knee": 0.2, "shoulder": 0.17, "hip": 0.22, "wrist": 0.13, "ankle": 0.13, "neck": 0.15}
+Pose = Mapping[str, tuple[float, float, float]]
 # By name: the joint whose region counts, and the rotation vectors, degrees, of the joints that turn.
-POSES: Mapping[str, tuple[str, Mapping[str, tuple[float, float, float]]]] = {
+POSES: Mapping[str, tuple[str, Pose]] = {
     "elbow 90": ("left_elbow", {"left_elbow": (0, -90, 0)}),
     "elbow 140": ("left_elbow", {"left_elbow": (0, -140, 0)}),
     "knee 90": ("left_knee", {"left_knee": (90, 0, 0)}),
     "knee 130": ("left_knee", {"left_knee": (130, 0, 0)}),
     "arm down 75": ("left_shoulder", {"left_shoulder": (0, 0, -75)}),
     "arm up 80": ("left_shoulder", {"left_shoulder": (0, 0, 60), "left_collar": (0, 0, 20)}),
+    "collar bone up 20": ("left_shoulder", {"left_collar": (0, 0, 20)}),
+    "arm and collar bone up 120": ("left_shoulder", {"left_shoulder": (0, 0, 90), "left_collar": (0, 0, 30)}),
+    "shrugged 20, arm down 75": ("left_shoulder", {"left_shoulder": (0, 0, -75), "left_collar": (0, 0, 20)}),
     "arm forward 90": ("left_shoulder", {"left_shoulder": (0, -90, 0)}),
     "arm twisted 80": ("left_shoulder", {"left_shoulder": (80, 0, 0)}),
     "hip flexed 90": ("left_hip", {"left_hip": (-90, 0, 0)}),
@@ -46,31 +52,33 @@ POSES: Mapping[str, tuple[str, Mapping[str, tuple[float, float, float]]]] = {
     "ankle 40": ("left_ankle", {"left_ankle": (40, 0, 0)}),
     "head turned 60": ("neck", {"neck": (0, 30, 0), "head": (0, 30, 0)}),
 }
-Skinning = Callable[[Mapping[str, tuple[float, float, float]]], NDArray[np.float64]]
+Skinning = Callable[[Pose], NDArray[np.float64]]
 
 
 def changes() -> list[dict[str, object]]:
     """A row for each pose, with the changes in percent."""
-    person = {**body_entry(load_open_body()), "betas": np.zeros(10), "pose": np.zeros((24, 3), np.float32)}
-    person |= {"offsets": np.zeros_like(person["template"]), "texture_png": b""}
-    files, skeleton = body_at_rest(person, False)
-    rig = person["rig"]
-    body = replace(files, joints=rig["skin_joints"][files.sources], weights=rig["skin_weights"][files.sources])
+    files, body, skeleton = mean_body()
     bones = helper_bones(skeleton)
     vrm, with_helpers = with_weights(files, skeleton, bones), with_bones(skeleton, bones)
 
     def linear(surface: Surface) -> Skinning:
         return lambda pose: skinned(surface, *transforms(skeleton, pose))
 
-    def helped(pose: Mapping[str, tuple[float, float, float]]) -> NDArray[np.float64]:
+    def helped(pose: Pose) -> NDArray[np.float64]:
         own: dict[int, Rotation] = {}
         for number, bone in enumerate(bones):
             turn = np.radians(pose.get(RIG_NAMES[bone.source], (0.0, 0.0, 0.0)))
             own[len(RIG_NAMES) + number] = Rotation.from_rotvec(bone.share * (turn * (1, 0, 0) if bone.twist else turn))
         return skinned(vrm, *transforms(with_helpers, pose, own))
 
-    ways: dict[str, Skinning] = {"body": linear(body), "files": linear(files), "vrm": helped,
-            "blender": lambda pose: dual_quaternion_skinned(body, *transforms(skeleton, pose))}  # fmt: skip
+    def quaternions(pose: Pose) -> NDArray[np.float64]:
+        return dual_quaternion_skinned(body, *transforms(skeleton, pose))
+
+    def blender(pose: Pose) -> NDArray[np.float64]:
+        return dual_quaternion_skinned(corrected(body, pose), *transforms(skeleton, pose))
+
+    ways: dict[str, Skinning] = {"body": linear(body), "files": linear(files), "vrm": helped}
+    ways |= {"dual quaternions": quaternions, "blender": blender}
     rows: list[dict[str, object]] = []
     for name, (joint, pose) in POSES.items():
         near = np.linalg.norm(files.positions - skeleton.heads[RIG_NAMES.index(joint)], axis=1)
@@ -82,8 +90,30 @@ def changes() -> list[dict[str, object]]:
     return rows
 
 
+def mean_body() -> tuple[Surface, Surface, Skeleton]:
+    """The mean body at rest with the weights of exported files, and with those of Blender."""
+    person = {**body_entry(load_open_body()), "betas": np.zeros(10), "pose": np.zeros((24, 3), np.float32)}
+    person |= {"offsets": np.zeros_like(person["template"]), "texture_png": b""}
+    files, skeleton = body_at_rest(person, False)
+    rig = person["rig"]
+    own = replace(files, joints=rig["skin_joints"][files.sources], weights=rig["skin_weights"][files.sources])
+    return files, own, skeleton
+
+
+def corrected(surface: Surface, pose: Pose) -> Surface:
+    """A surface at rest with the corrective shapes of the limbs, as a pose drives them."""
+    shapes, count = load_shapes()
+    turns = {name: Rotation.from_rotvec(vector, degrees=True).as_matrix() for name, vector in pose.items()}
+    moved = np.zeros((count, 3))
+    for corrective in CORRECTIVES:
+        for side in SIDES:
+            shape = shapes[corrective.name, side]
+            moved[shape.vertices] += value(corrective, side, turns) * shape.deltas
+    return replace(surface, positions=surface.positions + moved[surface.sources])
+
+
 def transforms(
-    skeleton: Skeleton, pose: Mapping[str, tuple[float, float, float]], extra: Mapping[int, Rotation] | None = None
+    skeleton: Skeleton, pose: Pose, extra: Mapping[int, Rotation] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rotations (J, 3, 3) and translations (J, 3) of the bones; ``extra``: rotations of others by their number."""
     turns = {RIG_NAMES.index(name): Rotation.from_rotvec(vector, degrees=True) for name, vector in pose.items()}
@@ -151,7 +181,7 @@ def main() -> None:
     """Measure, print and write."""
     rows = changes()
     for row in rows:
-        print("  ".join(str(cell).rjust(18 if number == 0 else 8) for number, cell in enumerate(row.values())))
+        print("  ".join(str(cell).rjust(27 if number == 0 else 8) for number, cell in enumerate(row.values())))
     write_csv("deformation", rows)
 
 
