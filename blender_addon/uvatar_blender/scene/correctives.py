@@ -79,7 +79,9 @@ def set_live(body: bpy.types.Object, live: bool) -> None:
 
 
 def follow_axes(body: bpy.types.Object, rig: bpy.types.Object, axes_before: Floats) -> None:
-    """Express the correctives in the axes of the bones after these have changed.
+    """Express SMPL's correctives in the axes of the bones after these have changed.
+
+    Those of limbs follow directions of bones, which a shape hardly changes.
 
     Args:
         body: the mesh object.
@@ -88,7 +90,7 @@ def follow_axes(body: bpy.types.Object, rig: bpy.types.Object, axes_before: Floa
     """
     keys = body.data.shape_keys.key_blocks
     basis = key_vertices(keys[0])
-    if not correctives(body):
+    if keys.get(_name(1, 0, 0)) is None:
         return
     for joint, (old, new) in enumerate(zip(axes_before, bone_axes(rig), strict=True)):
         own = [[keys.get(_name(joint, row, column)) for column in range(3)] for row in range(3)]
