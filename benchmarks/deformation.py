@@ -1,6 +1,7 @@
 """How much of a limb's volume poses take, by the way in which the mean body is skinned.
 
-    python -m benchmarks.deformation    # writes benchmarks/results/deformation.csv
+    python -m benchmarks.deformation               # the mean body; writes benchmarks/results/deformation.csv
+    python -m benchmarks.deformation --shapes 8    # prints the range over the mean body and 8 of random shapes
 
 Regions are the surface around a joint, closed by the fans of their borders; a row is a pose of the left side. Columns
 are the change of the region's volume against rest: "body" with the body's own weights and linear skinning, "files" with
@@ -10,6 +11,7 @@ them and the corrective shapes of the limbs, as in Blender.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -28,6 +30,7 @@ from uvatar_blender.core.limb_correctives import CORRECTIVES, SIDES, load_shapes
 
 # Metres from the joint that a region reaches.
 REACH = {"elbow": 0.13, "knee": 0.2, "shoulder": 0.17, "hip": 0.22, "wrist": 0.13, "ankle": 0.13, "neck": 0.15}
+SPREAD = 1.5  # standard deviations of random shapes
 Pose = Mapping[str, tuple[float, float, float]]
 # By name: the joint whose region counts, and the rotation vectors, degrees, of the joints that turn.
 POSES: Mapping[str, tuple[str, Pose]] = {
@@ -55,9 +58,9 @@ POSES: Mapping[str, tuple[str, Pose]] = {
 Skinning = Callable[[Pose], NDArray[np.float64]]
 
 
-def changes() -> list[dict[str, object]]:
-    """A row for each pose, with the changes in percent."""
-    files, body, skeleton = mean_body()
+def changes(betas: Floats | None = None) -> list[dict[str, object]]:
+    """A row for each pose, with the changes in percent; ``betas``: (10,) the body's shape, None for the mean body."""
+    files, body, skeleton = mean_body(betas)
     bones = helper_bones(skeleton)
     vrm, with_helpers = with_weights(files, skeleton, bones), with_bones(skeleton, bones)
 
@@ -90,10 +93,14 @@ def changes() -> list[dict[str, object]]:
     return rows
 
 
-def mean_body() -> tuple[Surface, Surface, Skeleton]:
-    """The mean body at rest with the weights of exported files, and with those of Blender."""
-    person = {**body_entry(load_open_body()), "betas": np.zeros(10), "pose": np.zeros((24, 3), np.float32)}
-    person |= {"offsets": np.zeros_like(person["template"]), "texture_png": b""}
+def mean_body(betas: Floats | None = None) -> tuple[Surface, Surface, Skeleton]:
+    """The mean body, or one of a shape, at rest with the weights of exported files, and with those of Blender."""
+    person = {**body_entry(load_open_body()), "pose": np.zeros((24, 3), np.float32)}
+    person |= {
+        "betas": np.zeros(10) if betas is None else betas,
+        "offsets": np.zeros_like(person["template"]),
+        "texture_png": b"",
+    }
     files, skeleton = body_at_rest(person, False)
     rig = person["rig"]
     own = replace(files, joints=rig["skin_joints"][files.sources], weights=rig["skin_weights"][files.sources])
@@ -177,12 +184,28 @@ def _signed(a: Floats, b: Floats, c: Floats) -> float:
     return float(np.einsum("fi,fi->", a, np.cross(b, c)) / 6)
 
 
+def ranges(shapes: int) -> list[dict[str, object]]:
+    """A row for each pose, with the least and the greatest change over the mean body and others of random shapes."""
+    chance = np.random.default_rng(3)
+    tables = [changes(chance.normal(0, SPREAD, 10) if number else None) for number in range(shapes + 1)]
+    rows: list[dict[str, object]] = []
+    for same in zip(*tables, strict=True):
+        columns = {name: [float(str(row[name])) for row in same] for name in same[0] if name != "pose"}
+        spans = {name: f"{min(values)}..{max(values)}" for name, values in columns.items()}
+        rows.append({"pose": same[0]["pose"], **spans})
+    return rows
+
+
 def main() -> None:
     """Measure, print and write."""
-    rows = changes()
+    parser = argparse.ArgumentParser(description="Change of the volume around joints, in percent, in poses.")
+    parser.add_argument("--shapes", type=int, default=0, help="measure this many random shapes as well; only printed")
+    shapes = parser.parse_args().shapes
+    rows = ranges(shapes) if shapes else changes()
     for row in rows:
-        print("  ".join(str(cell).rjust(27 if number == 0 else 8) for number, cell in enumerate(row.values())))
-    write_csv("deformation", rows)
+        print("  ".join(str(cell).rjust(14 if number else 27) for number, cell in enumerate(row.values())))
+    if not shapes:
+        write_csv("deformation", rows)
 
 
 if __name__ == "__main__":
