@@ -107,7 +107,9 @@ class UVATAR_OT_make_again(bpy.types.Operator):
     def _options(self, options: dict[str, Any], path: Path) -> dict[str, Any]:
         """Return the options of the job. Raises RigError if the avatar does not say who in the photo it is."""
         rig = bpy.data.objects.get(self.rig)
-        asked = self.change == Fix.HEIGHT.value or (self.change == "OPTIONS" and self.alone)
+        # An avatar of an older version does not store its box; a height can be given to it by its number.
+        asked = self.change == "OPTIONS" and self.alone
+        asked |= self.change == Fix.HEIGHT.value and rig is not None and "uvatar_box" in rig
         if rig is None or not asked:
             given = bpy.context.scene.uvatar.given(path) if self.change in ("OPTIONS", Fix.SEPARATE.value) else None
             return {**options, "given_people": given, **self._changed(options)}
