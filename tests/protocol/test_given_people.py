@@ -81,6 +81,8 @@ def test_nothing_else_is_said_by_hand() -> None:
     ]
     for photo in photos:
         assert not declared()["given_people"].accepts([photo])
+    assert declared()["given_people"].accepts([{"photo": name, "pins": [PIN]} for name in ("a.jpg", "b.jpg")])
+    assert not declared()["given_people"].accepts([{"photo": "a.jpg", "pins": [PIN]}] * 2)
 
 
 def test_what_can_be_corrected_are_the_joints_of_the_limbs() -> None:
