@@ -16,6 +16,7 @@ from PIL import Image
 
 import uvatar.engine.bodies
 import uvatar.engine.finish
+import uvatar.engine.same_person
 import uvatar.perception.perception
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.labels import Label
@@ -130,10 +131,21 @@ def test_a_photo_of_somebody_else_fails_by_name_and_the_others_go_on(pipeline: P
     assert results[merged]["notes"] == ["woman.jpg was left out: nobody in it looks like this person."]
 
 
-def test_a_sheet_of_front_and_back_is_one_avatar(pipeline: Pipeline) -> None:
+def test_a_sheet_of_front_and_back_is_one_avatar(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    dressed: list[tuple[Any, ...]] = []
+    clothe = uvatar.engine.same_person.clothe
+
+    def recorded(*given: Any) -> Fit:
+        dressed.append(given)
+        return clothe(*given)
+
+    monkeypatch.setattr(uvatar.engine.same_person, "clothe", recorded)
     sheet = beside("man.jpg", "man_back.jpg")
     index, result = reconstruct_same_person([("sheet.png", sheet)], pipeline.engine, QUICK) or (None, None)
     assert index == 0 and result.notes == ("2 views of one person in sheet.png became one avatar.",)
+    # Each view's clothes know where down is, and what the other view shows.
+    assert [len(others) for *_, others in dressed] == [2, 2]
+    assert result.gravity.up in [up for *_, up, _ in dressed]
     both = reconstruct(("sheet.png", sheet), pipeline.engine, QUICK)
     assert share_seen(result.people[0]) > max(map(share_seen, both.people)) + 0.15
 

@@ -69,3 +69,6 @@ def test_only_legs_that_the_photo_does_not_show_wear_them(body: BodyModel, model
         found = with_unseen_trousers(worn, portrait, model)
         assert found is not None
         np.testing.assert_allclose(found, trousers if worn is None else worn + trousers)
+    # Another photo of the same person shows the legs: they may be bare.
+    whole = View(photo, person, CAMERA, fit)
+    assert with_unseen_trousers(shoes, portrait, model, [portrait, whole]) is shoes

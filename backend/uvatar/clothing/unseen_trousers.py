@@ -6,6 +6,7 @@ only as a straight leg of trousers does. Texturing gives these legs their colour
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,10 +63,14 @@ def with_unseen_trousers(
     shoes: NDArray[np.float32] | None,
     view: View,
     model: ClothingModel,
+    others: Sequence[View] = (),
     settings: UnseenTrouserSettings = DEFAULT_SETTINGS,
 ) -> NDArray[np.float32] | None:
-    """The displacements (V, 3) of shoes, with those of trousers if the photo shows nothing of the legs."""
-    if not unseen_legs(view.person.landmarks, view.camera).all():
+    """The displacements (V, 3) of shoes, with those of trousers if no photo shows anything of the legs.
+
+    ``others``: more views of the person.
+    """
+    if not all(unseen_legs(one.person.landmarks, one.camera).all() for one in (view, *others)):
         return shoes
     trousers = unseen_trousers(model.body.data, model.mesh.averaging, view.fit.body.betas, settings)
     return trousers if shoes is None else shoes + trousers

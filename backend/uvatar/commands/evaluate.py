@@ -124,7 +124,11 @@ def around(
         ),
     ] = None,
 ) -> None:
-    """Compare avatars with the truth from eight sides: rendered people with a known texture, one picture each."""
+    """Compare textures with the truth from all sides: rendered people, each textured from one picture in several ways.
+
+    With --photos, real people are measured from the sides that their photo does not show; there is no truth then, and
+    the other options but --out do not matter. docs/texture-predictor.md explains the ways and the figures.
+    """
     _prepare(out)
     if photos is not None:
         from uvatar.evaluation.around_photos import evaluate_photos_around
@@ -147,7 +151,7 @@ def clothes(
         typer.Option(help="Which outfits: those that numbers may be tuned on, or those that are only reported."),
     ] = "final",
 ) -> None:
-    """Compare the form of avatars in clothes with the truth from all sides: rendered people in suits, skirts, coats."""
+    """Compare the form of clothes with the truth from all sides: rendered people in suits, skirts and coats."""
     _prepare(out)
     from uvatar.evaluation.clothes import evaluate_clothes
 

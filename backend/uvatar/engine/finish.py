@@ -125,10 +125,17 @@ def finish_person(
     return replace(judge(done, view.photo, view.camera, engine), seconds=clock.laps)
 
 
-def clothe(view: View, engine: Engine, options: Options, up: tuple[float, float, float] | None = None) -> Fit:
+def clothe(
+    view: View,
+    engine: Engine,
+    options: Options,
+    up: tuple[float, float, float] | None = None,
+    others: Sequence[View] = (),
+) -> Fit:
     """The view's fit with clothes, shoes, skirt and hair added, and fingers where nothing is known of them.
 
-    ``up`` (3,) against gravity, camera frame, is where a skirt hangs from; None: it hangs along the legs.
+    ``up`` (3,) against gravity, camera frame, is where a skirt hangs from; None: it hangs along the legs. ``others``
+    are more views of the person: legs that one of them shows do not wear the trousers of legs that nobody sees.
 
     Raises FloatingPointError if its vertices are not finite.
     """
@@ -138,7 +145,7 @@ def clothe(view: View, engine: Engine, options: Options, up: tuple[float, float,
         kind, shoes = shoe_offsets(view, body, engine.shoes, options.shoes) if engine.shoes else (None, None)
         found, notes = find_skirt(view, body) if options.skirts else (None, ())
         if found is None:
-            shoes = with_unseen_trousers(shoes, view, engine.clothing)
+            shoes = with_unseen_trousers(shoes, view, engine.clothing, others)
         hair = (long_hair(view, body) or tied_hair(view, body)) if options.hair else None
         if hair is not None:
             of_hair = hair_pixels(hair, view, body)
@@ -161,7 +168,7 @@ def clothe(view: View, engine: Engine, options: Options, up: tuple[float, float,
         if hair is not None:
             fit = with_hair(fit, hair, of_hair, view, body, engine.clothing.ears)
             if fit.hair is None:  # it cannot be built: then the body's surface follows it
-                return clothe(view, engine, replace(options, hair=False), up)
+                return clothe(view, engine, replace(options, hair=False), up, others)
     if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():
         raise FloatingPointError("The body's vertices are not finite.")
     return fit

@@ -170,11 +170,15 @@ def _merged(detected: Sequence[DetectedPeople], fits: Sequence[Fit], context: _C
     bare = [View(one.photo, one.people[0], one.camera, fit) for one, fit in zip(detected, fits, strict=True)]
     with sound_numbers(bare[0].person, bare[0].photo):
         bare = with_faces(bare, engine, options)
+    gravities = [
+        photo_gravity([view.person], [view.fit], view.camera, one.gravity, engine.fitting)
+        for view, one in zip(bare, detected, strict=True)
+    ]
     views: list[View] = []
-    for view in bare:
+    for view, gravity in zip(bare, gravities, strict=True):
         report("texturing", 0.6 + 0.2 * len(views) / len(bare), f"Fitting clothes in {view.photo.name}")
         with sound_numbers(view.person, view.photo):
-            views.append(replace(view, fit=clothe(view, engine, options)))
+            views.append(replace(view, fit=clothe(view, engine, options, gravity.up, bare)))
     clock.lap("clothing")
     report("texturing", 0.8, "Merging the views into one texture")
     # Eyes and missing detail come from the first view: one with a face, the one that fits best.
@@ -190,8 +194,8 @@ def _merged(detected: Sequence[DetectedPeople], fits: Sequence[Fit], context: _C
     fit = replace(main.fit, notes=main.fit.notes + age + parser_notes + notes)
     person = PersonResult(main.person, fit, texture, parts=parts)
     person = judge(person, main.photo, main.camera, engine)
-    gravity = photo_gravity([main.person], [main.fit], main.camera, detected[best].gravity, engine.fitting)
-    return best, PhotoResult(main.photo, main.camera, [person], clock.laps, detected[best].everybody, gravity=gravity)
+    everybody = detected[best].everybody
+    return best, PhotoResult(main.photo, main.camera, [person], clock.laps, everybody, gravity=gravities[best])
 
 
 def _with_height(betas: NDArray[np.float32], engine: Engine, options: Options) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.data.texture import Texture
 from uvatar.evaluation.baselines import MakeTexture, completions
 from uvatar.evaluation.metrics import masked_ssim, psnr
-from uvatar.evaluation.outfits import Outfit, Worn, random_outfit
+from uvatar.evaluation.outfits import PaintedOutfit, Worn, random_outfit
 from uvatar.evaluation.perceptual import FeatureMaps, feature_maps, perceptual_distance
 from uvatar.evaluation.poses import drawn_poses, load_poses
 from uvatar.evaluation.rendered_people import NOTHING, VIEWS, RenderedPerson, rendered_person
@@ -125,7 +125,7 @@ def _view(person: RenderedPerson, index: int, image: NDArray[np.uint8], features
 def scores(seen: Sequence[_View], paint: Paint) -> Iterator[Row]:
     """A row for the whole person and for each kind of clothes, and each group of views; ``seen`` from all sides."""
     kinds = {WHOLE: set(Worn) - {Worn.EYES}}
-    if isinstance(paint, Outfit):
+    if isinstance(paint, PaintedOutfit):
         for kind, patterned in ((PLAIN, False), (PATTERNED, True)):
             kinds[kind] = {worn for worn, fabric in paint.fabrics.items() if fabric.patterned == patterned}
     for kind, materials in kinds.items():

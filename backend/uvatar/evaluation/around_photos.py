@@ -20,10 +20,11 @@ from uvatar.engine.finish import without_shells
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.evaluation.baselines import MATERIALS, completions
 from uvatar.evaluation.photo_sheets import close_up
-from uvatar.evaluation.photos import measure_person
+from uvatar.evaluation.photos import is_full, measure_person
 from uvatar.evaluation.tables import Row, print_table, write_csv
 from uvatar.evaluation.unseen import unseen_figures
 from uvatar.files.photo_files import photos_in, read_photo
+from uvatar.geometry.raster import rasterize
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.photo_lists import shown
@@ -49,7 +50,9 @@ def evaluate_photos_around(folder: Path, out: Path, engine: Engine | None = None
             console.print(f"{shown(path.name)}: {error}")
             continue
         for number, person in enumerate(result.people):
-            if not measure_person(path.name, number, result, person, engine.body, 0).full:
+            view, _, _, others = close_up(person.person, result)
+            bare = rasterize(engine.body.posed(person.fit.body)[0], engine.body.data.faces, view).mask
+            if not is_full(person.person, result.camera, bare, others):
                 continue
             for row, details in _rows(result, person, engine):
                 named: Row = {"photo": path.name, "person": number, **row}
@@ -83,7 +86,8 @@ def _rows(result: PhotoResult, person: PersonResult, engine: Engine) -> Iterator
         texture = replace(texture, materials=known.materials, material_names=known.material_names)
         backdrop = photo[~mask & ~others]
         figures = unseen_figures(texture, person.fit, result.camera, backdrop, engine.body, person.parts)
-        own = measure_person("", 0, result, replace(person, texture=texture), engine.body, 0).psnr_person
+        textured = replace(person, texture=texture)
+        own = measure_person("", 0, result, textured, engine.body, 0, figures).psnr_person
         values = (
             figures.detail, figures.least_detail, figures.off_material, figures.background, figures.skin, own,
             seconds[how],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,12 +12,12 @@ from numpy.typing import NDArray
 from uvatar.data.arrays import Floats, Integers
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
-from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.view import View
 from uvatar.engine.engine import Engine
 from uvatar.evaluation.dressed_people import DressedPerson
 from uvatar.evaluation.forms import SIDES
+from uvatar.evaluation.rendered_people import known_person
 from uvatar.evaluation.rendering import SUPERSAMPLE, Light, picture_window, random_background, random_light, sensed
 from uvatar.geometry import rotations
 from uvatar.geometry.mesh import unit, vertex_normals
@@ -48,22 +49,14 @@ def picture_of(person: DressedPerson, rng: np.random.Generator) -> tuple[NDArray
 def view_of(person: DressedPerson, pixels: NDArray[np.uint8], mask: NDArray[np.bool_], engine: Engine) -> View:
     """The view with the true body, outline and landmarks."""
     sitter, body = person.sitter, engine.body
-    rows, columns = np.nonzero(mask)
-    box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float32)
-    points = body.landmarks_of(sitter.body)
-    landmarks = np.column_stack([sitter.camera.project(points), np.ones(len(points))]).astype(np.float32)
+    seen = known_person(mask, body, sitter)
     vertices, _ = body.posed(sitter.body)
-    face = None
     if engine.face is not None:
         marks = engine.face.correspondence
         places = sitter.camera.project(marks.at(vertices))
         face = np.broadcast_to(places.mean(0), (FACE_POINTS, 2)).astype(np.float32)
         face[marks.index] = places
-    seen = Person(
-        box=box, score=1.0, landmarks=landmarks, world_landmarks=np.zeros((len(points), 3), np.float32),
-        window=(0, 0, mask.shape[1], mask.shape[0]), mask=mask.astype(np.uint8) * np.uint8(255),
-        others=np.zeros(mask.shape, np.uint8), face=face, face_score=0.0 if face is None else 1.0,
-    )  # fmt: skip
+        seen = replace(seen, face=face, face_score=1.0)
     fit = Fit(sitter.body, np.zeros_like(vertices), 0.0, 0.0, 1.0)
     return View(Photo(pixels, None, "0" * 64), seen, sitter.camera, fit)
 

@@ -57,7 +57,7 @@ class Fabric:
 
 
 @dataclass(frozen=True)
-class Outfit:
+class PaintedOutfit:
     """A painted person, by position on the rest body; a `Paint`.
 
     Colours (3,) are linear RGB, lengths metres, heights those of the rest body.
@@ -134,12 +134,12 @@ class Outfit:
         return clipped
 
 
-def random_outfit(body: BodyData, rng: np.random.Generator) -> Outfit:
+def random_outfit(body: BodyData, rng: np.random.Generator) -> PaintedOutfit:
     """A random painted person; fabrics are striped, checked or plain."""
     landmark = dict(zip(LANDMARK_NAMES, body.landmark_template.astype(np.float64), strict=True))
     joint = dict(zip(body.joint_names, body.joint_template.astype(np.float64), strict=True))
     tone = rng.uniform(0, 1)
-    return Outfit(
+    return PaintedOutfit(
         skin=(1 - tone) * np.array([0.62, 0.36, 0.26]) + tone * np.array([0.10, 0.05, 0.03]),
         hair=np.array([0.02, 0.013, 0.01]) + rng.choice([0, 0.3, 1.0]) * np.array([0.25, 0.13, 0.05]),
         fabrics={Worn.SHIRT: _random_fabric(rng), Worn.TROUSERS: _random_fabric(rng)},

@@ -36,7 +36,7 @@ from uvatar.evaluation.metrics import (
 )
 from uvatar.evaluation.photo_sheets import close_up, dressed, write_pictures
 from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
-from uvatar.evaluation.unseen import background_coloured, unseen_figures
+from uvatar.evaluation.unseen import UnseenFigures, background_coloured, unseen_figures
 from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.fitting.observations import with_seen_hands
 from uvatar.geometry.masks import mask_iou
@@ -176,9 +176,18 @@ def evaluate_photos(
 
 
 def measure_person(
-    photo_name: str, number: int, result: PhotoResult, person: PersonResult, body: BodyModel, seconds: float
+    photo_name: str,
+    number: int,
+    result: PhotoResult,
+    person: PersonResult,
+    body: BodyModel,
+    seconds: float,
+    unseen: UnseenFigures | None = None,
 ) -> PersonFigures:
-    """All figures of one person; colours are compared at a box side of at most `COMPARED_SIDE` pixels."""
+    """All figures of one person; colours are compared at a box side of at most `COMPARED_SIDE` pixels.
+
+    ``unseen``: the texture's, where they are known already.
+    """
     seen, fit = person.person, person.fit
     side = seen.side
     marks = result.camera.project(body.landmarks_of(fit.body))
@@ -194,12 +203,12 @@ def measure_person(
     overlap = (avatar.coverage > 0.99) & mask
     spoilt = spoilt_shares(avatar.image, photo, overlap, ~mask & ~others)
     kept = overlap & ~background_coloured(photo, mask, ~mask & ~others)
-    unseen = unseen_figures(person.texture, fit, result.camera, photo[~mask & ~others], body, person.parts)
-    hidden = np.count_nonzero(bare_mask & others) / max(np.count_nonzero(bare_mask), 1)
+    if unseen is None:
+        unseen = unseen_figures(person.texture, fit, result.camera, photo[~mask & ~others], body, person.parts)
     return PersonFigures(
         photo=photo_name,
         person=number,
-        full=is_full(seen, result.camera, hidden),
+        full=is_full(seen, result.camera, bare_mask, others),
         height=float(seen.box[3] - seen.box[1]),
         landmark_median=100 * landmarks.median,
         landmark_p95=100 * landmarks.p95,
@@ -221,8 +230,12 @@ def measure_person(
     )
 
 
-def is_full(person: Person, camera: Camera, hidden: float) -> bool:
-    """Whether the figures cover the whole person (see the module's description)."""
+def is_full(person: Person, camera: Camera, body: NDArray[np.bool_], others: NDArray[np.bool_]) -> bool:
+    """Whether the figures cover the whole person (see the module's description).
+
+    ``body`` and ``others`` (H, W): where the bare body and the other people are in a picture.
+    """
+    hidden = np.count_nonzero(body & others) / max(np.count_nonzero(body), 1)
     x, y, visibility = person.landmarks.T
     inside = (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height)
     seen = inside & (visibility > VISIBLE)

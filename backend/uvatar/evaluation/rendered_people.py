@@ -15,7 +15,7 @@ from uvatar.data.fit import Fit
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.view import View
-from uvatar.evaluation.outfits import Outfit
+from uvatar.evaluation.outfits import PaintedOutfit
 from uvatar.evaluation.rendering import Light, Paint, photograph, random_background
 from uvatar.evaluation.sitters import HEIGHT, WIDTH, Sitter, random_sitter
 from uvatar.geometry import rotations
@@ -74,16 +74,16 @@ def rendered_person(
     pictures = [photograph(turned, body.data, paint, camera, light, grey, None) for turned in bodies]
     view = View(
         Photo(pixels, None, "0" * 64),
-        _person(mask, body, sitter),
+        known_person(mask, body, sitter),
         sitter.camera,
         Fit(sitter.body, np.zeros_like(vertices), 0.0, 0.0, 1.0),
     )
     truth, masks = [picture for picture, _ in pictures], [inside for _, inside in pictures]
-    worn = [_worn(turned, paint, body, camera) for turned in bodies] if isinstance(paint, Outfit) else None
+    worn = [_worn(turned, paint, body, camera) for turned in bodies] if isinstance(paint, PaintedOutfit) else None
     return RenderedPerson(sitter, view, truth, masks, bodies, worn, camera)
 
 
-def _worn(vertices: Floats, outfit: Outfit, body: BodyModel, camera: Camera) -> NDArray[np.uint8]:
+def _worn(vertices: Floats, outfit: PaintedOutfit, body: BodyModel, camera: Camera) -> NDArray[np.uint8]:
     """`Worn` (H, W) at every pixel of a posed body (V, 3)."""
     fragments = RayScene(vertices, body.data.faces).render(camera)
     seen = fragments.mask
@@ -102,7 +102,8 @@ def studio_light(rng: np.random.Generator) -> Light:
     )
 
 
-def _person(mask: NDArray[np.bool_], body: BodyModel, sitter: Sitter) -> Person:
+def known_person(mask: NDArray[np.bool_], body: BodyModel, sitter: Sitter) -> Person:
+    """What perfect perception would say of a person with this mask (H, W)."""
     rows, columns = np.nonzero(mask)
     box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float32)
     points = body.landmarks_of(sitter.body)

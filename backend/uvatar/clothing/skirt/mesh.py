@@ -59,7 +59,7 @@ class FrontEdges:
         left, right = round(float(np.median(low))), round(float(np.median(high)))
         if left < half + 2 or right > count - 2 or right <= left:
             return None
-        return cls(opening.s, left, max(right, left + 1), low, high, count)
+        return cls(opening.s, left, right, low, high, count)
 
     def columns_at(self, s: Floats) -> Floats:
         """(..., C) directions, in columns, of the points at heights ``s`` (..., C)."""
