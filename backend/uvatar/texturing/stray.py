@@ -179,8 +179,10 @@ def without_stray_texels(
         settings: tuned numbers.
     """
     atlas, surface = seen.atlas, seen.atlas.surface
-    other_texels = atlas.interpolate(other.astype(np.float32))
-    hidden = other_texels.copy()
+    hidden = np.zeros(len(seen.alpha), np.float32)
+    if other.any():
+        hidden[:] = atlas.interpolate(other.astype(np.float32))
+    useless = hidden.copy()  # shown or not, it speaks for nothing of the arm
     reached = np.flatnonzero((seen.alpha > 0) & near[surface.faces].any(1)[atlas.table.face] & (texel_labels != SKIN))
     if len(reached):
         face, barycentric = atlas.table.face[reached], atlas.table.barycentric[reached]
@@ -193,5 +195,4 @@ def without_stray_texels(
     if not len(stray):
         return seen
     hidden[stray] *= 1 - smoothstep(atlas.interpolate(cosine, stray), *settings.turned)
-    certain = seen.certain * (1 - np.maximum(hidden, other_texels))  # shown or not, it speaks for nothing of the arm
-    return replace(seen, alpha=seen.alpha * (1 - hidden), certain=certain)
+    return replace(seen, alpha=seen.alpha * (1 - hidden), certain=seen.certain * (1 - np.maximum(hidden, useless)))
