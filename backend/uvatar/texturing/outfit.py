@@ -116,12 +116,14 @@ def dressed_fill(
 def _parsed(
     view: ProjectedView, seen: NDArray[np.bool_], surface: Surface, settings: MaterialSettings
 ) -> ParsedVertices | None:
-    """What a parser sees at the vertices that the photo shows."""
+    """What a parser sees at the vertices that the photo shows; of others, only other photos show the colour."""
     parsing = view.source.person.parsing
     if parsing is None:
         return None
-    shown = seen & (view.visibility.cosine > 0)
-    return ParsedVertices.of(parsing, view.visibility.pixels + view.shift, shown, surface, settings.parsed)
+    visibility = view.visibility
+    shown = seen & (visibility.cosine > 0) & (visibility.trust_at(visibility.vertices) > 0)
+    shown &= visibility.part_at(visibility.vertices) == surface.part
+    return ParsedVertices.of(parsing, visibility.pixels + view.shift, shown, surface, settings.parsed)
 
 
 def _well_mirrored(mirrored: NDArray[np.bool_], seen: SeenColours, settings: OutfitSettings) -> NDArray[np.float32]:
