@@ -22,10 +22,10 @@ from uvatar.texturing.face import FaceSpline, face_shift
 from uvatar.texturing.flesh import paint_flesh
 from uvatar.texturing.generated import Painter, paint_unseen
 from uvatar.texturing.material_map import MaterialMap, with_eyes
-from uvatar.texturing.merging import merge
+from uvatar.texturing.merging import best_cosine, merge
 from uvatar.texturing.mouth import with_open_mouth
 from uvatar.texturing.normal_map import normal_map
-from uvatar.texturing.outfit import dressed_fill
+from uvatar.texturing.outfit import dressed_fill, tell_outfit
 from uvatar.texturing.predicted import Predict, fill_in
 from uvatar.texturing.projection import ProjectedView, Projection, project, projected_view
 from uvatar.texturing.settings import TexturingSettings
@@ -75,10 +75,14 @@ def texture_person(
     colours, alpha, certain = merge(projections, len(table), settings.merging)
     detail = unseen_detail(projected_views[0], alpha, atlas, settings.detail)
     seen = SeenColours(colours, alpha, certain, *detail, skin, atlas)
-    fill, source = smooth_fill(seen, settings.completion)
-    materials = None
+    outfit, materials = None, None
     if not fast:
-        fill, materials, seen = dressed_fill(fill, source == Label.MIRRORED, seen, projected_views[0], settings.outfit)
+        cosine = best_cosine(projections, len(table))
+        outfit, seen = tell_outfit(seen, cosine, projected_views[0], settings.outfit)
+    fill, source = smooth_fill(seen, settings.completion)
+    if outfit is not None:
+        materials = outfit.map
+        fill = dressed_fill(fill, source == Label.MIRRORED, outfit, seen, projected_views[0], settings.outfit)
     colours, source = shown_over(fill, source, seen)
     if callable(predicted):
         predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))

@@ -171,7 +171,7 @@ def without_stray_texels(
         near: (V,) vertices that a hand or a bare arm may hide.
         other: (V,) vertices of arms that show another garment.
         bare: (3,) linear light of what skin is seen.
-        cosine: (V,) between the surface's normal and the line of sight.
+        cosine: (T,) between the surface's normal and the line of sight of the photo that shows the texel best.
         low: (V, 3) smooth colours of the materials.
         labels: (V,) materials.
         texel_labels: (T,) materials.
@@ -186,7 +186,7 @@ def without_stray_texels(
         shown = seen.colours[reached]
         away, to_skin = colour_distance(shown, own), colour_distance(shown, bare)
         skin = skin_likeness(shown, seen.skin) * (to_skin < settings.more_alike * away)
-        turned = 1 - smoothstep(atlas.interpolate(cosine, reached), *settings.turned)
+        turned = 1 - smoothstep(cosine[reached], *settings.turned)
         hidden[reached] = smoothstep(away, *settings.unlike) * skin * turned
     if other.any():
         hidden = np.maximum(hidden, atlas.interpolate(other.astype(np.float32)))
