@@ -79,7 +79,8 @@ def test_a_hairline_may_be_finer_than_the_mesh(atlas: Atlas, worn: NDArray[np.in
     surface, shown = atlas.surface, atlas.of_first_vertex(worn)
     hair = (worn == HAIR).astype(float)
     by_hair = atlas.of_first_vertex((surface.graph @ hair > 0) & (worn == SKIN))
-    far = atlas.of_first_vertex(surface.face_front & (surface.template[:, 1] < surface.template[surface.eye > 0, 1].min()))
+    below_eyes = surface.template[:, 1] < surface.template[surface.eye > 0, 1].min()
+    far = atlas.of_first_vertex(surface.face_front & below_eyes)
     everywhere = np.ones(len(shown), bool)
     alpha = kept(atlas, worn, np.where(by_hair | far, HAIR, shown), everywhere)
     assert alpha[by_hair].mean() > 0.95

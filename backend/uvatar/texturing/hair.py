@@ -90,9 +90,7 @@ def _within(hair: Hair, view: View, pixels: NDArray[np.float32], rim: float) -> 
     inside = (column >= 0) & (column < x1 - x0) & (row >= 0) & (row < y1 - y0)
     found = np.zeros(len(pixels), bool)
     depth = np.asarray(cv2.distanceTransform((hair.shown > 127).astype(np.uint8), cv2.DIST_L2, 3), np.float32)
-    found[inside] = (depth[row[inside], column[inside]] > rim) & (
-        view.person.others[row[inside], column[inside]] < 64
-    )
+    found[inside] = (depth[row[inside], column[inside]] > rim) & (view.person.others[row[inside], column[inside]] < 64)
     return found
 
 

@@ -45,7 +45,7 @@ class OffMaterialSettings:
     varies: float = 0.9
     least_facing: int = 200
     least_limit: float = 0.12
-    beyond: tuple[float, float] = (1.2, 1.8)
+    beyond: tuple[float, float] = (1.3, 2.0)
     grown: int = 5
 
 

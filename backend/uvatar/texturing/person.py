@@ -75,14 +75,8 @@ def texture_person(
     colours, alpha, certain = merge(projections, len(table), settings.merging)
     detail = unseen_detail(projected_views[0], alpha, atlas, settings.detail)
     seen = SeenColours(colours, alpha, certain, *detail, skin, atlas)
-    outfit, materials = None, None
-    if not fast:
-        cosine = best_cosine(projections, len(table))
-        outfit, seen = tell_outfit(seen, cosine, projected_views[0], settings.outfit)
-    fill, source = smooth_fill(seen, settings.completion)
-    if outfit is not None:
-        materials = outfit.map
-        fill = dressed_fill(fill, source == Label.MIRRORED, outfit, seen, projected_views[0], settings.outfit)
+    cosine = None if fast else best_cosine(projections, len(table))
+    fill, source, materials, seen = _completed(seen, cosine, projected_views[0], settings)
     colours, source = shown_over(fill, source, seen)
     if callable(predicted):
         predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))
@@ -99,6 +93,21 @@ def texture_person(
     paint_flesh(colours, source, skin, atlas, settings.flesh)
     made = _texture(table.picture(srgb_from_linear(colours)), source, seen.alpha, materials, atlas)
     return _with_light(made, colours, projected_views, projections, materials, atlas, settings)
+
+
+def _completed(
+    seen: SeenColours, cosine: NDArray[np.float32] | None, view: ProjectedView, settings: TexturingSettings
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], MaterialMap | None, SeenColours]:
+    """What to lay under what the photos show: colours (T, 3), labels (T,), materials, and what the photos show without
+    what belongs to another material; ``cosine`` (T,) as `tell_outfit`, None to complete without materials.
+    """
+    outfit = None
+    if cosine is not None:
+        outfit, seen = tell_outfit(seen, cosine, view, settings.outfit)
+    fill, source = smooth_fill(seen, settings.completion)
+    if outfit is None:
+        return fill, source, None, seen
+    return dressed_fill(fill, source == Label.MIRRORED, outfit, seen, view, settings.outfit), source, outfit.map, seen
 
 
 def _with_light(
