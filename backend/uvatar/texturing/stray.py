@@ -172,7 +172,7 @@ def without_stray_texels(
         near: (V,) vertices that a hand or a bare arm may hide.
         other: (V,) vertices of arms that show another garment.
         bare: (3,) linear light of what skin is seen.
-        cosine: (V,) between the surface's normal and the line of sight.
+        cosine: (T,) between the surface's normal and the line of sight of the photo that shows the texel best.
         low: (V, 3) smooth colours of the materials.
         labels: (V,) materials.
         texel_labels: (T,) materials.
@@ -194,5 +194,5 @@ def without_stray_texels(
     stray = np.flatnonzero(hidden)
     if not len(stray):
         return seen
-    hidden[stray] *= 1 - smoothstep(atlas.interpolate(cosine, stray), *settings.turned)
+    hidden[stray] *= 1 - smoothstep(cosine[stray], *settings.turned)
     return replace(seen, alpha=seen.alpha * (1 - hidden), certain=seen.certain * (1 - np.maximum(hidden, useless)))
