@@ -69,11 +69,11 @@ def test_what_strays_stays_where_the_photo_faces_it(atlas: Atlas) -> None:
     colours, whole = np.tile(COLOURS[TROUSERS], (count, 1)).astype(np.float32), np.ones(count, np.float32)
     seen = SeenColours(colours, whole, whole, 0 * whole, 0 * whole, COLOURS[SKIN].astype(np.float32), atlas)
     before = surface.template[:, 2] > np.median(surface.template[arm, 2])
-    cosine = np.where(before, 0.9, 0.1).astype(np.float32)
+    whole_arm, facing = (atlas.interpolate(one.astype(np.float32)) for one in (arm, before))
+    cosine = np.where(facing > 0.5, 0.9, 0.1).astype(np.float32)
     nothing, labels = np.zeros(len(arm), bool), np.zeros(len(arm), np.int64)
     low = np.zeros((len(arm), 3), np.float32)
     left = without_stray_texels(seen, nothing, arm, seen.skin, cosine, low, labels, np.zeros(count, np.uint8))
-    whole_arm, facing = (atlas.interpolate(one.astype(np.float32)) for one in (arm, before))
     assert (left.alpha[(whole_arm == 1) & (facing == 1)] == 1).all()
     assert (left.alpha[(whole_arm == 1) & (facing == 0)] == 0).all()
     assert (left.certain[whole_arm == 1] == 0).all()  # it speaks for nothing of the arm
