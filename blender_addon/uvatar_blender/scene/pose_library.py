@@ -23,6 +23,7 @@ from ..protocol.expressions import MOODS
 from ..protocol.rig import BODY_JOINTS, FINGER_POSES, LEFT_HAND, RIGHT_HAND, SMPL_PARENTS
 from . import compat
 from .copies import nothing_left, own_copy
+from .correctives import set_live
 from .face_board import UNIT
 from .fingers import has_fingers, pose_fingers, relaxed_hands
 from .mesh import evaluated_vertices, expression_keys
@@ -103,6 +104,7 @@ def _model(rig: bpy.types.Object) -> _Model:
     for thing in (copy, skin, skin.data.shape_keys):
         if thing is not None:
             thing.animation_data_clear()
+    set_live(skin, False)  # without their drivers they would stay those of the avatar's pose
     for thing in (copy, skin):
         bpy.context.scene.collection.objects.link(thing)
         thing.hide_viewport = False

@@ -3,7 +3,7 @@
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import bpy
@@ -103,11 +103,12 @@ class UVATAR_PG_shape(bpy.types.PropertyGroup):
 def draw_sliders(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.types.Object) -> None:
     """Draw a slider for each shape component.
 
-    If a shape key is keyed or driven, the sliders are those of the shape keys themselves, which show it.
+    If one of them is keyed or driven, the sliders are those of the shape keys themselves, which show it.
     """
-    keys = body.data.shape_keys
-    for name in beta_names(rig):
-        if name in SLIDERS and keys.animation_data is None:
+    keys, names = body.data.shape_keys, beta_names(rig)
+    animated = _animated(keys, names)
+    for name in names:
+        if name in SLIDERS and not animated:
             layout.prop(rig.uvatar_shape, identifier(name), slider=True)
         else:
             layout.prop(
@@ -116,6 +117,16 @@ def draw_sliders(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.ty
                 text=SLIDERS[name].label if name in SLIDERS else name.capitalize(),
                 slider=True,
             )
+
+
+def _animated(keys: bpy.types.Key, names: Sequence[str]) -> bool:
+    """Whether there is motion on a mesh's shape keys, or a driver on one of these; those of pose correctives may be."""
+    animation = keys.animation_data
+    if animation is None:
+        return False
+    paths = {keys.key_blocks[name].path_from_id("value") for name in names}
+    driven = any(curve.data_path in paths for curve in animation.drivers)
+    return driven or animation.action is not None or len(animation.nla_tracks) > 0
 
 
 CLASSES = (UVATAR_PG_shape,)

@@ -14,7 +14,10 @@ from scipy.spatial.transform import Rotation
 
 from benchmarks.deformation import POSES, REACH, Pose, corrected, mean_body, volume
 from tests.blender_addon.in_blender.helpers import ARMATURE_FROM_BODY, imported, shown
-from tests.blender_addon.in_blender.test_panels import addon  # noqa: F401 (a fixture)
+from tests.blender_addon.in_blender.test_panels import (
+    addon,  # noqa: F401 (a fixture)
+    drawn,
+)
 from uvatar.protocol.rig import RIG_NAMES
 from uvatar_blender.core.export_presets import Target
 from uvatar_blender.scene import correctives, rigify
@@ -22,6 +25,7 @@ from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.export import export_avatar
 from uvatar_blender.scene.mesh import key_vertices
 from uvatar_blender.scene.shape import refresh_joints
+from uvatar_blender.ui import avatar_panels
 
 LIMIT = 0.08  # of the volume around a joint
 ARMS = [name for name, (joint, _) in POSES.items() if joint in ("left_shoulder", "left_elbow")]
@@ -121,6 +125,15 @@ def test_they_follow_a_control_rig(result: dict[str, Any], addon: Any) -> None: 
     control.pose.bones["shoulder.L"].rotation_mode = "XYZ"
     control.pose.bones["shoulder.L"].rotation_euler = (0.3, 0, 0)
     assert np.abs(values(rig) - before).max() > 0.2
+
+
+def test_the_panel_shows_its_sliders_until_one_is_driven(result: dict[str, Any], addon: Any) -> None:  # noqa: F811
+    rig = imported(mean_person(result), bpy.context.scene)
+    body = rigs.find_body(rig)
+    bpy.context.view_layer.objects.active = rig
+    assert "stature" in drawn(avatar_panels.UVATAR_PT_avatar).properties
+    body.data.shape_keys.key_blocks["stature"].driver_add("value")
+    assert "Stature" in drawn(avatar_panels.UVATAR_PT_avatar).properties
 
 
 def test_exported_files_do_not_have_them(result: dict[str, Any], scene: Any, tmp_path: Path) -> None:
