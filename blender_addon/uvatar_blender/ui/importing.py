@@ -221,11 +221,11 @@ class Importer:
         self._building = _Building(result.name, _people(result), self._steps(result, job), done, failed)
         return True
 
-    def _steps(
-        self, result: AvatarsResult | TextureResult, job: Job | None
-    ) -> Generator[bool, None, Imported | list[Any]]:
+    def _steps(self, result: Result, job: Job | None) -> Generator[bool, None, Imported | list[Any]]:
         """Return the steps that import or save a result; ``job``: None if it was requested again."""
         scene = bpy.context.scene
+        if isinstance(result, FoundPeople):  # only avatars are requested again; `_take_found` takes the others
+            return _no_steps()
         if isinstance(result, TextureResult):
             return completed_steps(result)
         if job is not None and job.id in self.folders:
@@ -234,6 +234,11 @@ class Importer:
         result = replace(result, people=tuple(_with_corrections(one, given, result.name) for one in result.people))
         names = {one.id: name_of(scene, result.name, one.facts.get("box") or []) for one in result.people}
         return import_steps(result, scene, options=replace(scene.uvatar.import_options(), names=names))
+
+
+def _no_steps() -> Generator[bool, None, list[Any]]:
+    yield False
+    return []
 
 
 def _people(result: Result) -> int:

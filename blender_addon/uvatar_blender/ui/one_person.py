@@ -50,8 +50,8 @@ def options_for(
     height = corrections.height or typed_height(str(options.get("height", "")), number)
     if session.options and FIND_PEOPLE not in session.options:  # an older backend makes everybody
         heights = ", ".join(["-"] * number + [f"{height:g}"]) if height else ""
-        given = [{**photo, "pins": list(corrections.pins)}] if corrections.pins else None
-        return {**options, "height": heights, "given_people": given}
+        only_pins = [{**photo, "pins": list(corrections.pins)}] if corrections.pins else None
+        return {**options, "height": heights, "given_people": only_pins}
     given = {
         **photo,
         "chosen": [[number, *box, height]],
