@@ -1,14 +1,17 @@
 """How much of a limb's volume poses take, by the way in which the mean body is skinned.
 
-    python -m benchmarks.deformation    # writes benchmarks/results/deformation.csv
+    python -m benchmarks.deformation               # the mean body; writes benchmarks/results/deformation.csv
+    python -m benchmarks.deformation --shapes 8    # prints the range over the mean body and 8 of random shapes
 
 Regions are the surface around a joint, closed by the fans of their borders; a row is a pose of the left side. Columns
 are the change of the region's volume against rest: "body" with the body's own weights and linear skinning, "files" with
-those of exported files, "vrm" with the helper bones of VRM files, "blender" with dual quaternions, as in Blender.
+those of exported files, "vrm" with the helper bones of VRM files, "dual quaternions" with these alone, "blender" with
+them and the corrective shapes of the limbs, as in Blender.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -23,17 +26,23 @@ from uvatar.gltf.helper_bones import helper_bones, with_weights
 from uvatar.gltf.surface import Skeleton, Surface, body_at_rest, with_bones
 from uvatar.protocol.rig import RIG_NAMES
 from uvatar.results.present import body_entry
+from uvatar_blender.core.limb_correctives import CORRECTIVES, SIDES, load_shapes, value
 
 # Metres from the joint that a region reaches.
 REACH = {"elbow": 0.13, "knee": 0.2, "shoulder": 0.17, "hip": 0.22, "wrist": 0.13, "ankle": 0.13, "neck": 0.15}
+SPREAD = 1.5  # standard deviations of random shapes
+Pose = Mapping[str, tuple[float, float, float]]
 # By name: the joint whose region counts, and the rotation vectors, degrees, of the joints that turn.
-POSES: Mapping[str, tuple[str, Mapping[str, tuple[float, float, float]]]] = {
+POSES: Mapping[str, tuple[str, Pose]] = {
     "elbow 90": ("left_elbow", {"left_elbow": (0, -90, 0)}),
     "elbow 140": ("left_elbow", {"left_elbow": (0, -140, 0)}),
     "knee 90": ("left_knee", {"left_knee": (90, 0, 0)}),
     "knee 130": ("left_knee", {"left_knee": (130, 0, 0)}),
     "arm down 75": ("left_shoulder", {"left_shoulder": (0, 0, -75)}),
     "arm up 80": ("left_shoulder", {"left_shoulder": (0, 0, 60), "left_collar": (0, 0, 20)}),
+    "collar bone up 20": ("left_shoulder", {"left_collar": (0, 0, 20)}),
+    "arm and collar bone up 120": ("left_shoulder", {"left_shoulder": (0, 0, 90), "left_collar": (0, 0, 30)}),
+    "shrugged 20, arm down 75": ("left_shoulder", {"left_shoulder": (0, 0, -75), "left_collar": (0, 0, 20)}),
     "arm forward 90": ("left_shoulder", {"left_shoulder": (0, -90, 0)}),
     "arm twisted 80": ("left_shoulder", {"left_shoulder": (80, 0, 0)}),
     "hip flexed 90": ("left_hip", {"left_hip": (-90, 0, 0)}),
@@ -46,31 +55,33 @@ POSES: Mapping[str, tuple[str, Mapping[str, tuple[float, float, float]]]] = {
     "ankle 40": ("left_ankle", {"left_ankle": (40, 0, 0)}),
     "head turned 60": ("neck", {"neck": (0, 30, 0), "head": (0, 30, 0)}),
 }
-Skinning = Callable[[Mapping[str, tuple[float, float, float]]], NDArray[np.float64]]
+Skinning = Callable[[Pose], NDArray[np.float64]]
 
 
-def changes() -> list[dict[str, object]]:
-    """A row for each pose, with the changes in percent."""
-    person = {**body_entry(load_open_body()), "betas": np.zeros(10), "pose": np.zeros((24, 3), np.float32)}
-    person |= {"offsets": np.zeros_like(person["template"]), "texture_png": b""}
-    files, skeleton = body_at_rest(person, False)
-    rig = person["rig"]
-    body = replace(files, joints=rig["skin_joints"][files.sources], weights=rig["skin_weights"][files.sources])
+def changes(betas: Floats | None = None) -> list[dict[str, object]]:
+    """A row for each pose, with the changes in percent; ``betas``: (10,) the body's shape, None for the mean body."""
+    files, body, skeleton = mean_body(betas)
     bones = helper_bones(skeleton)
     vrm, with_helpers = with_weights(files, skeleton, bones), with_bones(skeleton, bones)
 
     def linear(surface: Surface) -> Skinning:
         return lambda pose: skinned(surface, *transforms(skeleton, pose))
 
-    def helped(pose: Mapping[str, tuple[float, float, float]]) -> NDArray[np.float64]:
+    def helped(pose: Pose) -> NDArray[np.float64]:
         own: dict[int, Rotation] = {}
         for number, bone in enumerate(bones):
             turn = np.radians(pose.get(RIG_NAMES[bone.source], (0.0, 0.0, 0.0)))
             own[len(RIG_NAMES) + number] = Rotation.from_rotvec(bone.share * (turn * (1, 0, 0) if bone.twist else turn))
         return skinned(vrm, *transforms(with_helpers, pose, own))
 
-    ways: dict[str, Skinning] = {"body": linear(body), "files": linear(files), "vrm": helped,
-            "blender": lambda pose: dual_quaternion_skinned(body, *transforms(skeleton, pose))}  # fmt: skip
+    def quaternions(pose: Pose) -> NDArray[np.float64]:
+        return dual_quaternion_skinned(body, *transforms(skeleton, pose))
+
+    def blender(pose: Pose) -> NDArray[np.float64]:
+        return dual_quaternion_skinned(corrected(body, pose), *transforms(skeleton, pose))
+
+    ways: dict[str, Skinning] = {"body": linear(body), "files": linear(files), "vrm": helped}
+    ways |= {"dual quaternions": quaternions, "blender": blender}
     rows: list[dict[str, object]] = []
     for name, (joint, pose) in POSES.items():
         near = np.linalg.norm(files.positions - skeleton.heads[RIG_NAMES.index(joint)], axis=1)
@@ -82,8 +93,34 @@ def changes() -> list[dict[str, object]]:
     return rows
 
 
+def mean_body(betas: Floats | None = None) -> tuple[Surface, Surface, Skeleton]:
+    """The mean body, or one of a shape, at rest with the weights of exported files, and with those of Blender."""
+    person = {**body_entry(load_open_body()), "pose": np.zeros((24, 3), np.float32)}
+    person |= {
+        "betas": np.zeros(10) if betas is None else betas,
+        "offsets": np.zeros_like(person["template"]),
+        "texture_png": b"",
+    }
+    files, skeleton = body_at_rest(person, False)
+    rig = person["rig"]
+    own = replace(files, joints=rig["skin_joints"][files.sources], weights=rig["skin_weights"][files.sources])
+    return files, own, skeleton
+
+
+def corrected(surface: Surface, pose: Pose) -> Surface:
+    """A surface at rest with the corrective shapes of the limbs, as a pose drives them."""
+    shapes, count = load_shapes()
+    turns = {name: Rotation.from_rotvec(vector, degrees=True).as_matrix() for name, vector in pose.items()}
+    moved = np.zeros((count, 3))
+    for corrective in CORRECTIVES:
+        for side in SIDES:
+            shape = shapes[corrective.name, side]
+            moved[shape.vertices] += value(corrective, side, turns) * shape.deltas
+    return replace(surface, positions=surface.positions + moved[surface.sources])
+
+
 def transforms(
-    skeleton: Skeleton, pose: Mapping[str, tuple[float, float, float]], extra: Mapping[int, Rotation] | None = None
+    skeleton: Skeleton, pose: Pose, extra: Mapping[int, Rotation] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rotations (J, 3, 3) and translations (J, 3) of the bones; ``extra``: rotations of others by their number."""
     turns = {RIG_NAMES.index(name): Rotation.from_rotvec(vector, degrees=True) for name, vector in pose.items()}
@@ -147,12 +184,28 @@ def _signed(a: Floats, b: Floats, c: Floats) -> float:
     return float(np.einsum("fi,fi->", a, np.cross(b, c)) / 6)
 
 
+def ranges(shapes: int) -> list[dict[str, object]]:
+    """A row for each pose, with the least and the greatest change over the mean body and others of random shapes."""
+    chance = np.random.default_rng(3)
+    tables = [changes(chance.normal(0, SPREAD, 10) if number else None) for number in range(shapes + 1)]
+    rows: list[dict[str, object]] = []
+    for same in zip(*tables, strict=True):
+        columns = {name: [float(str(row[name])) for row in same] for name in same[0] if name != "pose"}
+        spans = {name: f"{min(values)}..{max(values)}" for name, values in columns.items()}
+        rows.append({"pose": same[0]["pose"], **spans})
+    return rows
+
+
 def main() -> None:
     """Measure, print and write."""
-    rows = changes()
+    parser = argparse.ArgumentParser(description="Change of the volume around joints, in percent, in poses.")
+    parser.add_argument("--shapes", type=int, default=0, help="measure this many random shapes as well; only printed")
+    shapes = parser.parse_args().shapes
+    rows = ranges(shapes) if shapes else changes()
     for row in rows:
-        print("  ".join(str(cell).rjust(18 if number == 0 else 8) for number, cell in enumerate(row.values())))
-    write_csv("deformation", rows)
+        print("  ".join(str(cell).rjust(14 if number else 27) for number, cell in enumerate(row.values())))
+    if not shapes:
+        write_csv("deformation", rows)
 
 
 if __name__ == "__main__":

@@ -79,3 +79,13 @@ def test_somebody_who_is_not_there_cannot_be_chosen(pipeline: Pipeline, both: by
     options = {"fast": True, "given_people": [{"photo": NAME, "chosen": [[0, 1.0, 1.0, 20.0, 20.0, 0]]}]}
     (result,) = results(pipeline.reconstruct, [(NAME, both)], options).values()
     assert not result["people"] and "Find its people again" in result["errors"][0]["message"]
+
+
+def test_whoever_is_not_found_again_is_told(pipeline: Pipeline, both: bytes) -> None:
+    (found,) = results(pipeline.find_people, [(NAME, both)]).values()
+    box = found["found"]["people"][0]["box"]
+    chosen = [[0, *box, 0], [1, 1.0, 1.0, 20.0, 20.0, 0]]
+    options = {"fast": True, "texture_size": 512, "given_people": [{"photo": NAME, "chosen": chosen}]}
+    (result,) = results(pipeline.reconstruct, [(NAME, both)], options).values()
+    assert [person["id"] for person in result["people"]] == ["p0"]
+    assert result["notes"] == ["Not found again: 1 of the people chosen in the photo. Find its people once more."]

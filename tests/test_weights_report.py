@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from typer.testing import CliRunner
 
+from uvatar.commands.cli import make_app
 from uvatar.commands.weights_report import BROKEN, GOOD, MISSING, UNRECORDED, brought, shipped
 from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.networks.network import MeshPredictor, romp
@@ -116,3 +118,22 @@ def test_the_command_lists_all_and_fails_where_something_is_broken(tmp_path: Pat
     (tmp_path / "ROMP.pkl").write_bytes(b"no checkpoint")
     done = run()
     assert done.returncode == 1 and "ROMP.pkl" in done.stdout and "broken" in done.stdout
+
+
+def test_downloading_the_parser_does_not_depend_on_other_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:  # fmt: skip
+    from uvatar.parsing import selfie_multiclass
+
+    monkeypatch.setenv("UVATAR_MODELS", str(tmp_path))
+    (tmp_path / "mesh_predictor.safetensors").write_bytes(b"broken")
+    monkeypatch.setattr(selfie_multiclass, "download", lambda folder: folder / selfie_multiclass.FILE)
+    said = CliRunner().invoke(make_app(), ["weights", "--download-parser"])
+    assert said.exit_code == 0 and selfie_multiclass.FILE in said.output
+
+    def refuse(folder: Path) -> Path:
+        raise OSError("no network")
+
+    monkeypatch.setattr(selfie_multiclass, "download", refuse)
+    said = CliRunner().invoke(make_app(), ["weights", "--download-parser"])
+    assert said.exit_code == 1 and "no network" in said.output

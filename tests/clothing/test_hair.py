@@ -259,6 +259,21 @@ def test_the_texture_is_hair_all_over(body: BodyModel) -> None:
     assert back.std((0, 1)).max() > 1
 
 
+def test_what_shows_at_the_edge_of_hair_is_not_in_its_texture(body: BodyModel) -> None:
+    """The edge's pixels hold half of what is beside it: leaves, say."""
+    view, _ = haired(body, CHEST)
+    hair = hair_of(view)
+    x0, y0, x1, y1 = view.person.window
+    shown = (hair.shown > 127).astype(np.uint8)
+    edge = (shown > 0) & (cv2.distanceTransform(shown, cv2.DIST_L2, 3) <= 1)
+    pixels = view.photo.pixels.copy()
+    pixels[y0:y1, x0:x1][edge] = (0, 255, 0)
+    texture = hair_texture(hair, replace(view, photo=replace(view.photo, pixels=pixels)), 128).astype(float)
+    green = texture[..., 1] - texture[..., [0, 2]].max(-1)
+    assert edge.sum() > 50
+    assert (green > 40).mean() < 0.002
+
+
 def test_body_below_hair_is_not_seen(body: BodyModel) -> None:
     view, _ = haired(body, CHEST)
     hair = hair_of(view)

@@ -87,6 +87,21 @@ def test_what_is_painted_on_one_person_is_nobody_elses(body: BodyModel) -> None:
     assert second.unbrushed is None
 
 
+def test_each_of_two_people_has_what_is_painted_onto_them(body: BodyModel) -> None:
+    one = person_of(body, standing())
+    along = 0.6 * (one.box[2] - one.box[0])
+    other = replace(one, box=one.box + (along, 0, along, 0), others=np.zeros_like(one.mask))
+    places = [one.landmarks[which, :2] for which in (Landmark.LEFT_HIP, Landmark.LEFT_SHOULDER)]
+    strokes = [stroke(person, True, 8, tuple(place)) for person, place in zip((one, other), places, strict=True)]
+    for order in (strokes, strokes[::-1]):
+        first, second = (whole(person, person.mask) for person in brushed([one, other], order, SIZE))
+        (x, y), (x2, y2) = ((int(side) for side in place) for place in places)
+        assert (first[y, x], second[y, x]) == (255, 0) and (first[y2, x2], second[y2, x2]) == (0, 255)
+    shared = [strokes[0], [*strokes[1][:6], *strokes[0][6:]]]  # both paint the same pixels: the first one has them
+    first, second = (whole(person, person.mask) for person in brushed([one, other], shared, SIZE))
+    assert (first[y, x], second[y, x]) == (255, 0)
+
+
 def test_hostile_strokes_are_bounded(body: BodyModel) -> None:
     person = person_of(body, standing())
     box = [float(side) for side in person.box]

@@ -50,6 +50,8 @@ def test_limbs_keep_their_volume() -> None:
     for pose in ("elbow 90", "knee 130", "hip flexed 90", "hand twisted 90", "hand twisted 150"):
         assert loss(pose, "vrm") < 8
     assert loss("elbow 140", "files") < 10 and loss("elbow 140", "vrm") < 10
+    assert all(abs(loss(pose, "blender")) < 8 for pose in rows)
+    assert loss("arm up 80", "dual quaternions") < -20  # without the corrective shapes
 
 
 @pytest.mark.parametrize("twist", [90.0, 150.0])

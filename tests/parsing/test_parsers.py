@@ -191,6 +191,74 @@ def test_plug_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_parser(tmp_path, lambda: None) is None
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (np.full((4, 4, 2), 3, np.float32), "did not return probabilities"),
+        (np.full((4, 4, 2), np.nan, np.float32), "did not return probabilities"),
+        (np.dstack([np.full((4, 4), -1), np.ones((4, 4))]), "did not return probabilities"),
+        (np.zeros((0, 4, 2)), "of shape"),
+        (np.zeros((4, 4, 3)), "of shape"),
+        (np.zeros((1, 5000, 2)), "of shape"),
+        (np.zeros((4, 4)), "of shape"),
+        ("cloth", "failed"),
+    ],
+)
+def test_unusable_answers_are_refused(answer: object, words: str) -> None:
+    parser = SimpleNamespace(classes=Plug.classes, parse=lambda person: answer)
+    with pytest.raises(ParserError, match=words):
+        parsed(
+            cast(parsers.Parser, parser),
+            Photo(np.zeros((90, 60, 3), np.uint8), None, "0" * 64),
+            person_in((10, 20, 50, 80)),
+        )
+
+
+def test_a_large_answer_is_kept_small() -> None:
+    answer = np.tile(np.array([0.25, 0.75], np.float32), (600, 1200, 1))
+    parser = SimpleNamespace(classes=Plug.classes, parse=lambda person: answer)
+    photo = Photo(np.zeros((90, 60, 3), np.uint8), None, "0" * 64)
+    parsing = parsed(cast(parsers.Parser, parser), photo, person_in((10, 20, 50, 80)))
+    assert parsing.probabilities.shape[:2] == (parsers.STORED // 2, parsers.STORED)
+    assert parsing.at(np.array([[30.0, 50.0]]), (ParseClass.HAT,)) == pytest.approx(0.75, abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [(300, 200), (2100, 1400)])
+def test_a_picture_shows_the_person_and_grey_beyond_the_photo(size: tuple[int, int]) -> None:
+    """The person stands at the photo's left edge; a small photo is given as it is, a large one is reduced."""
+    height, width = size
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[:, : width // 4] = 255  # the left half of the person's window
+    person, given = person_in((0, height // 10, width // 2, height - height // 10)), []
+
+    class Watching(Plug):
+        def parse(self, person: PersonPicture) -> NDArray[np.float32]:
+            given.append(person)
+            return super().parse(person)
+
+    parsing = parsed(Watching(), Photo(pixels, None, "0" * 64), person)
+    [picture] = given
+    side = min(parsers.LARGEST, round(0.8 * height * (1 + 2 * parsers.MARGIN)))
+    assert picture.pixels.shape == (side, side, 3) and picture.mask.shape == (side, side)
+    scale, (left, top) = side / (parsing.window[2] - parsing.window[0]), parsing.window[:2]
+    for x, colour, inside in ((-0.05, 114, 0), (0.05, 255, 255), (0.2, 255, 255), (0.3, 0, 255), (0.45, 0, 255)):
+        column, row = (int(scale * (at - begin)) for at, begin in ((x * width, left), (0.5 * height, top)))
+        assert picture.pixels[row, column].tolist() == [colour] * 3 and picture.mask[row, column] == inside
+    edge = scale * (width / 4 - left)
+    at = int(scale * (0.5 * height - top))
+    found = float(
+        np.interp(
+            -127.5,
+            *(
+                -picture.pixels[at, int(edge) - 3 : int(edge) + 4, 0].astype(float),
+                np.arange(int(edge) - 3, int(edge) + 4) + 0.5,
+            ),
+        )
+    )
+    assert found == pytest.approx(edge, abs=0.3)
+    np.testing.assert_allclose(picture.landmarks[0, :2], [scale * (width / 4 - left), at], atol=1)
+
+
 def test_a_parser_that_fails_leaves_a_note_and_the_person_as_they_were() -> None:
     photo, person = Photo(np.zeros((90, 60, 3), np.uint8), None, "0" * 64), person_in((10, 20, 50, 80))
     parameters = BodyParameters(*(np.zeros(size, np.float32) for size in (10, 3, (23, 3), 3)))

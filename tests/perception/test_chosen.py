@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from uvatar.engine.chosen import as_chosen
 from uvatar.perception.perception import Perception
 from uvatar.photos.decoding import decode_photo
 from uvatar.runtime.weights import weights_folder
@@ -50,3 +53,20 @@ def test_a_chosen_person_is_as_among_all_others(perception: Perception, shared_p
 def test_a_box_where_nobody_is_finds_nobody(perception: Perception) -> None:
     photo = decode_photo((SAMPLES / "woman.jpg").read_bytes(), "woman.jpg")
     assert perception.found(photo, wanted=np.array([[1.0, 1.0, 9.0, 9.0]])).people == []
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """What `as_chosen` reads and says of a person."""
+
+    box: NDArray[np.float64]
+    number: int | None = None
+    stature: float | None = None
+
+
+def test_a_neighbour_does_not_take_the_place_of_somebody_who_is_not_found() -> None:
+    found = Somebody(np.array([0.0, 0, 100, 300]))
+    chosen = [[3, 1, 0, 99, 300, 172], [4, 80, 0, 180, 300, 150]]  # of the second one nothing is found again
+    for rows in (chosen, chosen[::-1]):
+        (person,) = as_chosen([found], rows)  # type: ignore[list-item]
+        assert (person.number, person.stature) == (3, 1.72)

@@ -73,13 +73,16 @@ def test_what_is_no_stroke_is_refused(strokes: Any) -> None:
 
 
 def test_nothing_else_is_said_by_hand() -> None:
-    for photo in (
+    photos: list[Any] = [
         {"photo": "a.jpg"},
         {"pins": []},
         {"photo": "a.jpg", "paint": []},
         {"photo": "a.jpg", "pins": [], 5: 1},
-    ):
+    ]
+    for photo in photos:
         assert not declared()["given_people"].accepts([photo])
+    assert declared()["given_people"].accepts([{"photo": name, "pins": [PIN]} for name in ("a.jpg", "b.jpg")])
+    assert not declared()["given_people"].accepts([{"photo": "a.jpg", "pins": [PIN]}] * 2)
 
 
 def test_what_can_be_corrected_are_the_joints_of_the_limbs() -> None:

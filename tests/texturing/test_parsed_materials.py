@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,7 +15,9 @@ from uvatar.data.parsing import ParseClass, Parsing
 from uvatar.texturing import Atlases
 from uvatar.texturing.material_settings import DEFAULT_SETTINGS as MATERIALS
 from uvatar.texturing.materials import HAIR, SKIN, segment
+from uvatar.texturing.outfit import _parsed
 from uvatar.texturing.parsed_materials import DEFAULT_SETTINGS, ParsedVertices, bare_hand, corrected
+from uvatar.texturing.projection import ProjectedView
 from uvatar.texturing.surface import ARMS, HANDS, LEGS, Part, Surface
 
 BEIGE, DARK = (0.42, 0.24, 0.17), (0.02, 0.015, 0.012)
@@ -79,3 +83,23 @@ def test_vertices_are_looked_up_where_the_photo_shows_them(surface: Surface) -> 
     np.testing.assert_array_equal(parsed.cloth, (seen & (x > 0)).astype(np.float32))
     np.testing.assert_array_equal(parsed.skin, (seen & (x <= 0)).astype(np.float32))
     assert not parsed.hair.any()
+
+
+def test_what_the_parsed_photo_hides_is_not_looked_up_in_it(surface: Surface) -> None:
+    """Other photos of the person may show the colour of what lies behind an arm in the one that is parsed."""
+    count = len(surface.part)
+    values = np.zeros((4, 4, len(ParseClass)), np.float32)
+    values[..., ParseClass.SKIN] = 1
+    hidden, beside = surface.part == Part.TRUNK, surface.part == Part.HEAD
+    visibility = SimpleNamespace(
+        vertices=surface.template,
+        pixels=np.full((count, 2), 2.0, np.float32),
+        cosine=np.ones(count, np.float32),
+        trust_at=lambda points: np.where(beside, 0, 1).astype(np.float32),
+        part_at=lambda points: np.where(hidden, ARMS[0], surface.part).astype(np.uint8),
+    )
+    person = SimpleNamespace(parsing=Parsing((0.0, 0.0, 4.0, 4.0), values))
+    view = SimpleNamespace(visibility=visibility, shift=np.zeros((count, 2)), source=SimpleNamespace(person=person))
+    found = _parsed(cast(ProjectedView, view), np.ones(count, bool), surface, MATERIALS)
+    assert found is not None
+    np.testing.assert_allclose(found.skin, ~(hidden | beside), atol=1e-6)

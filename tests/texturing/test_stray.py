@@ -10,10 +10,11 @@ from uvatar.body import load_open_body
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import linear_from_srgb
 from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.completion import SeenColours
 from uvatar.texturing.materials import SKIN, UNSEEN, Materials
 from uvatar.texturing.projection import Projection
 from uvatar.texturing.propagation import propagate
-from uvatar.texturing.stray import without_stray
+from uvatar.texturing.stray import without_stray, without_stray_texels
 from uvatar.texturing.stray_hair import stray_hair
 from uvatar.texturing.surface import ARMS, HANDS, Part, Surface
 
@@ -59,6 +60,25 @@ def test_trousers_on_a_forearm_and_its_hand_are_rejected(atlas: Atlas) -> None:
     right = np.isin(surface.part, (Part.RIGHT_ARM, Part.RIGHT_HAND))
     assert (found[right] == labels[right]).all()
     assert not other[right].any()
+
+
+def test_what_strays_stays_where_the_photo_faces_it(atlas: Atlas) -> None:
+    """From the photo's side it is there; at a grazing angle the arm is its own."""
+    surface, count = atlas.surface, len(atlas.table)
+    arm = surface.part == Part.LEFT_ARM
+    colours, whole = np.tile(COLOURS[TROUSERS], (count, 1)).astype(np.float32), np.ones(count, np.float32)
+    seen = SeenColours(colours, whole, whole, 0 * whole, 0 * whole, COLOURS[SKIN].astype(np.float32), atlas)
+    before = surface.template[:, 2] > np.median(surface.template[arm, 2])
+    cosine = np.where(before, 0.9, 0.1).astype(np.float32)
+    nothing, labels = np.zeros(len(arm), bool), np.zeros(len(arm), np.int64)
+    low = np.zeros((len(arm), 3), np.float32)
+    left = without_stray_texels(seen, nothing, arm, seen.skin, cosine, low, labels, np.zeros(count, np.uint8))
+    whole_arm, facing = (atlas.interpolate(one.astype(np.float32)) for one in (arm, before))
+    assert (left.alpha[(whole_arm == 1) & (facing == 1)] == 1).all()
+    assert (left.alpha[(whole_arm == 1) & (facing == 0)] == 0).all()
+    assert (left.certain[whole_arm == 1] == 0).all()  # it speaks for nothing of the arm
+    for shown in (left.alpha, left.certain):
+        assert (shown[whole_arm == 0] == 1).all()
 
 
 def test_long_sleeves_stay(atlas: Atlas) -> None:

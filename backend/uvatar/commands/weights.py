@@ -23,7 +23,7 @@ def weights(
         bool,
         typer.Option(
             "--download-parser",
-            help="First download Google's parser of people (Apache-2.0, 16 MB) into your models folder.",
+            help="Download Google's parser of people (Apache-2.0, 16 MB) into your models folder instead.",
         ),
     ] = False,
 ) -> None:
@@ -45,7 +45,7 @@ def weights(
         return _list_licences(console, folder, as_json)
     models = models_folder()
     if download_parser:
-        _download_parser(console, models)
+        return _download_parser(console, models)
     broken = False
     parts = (
         ("Installed with Uvatar", folder, weights_report.shipped(folder)),
@@ -73,10 +73,11 @@ def _download_parser(console: Console, models: Path) -> None:
     from uvatar.parsing.selfie_multiclass import FILE, URL, download
 
     try:
-        download(models)
+        path = download(models)
     except (OSError, ValueError) as error:
         what = f"{FILE} could not be installed from {URL}: {error}"
         raise fatal(console, RuntimeError(what)) from error
+    console.print(f"Installed {path}", soft_wrap=True)
 
 
 def _list_licences(console: Console, folder: Path, as_json: bool) -> None:

@@ -63,10 +63,10 @@ def brushed(
         overlaps = box_iou(np.array([stroke[:4]]), boxes)[0]
         if max(overlaps, default=0.0) >= settings.overlap:
             own.setdefault(int(np.argmax(overlaps)), []).append(stroke)
-    corrected = list(people)
+    corrected, painted = list(people), {}
     for index, mine in own.items():
-        corrected[index] = _painted(people[index], people, mine, size, settings)
-    return _without_claims(corrected, own)
+        corrected[index], painted[index] = _painted(people[index], people, mine, size, settings)
+    return _without_claims(corrected, painted)
 
 
 def _painted(
@@ -75,41 +75,51 @@ def _painted(
     strokes: Sequence[Sequence[float]],
     size: tuple[int, int],
     settings: BrushSettings,
-) -> Person:
+) -> tuple[Person, NDArray[np.uint8]]:
+    """A person with the mask as painted, and how much of each pixel of its window was painted onto it."""
     window = _grown(person, strokes, size, settings)
     mask = _moved(person.mask, person.window, window)
     others = _moved(person.others, person.window, window)
     for other in people:
         if other is not person:
             others = np.maximum(others, _moved(other.mask, other.window, window))
+    painted = np.zeros_like(mask)
     for stroke in strokes:
-        paint = _coverage(stroke, person.side, window, settings)
+        part = _part(stroke, person.side, window, settings)
+        paint = _coverage(stroke, person.side, window, part, settings)
+        at = slice(part[1] - window[1], part[3] - window[1]), slice(part[0] - window[0], part[2] - window[0])
         if stroke[4]:
-            mask, others = np.maximum(mask, paint), np.minimum(others, 255 - paint)
+            mask[at], painted[at] = np.maximum(mask[at], paint), np.maximum(painted[at], paint)
+            others[at] = np.minimum(others[at], 255 - paint)
         else:
-            mask = np.minimum(mask, 255 - paint)
+            mask[at] = np.minimum(mask[at], 255 - paint)
     before = stray_landmarks(person.landmarks, person.window, person.mask)
     after = stray_landmarks(person.landmarks, window, mask)
     landmarks = person.landmarks.copy()
     landmarks[before & ~after, 2] /= DOUBT
     landmarks[after & ~before, 2] *= DOUBT
     landmarks[:, 2] = np.minimum(landmarks[:, 2], 1.0)
-    return replace(
+    corrected = replace(
         person, landmarks=landmarks, window=window, mask=mask, others=others, unbrushed=(person.window, person.mask)
     )
+    return corrected, painted
 
 
-def _without_claims(people: Sequence[Person], brushed: Mapping[int, object]) -> list[Person]:
-    """The people as they are beside those whose masks were brushed: what is theirs now is not anybody else's."""
+def _without_claims(people: Sequence[Person], painted: Mapping[int, NDArray[np.uint8]]) -> list[Person]:
+    """The people beside those whose masks were painted: what is painted onto one of them is nobody else's.
+
+    Of two people onto whom the same pixel is painted, the first one has it.
+    """
     result = list(people)
-    for index, person in enumerate(people):
-        mask, others = person.mask, person.others
-        for number in brushed:
-            if number != index:
-                theirs = _moved(people[number].mask, people[number].window, person.window)
-                mask, others = np.minimum(mask, 255 - theirs), np.maximum(others, theirs)
-        if mask is not person.mask:
-            result[index] = replace(person, mask=mask, others=others)
+    for number, paint in painted.items():
+        owner = result[number]
+        claimed = np.minimum(paint, owner.mask)
+        for index, person in enumerate(result):
+            theirs = _moved(claimed, owner.window, person.window)
+            if index != number and theirs.any():
+                result[index] = replace(
+                    person, mask=np.minimum(person.mask, 255 - theirs), others=np.maximum(person.others, theirs)
+                )
     return result
 
 
@@ -145,14 +155,27 @@ def _moved(mask: NDArray[np.uint8], window: Window, other: Window) -> NDArray[np
     return moved
 
 
-def _coverage(stroke: Sequence[float], side: float, window: Window, settings: BrushSettings) -> NDArray[np.uint8]:
-    """(H, W) how much of each pixel of a window a stroke covers, 0 to 255."""
-    x0, y0, x1, y1 = window
+def _part(stroke: Sequence[float], side: float, window: Window, settings: BrushSettings) -> Window:
+    """The part of a window in which a stroke can cover pixels; it may be empty."""
+    points, reach = _points(stroke), _radius(stroke, side, settings) + 2
+    low = np.clip(np.floor(points.min(0) - reach), window[:2], window[2:]).astype(int)
+    high = np.clip(np.ceil(points.max(0) + reach), window[:2], window[2:]).astype(int)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+def _coverage(
+    stroke: Sequence[float], side: float, window: Window, part: Window, settings: BrushSettings
+) -> NDArray[np.uint8]:
+    """(H, W) how much of each pixel of a part of a window a stroke covers, 0 to 255."""
+    x0, y0, x1, y1 = part
+    if x0 >= x1 or y0 >= y1:
+        return np.zeros((y1 - y0, x1 - x0), np.uint8)
     scale = min(1.0, settings.most_side / max(x1 - x0, y1 - y0))
     drawn = np.zeros((max(1, round((y1 - y0) * scale)), max(1, round((x1 - x0) * scale))), np.uint8)
-    shape = drawn.shape[1], drawn.shape[0]
-    points = (_points(stroke) - (x0, y0)) * (np.array(shape) / (x1 - x0, y1 - y0))
-    places = np.round((np.clip(points, -2 * max(shape), 3 * max(shape)) - 0.5) * (1 << _FRACTION_BITS)).astype(np.int32)
+    far = 2 * max(window[2] - window[0], window[3] - window[1])
+    points = np.clip(_points(stroke), np.subtract(window[:2], far), np.add(window[2:], far)) - (x0, y0)
+    points *= np.array(drawn.shape[::-1]) / (x1 - x0, y1 - y0)
+    places = np.round((points - 0.5) * (1 << _FRACTION_BITS)).astype(np.int32)
     radius = _radius(stroke, side, settings) * scale
     if len(places) > 1:
         thickness = max(1, round(2 * radius))

@@ -9,6 +9,7 @@ import numpy as np
 
 from uvatar.data.person import Person
 from uvatar.perception.geometry import box_iou
+from uvatar.perception.perception import SAME_PERSON
 
 
 def as_chosen(people: Sequence[Person], chosen: Sequence[Sequence[float]]) -> list[Person]:
@@ -23,7 +24,7 @@ def as_chosen(people: Sequence[Person], chosen: Sequence[Sequence[float]]) -> li
         boxes = np.array([person.box for person in people])
         for number, *box, height in chosen:
             overlaps = box_iou(np.array([box]), boxes)[0]
-            if overlaps.max() > 0:
+            if overlaps.max() >= SAME_PERSON:
                 index = int(np.argmax(overlaps))
                 named[index] = replace(named[index], number=int(number), stature=height / 100 if height else None)
     return named

@@ -41,6 +41,7 @@ class DetectedPeople:
         found: how many people perception found; perhaps more than there may be in ``people``.
         uncertain: how many more were left out because it is not certain enough that they are people.
         gravity: what the photo says about the vertical besides its people.
+        missing: how many of those whom somebody has chosen were not found.
     """
 
     photo: Photo
@@ -51,6 +52,7 @@ class DetectedPeople:
     found: int
     uncertain: int = 0
     gravity: GravityEvidence = field(default_factory=GravityEvidence)
+    missing: int = 0
 
     def only(self, numbers: Sequence[int]) -> DetectedPeople:
         """The same photo with these of its people."""
@@ -81,8 +83,9 @@ def detect(photo: PhotoFile, engine: Engine, options: Options, report: Progress,
     clock.lap("predicting")
     gravity = gravity_evidence(decoded, found.people)
     clock.lap("gravity")
+    missing = max(len(rows_of(options.given_people, decoded.name, "chosen")) - len(found.people), 0)
     detected = DetectedPeople(
-        decoded, camera, people, predictions, everybody, len(found.people), found.left_out, gravity
+        decoded, camera, people, predictions, everybody, len(found.people), found.left_out, gravity, missing
     )
     if options.refine:
         return detected
@@ -164,4 +167,8 @@ def left_out_notes(detected: DetectedPeople, made: int) -> tuple[str, ...]:
             else f"{detected.uncertain} more may be people and were"
         )
         notes.append(f"{who} left out, because it is not certain: turn on the option uncertain to make avatars of all.")
+    if detected.missing:
+        notes.append(
+            f"Not found again: {detected.missing} of the people chosen in the photo. Find its people once more."
+        )
     return tuple(notes)

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from uvatar.mesh_predictor.networks.efficientnet_lite import STAGES, EfficientNetLite0
 from uvatar.parsing.inputs import CLASSES, PLACES
+from uvatar.protocol.errors import first_line
+from uvatar.runtime.networks import CheckpointError
 
 TRUNK_STAGES = 5  # to 1/16 of the picture
 RETURNED = (1, 2, 4)  # the last stages at 1/4, 1/8 and 1/16
@@ -96,7 +99,12 @@ def _twice(x: Tensor) -> Tensor:
 
 
 def load_parser_network(path: Path) -> ParserNetwork:
-    """The network with the weights in a safetensors file, in evaluation mode."""
-    network, stored = ParserNetwork(), load_file(path)
-    network.load_state_dict({name: part.float() if part.is_floating_point() else part for name, part in stored.items()})
+    """The network with the weights in a safetensors file, in evaluation mode. Raises CheckpointError."""
+    network = ParserNetwork()
+    try:
+        stored = load_file(path)
+        state = {name: part.float() if part.is_floating_point() else part for name, part in stored.items()}
+        network.load_state_dict(state)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(f"{path.name} cannot be used: {first_line(error)}") from error
     return network.eval()

@@ -28,6 +28,10 @@ CHOICE = "UVATAR_PARSER"  # environment variable: a plug-in's name, or `NONE`
 NONE = "none"
 MARGIN = 0.075  # of the longer side of a person's mask, around it
 LARGEST = 1024  # pixels a side of the picture that a parser is given, at most
+STORED = (
+    512  # pixels a side of what is kept of its answer, at most: it is looked up at vertices, some millimetres apart
+)
+TOLERANCE = 0.01  # of probabilities, as half precision rounds them
 OUTSIDE = (114, 114, 114)
 
 
@@ -60,7 +64,7 @@ class Parser(Protocol):
         ...
 
     def parse(self, person: PersonPicture) -> NDArray[np.float32]:
-        """Probabilities (h, w, len(classes)), of any size, over the whole picture."""
+        """Probabilities (h, w, len(classes)), of any size up to 4096, over the whole picture."""
         ...
 
 
@@ -74,7 +78,7 @@ def find_parser(models: Path, shipped: Callable[[], Parser | None], threads: int
 
     Raises ParserError.
     """
-    chosen = os.environ.get(CHOICE, "")
+    chosen = os.environ.get(CHOICE, "").strip()
     if chosen == NONE:
         return None
     if chosen:
@@ -90,43 +94,60 @@ def find_parser(models: Path, shipped: Callable[[], Parser | None], threads: int
 
 def parsed(parser: Parser, photo: Photo, person: Person) -> Parsing:
     """What the photo shows around a person. Raises ParserError."""
-    x0, y0, x1, y1 = person.window
+    x0, y0, _, _ = person.window
     rows, columns = np.nonzero(person.mask > 127)
     if not len(rows):
         raise ParserError("The parser was not asked: the person's mask is empty.")
     low, high = np.array([columns.min(), rows.min()]), np.array([columns.max(), rows.max()]) + 1.0
     side = float(np.max(high - low)) * (1 + 2 * MARGIN)
-    left, top = (low + high - side) / 2 + (x0, y0)
+    inside_mask = (low + high - side) / 2
+    corner = inside_mask + (x0, y0)
     size = max(1, min(LARGEST, round(side)))
-    matrix = np.array([[size / side, 0, -left * size / side], [0, size / side, -top * size / side]])
-    mask = np.zeros(photo.pixels.shape[:2], np.uint8)
-    mask[y0:y1, x0:x1] = person.mask
     landmarks = person.landmarks.copy()
-    landmarks[:, :2] = (landmarks[:, :2] - (left, top)) * (size / side)
-    picture = PersonPicture(_cut(photo.pixels, matrix, size), _cut(mask, matrix, size), landmarks)
+    landmarks[:, :2] = (landmarks[:, :2] - corner) * (size / side)
+    pixels, mask = _cut(photo.pixels, corner, side, size), _cut(person.mask, inside_mask, side, size)
     try:
-        found = np.asarray(parser.parse(picture), np.float32)
+        found = np.asarray(parser.parse(PersonPicture(pixels, mask, landmarks)), np.float32)
         classes = [int(ParseClass(one)) for one in parser.classes]
     except Exception as error:  # a plug-in can raise anything
         raise ParserError(f"The parser failed: {_in_short(error)}.") from error
-    if found.ndim != 3 or found.shape[2] != len(classes) or not np.isfinite(found).all():
-        raise ParserError(f"The parser returned an array of shape {found.shape} for {len(classes)} classes.")
-    probabilities = np.zeros((*found.shape[:2], len(ParseClass)), np.float32)
+    _check(found, len(classes))
+    reduced = np.array(found.shape[:2]) / max(1.0, max(found.shape[:2]) / STORED)
+    rows, columns = np.maximum(1, np.round(reduced).astype(int))
+    probabilities = np.zeros((rows, columns, len(ParseClass)), np.float32)
     for channel, number in enumerate(classes):
-        probabilities[..., number] += found[..., channel]
-    window = (float(left), float(top), float(left) + side, float(top) + side)
-    return Parsing(window, probabilities)
+        probabilities[..., number] += cv2.resize(found[..., channel], (columns, rows), interpolation=cv2.INTER_AREA)
+    left, top = float(corner[0]), float(corner[1])
+    return Parsing((left, top, left + side, top + side), probabilities)
 
 
-def _cut(picture: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
-    """A square of a picture, as ``matrix`` (2, 3) maps pixels' corners; reduced without aliasing."""
-    scale = float(matrix[0, 0])
+def _check(found: NDArray[np.float32], classes: int) -> None:
+    """Raise ParserError if what a parser returned are not probabilities (h, w, classes)."""
+    if found.ndim != 3 or found.shape[2] != classes or not 0 < min(found.shape) <= max(found.shape) <= 4 * LARGEST:
+        raise ParserError(f"The parser returned an array of shape {found.shape} for {classes} classes.")
+    least, most = float(found.min()), float(found.sum(-1).max())
+    if not (least > -TOLERANCE and most < 1 + TOLERANCE):  # so that numbers that are not finite are refused as well
+        raise ParserError(
+            f"The parser did not return probabilities: the least is {least:g}, their greatest sum {most:g}."
+        )
+
+
+def _cut(picture: NDArray[np.uint8], corner: NDArray[np.float64], side: float, size: int) -> NDArray[np.uint8]:
+    """A square of a picture, ``side`` wide from its ``corner`` (x, y) on, resized to ``size`` pixels without aliasing.
+
+    The square may reach beyond the picture.
+    """
+    scale = size / side
+    around = np.ceil(2 / scale) + 1  # what blurring and interpolation reach
+    low = np.maximum(np.floor(corner - around), 0).astype(int)
+    high = np.ceil(corner + side + around).astype(int)
+    picture = picture[low[1] : high[1], low[0] : high[0]]
     if scale < 0.7:
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.45 / scale), np.uint8)
-    centred = matrix.copy()
-    centred[:, 2] += 0.5 * scale - 0.5
+    begin = (low - corner + 0.5) * scale - 0.5  # OpenCV's origin is the first pixel's centre
+    matrix = np.array([[scale, 0, begin[0]], [0, scale, begin[1]]])
     fill = OUTSIDE if picture.ndim == 3 else (0,)
-    warped = cv2.warpAffine(picture, centred, (size, size), flags=cv2.INTER_LINEAR, borderValue=fill)
+    warped = cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=fill)
     return np.asarray(warped, np.uint8)
 
 

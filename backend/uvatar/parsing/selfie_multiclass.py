@@ -45,6 +45,8 @@ class SelfieMulticlass:
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         """Load the file, and record its sha256. Raises ValueError if it is no such model, or not the recorded one."""
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError(f"it is larger than {LARGEST_FILE >> 20} MB.")
         content = path.read_bytes()
         self._interpreter, self._lock = _interpreter(content, threads), Lock()
         _check_record(path, content)
@@ -84,9 +86,9 @@ def download(folder: Path, url: str = URL) -> Path:
     _interpreter(content)
     folder.mkdir(parents=True, exist_ok=True)
     path, part = folder / FILE, folder / f"{FILE}.part"
-    _check_record(path, content)
     try:
         part.write_bytes(content)
+        _check_record(path, content)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

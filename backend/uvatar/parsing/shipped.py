@@ -32,17 +32,18 @@ class ShippedParser:
     def load(cls, folder: Path, placement: Placement) -> ShippedParser | None:
         """The parser in a folder of weights; None if there is none.
 
-        Raises CheckpointError where only PyTorch can run it, which is not installed.
+        Raises CheckpointError where its file cannot be used, or only PyTorch can run it, which is not installed.
         """
-        if (folder / ONNX_FILE).is_file() and not wants_torch(placement):
-            return cls(open_placed(folder / ONNX_FILE, placement))
-        if not (folder / FILE).is_file():
+        exported, trained = folder / ONNX_FILE, folder / FILE
+        if exported.is_file() and not (wants_torch(placement) and trained.is_file()):
+            return cls(open_placed(exported, placement))
+        if not trained.is_file():
             return None
         require_torch(FILE)
         from uvatar.parsing.network import load_parser_network
         from uvatar.runtime.torch_networks import TorchNetwork
 
-        return cls(TorchNetwork(load_parser_network(folder / FILE), placement))
+        return cls(TorchNetwork(load_parser_network(trained), placement))
 
     @property
     def classes(self) -> Sequence[ParseClass]:

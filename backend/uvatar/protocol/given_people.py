@@ -32,8 +32,11 @@ LARGEST_GIVEN = 1e9  # number that means anything
 
 
 def are_people(value: Any) -> bool:
-    """Whether this is a list with the people of photos, and nothing else."""
-    return isinstance(value, list) and all(_are_of_photo(photo) for photo in value)
+    """Whether this is a list with the people of photos, and nothing else; by hand, each photo is spoken of once."""
+    if not (isinstance(value, list) and all(_are_of_photo(photo) for photo in value)):
+        return False
+    by_hand = [photo["photo"] for photo in value if "thetas" not in photo]
+    return len(set(by_hand)) == len(by_hand)
 
 
 def _are_of_photo(photo: Any) -> bool:

@@ -26,7 +26,7 @@ class HairTextureSettings:
 
     Attributes:
         grazing: cosine between normal and line of sight from which the photo is sampled.
-        rim: pixels of the photo inside the hair's edge that are not sampled.
+        rim: pixels of the photo inside the hair's edge, and the person's, that are not sampled, if any others are.
         even: share of the texture's side over which colours that are not seen are smoothed.
         far: distances from what is seen, as shares of the texture's side, over which its mean takes over.
         widths: of strands, as shares of the texture's side.
@@ -67,9 +67,11 @@ def hair_texture(
     foreground = cut_out(view.photo, view.person, float(np.percentile(footprint[front], 25)))
     colours = foreground.sample(pixels, footprint.ravel()).reshape(size, size, 3)
     seen = front & (foreground.depth_inside(pixels).reshape(size, size) > settings.rim)
-    seen &= _within(hair, view, pixels, settings).reshape(size, size)
-    if not seen.any():
-        seen = front
+    for rim in (settings.rim, 0):
+        within = seen & _within(hair, view, pixels, rim).reshape(size, size)
+        if within.any():
+            break
+    seen = within if within.any() else front
     even = _even(colours, seen, settings)
     detail = np.log((colours @ LUMA + 1e-3) / (even @ LUMA + 1e-3)).astype(np.float32)
     middle = float(np.median(detail[seen]))
@@ -81,15 +83,14 @@ def hair_texture(
     return srgb_from_linear(colours * share + strands * (1 - share))
 
 
-def _within(hair: Hair, view: View, pixels: NDArray[np.float32], settings: HairTextureSettings) -> NDArray[np.bool_]:
-    """Whether pixels (N, 2) of the photo show hair."""
+def _within(hair: Hair, view: View, pixels: NDArray[np.float32], rim: float) -> NDArray[np.bool_]:
+    """Whether pixels (N, 2) of the photo show hair, more than ``rim`` pixels inside its edge."""
     x0, y0, x1, y1 = view.person.window
     column, row = (np.floor(pixels[:, axis] - low).astype(int) for axis, low in ((0, x0), (1, y0)))
     inside = (column >= 0) & (column < x1 - x0) & (row >= 0) & (row < y1 - y0)
     found = np.zeros(len(pixels), bool)
-    found[inside] = (hair.shown[row[inside], column[inside]] > 127) & (
-        view.person.others[row[inside], column[inside]] < 64
-    )
+    depth = np.asarray(cv2.distanceTransform((hair.shown > 127).astype(np.uint8), cv2.DIST_L2, 3), np.float32)
+    found[inside] = (depth[row[inside], column[inside]] > rim) & (view.person.others[row[inside], column[inside]] < 64)
     return found
 
 

@@ -40,9 +40,8 @@ class LayoutChange:
 
     def picture(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, N, C) interpolated linearly."""
-        return np.asarray(
-            cv2.remap(picture, self.places, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE), np.float32
-        )
+        x, y = self.places[..., 0], self.places[..., 1]
+        return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def atlas_for(texture: Texture, atlases: Atlases) -> Atlas:

@@ -70,6 +70,17 @@ def merge(
     return colours / np.maximum(total, 1e-9)[:, None], alpha, certain
 
 
+def best_cosine(projections: Sequence[Projection], texels: int) -> NDArray[np.float32]:
+    """(T,) between each texel's normal and the line of sight of the photo that shows it best; 0 where none does."""
+    cosine, best = np.zeros(texels, np.float32), np.zeros(texels, np.float32)
+    for projection in projections:
+        score = photo_scores(projection)
+        better = score > best[projection.texels]
+        at = projection.texels[better]
+        best[at], cosine[at] = score[better], projection.cosine[better]
+    return cosine
+
+
 def photo_scores(projection: Projection) -> NDArray[np.float32]:
     """(M,) how well the photo shows each texel: surely, sharply and from the front."""
     return projection.weights * projection.width * projection.cosine

@@ -12,7 +12,8 @@ from uvatar.photos.sampling import bilinear
 from uvatar.texturing.completion import SeenColours, mirrored_places
 from uvatar.texturing.material_map import MaterialMap, material_map, material_names
 from uvatar.texturing.material_settings import MaterialSettings
-from uvatar.texturing.materials import SKIN, UNSEEN, Materials, segment
+from uvatar.texturing.materials import HAIR, SKIN, UNSEEN, Materials, segment
+from uvatar.texturing.off_material import OffMaterialSettings, without_off_material
 from uvatar.texturing.parsed_materials import ParsedVertices
 from uvatar.texturing.pattern import unseen_structure
 from uvatar.texturing.pattern_settings import PatternSettings
@@ -30,9 +31,10 @@ class OutfitSettings:
     """Tuned numbers of filling by material.
 
     Attributes:
-        shading, materials, stray, unseen, propagation, pattern: of the steps.
+        shading, materials, stray, off_material, unseen, propagation, pattern: of the steps.
         trusted: alpha up to which a texel is filled by material alone, and from which by the smooth completion alone:
             where the photo half shows it, the photo's own colours continue best.
+        head_trusted: the same of collars, scarves and hats; the rest of the head is never filled by material alone.
         sure_mirror: certainty of a texel's mirror image from which it is kept, and fully.
         least_seen: share of the vertices that must be seen to tell materials.
     """
@@ -40,10 +42,12 @@ class OutfitSettings:
     shading: ShadingSettings = field(default_factory=ShadingSettings)
     materials: MaterialSettings = field(default_factory=MaterialSettings)
     stray: StraySettings = field(default_factory=StraySettings)
+    off_material: OffMaterialSettings = field(default_factory=OffMaterialSettings)
     unseen: UnseenGarmentSettings = field(default_factory=UnseenGarmentSettings)
     propagation: PropagationSettings = field(default_factory=PropagationSettings)
     pattern: PatternSettings = field(default_factory=PatternSettings)
     trusted: tuple[float, float] = (0.02, 0.5)
+    head_trusted: tuple[float, float] = (0.0, 0.1)
     sure_mirror: tuple[float, float] = (0.4, 0.7)
     least_seen: float = 0.03
 
@@ -51,29 +55,47 @@ class OutfitSettings:
 DEFAULT_SETTINGS = OutfitSettings()
 
 
-def dressed_fill(
-    smooth: NDArray[np.float32],
-    mirrored: NDArray[np.bool_],
-    seen: SeenColours,
-    view: ProjectedView,
-    settings: OutfitSettings = DEFAULT_SETTINGS,
-) -> tuple[NDArray[np.float32], MaterialMap | None, SeenColours]:
-    """Replace the smooth completion by one with materials and structure.
+@dataclass(frozen=True)
+class Outfit:
+    """The materials of the whole body.
+
+    Attributes:
+        dressed: at the vertices.
+        texel_labels: (T,) materials.
+        names: of the materials.
+        invented: (T,) bool, texels whose material nothing of the photo tells.
+        stray: (V,) bool, what is seen there belongs elsewhere.
+    """
+
+    dressed: Dressed
+    texel_labels: NDArray[np.uint8]
+    names: tuple[str, ...]
+    invented: NDArray[np.bool_]
+    stray: NDArray[np.bool_]
+
+    @property
+    def map(self) -> MaterialMap:
+        """As the result has it."""
+        return material_map(self.texel_labels, self.names, self.invented)
+
+
+def tell_outfit(
+    seen: SeenColours, cosine: NDArray[np.float32], view: ProjectedView, settings: OutfitSettings = DEFAULT_SETTINGS
+) -> tuple[Outfit | None, SeenColours]:
+    """Tell the materials of the whole body, and leave out of what the photos show what belongs to another one.
 
     Args:
-        smooth: (T, 3) linear light of the smooth completion.
-        mirrored: (T,) texels that show the other side of the body; kept where that is seen well.
         seen: what the photos show.
-        view: the photo that structure is taken from.
+        cosine: (T,) between the surface's normal and the line of sight of the photo that shows each texel best.
+        view: the first photo.
         settings: tuned numbers.
 
-    Returns (T, 3), the materials, None if too little is seen to tell them, and what the photos show without what
-    belongs to another material.
+    Returns the materials, None if too little is seen to tell them, and what the photos show of them.
     """
     atlas, surface = seen.atlas, seen.atlas.surface
     colour, share = seen.at_vertices
     if (share > settings.materials.seen_share).mean() < settings.least_seen:
-        return smooth, None, seen
+        return None, seen
     shading = log_shading(colour, share, view.visibility.normals, surface, settings.shading)
     parsed = _parsed(view, share > settings.materials.seen_share, surface, settings.materials)
     materials = segment(colour, share, shading, seen.skin, surface, settings.materials, parsed)
@@ -87,41 +109,69 @@ def dressed_fill(
     probability = with_even_hems(probability, materials, surface, settings.unseen)
     labels = probability.argmax(1)
     low = material_colours(materials, labels, colour, share, surface, settings.propagation)
+    texel_labels = labels_at(probability, surface, atlas.table.face, atlas.table.barycentric)
+    bare = materials.colours[SKIN]
+    seen = without_stray_texels(seen, near, other, bare, cosine, low, labels, texel_labels, settings.stray)
+    seen = without_off_material(seen, cosine, low, labels, texel_labels, settings.off_material)
+    invented = np.zeros(len(atlas.table), bool)
+    if materials.invented is not None:
+        invented = materials.invented[surface.faces].any(1)[atlas.table.face]
+    names = material_names(labels, materials.count, surface)
+    stray = other | (told & (materials.labels == UNSEEN))
+    return Outfit(Dressed(probability, labels, low, materials.things), texel_labels, names, invented, stray), seen
+
+
+def dressed_fill(
+    smooth: NDArray[np.float32],
+    mirrored: NDArray[np.bool_],
+    outfit: Outfit,
+    seen: SeenColours,
+    view: ProjectedView,
+    settings: OutfitSettings = DEFAULT_SETTINGS,
+) -> NDArray[np.float32]:
+    """Replace the smooth completion by one with materials and structure.
+
+    Args:
+        smooth: (T, 3) linear light of the smooth completion.
+        mirrored: (T,) texels that show the other side of the body; kept where that is seen well.
+        outfit: the materials.
+        seen: what the photos show of them.
+        view: the photo that structure is taken from.
+        settings: tuned numbers.
+
+    Returns (T, 3).
+    """
+    atlas, surface, dressed = seen.atlas, seen.atlas.surface, outfit.dressed
     part = surface.part[surface.faces[:, 0]][atlas.table.face]
-    all_labels = labels_at(probability, surface, atlas.table.face, atlas.table.barycentric)
-    bare, cosine = materials.colours[SKIN], view.visibility.cosine
-    seen = without_stray_texels(seen, near, other, bare, cosine, low, labels, all_labels, settings.stray)
-    amount = 1 - smoothstep(seen.alpha, *settings.trusted)
-    amount[part == Part.HEAD] = 0
-    stray = other | (told & (materials.labels == UNSEEN))  # not to be mirrored either
-    mirrored = mirrored & ~(stray | stray[surface.mirror])[surface.faces[:, 0]][atlas.table.face]
+    head, worn = part == Part.HEAD, outfit.texel_labels > HAIR
+    on_head, elsewhere = (1 - smoothstep(seen.alpha, *limit) for limit in (settings.head_trusted, settings.trusted))
+    amount = np.where(head, on_head * worn, elsewhere)
+    stray = outfit.stray | outfit.stray[surface.mirror]  # not to be mirrored
+    mirrored = mirrored & ~stray[surface.faces[:, 0]][atlas.table.face]
     amount *= 1 - _well_mirrored(mirrored, seen, settings)
     texels = np.flatnonzero(amount > 0)
     face, barycentric = atlas.table.face[texels], atlas.table.barycentric[texels]
-    texel_labels = all_labels[texels]
-    base = colours_at(low, labels, texel_labels, surface, face, barycentric)
-    dressed = Dressed(probability, labels, low, materials.things)
-    factor = unseen_structure(view, dressed, texels, texel_labels, seen.alpha, seen.certain, atlas, settings.pattern)
+    labels = outfit.texel_labels[texels]
+    base = colours_at(dressed.colour, dressed.labels, labels, surface, face, barycentric)
+    factor = unseen_structure(view, dressed, texels, labels, seen.alpha, seen.certain, atlas, settings.pattern)
     darkest = settings.pattern.darkest
     made = np.maximum((base + darkest) * factor - darkest, 0)
     result = smooth.copy()
     result[texels] += (made - smooth[texels]) * amount[texels, None]
-    names = material_names(labels, materials.count, surface)
-    invented = np.zeros(len(smooth), bool)
-    if materials.invented is not None:
-        invented = materials.invented[surface.faces].any(1)[atlas.table.face]
-    return result, material_map(all_labels, names, invented), seen
+    return result
 
 
 def _parsed(
     view: ProjectedView, seen: NDArray[np.bool_], surface: Surface, settings: MaterialSettings
 ) -> ParsedVertices | None:
-    """What a parser sees at the vertices that the photo shows."""
+    """What a parser sees at the vertices that the photo shows; of others, only other photos show the colour."""
     parsing = view.source.person.parsing
     if parsing is None:
         return None
-    shown = seen & (view.visibility.cosine > 0)
-    return ParsedVertices.of(parsing, view.visibility.pixels + view.shift, shown, surface, settings.parsed)
+    visibility = view.visibility
+    shown = seen & (visibility.cosine > 0) & (visibility.trust_at(visibility.vertices) > 0)
+    shown &= visibility.part_at(visibility.vertices) == surface.part
+    return ParsedVertices.of(parsing, visibility.pixels + view.shift, shown, surface, settings.parsed)
 
 
 def _well_mirrored(mirrored: NDArray[np.bool_], seen: SeenColours, settings: OutfitSettings) -> NDArray[np.float32]:

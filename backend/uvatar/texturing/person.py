@@ -22,10 +22,10 @@ from uvatar.texturing.face import FaceSpline, face_shift
 from uvatar.texturing.flesh import paint_flesh
 from uvatar.texturing.generated import Painter, paint_unseen
 from uvatar.texturing.material_map import MaterialMap, with_eyes
-from uvatar.texturing.merging import merge
+from uvatar.texturing.merging import best_cosine, merge
 from uvatar.texturing.mouth import with_open_mouth
 from uvatar.texturing.normal_map import normal_map
-from uvatar.texturing.outfit import dressed_fill
+from uvatar.texturing.outfit import dressed_fill, tell_outfit
 from uvatar.texturing.predicted import Predict, fill_in
 from uvatar.texturing.projection import ProjectedView, Projection, project, projected_view
 from uvatar.texturing.settings import TexturingSettings
@@ -75,10 +75,8 @@ def texture_person(
     colours, alpha, certain = merge(projections, len(table), settings.merging)
     detail = unseen_detail(projected_views[0], alpha, atlas, settings.detail)
     seen = SeenColours(colours, alpha, certain, *detail, skin, atlas)
-    fill, source = smooth_fill(seen, settings.completion)
-    materials = None
-    if not fast:
-        fill, materials, seen = dressed_fill(fill, source == Label.MIRRORED, seen, projected_views[0], settings.outfit)
+    cosine = None if fast else best_cosine(projections, len(table))
+    fill, source, materials, seen = _completed(seen, cosine, projected_views[0], settings)
     colours, source = shown_over(fill, source, seen)
     if callable(predicted):
         predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))
@@ -95,6 +93,21 @@ def texture_person(
     paint_flesh(colours, source, skin, atlas, settings.flesh)
     made = _texture(table.picture(srgb_from_linear(colours)), source, seen.alpha, materials, atlas)
     return _with_light(made, colours, projected_views, projections, materials, atlas, settings)
+
+
+def _completed(
+    seen: SeenColours, cosine: NDArray[np.float32] | None, view: ProjectedView, settings: TexturingSettings
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], MaterialMap | None, SeenColours]:
+    """What to lay under what the photos show: colours (T, 3), labels (T,), materials, and what the photos show without
+    what belongs to another material; ``cosine`` (T,) as `tell_outfit`, None to complete without materials.
+    """
+    outfit = None
+    if cosine is not None:
+        outfit, seen = tell_outfit(seen, cosine, view, settings.outfit)
+    fill, source = smooth_fill(seen, settings.completion)
+    if outfit is None:
+        return fill, source, None, seen
+    return dressed_fill(fill, source == Label.MIRRORED, outfit, seen, view, settings.outfit), source, outfit.map, seen
 
 
 def _with_light(

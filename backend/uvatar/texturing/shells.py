@@ -6,8 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.data.shell import Shell
 from uvatar.geometry.mesh import unit
+
+_ROWS = 64  # by which a shell is measured, at least
 
 
 def shell_texels(shell: Shell, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -25,6 +28,14 @@ def shell_texels(shell: Shell, size: int) -> tuple[NDArray[np.float32], NDArray[
     normal = np.asarray(cv2.remap(normal, *at, cv2.INTER_LINEAR, borderMode=edge), np.float32)
     cosine = -(unit(normal) * unit(points)).sum(-1)
     return points, cosine.astype(np.float32)
+
+
+def extent_of(points: Floats) -> tuple[float, float]:
+    """Metres round a shell and down it, the medians over its rows and columns; ``points`` (N, N, 3) of its texels."""
+    some = slice(None, None, max(1, len(points) // _ROWS))
+    across = np.linalg.norm(np.diff(points[some], axis=1), axis=-1).sum(1)
+    down = np.linalg.norm(np.diff(points[:, some], axis=0), axis=-1).sum(0)
+    return float(np.median(across)), float(np.median(down))
 
 
 def footprint_of(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 from uvatar.photos.colour import colour_distance, linear_from_srgb, smoothstep, srgb_from_linear
+from uvatar.texturing.shells import extent_of
 from uvatar.texturing.shift_map import ShiftSettings, filled
 
 
@@ -68,8 +69,7 @@ def with_pattern(
         settings: tuned numbers.
     """
     size = len(seen)
-    across = float(np.median(np.linalg.norm(np.diff(points, axis=1), axis=-1).sum(1)))
-    down = float(np.median(np.linalg.norm(np.diff(points, axis=0), axis=-1).sum(0)))
+    across, down = extent_of(points)
     metre = min(1 / settings.pixel, settings.largest_side / max(across, down), size / min(across, down))
     width, height = max(8, round(across * metre)), max(8, round(down * metre))
     shape = width, height

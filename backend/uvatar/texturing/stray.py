@@ -1,7 +1,8 @@
 """What the photo shows on a garment or a limb that belongs to something beside it: hands on trousers, trousers on arms.
 
 Limbs lie before and behind each other in a photo, and the mesh never quite where they are. What strays so must not
-speak for the sides that no photo shows, and is replaced where it shows.
+speak for the sides that no photo shows, and is replaced where it shows at a grazing angle: from the photo's side, it is
+there.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class StraySettings:
         hand_reach: distance, metres, from a hand or a bare arm within which skin on trunk and legs is theirs.
         unlike: colour distances from a garment's own colour from which, and from which fully, skin's colour in that
             reach is not shown either.
-        turned: cosines to the line of sight up to which that holds, and from which what the photo shows is shown: seen
-            from the photo's side, the hand is there.
+        turned: cosines to the line of sight up to which what strays is replaced, and from which what the photo shows is
+            shown.
         more_alike: share of that distance below which its distance from the skin's own colour must be.
         middle: half width, metres, of the trunk's middle, which bare bellies and backs go across.
         on_arms: share of a garment on the arms up to which it belongs elsewhere,
@@ -171,7 +172,7 @@ def without_stray_texels(
         near: (V,) vertices that a hand or a bare arm may hide.
         other: (V,) vertices of arms that show another garment.
         bare: (3,) linear light of what skin is seen.
-        cosine: (V,) between the surface's normal and the line of sight.
+        cosine: (T,) between the surface's normal and the line of sight of the photo that shows the texel best.
         low: (V, 3) smooth colours of the materials.
         labels: (V,) materials.
         texel_labels: (T,) materials.
@@ -179,6 +180,9 @@ def without_stray_texels(
     """
     atlas, surface = seen.atlas, seen.atlas.surface
     hidden = np.zeros(len(seen.alpha), np.float32)
+    if other.any():
+        hidden[:] = atlas.interpolate(other.astype(np.float32))
+    useless = hidden.copy()  # shown or not, it speaks for nothing of the arm
     reached = np.flatnonzero((seen.alpha > 0) & near[surface.faces].any(1)[atlas.table.face] & (texel_labels != SKIN))
     if len(reached):
         face, barycentric = atlas.table.face[reached], atlas.table.barycentric[reached]
@@ -186,10 +190,9 @@ def without_stray_texels(
         shown = seen.colours[reached]
         away, to_skin = colour_distance(shown, own), colour_distance(shown, bare)
         skin = skin_likeness(shown, seen.skin) * (to_skin < settings.more_alike * away)
-        turned = 1 - smoothstep(atlas.interpolate(cosine, reached), *settings.turned)
-        hidden[reached] = smoothstep(away, *settings.unlike) * skin * turned
-    if other.any():
-        hidden = np.maximum(hidden, atlas.interpolate(other.astype(np.float32)))
-    if not hidden.any():
+        hidden[reached] = np.maximum(hidden[reached], smoothstep(away, *settings.unlike) * skin)
+    stray = np.flatnonzero(hidden)
+    if not len(stray):
         return seen
-    return replace(seen, alpha=seen.alpha * (1 - hidden), certain=seen.certain * (1 - hidden))
+    hidden[stray] *= 1 - smoothstep(cosine[stray], *settings.turned)
+    return replace(seen, alpha=seen.alpha * (1 - hidden), certain=seen.certain * (1 - np.maximum(hidden, useless)))

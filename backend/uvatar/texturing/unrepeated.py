@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from uvatar.data.arrays import Floats
+from uvatar.texturing.shells import extent_of
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def unrepeated(
         settings: tuned numbers.
     """
     size = len(seen)
-    across, down = (float(np.median(np.linalg.norm(np.diff(points, axis=axis), axis=-1).sum(axis))) for axis in (1, 0))
+    across, down = extent_of(points)
     shape = tuple(int(np.clip(round(length / settings.pixel), 8, size)) for length in (across, down))
     small = np.asarray(cv2.resize(colours, shape, interpolation=cv2.INTER_AREA), np.float32)
     known = cv2.resize(seen.astype(np.float32), shape, interpolation=cv2.INTER_AREA) > 0.99

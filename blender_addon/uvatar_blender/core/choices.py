@@ -36,11 +36,15 @@ def chosen_rows(people: Sequence[Choice]) -> list[list[float]]:
 
 
 def given_people(photos: Mapping[Path, Sequence[Choice]]) -> list[dict[str, Any]] | None:
-    """Return the option ``given_people`` for the photos in which people were found; None if there are none."""
+    """Return the option ``given_people`` for the photos in which people were found; None if there are none.
+
+    It knows photos by their names: photos of the same name are left out, and everybody in them is used.
+    """
+    names = [photo_name(path.name) for path in photos]
     return [
-        {"photo": photo_name(path.name), "chosen": rows}
-        for path, people in photos.items()
-        if (rows := chosen_rows(people))
+        {"photo": name, "chosen": rows}
+        for name, people in zip(names, photos.values(), strict=True)
+        if names.count(name) == 1 and (rows := chosen_rows(people))
     ] or None
 
 

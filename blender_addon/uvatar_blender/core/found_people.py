@@ -65,16 +65,19 @@ def parse_found(result: Mapping[str, Any]) -> FoundPeople:
         found = tuple(FoundPerson(_box(person["box"], width, height), bool(person["likely"])) for person in people)
         if len(found) > _MOST:
             raise ValueError(f"it has {len(found)} people")
-        return FoundPeople(str(photo["name"]), str(photo["digest"]), bytes(photo["jpeg"]), width, height, found)
+        if not isinstance(photo["jpeg"], bytes):
+            raise TypeError("the picture is not bytes")
+        return FoundPeople(str(photo["name"]), str(photo["digest"]), photo["jpeg"], width, height, found)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise ResultError(f"The backend's result is damaged: {type(error).__name__} {error}.") from error
 
 
 def _box(sides: Sequence[Any], width: int, height: int) -> Box:
     left, top, right, bottom = (float(side) for side in sides)
-    if not (np.isfinite([left, top, right, bottom]).all() and left < right and top < bottom):
+    box = max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
+    if not (np.isfinite([left, top, right, bottom]).all() and box[0] < box[2] and box[1] < box[3]):
         raise ValueError("a box is empty")
-    return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
+    return box
 
 
 def overlap(one: Sequence[float], other: Sequence[float]) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..protocol.given_people import are_people
+from ..protocol.heights import SHORTEST, TALLEST
 from .mask_brush import MaskBrush, rows_of, strokes_of
 from .photo_pins import Pins
 
@@ -33,10 +34,11 @@ class Corrections:
         try:
             stored = json.loads(text)
             pins, strokes, height = list(stored["pins"]), list(stored["strokes"]), float(stored["height"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             return cls()
         by_hand = {"photo": "", "pins": pins, "strokes": strokes}
-        return cls(pins, strokes, height if 0 <= height < 1000 else 0.0) if are_people([by_hand]) else cls()
+        known = height if SHORTEST <= height <= TALLEST else 0.0
+        return cls(pins, strokes, known) if are_people([by_hand]) else cls()
 
     def text(self) -> str:
         """Return them as JSON."""
@@ -76,6 +78,7 @@ class PhotoEdit:
         """Go on from what was corrected before, in a photo of this size."""
         for *_, landmark, x, y in before.pins:
             if int(landmark) in pins.places:
+                pins.catch(int(landmark))  # for `reset`
                 pins.move(int(landmark), (x / width, y / height))
         if mask is not None:
             mask.put(strokes_of(before.strokes))

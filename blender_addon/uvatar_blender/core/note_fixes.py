@@ -56,6 +56,7 @@ NOTES: tuple[tuple[str, Fix, int | None], ...] = (
      "of all.", Fix.UNCERTAIN, None),
     ("One more may be a person and was left out, because it is not certain: turn on the option uncertain to make "
      "avatars of all.", Fix.UNCERTAIN, None),
+    ("Not found again: {} of the people chosen in the photo. Find its people once more.", Fix.NONE, None),
     ("Nobody in {} looks like the person in {}, so it was left out. {}", Fix.SEPARATE, 0),
     ("{} was left out: nobody in it looks like this person.", Fix.SEPARATE, 0),
     ("{} shows {} people; {} was used.", Fix.SEPARATE, 0),

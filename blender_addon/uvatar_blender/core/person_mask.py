@@ -55,7 +55,7 @@ def restored(text: str) -> PersonMask | None:
         bits = zlib.decompressobj().decompress(base64.b64decode(entry["bits"], validate=True), packed)
         pixels = np.unpackbits(np.frombuffer(bits, np.uint8), count=height * width)
         return PersonMask(_window(entry["window"]), pixels.reshape(height, width).astype(bool))
-    except (KeyError, TypeError, ValueError, zlib.error):
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError, zlib.error):
         return None
 
 

@@ -231,7 +231,7 @@ def parse_result(result: Mapping[str, Any]) -> AvatarsResult:
         )
     except ResultError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise ResultError(f"The backend's result is damaged: {type(error).__name__} {error}.") from error
 
 

@@ -166,6 +166,8 @@ def save_copy(image: bpy.types.Image, file: Path) -> None:
         image.pixels.foreach_get(pixels)
         whole = np.ones((width * height, copy.channels), np.float32)
         whole[:, : image.channels] = pixels.reshape(-1, image.channels)
+        if image.channels == 1:  # grey
+            whole[:, 1:3] = whole[:, :1]
         copy.pixels.foreach_set(whole.ravel())
         copy.file_format = "PNG"
         copy.save(filepath=str(file))

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pose correctives: SMPL's pose blend shapes as shape keys that the bones drive, with Blender's own expressions.
+"""Pose correctives: SMPL's pose blend shapes as shape keys that the bones drive.
 
 SMPL adds a shape to the body for each entry of (R - I) of 23 joints (Loper et al. 2015, equation 9). Here R is
-expressed in the axes of each bone, where its entries are polynomials of the bone's quaternion. The drivers are saved
-with the file and work without the add-on.
+expressed in the axes of each bone, where its entries are polynomials of the bone's quaternion.
 """
 
 from __future__ import annotations
@@ -17,16 +16,11 @@ from ..core.arrays import Floats
 from ..core.result import AvatarData
 from ..core.skeleton import ARMATURE_FROM_BODY, JOINTS
 from ..protocol.bone_names import SMPL_NAMES
+from .limb_correctives import add_limb_correctives
 from .mesh import CORRECTIVE, add_key, is_corrective, key_vertices, to_armature_axes
+from .pose_drivers import drive, rotation_entry
 from .rig import bone_axes, joint_names, rest_frames
 
-# (R - I)[row][column] of the rotation that a unit quaternion w, x, y, z stands for.
-_ENTRIES = (
-    ("-2*(y*y+z*z)", "2*(x*y-w*z)", "2*(x*z+w*y)"),
-    ("2*(x*y+w*z)", "-2*(x*x+z*z)", "2*(y*z-w*x)"),
-    ("2*(x*z-w*y)", "2*(y*z+w*x)", "-2*(x*x+y*y)"),
-)
-_CHANNELS = {"w": "ROT_W", "x": "ROT_X", "y": "ROT_Y", "z": "ROT_Z"}
 _LIMIT = 2.0  # no entry of R - I is larger
 _AT_ONCE = 3  # shape keys in a slice; a joint has nine
 
@@ -34,7 +28,7 @@ _AT_ONCE = 3  # shape keys in a slice; a joint has nine
 def add_correctives(body: bpy.types.Object, rig: bpy.types.Object, avatar: AvatarData) -> Iterator[None]:
     """Give the body one driven shape key per pose blend shape, in slices.
 
-    Nothing is done for a body without pose blend shapes.
+    A body without pose blend shapes gets those of `limb_correctives`, if it is the open body.
 
     Args:
         body: the mesh object, with a Basis.
@@ -45,6 +39,7 @@ def add_correctives(body: bpy.types.Object, rig: bpy.types.Object, avatar: Avata
         None, after each slice.
     """
     if avatar.posedirs is None:
+        yield from add_limb_correctives(body, rig, avatar)
         return
     basis = key_vertices(body.data.shape_keys.key_blocks[0])
     axes, names = bone_axes(rig), joint_names(rig)
@@ -62,7 +57,7 @@ def add_correctives(body: bpy.types.Object, rig: bpy.types.Object, avatar: Avata
             row, column = divmod(entry, 3)
             key = add_key(body, _name(joint, row, column), basis + to_armature_axes(in_bone[:, :, entry]))
             key.slider_min, key.slider_max = -_LIMIT, _LIMIT
-            _drive(key, rig, names[joint], _ENTRIES[row][column])
+            drive(key, rig, [names[joint]], rotation_entry(row, column))
             if entry % _AT_ONCE == _AT_ONCE - 1:
                 yield
 
@@ -70,19 +65,6 @@ def add_correctives(body: bpy.types.Object, rig: bpy.types.Object, avatar: Avata
 def _name(joint: int, row: int, column: int) -> str:
     """Name a shape key by SMPL's name of the joint, whatever the bone is called."""
     return f"{CORRECTIVE}{SMPL_NAMES[joint]} {row}{column}"
-
-
-def _drive(key: bpy.types.ShapeKey, rig: bpy.types.Object, bone: str, expression: str) -> None:
-    driver = key.driver_add("value").driver
-    driver.type = "SCRIPTED"
-    for name, channel in _CHANNELS.items():
-        if name in expression:
-            variable = driver.variables.new()
-            variable.name, variable.type = name, "TRANSFORMS"
-            target = variable.targets[0]
-            target.id, target.bone_target = rig, bone
-            target.transform_type, target.transform_space, target.rotation_mode = channel, "LOCAL_SPACE", "QUATERNION"
-    driver.expression = expression  # a "simple expression", which Blender evaluates without Python
 
 
 def correctives(body: bpy.types.Object) -> list[bpy.types.ShapeKey]:
@@ -97,7 +79,9 @@ def set_live(body: bpy.types.Object, live: bool) -> None:
 
 
 def follow_axes(body: bpy.types.Object, rig: bpy.types.Object, axes_before: Floats) -> None:
-    """Express the correctives in the axes of the bones after these have changed.
+    """Express SMPL's correctives in the axes of the bones after these have changed.
+
+    Those of limbs follow directions of bones, which a shape hardly changes.
 
     Args:
         body: the mesh object.
@@ -106,7 +90,7 @@ def follow_axes(body: bpy.types.Object, rig: bpy.types.Object, axes_before: Floa
     """
     keys = body.data.shape_keys.key_blocks
     basis = key_vertices(keys[0])
-    if not correctives(body):
+    if keys.get(_name(1, 0, 0)) is None:
         return
     for joint, (old, new) in enumerate(zip(axes_before, bone_axes(rig), strict=True)):
         own = [[keys.get(_name(joint, row, column)) for column in range(3)] for row in range(3)]

@@ -42,6 +42,7 @@ _HELP = {
     _ADD: "Paint what belongs to the person. Ctrl: remove. Ctrl+wheel: size. Enter: fit again. Esc: cancel",
     _REMOVE: "Paint what does not belong to the person. Ctrl: add. Ctrl+wheel: size. Enter: fit again. Esc: cancel",
 }
+_PRESSES = ("PRESS", "DOUBLE_CLICK")  # the latter: of a key or button that is pressed twice, quickly
 _TOOL_ITEMS = [
     (_JOINTS, "Joints", "Drag joints to where they are"),
     (_ADD, "Add to Mask", "Paint what belongs to the person"),
@@ -116,7 +117,8 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
         self._size = render.resolution_x, render.resolution_y
         pins = Pins(joints_in_photo(context.scene, camera, rig))
         mask = restored(str(rig.get("uvatar_mask", ""))) if _takes_masks() else None
-        brush = None if mask is None else MaskBrush.of(mask, *self._size)
+        fits = mask is not None and mask.window[2] <= self._size[0] and mask.window[3] <= self._size[1]
+        brush = MaskBrush.of(mask, *self._size) if mask is not None and fits else None
         self._edit = PhotoEdit.of(pins, brush, corrections_of(rig), *self._size)
         self._radius = _RADIUS * self._side
         uncertain = UNCERTAIN in json.loads(rig.get("uvatar_notes", "[]"))
@@ -142,7 +144,7 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
         if event.type == "MOUSEMOVE" and busy:
             self._drag(context)
             return {"RUNNING_MODAL"}
-        if event.value == "PRESS" and (answer := self._key(context, event)) is not None:
+        if event.value in _PRESSES and (answer := self._key(context, event)) is not None:
             return answer
         if event.type.startswith(_NAVIGATION) or any(is_over(r, event) for r in overlapping(self._area)):
             return {"PASS_THROUGH"}
@@ -167,7 +169,7 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
 
     def _act(self, context: bpy.types.Context, action: str) -> set[str]:
         """Do what a key or a button stands for."""
-        self._caught, self._painting = None, False
+        self._release()  # what was begun counts
         if action == "FIT":
             return self._finish(context)
         if action == "CANCEL":
@@ -190,7 +192,7 @@ class UVATAR_OT_correct_on_photo(bpy.types.Operator):
 
     def _click(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Press a button, catch a joint or begin a stroke; or end what was begun."""
-        if event.value != "PRESS":
+        if event.value not in _PRESSES:
             return self._release()
         if event.alt or any(is_over(region, event) for region in overlapping(self._area)):
             return {"PASS_THROUGH"}  # Alt: as the middle button, for mice that have none

@@ -185,7 +185,8 @@ class Importer:
                     if photo.file() == job.photos[number]:
                         take(photo, result)
                 self._session.imported(job, number, 0)
-                bpy.ops.ed.undo_push(message="Find People")
+                if can_import():  # otherwise the user is in the middle of something, whose undo step takes it up
+                    bpy.ops.ed.undo_push(message="Find People")
                 return True
         return False
 

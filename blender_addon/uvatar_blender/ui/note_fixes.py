@@ -23,7 +23,7 @@ from .asking import ask_again
 from .avatar_operator import AvatarOperator
 from .drawing import draw_text
 from .job_options import draw_job_options
-from .one_person import corrections_of, options_for
+from .one_person import corrections_of, number_of, options_for, typed_height
 from .runs import begin, can_begin, linked
 from .translation import tr
 
@@ -43,6 +43,12 @@ _ICONS = {
 }
 
 
+def _only_a_height(operator: bpy.types.OperatorProperties, context: bpy.types.Context) -> None:
+    """Empty the field of a height that is none."""
+    if operator.typed and not typed_height(operator.typed, 0):
+        operator.typed = ""
+
+
 class UVATAR_OT_make_again(bpy.types.Operator):
     """Make the people of this photo again with other options. The new avatars stand beside those that are there"""
 
@@ -59,6 +65,12 @@ class UVATAR_OT_make_again(bpy.types.Operator):
         description="Leave out the others in the photo, whose avatars stay as they are",
         default=True,
     )
+    typed: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Height (cm)",
+        description="How tall the person is, in centimetres; empty if you do not know",
+        options={"SKIP_SAVE"},
+        update=_only_a_height,
+    )
     height: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Height (cm)", description="How tall the person is", default=170, min=SHORTEST, max=TALLEST, precision=0
     )
@@ -71,6 +83,10 @@ class UVATAR_OT_make_again(bpy.types.Operator):
         """Ask for the height or the options; the other changes need no question."""
         if self.change not in ("OPTIONS", Fix.HEIGHT.value):
             return self.execute(context)
+        rig = bpy.data.objects.get(self.rig)
+        if rig is not None:
+            known = corrections_of(rig).height or typed_height(context.scene.uvatar.height, number_of(rig))
+            self.typed = f"{known:g}" if known else ""
         width = 360 if self.change == "OPTIONS" else 260
         answer: set[str] = context.window_manager.invoke_props_dialog(self, width=width, confirm_text="Make Again")
         return answer
@@ -86,7 +102,9 @@ class UVATAR_OT_make_again(bpy.types.Operator):
             if self.rig:
                 layout.prop(self, "alone")
                 layout.separator()
-            draw_job_options(layout, context.scene.uvatar, {})
+            # The panel's heights are of everybody in the photo, one after the other.
+            own = {"height": lambda place, _: place.prop(self, "typed"), "uncertain": lambda *_: None}
+            draw_job_options(layout, context.scene.uvatar, own if self.rig and self.alone else {})
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.uvatar
@@ -107,13 +125,17 @@ class UVATAR_OT_make_again(bpy.types.Operator):
     def _options(self, options: dict[str, Any], path: Path) -> dict[str, Any]:
         """Return the options of the job. Raises RigError if the avatar does not say who in the photo it is."""
         rig = bpy.data.objects.get(self.rig)
-        asked = self.change == Fix.HEIGHT.value or (self.change == "OPTIONS" and self.alone)
+        # An avatar of an older version does not store its box; a height can be given to it by its number.
+        asked = self.change == "OPTIONS" and self.alone
+        asked |= self.change == Fix.HEIGHT.value and rig is not None and "uvatar_box" in rig
         if rig is None or not asked:
             given = bpy.context.scene.uvatar.given(path) if self.change in ("OPTIONS", Fix.SEPARATE.value) else None
             return {**options, "given_people": given, **self._changed(options)}
         corrections = corrections_of(rig)
         if self.change == Fix.HEIGHT.value:
             corrections = replace(corrections, height=self.height)
+        elif self.properties.is_property_set("typed"):  # in the dialog
+            corrections, options = replace(corrections, height=typed_height(self.typed, 0)), {**options, "height": ""}
         return options_for(rig, path, options, corrections)
 
     def _changed(self, options: Mapping[str, Any]) -> dict[str, Any]:

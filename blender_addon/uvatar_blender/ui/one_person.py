@@ -47,7 +47,7 @@ def options_for(
     box, number = photo_box(rig), number_of(rig)
     photo = {"photo": photo_name(path.name)}
     session = state.session()
-    height = corrections.height or _typed(str(options.get("height", "")), number)
+    height = corrections.height or typed_height(str(options.get("height", "")), number)
     if session.options and FIND_PEOPLE not in session.options:  # an older backend makes everybody
         heights = ", ".join(["-"] * number + [f"{height:g}"]) if height else ""
         given = [{**photo, "pins": list(corrections.pins)}] if corrections.pins else None
@@ -61,7 +61,7 @@ def options_for(
     return {**options, "height": "", "same_person": False, "given_people": [given]}
 
 
-def _typed(heights: str, number: int) -> float:
+def typed_height(heights: str, number: int) -> float:
     """Return the height of a person by the number, of those typed on the panel; 0 for an unknown one."""
     try:
         known = heights_of(heights)

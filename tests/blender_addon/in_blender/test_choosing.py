@@ -146,6 +146,14 @@ def test_one_person_is_made_again_with_what_is_known(
     bpy.context.scene.uvatar.height = "-, -, 166"
     assert bpy.ops.uvatar.make_again(change="OPTIONS", **ask) == {"FINISHED"}
     assert jobs[-1][1]["given_people"][0]["chosen"] == [[2, *CROWD[2], 166.0]] and jobs[-1][1]["height"] == ""
+    for typed, height in (("172", 172.0), ("", 0.0), ("tall", 0.0)):  # in the dialog, for this person
+        assert bpy.ops.uvatar.make_again(change="OPTIONS", typed=typed, **ask) == {"FINISHED"}
+        assert jobs[-1][1]["given_people"][0]["chosen"] == [[2, *CROWD[2], height]] and jobs[-1][1]["height"] == ""
+    del rigs[2]["uvatar_box"]  # as in a .blend of an older version
+    assert bpy.ops.uvatar.make_again(change="HEIGHT", height=150, **ask) == {"FINISHED"}
+    assert jobs[-1][1]["given_people"] is None and jobs[-1][1]["height"] == "-, -, 150"
+    with pytest.raises(RuntimeError, match="older version"):
+        bpy.ops.uvatar.make_again(change="OPTIONS", **ask)
 
 
 def test_an_older_backend_gets_what_it_understands(
