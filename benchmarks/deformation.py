@@ -198,7 +198,7 @@ def ranges(shapes: int) -> list[dict[str, object]]:
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description="Change of the volume around joints, in percent, in poses.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", type=int, default=0, help="measure this many random shapes as well; only printed")
     shapes = parser.parse_args().shapes
     rows = ranges(shapes) if shapes else changes()

