@@ -133,7 +133,7 @@ def test_a_photo_of_somebody_else_fails_by_name_and_the_others_go_on(pipeline: P
 
 def test_a_sheet_of_front_and_back_is_one_avatar(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     dressed: list[tuple[Any, ...]] = []
-    clothe = uvatar.engine.same_person.clothe
+    from uvatar.engine.finish import clothe
 
     def recorded(*given: Any) -> Fit:
         dressed.append(given)

@@ -66,9 +66,9 @@ class Everybody(Perception):
 
     last = Found([], [])
 
-    def found(self, photo: Photo, progress: Any = None, least: float = 0.0) -> Found:
+    def found(self, photo: Photo, progress: Any = None, least: float = 0.0, wanted: Any = None) -> Found:
         """All detections, whatever their likelihood."""
-        self.last = super().found(photo, progress, least=0.0)
+        self.last = super().found(photo, progress, least=0.0, wanted=wanted)
         return self.last
 
 

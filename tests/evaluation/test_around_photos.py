@@ -25,7 +25,7 @@ def test_people_and_garments_are_listed_by_completion(
 ) -> None:
     texture = truth.people[0].texture
     sharp = np.where(np.indices(texture.source.shape).sum(0)[..., None] % 8 < 4, 90, 160).repeat(3, 2).astype(np.uint8)
-    cloth = {"materials": np.ones_like(texture.source), "material_names": ("upper",)}
+    cloth: dict[str, Any] = {"materials": np.ones_like(texture.source), "material_names": ("upper",)}
     made = {SMOOTH: replace(texture, image=np.full_like(sharp, 120)), MATERIALS: replace(texture, image=sharp, **cloth)}
     makers = {how: (lambda view, one=one: one) for how, one in made.items()}
     monkeypatch.setattr(around_photos, "reconstruct", lambda photo, engine: truth)

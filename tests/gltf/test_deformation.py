@@ -40,7 +40,7 @@ def test_other_joints_weights_stay() -> None:
 
 def test_limbs_keep_their_volume() -> None:
     """See docs/exports.md for the figures."""
-    rows = {row["pose"]: row for row in changes()}
+    rows = {str(row["pose"]): row for row in changes()}
 
     def loss(pose: str, way: str) -> float:
         return -float(str(rows[pose][f"{way} (%)"]))

@@ -169,7 +169,8 @@ def test_eyes_shine_with_one_material_and_with_slots(scene: Any, tmp_path: Path)
     assert [shown(label) for label in (0, 1, 2, 3)] == pytest.approx([0.6, 0.6, 0.1, 0.6])
     export_avatar(rig, tmp_path / "me.glb", Target.GLTF)
     split_materials(rig)
-    assert roughness() == {"skin": (pytest.approx(0.5), False), "eyes": (pytest.approx(0.1), False)}
+    expected: dict[str, Any] = {"skin": (pytest.approx(0.5), False), "eyes": (pytest.approx(0.1), False)}
+    assert roughness() == expected
     join_materials(rig, 0.6)
     assert [shown(label) for label in (1, 2)] == pytest.approx([0.6, 0.1])
     bpy.ops.wm.read_factory_settings(use_empty=True)
