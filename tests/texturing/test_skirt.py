@@ -51,7 +51,7 @@ def test_front_and_back_show_the_skirt_alone(body: BodyModel) -> None:
     texture = skirt_texture(skirt, view, body.posed(view.fit.body, inside)[0], surface, SIZE)
     assert texture.shape == (SIZE, SIZE, 3)
     red, green = like(texture, RED), like(texture, GREEN)
-    assert (red | green).mean() > 0.97
+    assert (red | green).mean() > 0.96  # where they meet behind they blend: in front, their border is seen once
     quarter, middle = SIZE // 4, SIZE // 2
     # The front is in the middle of the texture, unmirrored; behind, left and right are as in front.
     assert green[:, quarter : middle - 8].mean() > 0.95

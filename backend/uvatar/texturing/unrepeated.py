@@ -62,6 +62,7 @@ def unrepeated(
     size = len(seen)
     across, down = extent_of(points)
     shape = tuple(int(np.clip(round(length / settings.pixel), 8, size)) for length in (across, down))
+    pixel = max(across / shape[0], down / shape[1])  # coarser than the settings' where the texture is
     small = np.asarray(cv2.resize(colours, shape, interpolation=cv2.INTER_AREA), np.float32)
     known = cv2.resize(seen.astype(np.float32), shape, interpolation=cv2.INTER_AREA) > 0.99
     row, column = np.nonzero(known)
@@ -81,7 +82,8 @@ def unrepeated(
     once[row, column] = ~np.isfinite(apart)
     if once.sum() > settings.most * len(row):
         return np.zeros_like(seen)
+    once[cv2.boxFilter(once, cv2.CV_16U, (3, 3), normalize=False) < 2] = 0  # a lone pixel is noise
     closed = cv2.morphologyEx(once, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    side = 2 * max(1, round(settings.grown / settings.pixel)) + 1
+    side = 2 * max(1, round(settings.grown / pixel)) + 1
     grown = cv2.dilate(closed, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     return np.asarray(cv2.resize(grown, (size, size), interpolation=cv2.INTER_NEAREST)) > 0
