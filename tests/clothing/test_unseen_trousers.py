@@ -59,16 +59,20 @@ def test_only_legs_that_the_photo_does_not_show_wear_them(body: BodyModel, model
     person = seen_as(silhouette(body, fit))
     photo = Photo(np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8), None, "0" * 64)
     shoes = np.full(fit.offsets.shape, 0.01, np.float32)
-    assert with_unseen_trousers(shoes, View(photo, person, CAMERA, fit), model) is shoes
+    cloth = np.ones(len(shoes))
+    assert with_unseen_trousers(shoes, View(photo, person, CAMERA, fit), model, cloth) is shoes
     landmarks = person.landmarks.copy()
     landmarks[[*KNEES, *ANKLES], 2] = 0
     portrait = View(photo, replace(person, landmarks=landmarks), CAMERA, fit)
     trousers = unseen_trousers(body.data, model.mesh.averaging, fit.body.betas)
     assert np.abs(trousers).max() > 0.02
     for worn in (shoes, np.zeros_like(shoes), None):
-        found = with_unseen_trousers(worn, portrait, model)
+        found = with_unseen_trousers(worn, portrait, model, cloth)
         assert found is not None
         np.testing.assert_allclose(found, trousers if worn is None else worn + trousers)
     # Another photo of the same person shows the legs: they may be bare.
     whole = View(photo, person, CAMERA, fit)
-    assert with_unseen_trousers(shoes, portrait, model, [portrait, whole]) is shoes
+    assert with_unseen_trousers(shoes, portrait, model, cloth, [portrait, whole]) is shoes
+    # The photo ends at the thighs, and these are bare.
+    thighs = (body.data.v_template[:, 1] < -0.4) & (body.data.v_template[:, 1] > -0.6)
+    assert with_unseen_trousers(shoes, portrait, model, np.where(thighs, 0, cloth)) is shoes

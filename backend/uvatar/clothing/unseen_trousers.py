@@ -30,6 +30,7 @@ class UnseenTrouserSettings:
     """Tuned numbers of trousers that nobody sees, set while looking at 8 portraits. Metres on a person of 1.7 m.
 
     Attributes:
+        bare: share of the thighs that shows skin, from which legs are bare.
         row: between cross-sections of a leg.
         thickness: half of that of a cross-section: the mesh has a ring of vertices every 2 to 4 cm.
         directions: of a cross-section.
@@ -43,6 +44,7 @@ class UnseenTrouserSettings:
         edge: height over which they stand out there.
     """
 
+    bare: float = 0.2
     row: float = 0.01
     thickness: float = 0.025
     directions: int = 48
@@ -63,14 +65,24 @@ def with_unseen_trousers(
     shoes: NDArray[np.float32] | None,
     view: View,
     model: ClothingModel,
+    cloth: Floats,
     others: Sequence[View] = (),
     settings: UnseenTrouserSettings = DEFAULT_SETTINGS,
 ) -> NDArray[np.float32] | None:
     """The displacements (V, 3) of shoes, with those of trousers if no photo shows anything of the legs.
 
-    ``others``: more views of the person.
+    Args:
+        shoes: (V, 3), or None.
+        view: of the person.
+        model: of the body.
+        cloth: as `uvatar.clothing.bridging.cloth_shares` returns it: whose thighs are bare wears no trousers.
+        others: more views of the person.
+        settings: tuned numbers.
     """
     if not all(unseen_legs(one.person.landmarks, one.camera).all() for one in (view, *others)):
+        return shoes
+    thighs = model.body.data.weights[:, HIP_JOINTS].sum(1) > 0.5
+    if (cloth[thighs] < 0.5).mean() > settings.bare:
         return shoes
     trousers = unseen_trousers(model.body.data, model.mesh.averaging, view.fit.body.betas, settings)
     return trousers if shoes is None else shoes + trousers

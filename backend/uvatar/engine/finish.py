@@ -144,14 +144,14 @@ def clothe(
     if not options.fast and options.clothing and options.refine:
         kind, shoes = shoe_offsets(view, body, engine.shoes, options.shoes) if engine.shoes else (None, None)
         found, notes = find_skirt(view, body) if options.skirts else (None, ())
+        cloth = cloth_shares(view, body, engine.clothing.mesh.averaging, engine.clothing.settings.bridging)
         if found is None:
-            shoes = with_unseen_trousers(shoes, view, engine.clothing, others)
+            shoes = with_unseen_trousers(shoes, view, engine.clothing, cloth, others)
         hair = (long_hair(view, body) or tied_hair(view, body)) if options.hair else None
         if hair is not None:
             of_hair = hair_pixels(hair, view, body)
             person = without_hair(person, of_hair)
         hidden = (hair is None or hair.tied) and ears_under_hair(replace(view, fit=fit), body, engine.clothing.ears)
-        cloth = cloth_shares(view, body, engine.clothing.mesh.averaging, engine.clothing.settings.bridging)
         worn = functools.partial(
             clothing_offsets, fit, camera=camera, model=engine.clothing, shoes=shoes, hair_on_ears=hidden, cloth=cloth
         )
