@@ -21,7 +21,7 @@ from uvatar.texturing.surface import Part
 
 SHIRT = 2
 COLOURS = linear_from_srgb(np.array([[[215, 160, 135], [60, 40, 30], [40, 60, 150]]], np.uint8))[0]
-EDGE_ON, TURNED = 0.1, 0.9
+EDGE_ON, TURNED = 0.06, 0.9
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ class OffMaterialSettings:
 
     Attributes:
         grazing: cosines to the line of sight up to which a texel may be rejected, and from which it is shown,
-        head_grazing: and the same on head and neck.
+        neck_grazing: and the same on the neck, where collars, hair and skin meet.
         hairline: rings of vertices on both sides of the border of hair and skin where a texel may have either's colour:
             the border is finer than the mesh that materials are told on.
         facing: cosine from which texels tell how much their material varies: stripes, folds, the face's features,
@@ -38,8 +38,8 @@ class OffMaterialSettings:
         grown: texels at a side of the neighbourhood that is rejected with one: its blurred edge.
     """
 
-    grazing: tuple[float, float] = (0.1, 0.3)
-    head_grazing: tuple[float, float] = (0.35, 0.55)
+    grazing: tuple[float, float] = (0.05, 0.2)
+    neck_grazing: tuple[float, float] = (0.35, 0.55)
     hairline: int = 2
     facing: float = 0.6
     varies: float = 0.9
@@ -111,6 +111,9 @@ def _by_border(labels: NDArray[np.int64], pair: tuple[int, int], atlas: Atlas, r
 
 def _turned(cosine: Floats, atlas: Atlas, settings: OffMaterialSettings) -> NDArray[np.float32]:
     """(T,) 0..1, whether a texel is seen at so grazing an angle that it may be rejected."""
-    head = atlas.of_first_vertex(atlas.surface.part) == Part.HEAD
-    on_head, elsewhere = (1 - smoothstep(cosine, *limit) for limit in (settings.head_grazing, settings.grazing))
-    return np.where(head, on_head, elsewhere).astype(np.float32)
+    surface = atlas.surface
+    neck = (surface.part == Part.HEAD) & ~surface.scalp & ~surface.face_front
+    if surface.face_front.any():
+        neck &= surface.template[:, 1] < surface.template[surface.face_front, 1].min()
+    on_neck, elsewhere = (1 - smoothstep(cosine, *limit) for limit in (settings.neck_grazing, settings.grazing))
+    return np.where(atlas.of_first_vertex(neck), on_neck, elsewhere).astype(np.float32)
