@@ -112,6 +112,8 @@ def test_a_dark_collar_is_no_hair(atlas: Atlas, parsed_hair: float | None, expec
 
 def test_the_angle_is_that_of_the_photo_that_shows_a_texel_best() -> None:
     one = np.ones(2, np.float32)
-    front = Projection(np.array([0, 1], np.int32), np.zeros((2, 3), np.float32), one, one, np.float32([0.9, 0.2]), one)
-    back = replace(front, texels=np.array([1, 2], np.int32), cosine=np.float32([0.8, 0.5]))
+    front = Projection(
+        np.array([0, 1], np.int32), np.zeros((2, 3), np.float32), one, one, np.array([0.9, 0.2], np.float32), one
+    )
+    back = replace(front, texels=np.array([1, 2], np.int32), cosine=np.array([0.8, 0.5], np.float32))
     np.testing.assert_allclose(best_cosine([front, back], 4), [0.9, 0.8, 0.5, 0])

@@ -23,7 +23,7 @@ from uvatar.texturing.surface import Part
 
 @dataclass(frozen=True)
 class OffMaterialSettings:
-    """Tuned numbers, set while looking at the heads of 8 people.
+    """Tuned numbers, set while looking at the heads of 5 people in 6 photos.
 
     Attributes:
         grazing: cosines to the line of sight up to which a texel may be rejected, and from which it is shown,
@@ -105,7 +105,8 @@ def _by_border(labels: NDArray[np.int64], pair: tuple[int, int], atlas: Atlas, r
     near = ((graph @ first > 0) & (second > 0)) | ((graph @ second > 0) & (first > 0))
     for _ in range(rings):
         near |= graph @ near.astype(np.float32) > 0
-    return near[atlas.surface.faces].any(1)[atlas.table.face]
+    found: NDArray[np.bool_] = near[atlas.surface.faces].any(1)[atlas.table.face]
+    return found
 
 
 def _turned(cosine: Floats, atlas: Atlas, settings: OffMaterialSettings) -> NDArray[np.float32]:
