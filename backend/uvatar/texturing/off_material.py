@@ -23,7 +23,7 @@ from uvatar.texturing.surface import Part
 
 @dataclass(frozen=True)
 class OffMaterialSettings:
-    """Tuned numbers, set while looking at the heads of 8 people.
+    """Tuned numbers, set while looking at the heads of 5 people in 6 photos.
 
     Attributes:
         grazing: cosines to the line of sight up to which a texel may be rejected, and from which it is shown,
