@@ -39,7 +39,7 @@ from uvatar.photos.decoding import decode_photo
 from uvatar.results.preview import render_textured
 from uvatar.runtime.weights import weights_folder
 from uvatar.texturing import FaceSpline, Texture, View, face_offsets
-from uvatar.texturing.atlas import Atlas, Atlases
+from uvatar.texturing.layout.atlas import Atlas, Atlases
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOS = [ROOT / "samples" / name for name in ("man.jpg", "woman.jpg")]

@@ -27,7 +27,7 @@ from tests.transfer.test_transfer import fit_of
 from uvatar.body import load_open_body
 from uvatar.runtime.weights import models_folder, smpl_path
 from uvatar.texturing import Texture
-from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.layout.atlas import Atlas
 from uvatar.transfer import UserSmpl, transfer_fit, transfer_texture
 
 Result = TypeVar("Result")

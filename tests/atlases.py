@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from uvatar.body import BodyModel
-from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.layout.atlas import Atlas
 
 
 @cache

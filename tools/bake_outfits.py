@@ -26,7 +26,7 @@ from uvatar.data.arrays import Floats, Integers
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.geometry.raster import RayScene
 from uvatar.photos.sampling import bilinear
-from uvatar.texturing.texels import TexelTable, build_texel_table
+from uvatar.texturing.layout.texels import TexelTable, build_texel_table
 
 # Decimetres, as in MakeHuman's files: largest distance of cloth and hair from the skin, and depth of cloth below it.
 CLOTH_REACH, HAIR_REACH, SUNK = 0.9, 0.7, 0.12

@@ -29,8 +29,8 @@ from uvatar.geometry.raster import RayScene
 from uvatar.perception.models import Model
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.photos.sampling import bilinear
-from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.eyes import eye_colours, eye_directions
+from uvatar.texturing.layout.atlas import Atlas
+from uvatar.texturing.seen.eyes import eye_colours, eye_directions
 
 _TURNS = (-24.0, -12.0, 0.0, 12.0, 24.0)  # degrees about the vertical axis
 _NODS = (-8.0, 4.0)

@@ -77,6 +77,6 @@ def completed(pictures: list[tuple[str, bytes]]) -> dict[str, Any]:
     """The real pipeline's result for a painted texture."""
     from uvatar.body import load_open_body
     from uvatar.engine.complete import complete_texture
-    from uvatar.texturing.atlas import Atlases
+    from uvatar.texturing.layout.atlas import Atlases
 
     return complete_texture(pictures, Atlases(load_open_body(OPEN_BODY)))

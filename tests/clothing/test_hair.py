@@ -29,7 +29,7 @@ from uvatar.fitting.face.field import FaceField
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.runtime.weights import weights_folder
-from uvatar.texturing.hair import hair_texture
+from uvatar.texturing.shells.hair import hair_texture
 
 CAMERA = Camera.for_photo(1000, 1400)
 WALL, SKIN, CLOTH, HAIR = (150, 160, 165), (205, 160, 135), (60, 80, 150), (70, 40, 25)

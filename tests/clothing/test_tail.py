@@ -17,7 +17,7 @@ from uvatar.clothing.shells import at_rest
 from uvatar.data.joints import Joint
 from uvatar.data.landmarks import EARS
 from uvatar.data.view import View
-from uvatar.texturing.hair import hair_texture
+from uvatar.texturing.shells.hair import hair_texture
 
 SCALE = CAMERA.focal / 4  # pixels of a metre
 

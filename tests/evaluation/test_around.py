@@ -15,7 +15,7 @@ from uvatar.evaluation.outfits import Worn
 from uvatar.evaluation.perceptual import feature_maps, perceptual_distance
 from uvatar.evaluation.structure_metrics import detail_ratio, patch_distance
 from uvatar.evaluation.wrong_material import wrong_material
-from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.layout.atlas import Atlas
 
 
 def test_a_person_is_scored_from_all_sides(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from uvatar.data.texture import Texture
 from uvatar.evaluation.unseen import unseen_figures
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.protocol.parts import Part
-from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.surface import HANDS
-from uvatar.texturing.surface import Part as BodyPart
+from uvatar.texturing.layout.atlas import Atlas
+from uvatar.texturing.layout.surface import HANDS
+from uvatar.texturing.layout.surface import Part as BodyPart
 
 SIZE = 256
 CAMERA = Camera(500, (150, 200), 300, 400)

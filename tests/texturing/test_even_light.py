@@ -16,8 +16,8 @@ from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import LUMA, linear_from_srgb, srgb_from_linear
 from uvatar.protocol.even_light import evenly_lit
 from uvatar.texturing import texture_person
-from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.surface import Part
+from uvatar.texturing.layout.atlas import Atlas
+from uvatar.texturing.layout.surface import Part
 
 SIZE = 256
 # Towards the light on the rest body, which faces the camera: from the person's left, above and in front.

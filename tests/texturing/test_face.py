@@ -17,7 +17,7 @@ from uvatar.data.joints import Joint
 from uvatar.runtime.weights import weights_folder
 from uvatar.texturing import View
 from uvatar.texturing.face import FaceSpline, face_offsets, face_shift
-from uvatar.texturing.visibility import compute_visibility
+from uvatar.texturing.seen.visibility import compute_visibility
 
 NOSE, CHIN = 4, 152  # the outermost points of the face mesh
 CONTOUR = slice(FaceLandmark.RIGHT_IRIS)  # all points but the irises

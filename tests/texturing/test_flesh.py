@@ -8,8 +8,8 @@ from tests.atlases import atlas_of
 from tests.texturing.conftest import Studio
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
-from uvatar.texturing.flesh import mouth_depth, paint_flesh
 from uvatar.texturing.painted import complete_painted
+from uvatar.texturing.seen.flesh import mouth_depth, paint_flesh
 
 SIZE = 256
 

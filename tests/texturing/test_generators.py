@@ -28,11 +28,12 @@ from uvatar.engine.generators import painted_texture
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.options import Options, checked_options
-from uvatar.texturing import View, generators, texture_person
-from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.diffusers_generator import VARIABLE, DiffusersGenerator
-from uvatar.texturing.generated import Painter
-from uvatar.texturing.generators import GROUP, GeneratorError, UnseenView, generator_names, load_generator
+from uvatar.texturing import View, texture_person
+from uvatar.texturing.generators import plugins as generators
+from uvatar.texturing.generators.diffusers import VARIABLE, DiffusersGenerator
+from uvatar.texturing.generators.painting import Painter
+from uvatar.texturing.generators.plugins import GROUP, GeneratorError, UnseenView, generator_names, load_generator
+from uvatar.texturing.layout.atlas import Atlas
 
 SIZE = 256
 PAINT = (40, 170, 60)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uvatar.texturing.hair_tone import telling
+from uvatar.texturing.completion.hair_tone import telling
 
 SKIN = 0.6  # luma
 

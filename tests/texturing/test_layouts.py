@@ -15,9 +15,9 @@ from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.engine.complete import complete_texture
 from uvatar.photos.encoding import encode_png
-from uvatar.texturing.atlas import Atlas, Atlases
-from uvatar.texturing.layouts import LayoutChange, atlas_for
-from uvatar.texturing.surface import HANDS, Part
+from uvatar.texturing.layout.atlas import Atlas, Atlases
+from uvatar.texturing.layout.layouts import LayoutChange, atlas_for
+from uvatar.texturing.layout.surface import HANDS, Part
 
 SIZE = 256
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from uvatar.body import load_open_body
 from uvatar.photos.colour import linear_from_srgb
-from uvatar.texturing.materials import SKIN as SKIN_LABEL
-from uvatar.texturing.materials import segment
-from uvatar.texturing.surface import ARMS, FEET, LEGS, Part, Surface, build_surface
+from uvatar.texturing.layout.surface import ARMS, FEET, LEGS, Part, Surface, build_surface
+from uvatar.texturing.materials.segmentation import SKIN as SKIN_LABEL
+from uvatar.texturing.materials.segmentation import segment
 
 SKIN = (215, 160, 135)
 SUN, SHADE = (232, 229, 221), (117, 121, 122)

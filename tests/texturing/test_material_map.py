@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from tests.texturing.conftest import Studio
 from uvatar.texturing import texture_person
-from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.surface import Part
+from uvatar.texturing.layout.atlas import Atlas
+from uvatar.texturing.layout.surface import Part
 
 SIZE = 256
 WAIST = -0.15  # metres, height of a hem on the rest body

@@ -19,8 +19,8 @@ from uvatar.data.fit import BodyParameters
 from uvatar.protocol.expressions import EXPRESSIONS
 from uvatar.results.preview import render_textured
 from uvatar.texturing import View, texture_person
-from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.face import FaceSpline
+from uvatar.texturing.layout.atlas import Atlas
 
 SIDE, SIZE = 1600, 512
 TEETH = (255, 255, 255)

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from uvatar.body import load_open_body
 from uvatar.photos.colour import linear_from_srgb
-from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.completion import SeenColours
-from uvatar.texturing.materials import HAIR, SKIN, segment
-from uvatar.texturing.merging import best_cosine
-from uvatar.texturing.off_material import without_off_material
-from uvatar.texturing.parsed_materials import ParsedVertices
-from uvatar.texturing.projection import Projection
-from uvatar.texturing.surface import Part
+from uvatar.texturing.completion.smooth import SeenColours
+from uvatar.texturing.layout.atlas import Atlas
+from uvatar.texturing.layout.surface import Part
+from uvatar.texturing.materials.off_material import without_off_material
+from uvatar.texturing.materials.parsed import ParsedVertices
+from uvatar.texturing.materials.segmentation import HAIR, SKIN, segment
+from uvatar.texturing.seen.merging import best_cosine
+from uvatar.texturing.seen.projection import Projection
 
 SHIRT = 2
 COLOURS = linear_from_srgb(np.array([[[215, 160, 135], [60, 40, 30], [40, 60, 150]]], np.uint8))[0]

@@ -16,10 +16,10 @@ from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.photos.colour import linear_from_srgb
 from uvatar.texturing import texture_person
-from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.materials import SKIN as SKIN_LABEL
-from uvatar.texturing.materials import segment
-from uvatar.texturing.surface import ARMS, Part
+from uvatar.texturing.layout.atlas import Atlas
+from uvatar.texturing.layout.surface import ARMS, Part
+from uvatar.texturing.materials.segmentation import SKIN as SKIN_LABEL
+from uvatar.texturing.materials.segmentation import segment
 
 SIZE = 256
 PITCH = 0.06  # metres, of stripes

@@ -12,7 +12,7 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.photos.encoding import encode_png
-from uvatar.texturing.atlas import Atlases, TexturingError
+from uvatar.texturing.layout.atlas import Atlases, TexturingError
 from uvatar.texturing.painted import complete_painted, read_painted
 
 SIZE = 256

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from uvatar.body import load_open_body
 from uvatar.data.parsing import ParseClass, Parsing
 from uvatar.texturing import Atlases
-from uvatar.texturing.material_settings import DEFAULT_SETTINGS as MATERIALS
-from uvatar.texturing.materials import HAIR, SKIN, segment
+from uvatar.texturing.layout.surface import ARMS, HANDS, LEGS, Part, Surface
+from uvatar.texturing.materials.parsed import DEFAULT_SETTINGS, ParsedVertices, bare_hand, corrected
+from uvatar.texturing.materials.segmentation import HAIR, SKIN, segment
+from uvatar.texturing.materials.settings import DEFAULT_SETTINGS as MATERIALS
 from uvatar.texturing.outfit import _parsed
-from uvatar.texturing.parsed_materials import DEFAULT_SETTINGS, ParsedVertices, bare_hand, corrected
-from uvatar.texturing.projection import ProjectedView
-from uvatar.texturing.surface import ARMS, HANDS, LEGS, Part, Surface
+from uvatar.texturing.seen.projection import ProjectedView
 
 BEIGE, DARK = (0.42, 0.24, 0.17), (0.02, 0.015, 0.012)
 

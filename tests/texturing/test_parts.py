@@ -15,10 +15,10 @@ from uvatar.data.landmarks import Landmark
 from uvatar.data.person import Hand
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing import texture_person
-from uvatar.texturing.foreground import cut_out
-from uvatar.texturing.surface import Part
-from uvatar.texturing.texels import build_texel_table
-from uvatar.texturing.visibility import compute_visibility
+from uvatar.texturing.layout.surface import Part
+from uvatar.texturing.layout.texels import build_texel_table
+from uvatar.texturing.seen.foreground import cut_out
+from uvatar.texturing.seen.visibility import compute_visibility
 
 
 def test_srgb_survives_the_round_trip_and_follows_its_standard() -> None:

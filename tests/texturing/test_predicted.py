@@ -13,8 +13,8 @@ from tests.texturing.conftest import SIZE, Studio
 from uvatar.data.labels import Label
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing import Texture, TexturingError, texture_person
-from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.membrane import SeamSystem, neighbours, without_seams
+from uvatar.texturing.completion.membrane import SeamSystem, neighbours, without_seams
+from uvatar.texturing.layout.atlas import Atlas
 
 
 def cloth(rest: NDArray[Any]) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uvatar.texturing.shift_map import filled
+from uvatar.texturing.pattern.shift_map import filled
 
 METRE = 500.0  # pixels
 

@@ -10,10 +10,10 @@ import pytest
 
 from tests.texturing.conftest import Studio
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
-from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.projection import ProjectedView
-from uvatar.texturing.skin import DEFAULT_SETTINGS, skin_colour
-from uvatar.texturing.surface import ARMS, HANDS, Part
+from uvatar.texturing.layout.atlas import Atlas
+from uvatar.texturing.layout.surface import ARMS, HANDS, Part
+from uvatar.texturing.seen.projection import ProjectedView
+from uvatar.texturing.seen.skin import DEFAULT_SETTINGS, skin_colour
 
 Colour = tuple[int, int, int]
 SLEEVES = (60, 90, 150)

@@ -15,7 +15,7 @@ from uvatar.data.shell import Skirt
 from uvatar.data.view import View
 from uvatar.geometry.raster import rasterize
 from uvatar.texturing import Atlases
-from uvatar.texturing.skirt import skirt_texture
+from uvatar.texturing.shells.skirt import skirt_texture
 
 SIZE = 128
 RED, GREEN, GREY = (190, 40, 50), (40, 160, 60), (128, 128, 128)

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from uvatar.body import load_open_body
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import linear_from_srgb
-from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.completion import SeenColours
-from uvatar.texturing.materials import SKIN, UNSEEN, Materials
-from uvatar.texturing.projection import Projection
-from uvatar.texturing.propagation import propagate
-from uvatar.texturing.stray import without_stray, without_stray_texels
-from uvatar.texturing.stray_hair import stray_hair
-from uvatar.texturing.surface import ARMS, HANDS, Part, Surface
+from uvatar.texturing.completion.smooth import SeenColours
+from uvatar.texturing.layout.atlas import Atlas
+from uvatar.texturing.layout.surface import ARMS, HANDS, Part, Surface
+from uvatar.texturing.materials.propagation import propagate
+from uvatar.texturing.materials.segmentation import SKIN, UNSEEN, Materials
+from uvatar.texturing.materials.stray import without_stray, without_stray_texels
+from uvatar.texturing.seen.projection import Projection
+from uvatar.texturing.seen.stray_hair import stray_hair
 
 SHIRT, TROUSERS, SHOES = 2, 3, 4
 COLOURS = linear_from_srgb(

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from tests.atlases import atlas_of
 from tests.texturing.conftest import Studio, waves
 from uvatar.photos.sampling import bilinear
-from uvatar.texturing.foreground import DEFAULT_SETTINGS, Foreground, cut_out, restored_detail
-from uvatar.texturing.lowband import vertex_colours
+from uvatar.texturing.completion.lowband import vertex_colours
+from uvatar.texturing.seen.foreground import DEFAULT_SETTINGS, Foreground, cut_out, restored_detail
 
 Colours = NDArray[np.float32]
 

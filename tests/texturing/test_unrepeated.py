@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
-from uvatar.texturing.skirt_pattern import with_pattern
-from uvatar.texturing.unrepeated import unrepeated
+from uvatar.texturing.shells.skirt_pattern import with_pattern
+from uvatar.texturing.shells.unrepeated import unrepeated
 
 SIZE = 256
 BUTTONS = [(60, 128), (120, 128), (180, 128)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from tests.texturing.conftest import Studio
-from uvatar.texturing.pattern_places import _unrolled
-from uvatar.texturing.pattern_settings import PatternSettings
-from uvatar.texturing.skirt_pattern import with_pattern
-from uvatar.texturing.surface import Part, build_surface
+from uvatar.texturing.layout.surface import Part, build_surface
+from uvatar.texturing.pattern.places import _unrolled
+from uvatar.texturing.pattern.settings import PatternSettings
+from uvatar.texturing.shells.skirt_pattern import with_pattern
 
 
 def test_the_sides_lie_outside_the_outline_by_what_they_are_foreshortened(studio: Studio) -> None:

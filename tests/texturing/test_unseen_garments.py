@@ -13,9 +13,9 @@ from tests.texturing.conftest import Paint, Studio
 from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.texturing import texture_person
-from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.surface import Part
-from uvatar.texturing.unseen_garments import DEFAULT_SETTINGS
+from uvatar.texturing.layout.atlas import Atlas
+from uvatar.texturing.layout.surface import Part
+from uvatar.texturing.materials.unseen_garments import DEFAULT_SETTINGS
 
 SKIN, SHIRT, JEANS = (215.0, 160, 135), (190.0, 60, 50), (70.0, 90, 150)
 LEGS, FEET = (Part.LEFT_LEG, Part.RIGHT_LEG), (Part.LEFT_FOOT, Part.RIGHT_FOOT)

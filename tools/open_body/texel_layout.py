@@ -67,7 +67,7 @@ class LayoutSettings:
     """Wanted densities in pixels per centimetre of the rest body, for a texture of 1024 x 1024, and how they change.
 
     Depths are in front of the head's middle in units of the eyes' depth, heights above the mouth in units of the
-    distance from mouth to eyes, as in `uvatar.texturing.surface`.
+    distance from mouth to eyes, as in `uvatar.texturing.layout.surface`.
 
     Attributes:
         face: of eyes, nose, mouth and cheeks. Set, like the next two, to what fills the room beside the trunk.

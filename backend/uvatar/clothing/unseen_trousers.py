@@ -1,7 +1,8 @@
 """Trousers on legs of which the photo shows nothing: straight ones, instead of cloth that is tight as skin.
 
 Cloth hangs from where the leg is widest: from the seat, the thigh and the calf it falls towards the hem, and narrows
-only as a straight leg of trousers does. Texturing gives these legs their colour (`uvatar.texturing.unseen_garments`).
+only as a straight leg of trousers does. Texturing gives these legs their colour
+(`uvatar.texturing.materials.unseen_garments`).
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from uvatar.runtime.devices import NAMES, DeviceError
 from uvatar.runtime.networks import open_placed
 from uvatar.runtime.weights import WeightsError, models_folder, weights_folder
 from uvatar.service import client
-from uvatar.texturing.generators import SHIPPED, GeneratorError, check_generator, generator_names
+from uvatar.texturing.generators.plugins import SHIPPED, GeneratorError, check_generator, generator_names
 
 GOOD, WARNING, PROBLEM = "ok", "warning", "problem"
 NEEDED_DISK = 2 * 10**9

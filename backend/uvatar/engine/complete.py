@@ -7,8 +7,8 @@ from typing import Any
 
 from uvatar.data.photo import PhotoFile
 from uvatar.results.present import present_texture, present_texture_failure
-from uvatar.texturing.atlas import Atlases, TexturingError
-from uvatar.texturing.layouts import atlas_for
+from uvatar.texturing.layout.atlas import Atlases, TexturingError
+from uvatar.texturing.layout.layouts import atlas_for
 from uvatar.texturing.painted import complete_painted, read_painted
 
 

@@ -37,7 +37,7 @@ from uvatar.runtime.weights import WeightsError, check_shipped, models_folder, w
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
 from uvatar.texture_predictor.predictor import TexturePredictor
 from uvatar.texturing import Atlases, FaceSpline
-from uvatar.texturing.generators import generator_names
+from uvatar.texturing.generators.plugins import generator_names
 from uvatar.transfer import Registration, UserSmpl
 
 BODY_FILE = "open_body.npz"

@@ -8,8 +8,8 @@ from threading import Lock
 
 from uvatar.data.texture import Texture
 from uvatar.protocol.options import Options
-from uvatar.texturing.generated import Painter
-from uvatar.texturing.generators import COMPLETION, GeneratorError, TextureGenerator, load_generator
+from uvatar.texturing.generators.painting import Painter
+from uvatar.texturing.generators.plugins import COMPLETION, GeneratorError, TextureGenerator, load_generator
 
 _ONE_AT_A_TIME = Lock()  # people are textured side by side, and `lru_cache` alone would let each load a generator
 

@@ -17,8 +17,8 @@ from uvatar.data.view import View
 from uvatar.photos.encoding import encode_png
 from uvatar.protocol.parts import Part
 from uvatar.results.present import strongest_influences
-from uvatar.texturing.hair import hair_texture
-from uvatar.texturing.skirt import skirt_texture
+from uvatar.texturing.shells.hair import hair_texture
+from uvatar.texturing.shells.skirt import skirt_texture
 
 if TYPE_CHECKING:
     from uvatar.engine.engine import Engine

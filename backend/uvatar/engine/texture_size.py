@@ -11,7 +11,7 @@ import numpy as np
 from uvatar.data.view import View
 from uvatar.geometry.mesh import unit, vertex_normals
 from uvatar.protocol.options import AUTO_SIZE, Options
-from uvatar.texturing.projection import texel_footprints
+from uvatar.texturing.seen.projection import texel_footprints
 
 if TYPE_CHECKING:
     from uvatar.engine.engine import Engine

@@ -30,7 +30,7 @@ from uvatar.evaluation.wrong_material import wrong_material
 from uvatar.photos.encoding import encode_jpeg
 from uvatar.results.preview import render_textured
 from uvatar.runtime.terminal import terminal
-from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.layout.atlas import Atlas
 
 # Which of the views, in steps of 45 degrees, are averaged.
 SIDES = {"photo": (0,), "front": (1, 7), "side": (2, 6), "back": (3, 4, 5)}

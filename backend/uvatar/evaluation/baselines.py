@@ -12,8 +12,8 @@ from uvatar.data.view import View
 from uvatar.runtime.weights import models_folder, weights_folder
 from uvatar.texture_predictor.predictor import TexturePredictor
 from uvatar.texturing import FaceSpline, texture_person
-from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.detail import DetailSettings
+from uvatar.texturing.layout.atlas import Atlas
+from uvatar.texturing.pattern.detail import DetailSettings
 from uvatar.texturing.settings import TexturingSettings
 
 MakeTexture = Callable[[View], Texture]

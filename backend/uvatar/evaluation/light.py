@@ -27,7 +27,7 @@ from uvatar.photos.encoding import encode_jpeg
 from uvatar.protocol.even_light import evenly_lit
 from uvatar.runtime.terminal import terminal
 from uvatar.texturing import texture_person
-from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.layout.atlas import Atlas
 
 LIGHTS: Mapping[str, Callable[[np.random.Generator], Light]] = {"soft": studio_light, "hard": random_light}
 _LEAST = 300  # texels of a material on either side that are compared

@@ -22,7 +22,7 @@ from uvatar.photos.colour import DISTANCE_WEIGHTS, colour_distance, linear_from_
 from uvatar.protocol.parts import Part
 from uvatar.results.preview import render_textured
 from uvatar.results.preview.joined import joined
-from uvatar.texturing.surface import HANDS, build_surface
+from uvatar.texturing.layout.surface import HANDS, build_surface
 
 _SIDE = 512  # pixels, of the pictures from before and behind
 _LEAST_PIXELS = 800  # of a garment that is compared

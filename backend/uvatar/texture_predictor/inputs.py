@@ -19,7 +19,7 @@ from uvatar.data.fit import BodyParameters
 from uvatar.geometry import rotations
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.texture_predictor.structure import Structure
-from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.layout.atlas import Atlas
 
 # The crop's side, in longer sides of the person's box.
 _MARGIN = 1.1

@@ -25,9 +25,9 @@ from uvatar.texture_predictor.config import Config, ConfigError
 from uvatar.texture_predictor.inputs import Crop, UvPlane, plane_of, pose_of
 from uvatar.texture_predictor.noise import random_inputs
 from uvatar.texture_predictor.structure import Structure
-from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.layouts import LayoutChange
-from uvatar.texturing.membrane import SeamSystem, without_seams
+from uvatar.texturing.completion.membrane import SeamSystem, without_seams
+from uvatar.texturing.layout.atlas import Atlas
+from uvatar.texturing.layout.layouts import LayoutChange
 
 FILE, ONNX_FILE = "texture_predictor.safetensors", "texture_predictor.onnx"
 _FINER = 4  # times the network's resolution, at which textures change their layout, at most

@@ -24,7 +24,8 @@ class Structure(Generic[Values]):
         partial: (B, 4, R, R) the photo's sRGB 0..1 where it was projected, arbitrary elsewhere, and how well, 0..1,
             each texel is seen.
         mirrored: (B, 4, R, R) the same for the mirror image of each texel on the body's other side.
-        completed: (B, 3, R, R) the whole texture, completed without a network; see `uvatar.texturing.completion`.
+        completed: (B, 3, R, R) the whole texture, completed without a network, by
+            `uvatar.texturing.completion.smooth`.
     """
 
     pose: Values

@@ -2,8 +2,8 @@
 
 from uvatar.data.texture import Texture
 from uvatar.data.view import View
-from uvatar.texturing.atlas import Atlas, Atlases, TexturingError
 from uvatar.texturing.face import FaceSpline, face_offsets
+from uvatar.texturing.layout.atlas import Atlas, Atlases, TexturingError
 from uvatar.texturing.person import texture_person
 from uvatar.texturing.predicted import Predict
 

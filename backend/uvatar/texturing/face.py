@@ -23,8 +23,8 @@ from uvatar.data.fit import Fit
 from uvatar.data.person import Person
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import smoothstep
-from uvatar.texturing.mouth import Mouth
-from uvatar.texturing.visibility import Visibility
+from uvatar.texturing.seen.mouth import Mouth
+from uvatar.texturing.seen.visibility import Visibility
 
 
 @dataclass(frozen=True)

@@ -9,21 +9,27 @@ from numpy.typing import NDArray
 
 from uvatar.photos.colour import smoothstep
 from uvatar.photos.sampling import bilinear
-from uvatar.texturing.completion import SeenColours, mirrored_places
-from uvatar.texturing.material_map import MaterialMap, material_map, material_names
-from uvatar.texturing.material_settings import MaterialSettings
-from uvatar.texturing.materials import HAIR, SKIN, UNSEEN, Materials, segment
-from uvatar.texturing.off_material import OffMaterialSettings, without_off_material
-from uvatar.texturing.parsed_materials import ParsedVertices
-from uvatar.texturing.pattern import unseen_structure
-from uvatar.texturing.pattern_settings import PatternSettings
-from uvatar.texturing.projection import ProjectedView
-from uvatar.texturing.propagation import PropagationSettings, colours_at, labels_at, material_colours, propagate
-from uvatar.texturing.shading import ShadingSettings, log_shading
-from uvatar.texturing.stray import StraySettings, without_stray, without_stray_texels
-from uvatar.texturing.structure_picture import Dressed
-from uvatar.texturing.surface import Part, Surface
-from uvatar.texturing.unseen_garments import UnseenGarmentSettings, with_even_hems, with_unseen_garments
+from uvatar.texturing.completion.smooth import SeenColours, mirrored_places
+from uvatar.texturing.layout.surface import Part, Surface
+from uvatar.texturing.light.shading import ShadingSettings, log_shading
+from uvatar.texturing.materials.material_map import MaterialMap, material_map, material_names
+from uvatar.texturing.materials.off_material import OffMaterialSettings, without_off_material
+from uvatar.texturing.materials.parsed import ParsedVertices
+from uvatar.texturing.materials.propagation import (
+    PropagationSettings,
+    colours_at,
+    labels_at,
+    material_colours,
+    propagate,
+)
+from uvatar.texturing.materials.segmentation import HAIR, SKIN, UNSEEN, Materials, segment
+from uvatar.texturing.materials.settings import MaterialSettings
+from uvatar.texturing.materials.stray import StraySettings, without_stray, without_stray_texels
+from uvatar.texturing.materials.unseen_garments import UnseenGarmentSettings, with_even_hems, with_unseen_garments
+from uvatar.texturing.pattern.settings import PatternSettings
+from uvatar.texturing.pattern.structure import unseen_structure
+from uvatar.texturing.pattern.structure_picture import Dressed
+from uvatar.texturing.seen.projection import ProjectedView
 
 
 @dataclass(frozen=True)

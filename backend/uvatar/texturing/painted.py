@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
-from uvatar.texturing.atlas import LARGEST, SMALLEST, Atlas, TexturingError
-from uvatar.texturing.completion import SeenColours, complete
-from uvatar.texturing.flesh import DEFAULT_SETTINGS as FLESH_SETTINGS
-from uvatar.texturing.flesh import mouth_depth
-from uvatar.texturing.lowband import vertex_colours
+from uvatar.texturing.completion.lowband import vertex_colours
+from uvatar.texturing.completion.smooth import SeenColours, complete
+from uvatar.texturing.layout.atlas import LARGEST, SMALLEST, Atlas, TexturingError
 from uvatar.texturing.predicted import fill_in
-from uvatar.texturing.skin import DEFAULT_SETTINGS as SKIN_SETTINGS
+from uvatar.texturing.seen.flesh import DEFAULT_SETTINGS as FLESH_SETTINGS
+from uvatar.texturing.seen.flesh import mouth_depth
+from uvatar.texturing.seen.skin import DEFAULT_SETTINGS as SKIN_SETTINGS
 
 _LEAST_FACE = 50  # texels that are enough to tell the colour of the skin; how many are is not recorded
 _ROUNDING = 1  # of 255: a channel that differs by no more was not painted

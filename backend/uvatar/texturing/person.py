@@ -12,25 +12,25 @@ from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.photos.colour import srgb_from_linear
-from uvatar.texturing.atlas import Atlas, TexturingError
-from uvatar.texturing.completion import SeenColours, shown_over, smooth_fill
-from uvatar.texturing.contamination import without_foreign
-from uvatar.texturing.detail import unseen_detail
-from uvatar.texturing.even_light import light_map, light_picture
-from uvatar.texturing.eyes import paint_eyes
+from uvatar.texturing.completion.smooth import SeenColours, shown_over, smooth_fill
 from uvatar.texturing.face import FaceSpline, face_shift
-from uvatar.texturing.flesh import paint_flesh
-from uvatar.texturing.generated import Painter, paint_unseen
-from uvatar.texturing.material_map import MaterialMap, with_eyes
-from uvatar.texturing.merging import best_cosine, merge
-from uvatar.texturing.mouth import with_open_mouth
-from uvatar.texturing.normal_map import normal_map
+from uvatar.texturing.generators.painting import Painter, paint_unseen
+from uvatar.texturing.layout.atlas import Atlas, TexturingError
+from uvatar.texturing.light.even_light import light_map, light_picture
+from uvatar.texturing.light.normal_map import normal_map
+from uvatar.texturing.materials.material_map import MaterialMap, with_eyes
 from uvatar.texturing.outfit import dressed_fill, tell_outfit
+from uvatar.texturing.pattern.detail import unseen_detail
 from uvatar.texturing.predicted import Predict, fill_in
-from uvatar.texturing.projection import ProjectedView, Projection, project, projected_view
+from uvatar.texturing.seen.contamination import without_foreign
+from uvatar.texturing.seen.eyes import paint_eyes
+from uvatar.texturing.seen.flesh import paint_flesh
+from uvatar.texturing.seen.merging import best_cosine, merge
+from uvatar.texturing.seen.mouth import with_open_mouth
+from uvatar.texturing.seen.projection import ProjectedView, Projection, project, projected_view
+from uvatar.texturing.seen.skin import skin_colour
+from uvatar.texturing.seen.visibility import compute_visibility
 from uvatar.texturing.settings import TexturingSettings
-from uvatar.texturing.skin import skin_colour
-from uvatar.texturing.visibility import compute_visibility
 
 DEFAULT_SETTINGS = TexturingSettings()
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.photos.colour import blended, linear_from_srgb
-from uvatar.texturing.completion import SeenColours
-from uvatar.texturing.lowband import diffuse, vertex_colours
+from uvatar.texturing.completion.lowband import diffuse, vertex_colours
+from uvatar.texturing.completion.smooth import SeenColours
 
 # Makes a full (N, N, 3) uint8 sRGB texture of one that photos show where its label is SEEN and that is completed
 # without learning.

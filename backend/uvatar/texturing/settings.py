@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from uvatar.texturing.completion import CompletionSettings
-from uvatar.texturing.contamination import ContaminationSettings
-from uvatar.texturing.detail import DetailSettings
-from uvatar.texturing.even_light import EvenLightSettings
-from uvatar.texturing.eyes import EyeSettings
-from uvatar.texturing.flesh import FleshSettings
-from uvatar.texturing.foreground import ForegroundSettings
-from uvatar.texturing.merging import MergingSettings
-from uvatar.texturing.mouth import MouthSettings
-from uvatar.texturing.normal_map import NormalMapSettings
+from uvatar.texturing.completion.smooth import CompletionSettings
+from uvatar.texturing.light.even_light import EvenLightSettings
+from uvatar.texturing.light.normal_map import NormalMapSettings
 from uvatar.texturing.outfit import OutfitSettings
+from uvatar.texturing.pattern.detail import DetailSettings
 from uvatar.texturing.predicted import PredictionSettings
-from uvatar.texturing.projection import ProjectionSettings
-from uvatar.texturing.skin import SkinSettings
-from uvatar.texturing.visibility import VisibilitySettings
+from uvatar.texturing.seen.contamination import ContaminationSettings
+from uvatar.texturing.seen.eyes import EyeSettings
+from uvatar.texturing.seen.flesh import FleshSettings
+from uvatar.texturing.seen.foreground import ForegroundSettings
+from uvatar.texturing.seen.merging import MergingSettings
+from uvatar.texturing.seen.mouth import MouthSettings
+from uvatar.texturing.seen.projection import ProjectionSettings
+from uvatar.texturing.seen.skin import SkinSettings
+from uvatar.texturing.seen.visibility import VisibilitySettings
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from uvatar.fitting.chain import BETAS, ORIENT, POSE, TRANSL, UNKNOWNS, BodyPoin
 from uvatar.geometry import rotations
 from uvatar.geometry.adjacency import adjacency, bilaplacian, laplacian, triangle_edges
 from uvatar.geometry.mesh import face_normals, vertex_normals
-from uvatar.texturing.atlas import Atlases
-from uvatar.texturing.texels import TexelTable
+from uvatar.texturing.layout.atlas import Atlases
+from uvatar.texturing.layout.texels import TexelTable
 from uvatar.transfer.closest import ClosestPoints, exposed
 
 _NO_BODY = (

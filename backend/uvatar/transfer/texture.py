@@ -12,9 +12,9 @@ from uvatar.geometry.raster import RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.photos.sampling import bilinear
 from uvatar.protocol.even_light import decoded_light
-from uvatar.texturing.atlas import texels_of
-from uvatar.texturing.even_light import light_picture
-from uvatar.texturing.texels import TexelTable
+from uvatar.texturing.layout.atlas import texels_of
+from uvatar.texturing.layout.texels import TexelTable
+from uvatar.texturing.light.even_light import light_picture
 from uvatar.transfer.closest import FACING, ClosestPoints
 from uvatar.transfer.registration import Registration
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from uvatar.body import BodyData
 from uvatar.data.camera import Camera
-from uvatar.texturing.texels import TexelTable, build_texel_table
+from uvatar.texturing.layout.texels import TexelTable, build_texel_table
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import PersonLabel, Sample
 

@@ -24,7 +24,7 @@ from uvatar.body import load_open_body
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.texture_predictor.config import Config
-from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.layout.atlas import Atlas
 from uvatar.texturing.painted import complete_painted
 from uvatar_training.data.problems import DataError, Skipped
 from uvatar_training.data.shards import shard_paths, shard_set

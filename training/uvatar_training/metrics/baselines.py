@@ -9,7 +9,7 @@ from torch import Tensor
 
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
-from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.layout.atlas import Atlas
 from uvatar.texturing.painted import complete_painted
 from uvatar_training.networks.uv_plane import TorchUvPlane
 
@@ -49,7 +49,7 @@ def completed(partial: Tensor, plane: TorchUvPlane, atlas: Atlas, predicted: Ten
         plane: the UV plane.
         atlas: the same layout for `uvatar.texturing`.
         predicted: (1, 3, R, R) a network's prediction; without it, unseen texels are completed by mirroring, and from
-            slices of limbs, garments, hair and skin (`uvatar.texturing.completion`).
+            slices of limbs, garments, hair and skin (`uvatar.texturing.completion.smooth`).
     """
     everywhere = projected_and_mirrored(
         partial, plane

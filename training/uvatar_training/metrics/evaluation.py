@@ -19,7 +19,7 @@ from uvatar.texture_predictor.config import Config
 from uvatar.texture_predictor.networks.checkpoint import load_checkpoint
 from uvatar.texture_predictor.predictor import changes
 from uvatar.texture_predictor.structure import Structure
-from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.layout.atlas import Atlas
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.shards import encoded, open_shards
 from uvatar_training.data.texture_batch import TextureStage

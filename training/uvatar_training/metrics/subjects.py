@@ -23,7 +23,7 @@ from uvatar.evaluation.sitters import Sitter, random_sitter
 from uvatar.photos.colour import srgb_from_linear
 from uvatar.texture_predictor.inputs import Crop, pose_of
 from uvatar.texture_predictor.structure import Structure
-from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.layout.atlas import Atlas
 from uvatar_training.metrics.baselines import completed
 from uvatar_training.networks.uv_plane import TorchUvPlane
 from uvatar_training.rendering import Cameras, PixelView, UvMesh, paint, see

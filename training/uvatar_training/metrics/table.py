@@ -11,8 +11,8 @@ from torch import Tensor
 
 from uvatar.body import BodyModel
 from uvatar.evaluation.tables import Row
-from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.surface import Part, build_surface
+from uvatar.texturing.layout.atlas import Atlas
+from uvatar.texturing.layout.surface import Part, build_surface
 from uvatar_training.losses.features import Perceptual
 from uvatar_training.metrics.baselines import completed, flat_colour, oracle, projected, projected_and_mirrored
 from uvatar_training.metrics.frechet import FrechetDistance

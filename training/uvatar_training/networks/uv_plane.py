@@ -15,8 +15,8 @@ from torch import Tensor
 from uvatar.body import BodyModel
 from uvatar.texture_predictor.inputs import plane_maps
 from uvatar.texture_predictor.structure import Structure
-from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.surface import AXIS_OF_PART, Part
+from uvatar.texturing.layout.atlas import Atlas
+from uvatar.texturing.layout.surface import AXIS_OF_PART, Part
 
 # Sides of the grids from and to which colours are spread where no texel is seen, followed by the Gaussians for this
 # (deviation in metres, weight).

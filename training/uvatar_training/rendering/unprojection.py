@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.texturing.atlas import texels_of
+from uvatar.texturing.layout.atlas import texels_of
 from uvatar_training.rendering.cameras import Cameras
 from uvatar_training.rendering.mesh import UvMesh
 from uvatar_training.rendering.view import PixelView

@@ -18,7 +18,7 @@ from uvatar.data.camera import Camera
 from uvatar.mesh_predictor.maps import PredictedBodies
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare
 from uvatar.texture_predictor.networks.encoders import Style
-from uvatar.texturing.surface import build_surface
+from uvatar.texturing.layout.surface import build_surface
 from uvatar_training.losses.adversarial import generator_loss
 from uvatar_training.losses.features import Perceptual
 from uvatar_training.losses.texture import TextureWeights, face_distance, perceptual_distance, reconstruction

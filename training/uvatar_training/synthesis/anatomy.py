@@ -13,7 +13,7 @@ from uvatar.data.arrays import Floats, Integers
 from uvatar.data.joints import JOINT_NAMES
 from uvatar.data.landmarks import LANDMARK_NAMES
 from uvatar.geometry.mesh import vertex_normals
-from uvatar.texturing.texels import TexelTable, build_texel_table
+from uvatar.texturing.layout.texels import TexelTable, build_texel_table
 
 _HEAD = ("neck", "head")
 _ARMS = tuple(f"{side}_{joint}" for side in ("left", "right") for joint in ("shoulder", "elbow", "wrist", "hand"))

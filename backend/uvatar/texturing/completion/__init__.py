@@ -1,0 +1,1 @@
+"""Smooth colours where no photo looks."""

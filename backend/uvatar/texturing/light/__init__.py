@@ -1,0 +1,1 @@
+"""Light and shade: the photo's, and that of folds in clothes."""

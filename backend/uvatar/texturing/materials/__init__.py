@@ -1,0 +1,1 @@
+"""Of which material each place of the body is, seen or not."""

@@ -1,0 +1,1 @@
+"""The structure of garments where no photo looks, copied from where one does."""

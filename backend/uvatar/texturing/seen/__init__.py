@@ -1,0 +1,1 @@
+"""What photos show: pixels projected onto texels, without what belongs to something else, and merged."""

@@ -1,0 +1,1 @@
+"""Textures of skirts and long hair, which are meshes of their own."""
