@@ -110,6 +110,16 @@ def test_a_dark_collar_is_no_hair(atlas: Atlas, parsed_hair: float | None, expec
     assert (found.labels[upper] == expected).mean() > 0.9
 
 
+@pytest.mark.parametrize("parsed", [False, True])
+def test_a_head_without_hair_has_none(atlas: Atlas, parsed: bool) -> None:
+    surface = atlas.surface
+    colour = np.tile(COLOURS[SKIN], (len(surface.part), 1)).astype(np.float32)
+    share, shading = np.ones(len(colour), np.float32), np.zeros(len(colour), np.float32)
+    told = ParsedVertices(shading, shading, shading) if parsed else None
+    found = segment(colour, share, shading, COLOURS[SKIN], surface, parsed=told)
+    assert not (found.labels == HAIR).any()
+
+
 def test_the_angle_is_that_of_the_photo_that_shows_a_texel_best() -> None:
     one = np.ones(2, np.float32)
     cosine = np.array([0.9, 0.2], np.float32)

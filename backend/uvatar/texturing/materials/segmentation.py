@@ -317,9 +317,11 @@ def _label_collars(labels: NDArray[np.int32], parsed: ParsedVertices | None, sur
     count, piece = _pieces(labels, surface)
     of_hair = labels == HAIR
     own = np.flatnonzero(of_hair)
+    if not len(own):
+        return
     on_scalp = np.bincount(piece[own], surface.scalp[own], count) > 0
     told = np.zeros(count) if parsed is None else np.bincount(piece[own], parsed.hair[own], count)
-    told /= np.maximum(np.bincount(piece[own], minlength=count), 1)
+    told = told / np.maximum(np.bincount(piece[own], minlength=count), 1)
     edges = surface.graph.tocoo()
     touching = of_hair[edges.row] & (labels[edges.col] > HAIR)
     row, garment = piece[edges.row[touching]], labels[edges.col[touching]]
