@@ -63,7 +63,8 @@ def share_seen(person: PersonResult) -> float:
 
 
 def test_options_are_the_wire_s() -> None:
-    assert {**vars(Options()), "complete_texture": False} == checked_options({})
+    of_other_jobs = {"complete_texture": False, "find_people": False}
+    assert {**vars(Options()), **of_other_jobs} == checked_options({})
 
 
 def test_a_photo_becomes_a_result_that_crosses_the_wire(pipeline: Pipeline, portrait: bytes) -> None:
