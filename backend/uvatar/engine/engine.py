@@ -27,6 +27,7 @@ from uvatar.mesh_predictor.predictor import LIGHT_FILE, ROMP_FILE, Predictor
 from uvatar.parsing.parsers import CHOICE, NONE, Parser, ParserError, find_parser
 from uvatar.parsing.shipped import ShippedParser
 from uvatar.perception.perception import Perception
+from uvatar.protocol.devices import CPU
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.given_people import estimates
 from uvatar.protocol.options import DEFAULT_OPTIONS, Options
@@ -124,7 +125,7 @@ class Engine:
             models,
             "textures are completed without the Texture Predictor.",
         )
-        parser, parser_problem = _parser_in(assets, models, placement, threads)
+        parser, parser_problem = _parser_in(assets, models, threads)
         return cls(
             body=body,
             perception=Perception(assets / "perception", threads=threads),
@@ -225,10 +226,12 @@ def _body_in(assets: Path) -> BodyModel:
     return load_open_body(assets / BODY_FILE)
 
 
-def _parser_in(
-    assets: Path, models: Path, placement: Placement, threads: int
-) -> tuple[Parser | None, UvatarError | None]:
-    """The parser, where there is one, and what is wrong with one that cannot be used."""
+def _parser_in(assets: Path, models: Path, threads: int) -> tuple[Parser | None, UvatarError | None]:
+    """The parser, where there is one, and what is wrong with one that cannot be used.
+
+    Like perception and the pose lifter it runs on the CPU: it takes some hundredths of a second.
+    """
+    placement = Placement(CPU, threads=threads)
     try:
         return find_parser(models, lambda: ShippedParser.load(assets, placement), threads), None
     except (ParserError, CheckpointError) as error:

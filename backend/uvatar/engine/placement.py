@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from uvatar.runtime.networks import Network
 
 # The network of each stage in a result's timings. Other stages have none, or small networks that always run on the CPU:
-# perception's networks and the pose lifter.
+# perception's networks, the parser and the pose lifter.
 _NETWORK_OF_STAGE = {
     "predicting": "mesh_predictor",
     "texturing": "texture_predictor",
