@@ -17,6 +17,7 @@ from PIL import Image
 
 from tests.blender_addon.sample import encoded, gradient
 from tests.gltf.conftest import HERE, made_person, node_or_skip
+from uvatar.body import load_open_body
 
 NO_BROWSER = 3  # what browser.mjs ends with where Chromium does not start
 Steps = Sequence[Mapping[str, Any]]
@@ -35,6 +36,8 @@ def person() -> dict[str, Any]:
     pose[0], pose[16] = (np.pi, 0, 0), (0, 0, -1.2)  # upright in the camera's frame, the left arm down
     return {
         **made_person(),
+        # The layout of older avatars, in which this texture is pale inside the mouth.
+        "uv": load_open_body().in_network_layout().data.uv,
         "offsets": np.zeros_like(made_person()["offsets"]),
         "pose": pose,
         "expression": expression,
