@@ -17,6 +17,7 @@ MAY_IMPORT = (
     "fitting/lifter_network.py",
     "geometry/torch_rotations.py",
     "mesh_predictor/networks/",
+    "parsing/network.py",
     "texture_predictor/networks/",
 )
 TORCH = ("torch", "torchvision", "safetensors")
@@ -35,7 +36,7 @@ from uvatar.runtime.networks import CheckpointError
 
 engine = Engine.load(threads=1)
 assert engine.mesh_predictor.name == "light" and engine.texture_predictor.resolution == 256
-assert engine.fitting.lifter is not None
+assert engine.fitting.lifter is not None and engine.parser is not None
 engine.mesh_predictor.look(np.zeros((64, 64, 3), np.uint8))
 Path(sys.argv[1], "ROMP.pkl").write_bytes(b"")
 try:
