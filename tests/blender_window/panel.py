@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.blender_window.conftest import WORK
+from PIL import Image
+
+from tests.blender_window.conftest import SAMPLES, WORK
 from tests.blender_window.window import HEIGHT, Window
 
 LIST_BUTTONS = (0.83,)  # where the buttons beside the list, and Cancel, are: shares of the sidebar's width
@@ -38,6 +40,17 @@ def choose(window: Window, *names: str) -> None:
         f"{names!r}])\nstate.redraw()"
     )
     window.settle()
+
+
+def choose_both_samples(window: Window) -> None:
+    """A picture, both.jpg, with the man at the left and the woman at the right."""
+    both = Image.new("RGB", (1200, 800), "white")
+    for place, name in enumerate(("man.jpg", "woman.jpg")):
+        with Image.open(SAMPLES / name) as one:
+            half = one.convert("RGB").resize((round(one.width * 800 / one.height), 800))
+        both.paste(half, (300 + 600 * place - half.width // 2, 0))
+    both.save(window.inside(f"{WORK}/photos/both.jpg"))
+    choose(window, "both.jpg")
 
 
 def picture(window: Window, name: str, crop: tuple[int, int, int, int] | None = None) -> None:

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from tests.blender_addon.fake_pipeline import CROWD
-from tests.blender_window.conftest import SAMPLES, WORK
-from tests.blender_window.panel import choose, close_panel, photo, picture, sidebar_picture
+from tests.blender_window.conftest import WORK
+from tests.blender_window.panel import choose, choose_both_samples, close_panel, photo, picture, sidebar_picture
 from tests.blender_window.window import HEIGHT, Window
 
 # The operator that is running, its buttons by what they do, and where a pixel of the photo is on the screen.
@@ -172,13 +171,7 @@ def test_the_mask_is_painted_undone_and_sent_with_a_joint(window: Window, serve:
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_a_real_photo_is_chosen_from_and_painted_on(window: Window, serve: Serve) -> None:
-    both = Image.new("RGB", (1200, 800), "white")
-    for place, name in enumerate(("man.jpg", "woman.jpg")):
-        with Image.open(SAMPLES / name) as one:
-            half = one.convert("RGB").resize((round(one.width * 800 / one.height), 800))
-        both.paste(half, (300 + 600 * place - half.width // 2, 0))
-    both.save(window.inside(f"{WORK}/photos/both.jpg"))
-    choose(window, "both.jpg")
+    choose_both_samples(window)
     window.run("bpy.data.batch_remove(list(bpy.data.objects))\nbpy.context.scene.uvatar.fast = True")
     serve(None)
     found(window, 2)

@@ -6,10 +6,8 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from PIL import Image
 
-from tests.blender_window.conftest import SAMPLES, WORK
-from tests.blender_window.panel import VIEW, choose, close_panel, photo, picture, sidebar_picture
+from tests.blender_window.panel import VIEW, choose, choose_both_samples, close_panel, photo, picture, sidebar_picture
 from tests.blender_window.window import HEIGHT, Window
 
 WRIST = 15  # BlazePose's number of the left wrist
@@ -106,13 +104,7 @@ def test_escape_leaves_everything_as_it_is(window: Window, serve: Callable[..., 
 def test_two_people_of_one_photo_with_the_real_backend(
     window: Window, serve: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
-    both = Image.new("RGB", (1200, 800), "white")
-    for place, name in enumerate(("man.jpg", "woman.jpg")):
-        with Image.open(SAMPLES / name) as one:
-            half = one.convert("RGB").resize((round(one.width * 800 / one.height), 800))
-        both.paste(half, (300 + 600 * place - half.width // 2, 0))
-    both.save(window.inside(f"{WORK}/photos/both.jpg"))
-    choose(window, "both.jpg")
+    choose_both_samples(window)
     window.run("bpy.data.batch_remove(list(bpy.data.objects))\nbpy.context.scene.uvatar.fast = True")
     serve(None)
     window.press("uvatar.run")

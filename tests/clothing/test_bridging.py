@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from tests.clothing.test_hair import CAMERA, SKIN, portrait
 from tests.clothing.test_offsets import clothing_model, silhouette
 from uvatar.body import BodyModel, load_open_body
-from uvatar.clothing.bridging import bridged, cloth_shares, hull_reach
+from uvatar.clothing.bridging import bridged, cloth_shares
 from uvatar.clothing.offsets import clothing_offsets
+from uvatar.clothing.sections import hull_reach
 from uvatar.data.joints import Joint
 from uvatar.geometry.mesh import vertex_normals
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import uvatar.evaluation.reconstructed
 from tests.evaluation.test_photos import body, truth
 from uvatar.body import BodyModel
 from uvatar.evaluation import around_photos
@@ -28,7 +29,7 @@ def test_people_and_garments_are_listed_by_completion(
     cloth: dict[str, Any] = {"materials": np.ones_like(texture.source), "material_names": ("upper",)}
     made = {SMOOTH: replace(texture, image=np.full_like(sharp, 120)), MATERIALS: replace(texture, image=sharp, **cloth)}
     makers = {how: (lambda view, one=one: one) for how, one in made.items()}
-    monkeypatch.setattr(around_photos, "reconstruct", lambda photo, engine: truth)
+    monkeypatch.setattr(uvatar.evaluation.reconstructed, "reconstruct", lambda photo, engine: truth)
     monkeypatch.setattr(around_photos, "completions", lambda *arguments: makers)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").write_bytes(b"any")

@@ -27,6 +27,7 @@ from uvatar.data.view import View
 from uvatar.engine.engine import Engine
 from uvatar.engine.parsing import with_parsing
 from uvatar.parsing import parsers
+from uvatar.parsing.lookup import probability_at
 from uvatar.parsing.parsers import ParserError, PersonPicture, find_parser, parsed
 from uvatar.parsing.selfie_multiclass import CLASSES, FILE, SelfieMulticlass, download
 from uvatar.protocol.options import DEFAULT_OPTIONS, Options
@@ -107,9 +108,9 @@ def test_classes_reach_the_photos_pixels(tmp_path: Path, red_is_hair: bytes) -> 
     pixels[:100, :, 0], pixels[100:, :, 2] = 255, 255
     parsing = parsed(parser, Photo(pixels, None, "0" * 64), person_in((0, 20, 60, 180)))
     places = np.array([[30.0, 40.0], [30.0, 160.0], [30.0, 1000.0]])
-    np.testing.assert_allclose(parsing.at(places, (ParseClass.HAIR,)), [1, 0, 0], atol=1e-3)
-    np.testing.assert_allclose(parsing.at(places, (ParseClass.CLOTHES,)), [0, 1, 0], atol=1e-3)
-    assert parsing.at(places[:1], tuple(ParseClass)) == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(probability_at(parsing, places, (ParseClass.HAIR,)), [1, 0, 0], atol=1e-3)
+    np.testing.assert_allclose(probability_at(parsing, places, (ParseClass.CLOTHES,)), [0, 1, 0], atol=1e-3)
+    assert probability_at(parsing, places[:1], tuple(ParseClass)) == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("content", [b"no model", model(np.zeros((4, 3), np.float32))])
@@ -175,7 +176,7 @@ def test_plug_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parser = find_parser(tmp_path, lambda: None)
     assert parser is not None
     parsing = parsed(parser, photo, person)
-    hat = parsing.at(np.array([[30.0, 50.0], [4.0, 50.0]]), (ParseClass.HAT,))
+    hat = probability_at(parsing, np.array([[30.0, 50.0], [4.0, 50.0]]), (ParseClass.HAT,))
     np.testing.assert_allclose(hat, [1, 0], atol=1e-6)
     monkeypatch.setenv(parsers.CHOICE, "Broken")
     broken = find_parser(tmp_path, lambda: None)
@@ -220,7 +221,7 @@ def test_a_large_answer_is_kept_small() -> None:
     photo = Photo(np.zeros((90, 60, 3), np.uint8), None, "0" * 64)
     parsing = parsed(cast(parsers.Parser, parser), photo, person_in((10, 20, 50, 80)))
     assert parsing.probabilities.shape[:2] == (parsers.STORED // 2, parsers.STORED)
-    assert parsing.at(np.array([[30.0, 50.0]]), (ParseClass.HAT,)) == pytest.approx(0.75, abs=1e-4)
+    assert probability_at(parsing, np.array([[30.0, 50.0]]), (ParseClass.HAT,)) == pytest.approx(0.75, abs=1e-4)
 
 
 @pytest.mark.parametrize("size", [(300, 200), (2100, 1400)])
@@ -272,7 +273,7 @@ def test_a_parser_that_fails_leaves_a_note_and_the_person_as_they_were() -> None
     assert seen_by(None) == (view, ()) and seen_by(Plug(), replace(DEFAULT_OPTIONS, fast=True)) == (view, ())
     done, notes = seen_by(Plug())
     assert notes == () and done.person.parsing is not None
-    assert done.person.parsing.at(np.array([[30.0, 50.0]]), (ParseClass.HAT,)) == pytest.approx(1)
+    assert probability_at(done.person.parsing, np.array([[30.0, 50.0]]), (ParseClass.HAT,)) == pytest.approx(1)
 
 
 def test_lookup_is_bilinear_at_pixel_centres() -> None:
@@ -280,4 +281,4 @@ def test_lookup_is_bilinear_at_pixel_centres() -> None:
     values[..., ParseClass.SKIN] = [[0, 1, 2, 3], [4, 5, 6, 7]]
     parsing = Parsing((10.0, 20.0, 18.0, 24.0), values)
     places = np.array([[11.0, 21.0], [12.0, 22.0], [17.9, 23.9], [9.9, 21.0]])
-    np.testing.assert_allclose(parsing.at(places, (ParseClass.SKIN,)), [0, 2.5, 7, 0], atol=1e-6)
+    np.testing.assert_allclose(probability_at(parsing, places, (ParseClass.SKIN,)), [0, 2.5, 7, 0], atol=1e-6)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from uvatar.body import load_open_body
 from uvatar.photos.colour import linear_from_srgb
 from uvatar.texturing.layout.surface import ARMS, FEET, LEGS, Part, Surface, build_surface
-from uvatar.texturing.materials.segmentation import SKIN as SKIN_LABEL
+from uvatar.texturing.materials.labels import SKIN as SKIN_LABEL
 from uvatar.texturing.materials.segmentation import segment
 
 SKIN = (215, 160, 135)

@@ -13,9 +13,10 @@ from uvatar.photos.colour import linear_from_srgb
 from uvatar.texturing.completion.smooth import SeenColours
 from uvatar.texturing.layout.atlas import Atlas
 from uvatar.texturing.layout.surface import Part
+from uvatar.texturing.materials.labels import HAIR, SKIN
 from uvatar.texturing.materials.off_material import without_off_material
 from uvatar.texturing.materials.parsed import ParsedVertices
-from uvatar.texturing.materials.segmentation import HAIR, SKIN, segment
+from uvatar.texturing.materials.segmentation import segment
 from uvatar.texturing.seen.merging import best_cosine
 from uvatar.texturing.seen.projection import Projection
 

@@ -18,7 +18,7 @@ from uvatar.photos.colour import linear_from_srgb
 from uvatar.texturing import texture_person
 from uvatar.texturing.layout.atlas import Atlas
 from uvatar.texturing.layout.surface import ARMS, Part
-from uvatar.texturing.materials.segmentation import SKIN as SKIN_LABEL
+from uvatar.texturing.materials.labels import SKIN as SKIN_LABEL
 from uvatar.texturing.materials.segmentation import segment
 
 SIZE = 256

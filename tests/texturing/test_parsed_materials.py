@@ -14,8 +14,9 @@ from uvatar.body import load_open_body
 from uvatar.data.parsing import ParseClass, Parsing
 from uvatar.texturing import Atlases
 from uvatar.texturing.layout.surface import ARMS, HANDS, LEGS, Part, Surface
+from uvatar.texturing.materials.labels import HAIR, SKIN
 from uvatar.texturing.materials.parsed import DEFAULT_SETTINGS, ParsedVertices, bare_hand, corrected
-from uvatar.texturing.materials.segmentation import HAIR, SKIN, segment
+from uvatar.texturing.materials.segmentation import segment
 from uvatar.texturing.materials.settings import DEFAULT_SETTINGS as MATERIALS
 from uvatar.texturing.outfit import _parsed
 from uvatar.texturing.seen.projection import ProjectedView

@@ -12,8 +12,9 @@ from uvatar.photos.colour import linear_from_srgb
 from uvatar.texturing.completion.smooth import SeenColours
 from uvatar.texturing.layout.atlas import Atlas
 from uvatar.texturing.layout.surface import ARMS, HANDS, Part, Surface
+from uvatar.texturing.materials.labels import SKIN, UNSEEN
 from uvatar.texturing.materials.propagation import propagate
-from uvatar.texturing.materials.segmentation import SKIN, UNSEEN, Materials
+from uvatar.texturing.materials.segmentation import Materials
 from uvatar.texturing.materials.stray import without_stray, without_stray_texels
 from uvatar.texturing.seen.projection import Projection
 from uvatar.texturing.seen.stray_hair import stray_hair

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.ndimage import gaussian_filter1d, grey_closing, map_coordinates
-from scipy.spatial import ConvexHull, QhullError
+from scipy.ndimage import grey_closing
 
 from uvatar.body import BodyModel
 from uvatar.body.data import BODY, BodyData
 from uvatar.clothing.limbs import ARM_JOINTS, LEG_JOINTS
+from uvatar.clothing.sections import Sections, smoothed
 from uvatar.data.arrays import Floats
 from uvatar.data.face import BARE_SKIN, FACE_SCORE
 from uvatar.data.joints import HIP_JOINTS, SHOULDER_JOINTS, Joint
 from uvatar.data.view import View
-from uvatar.geometry.mesh import unit, vertex_normals
+from uvatar.geometry.mesh import vertex_normals
 from uvatar.geometry.raster import rasterize
 from uvatar.photos.colour import linear_from_srgb, perceptual, smoothstep
 from uvatar.photos.skin import SkinLikenessSettings, skin_likeness
@@ -166,48 +166,20 @@ def _to_hulls(
         (data.weights[:, [Joint.HEAD, *ARM_JOINTS]].sum(1) < 0.3) & (data.part == BODY) & (vertices[:, 1] > crotch)
     )
     steps = np.zeros_like(vertices)
+    if not len(trunk):
+        return steps
     heights = np.arange(crotch, shoulders, settings.row * size)
-    if len(heights) < 3 or not len(trunk):
+    sections = Sections.of(vertices[around], heights, settings.row * size, settings.directions)
+    if sections is None:
         return steps
-    turn = np.arange(settings.directions) * (2 * np.pi / settings.directions)
-    way = np.stack([np.cos(turn), np.sin(turn)], 1)
-    sections = [
-        vertices[around][np.abs(vertices[around, 1] - height) < settings.row * size][:, [0, 2]] for height in heights
-    ]
-    if min(map(len, sections)) < 8:
-        return steps
-    spans = np.array([(one.min(0) + one.max(0)) / 2 for one in sections])
-    centre = gaussian_filter1d(spans, 4, axis=0, mode="nearest")
-    radius = np.stack([hull_reach(one - middle, way) for one, middle in zip(sections, centre, strict=True)])
     # Cloth hangs before and behind; its sides are the photo's.
     rows = 2 * round(settings.hanging / settings.row / 2) + 1
+    radius = sections.reach
     padded = np.pad(radius, ((rows, rows), (0, 0)), mode="edge")
     straight = grey_closing(padded, (rows, 1))[rows:-rows]
-    radius = radius + hanging * (straight - radius) * np.sin(turn)[None] ** 2
-    radius = gaussian_filter1d(gaussian_filter1d(radius, 2, axis=0, mode="nearest"), 1, axis=1, mode="wrap")
+    radius = smoothed(radius + hanging * (straight - radius) * sections.way[:, 1] ** 2, 2, 1)
     at = vertices[trunk]
-    row = (at[:, 1] - heights[0]) / (settings.row * size)
-    middle = np.stack([np.interp(row, np.arange(len(heights)), axis) for axis in centre.T], 1)
-    away = at[:, [0, 2]] - middle
-    distance = np.linalg.norm(away, axis=1)
-    column = np.arctan2(away[:, 1], away[:, 0]) % (2 * np.pi) * (settings.directions / (2 * np.pi))
-    wrapped = np.concatenate([radius, radius[:, :1]], 1)
-    wanted = map_coordinates(wrapped, np.stack([row, column]), order=1, mode="nearest")
     share = free[trunk] * smoothstep((at[:, 1] - crotch) / size, 0, settings.above_crotch)
     share *= smoothstep((shoulders - at[:, 1]) / size, 0, settings.below_shoulders)
-    outwards = np.maximum(wanted - distance, 0) * share
-    steps[trunk[:, None], [0, 2]] = unit(away) * outwards[:, None]
+    steps[trunk[:, None], [0, 2]] = sections.outwards(at, radius) * share[:, None]
     return steps
-
-
-def hull_reach(points: Floats, way: Floats) -> Floats:
-    """(C,) distance in directions (C, 2) from the origin, which lies inside, to the convex hull of points (N, 2)."""
-    try:
-        hull = ConvexHull(points).equations
-    except QhullError:  # all in a line
-        return np.full(len(way), float(np.abs(points).max()))
-    facing = way @ hull[:, :2].T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        reach = np.where(facing > 1e-9, -hull[:, 2] / facing, np.inf).min(1)
-    found: Floats = np.maximum(reach, 1e-3)
-    return found

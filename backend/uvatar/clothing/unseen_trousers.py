@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.ndimage import gaussian_filter1d, map_coordinates
 
 from uvatar.body.data import BodyData
-from uvatar.clothing.bridging import hull_reach
 from uvatar.clothing.limbs import LEG_JOINTS
 from uvatar.clothing.model import ClothingModel
+from uvatar.clothing.sections import Sections, smoothed
 from uvatar.data.arrays import Floats
 from uvatar.data.joints import ANKLE_JOINTS, HIP_JOINTS
 from uvatar.data.view import View
@@ -130,32 +129,18 @@ def _to_trousers(
     hem, crotch = ends
     row = settings.row * size
     heights = np.arange(crotch, hem, -row)
-    turn = np.arange(settings.directions) * (2 * np.pi / settings.directions)
-    way = np.stack([np.cos(turn), np.sin(turn)], 1)
     own = rest[chosen]
     own = own[(own[:, 0] * side > 0) & (own[:, 1] < crotch + settings.thickness * size)]
-    sections = [own[np.abs(own[:, 1] - height) < settings.thickness * size][:, [0, 2]] for height in heights]
-    if min(map(len, sections), default=0) < 8:
+    sections = Sections.of(own, heights, settings.thickness * size, settings.directions)
+    if sections is None:
         return np.zeros((len(chosen), 2))
-    spans = np.array([(one.min(0) + one.max(0)) / 2 for one in sections])
-    centre = gaussian_filter1d(spans, 4, axis=0, mode="nearest")
-    reach = np.stack([hull_reach(one - middle, way) for one, middle in zip(sections, centre, strict=True)])
     # Every direction hangs from the widest place above, on its way down to the hem.
-    wide = float(reach[0].mean()) + (settings.ease - settings.opening) * size
+    wide = float(sections.reach[0].mean()) + (settings.ease - settings.opening) * size
     taper = max(settings.taper, wide / (crotch - hem))
     narrowing = taper * row * np.arange(len(heights))[:, None]
-    radius = np.maximum.accumulate(reach + settings.ease * size + narrowing, axis=0) - narrowing
-    radius = gaussian_filter1d(gaussian_filter1d(radius, 3, axis=0, mode="nearest"), 1.5, axis=1, mode="wrap")
-    inwards = np.maximum(-side * way[:, 0], 1e-6)
-    room = np.maximum(np.abs(centre[:, :1]) - settings.between * size / 2, 0.0) / inwards
-    radius = np.where(-side * way[:, 0] > 0, np.maximum(np.minimum(radius, room), reach), radius)
-    at = (crotch - rest[chosen, 1]) / row
-    middle = np.stack([np.interp(at, np.arange(len(heights)), axis) for axis in centre.T], 1)
-    away = rest[chosen][:, [0, 2]] - middle
-    distance = np.maximum(np.linalg.norm(away, axis=1), 1e-9)
-    column = np.arctan2(away[:, 1], away[:, 0]) % (2 * np.pi) * (settings.directions / (2 * np.pi))
-    wanted = map_coordinates(
-        np.concatenate([radius, radius[:, :1]], 1), np.stack([at, column]), order=1, mode="nearest"
-    )
-    outwards: Floats = away * (np.maximum(wanted - distance, 0) / distance)[:, None]
-    return outwards
+    radius = np.maximum.accumulate(sections.reach + settings.ease * size + narrowing, axis=0) - narrowing
+    radius = smoothed(radius, 3, 1.5)
+    inwards = -side * sections.way[:, 0]
+    room = np.maximum(np.abs(sections.centre[:, :1]) - settings.between * size / 2, 0.0) / np.maximum(inwards, 1e-6)
+    radius = np.where(inwards > 0, np.maximum(np.minimum(radius, room), sections.reach), radius)
+    return sections.outwards(rest[chosen], radius)

@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 from uvatar.data.person import Person
-from uvatar.perception.geometry import box_iou
-from uvatar.perception.masks import DOUBT, stray_landmarks
+from uvatar.perception.geometry import same_person
+from uvatar.perception.masks import DOUBT, Window, in_window, stray_landmarks
 from uvatar.protocol.given_people import STROKE
-
-Window = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -23,14 +21,12 @@ class BrushSettings:
     """How strokes are painted.
 
     Attributes:
-        overlap: least intersection over union of the box that a stroke names and the person's, as for joints.
         most_side: pixels of the longer side at which strokes are drawn, as masks are made; bounds their time.
         most_radius: of a stroke, share of the longer side of the person's box. A larger brush could only be an error.
         beyond: how far a mask may grow around the person's box, share of the box's longer side: arms, hair and skirts
             reach that far at most.
     """
 
-    overlap: float = 0.5
     most_side: int = 1500
     most_radius: float = 0.5
     beyond: float = 0.5
@@ -57,12 +53,11 @@ def brushed(
         size: width and height of the photo, pixels.
         settings: tuned numbers.
     """
-    boxes = np.array([person.box for person in people]).reshape(-1, 4)
     own: dict[int, list[Sequence[float]]] = {}
-    for stroke in strokes:
-        overlaps = box_iou(np.array([stroke[:4]]), boxes)[0]
-        if max(overlaps, default=0.0) >= settings.overlap:
-            own.setdefault(int(np.argmax(overlaps)), []).append(stroke)
+    whose = same_person([stroke[:4] for stroke in strokes], [person.box for person in people])
+    for index, stroke in zip(whose, strokes, strict=True):
+        if index >= 0:
+            own.setdefault(int(index), []).append(stroke)
     corrected, painted = list(people), {}
     for index, mine in own.items():
         corrected[index], painted[index] = _painted(people[index], people, mine, size, settings)
@@ -78,11 +73,11 @@ def _painted(
 ) -> tuple[Person, NDArray[np.uint8]]:
     """A person with the mask as painted, and how much of each pixel of its window was painted onto it."""
     window = _grown(person, strokes, size, settings)
-    mask = _moved(person.mask, person.window, window)
-    others = _moved(person.others, person.window, window)
+    mask = in_window(person.mask, person.window, window)
+    others = in_window(person.others, person.window, window)
     for other in people:
         if other is not person:
-            others = np.maximum(others, _moved(other.mask, other.window, window))
+            others = np.maximum(others, in_window(other.mask, other.window, window))
     painted = np.zeros_like(mask)
     for stroke in strokes:
         part = _part(stroke, person.side, window, settings)
@@ -115,7 +110,7 @@ def _without_claims(people: Sequence[Person], painted: Mapping[int, NDArray[np.u
         owner = result[number]
         claimed = np.minimum(paint, owner.mask)
         for index, person in enumerate(result):
-            theirs = _moved(claimed, owner.window, person.window)
+            theirs = in_window(claimed, owner.window, person.window)
             if index != number and theirs.any():
                 result[index] = replace(
                     person, mask=np.minimum(person.mask, 255 - theirs), others=np.maximum(person.others, theirs)
@@ -139,20 +134,6 @@ def _grown(
     places = np.concatenate(corners)
     (x0, y0), (x1, y1) = np.floor(places.min(0)).astype(int), np.ceil(places.max(0)).astype(int)
     return int(x0), int(y0), int(x1), int(y1)
-
-
-def _moved(mask: NDArray[np.uint8], window: Window, other: Window) -> NDArray[np.uint8]:
-    """A mask of one window in another one, 0 where it says nothing."""
-    moved = np.zeros((other[3] - other[1], other[2] - other[0]), np.uint8)
-    x0, y0, x1, y1 = (
-        *(max(window[k], other[k]) for k in (0, 1)),
-        *(min(window[k], other[k]) for k in (2, 3)),
-    )
-    if x0 < x1 and y0 < y1:
-        moved[y0 - other[1] : y1 - other[1], x0 - other[0] : x1 - other[0]] = mask[
-            y0 - window[1] : y1 - window[1], x0 - window[0] : x1 - window[0]
-        ]
-    return moved
 
 
 def _part(stroke: Sequence[float], side: float, window: Window, settings: BrushSettings) -> Window:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from uvatar.data.person import Person
-from uvatar.perception.geometry import box_iou
-from uvatar.perception.perception import SAME_PERSON
+from uvatar.perception.geometry import same_person
 
 
 def as_chosen(people: Sequence[Person], chosen: Sequence[Sequence[float]]) -> list[Person]:
@@ -20,11 +17,8 @@ def as_chosen(people: Sequence[Person], chosen: Sequence[Sequence[float]]) -> li
         chosen: rows as `uvatar.protocol.given_people.CHOSEN` has them.
     """
     named = list(people)
-    if people:
-        boxes = np.array([person.box for person in people])
-        for number, *box, height in chosen:
-            overlaps = box_iou(np.array([box]), boxes)[0]
-            if overlaps.max() >= SAME_PERSON:
-                index = int(np.argmax(overlaps))
-                named[index] = replace(named[index], number=int(number), stature=height / 100 if height else None)
+    whose = same_person([row[1:5] for row in chosen], [person.box for person in people])
+    for index, (number, *_, height) in zip(whose, chosen, strict=True):
+        if index >= 0:
+            named[index] = replace(named[index], number=int(number), stature=height / 100 if height else None)
     return named

@@ -9,21 +9,18 @@ import numpy as np
 
 from uvatar.data.landmarks import ANKLES, HEELS, INDICES, PINKIES, THUMBS, TOES, WRISTS, Landmark
 from uvatar.data.person import Person
-from uvatar.perception.geometry import box_iou
+from uvatar.perception.geometry import same_person
 
 
 @dataclass(frozen=True)
 class PinSettings:
-    """When a correction belongs to a person, and when it contradicts what was seen.
+    """When a correction contradicts what was seen.
 
     Attributes:
-        overlap: least intersection over union of the box that a correction names and the person's. Boxes of the same
-            photo differ by rounding only, unless options that find other people have changed.
         moved: share of the box side by which a wrist is moved from where the hand model sees it, from which on that
             hand is taken for another one: the length of half a hand.
     """
 
-    overlap: float = 0.5
     moved: float = 0.05
 
 
@@ -45,12 +42,11 @@ def pinned(
         pins: rows of `uvatar.protocol.given_people.PIN` numbers; those whose box is nobody's have no effect.
         settings: tuned numbers.
     """
-    boxes = np.array([person.box for person in people]).reshape(-1, 4)
     own: dict[int, dict[int, tuple[float, float]]] = {}
-    for *box, landmark, x, y in pins:
-        overlaps = box_iou(np.array([box]), boxes)[0]
-        if max(overlaps, default=0.0) >= settings.overlap:
-            own.setdefault(int(np.argmax(overlaps)), {})[int(landmark)] = (x, y)
+    whose = same_person([pin[:4] for pin in pins], [person.box for person in people])
+    for index, (*_, landmark, x, y) in zip(whose, pins, strict=True):
+        if index >= 0:
+            own.setdefault(int(index), {})[int(landmark)] = (x, y)
     return [_corrected(person, own[i], settings) if i in own else person for i, person in enumerate(people)]
 
 

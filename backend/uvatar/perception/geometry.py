@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from uvatar.data.arrays import Floats
+
+SAME_PERSON = 0.5  # intersection over union of two boxes of one person in one photo
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,18 @@ def box_iou(a: Floats, b: Floats) -> Floats:
     area_a, area_b = (np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), -1) for boxes in (a, b))
     iou: Floats = overlap / np.maximum(area_a[:, None] + area_b[None] - overlap, 1e-9)
     return iou
+
+
+def same_person(wanted: ArrayLike, boxes: ArrayLike) -> NDArray[np.int64]:
+    """(K,) which of the boxes (N, 4) each of those wanted (K, 4) is, -1 for none.
+
+    For boxes of people in one photo, which differ by rounding only, unless options that find other people have changed.
+    """
+    ours, theirs = (np.asarray(some, float).reshape(-1, 4) for some in (wanted, boxes))
+    if not len(theirs):
+        return np.full(len(ours), -1)
+    overlaps = box_iou(ours, theirs)
+    return np.where(overlaps.max(1) >= SAME_PERSON, overlaps.argmax(1), -1)
 
 
 def landmark_similarity(a: Floats, b: Floats, scale: float, weights: Floats, sigma: float = 0.1) -> float:

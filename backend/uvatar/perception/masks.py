@@ -230,6 +230,14 @@ def _common(a: Window, b: Window) -> Window | None:
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
 
+def in_window(mask: NDArray[np.uint8], window: Window, other: Window) -> NDArray[np.uint8]:
+    """A mask of ``window`` in another one, 0 where it says nothing."""
+    moved = np.zeros((other[3] - other[1], other[2] - other[0]), np.uint8)
+    if (common := _common(window, other)) is not None:
+        _part(other, moved, common)[:] = _part(window, mask, common)
+    return moved
+
+
 def _share(windows: list[Window], masks: list[NDArray[np.uint8]]) -> None:
     """Change the masks in place so that no pixel is assigned more than once; stronger claims take precedence."""
     for (window_a, mask_a), (window_b, mask_b) in combinations(zip(windows, masks, strict=True), 2):

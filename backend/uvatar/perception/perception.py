@@ -15,7 +15,7 @@ from uvatar.perception.claims import without_borrowed_arms
 from uvatar.perception.details import FaceFound, FaceModel, HandModel
 from uvatar.perception.evidence import LIKELY, POSSIBLE, PersonEvidence, likelihood, likely_enough, upper_body_inside
 from uvatar.perception.expression import ExpressionModel
-from uvatar.perception.geometry import Pyramid, box_iou
+from uvatar.perception.geometry import Pyramid, box_iou, same_person
 from uvatar.perception.heads import head_outside, with_head_at, with_head_upright
 from uvatar.perception.masks import doubted, person_masks
 from uvatar.perception.models import Model
@@ -190,9 +190,6 @@ class Glimpse:
     likely: bool
 
 
-SAME_PERSON = 0.5  # intersection over union of two boxes of one person: they differ by rounding only
-
-
 def _touching(boxes: NDArray[np.float32], wanted: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(N,) which boxes (N, 4) overlap any of those wanted (K, 4)."""
     touching: NDArray[np.bool_] = (box_iou(boxes, wanted) > 0).any(1)
@@ -201,11 +198,9 @@ def _touching(boxes: NDArray[np.float32], wanted: NDArray[np.float64]) -> NDArra
 
 def _same(boxes: NDArray[np.float32], wanted: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(N,) which of the boxes (N, 4) are those wanted (K, 4): for each of these the nearest one."""
+    whose = same_person(wanted, boxes)
     chosen = np.zeros(len(boxes), bool)
-    overlaps = box_iou(boxes, wanted)
-    for column in overlaps.T if len(boxes) else ():
-        if column.max() >= SAME_PERSON:
-            chosen[np.argmax(column)] = True
+    chosen[whose[whose >= 0]] = True
     return chosen
 
 

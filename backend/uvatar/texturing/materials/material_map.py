@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from uvatar.data.arrays import Integers
 from uvatar.texturing.layout.atlas import Atlas
 from uvatar.texturing.layout.surface import ARMS, FEET, HANDS, LEGS, Part, Surface
-from uvatar.texturing.materials.segmentation import HAIR
+from uvatar.texturing.materials.labels import HAIR
 
 # Shares of a material's area from which it is named after a part of the body.
 _MOSTLY = 0.5

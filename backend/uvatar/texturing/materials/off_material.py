@@ -17,8 +17,8 @@ from uvatar.photos.colour import colour_distance, smoothstep
 from uvatar.texturing.completion.smooth import SeenColours
 from uvatar.texturing.layout.atlas import Atlas
 from uvatar.texturing.layout.surface import Part
+from uvatar.texturing.materials.labels import HAIR, SKIN
 from uvatar.texturing.materials.propagation import colours_at
-from uvatar.texturing.materials.segmentation import HAIR, SKIN
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from uvatar.data.arrays import Floats
 from uvatar.data.parsing import BARE, CLOTH, ParseClass, Parsing
+from uvatar.parsing.lookup import probability_at
 from uvatar.texturing.layout.surface import Surface
-
-SKIN, HAIR = 0, 1  # as in `uvatar.texturing.materials.segmentation`
+from uvatar.texturing.materials.labels import HAIR, SKIN, pieces
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,9 @@ class ParsedVertices:
         """Look up the vertices that are seen at ``pixels`` (V, 2) of the photo."""
         graph = surface.graph[seen][:, seen]
         degree = np.maximum(np.asarray(graph.sum(1)).ravel(), 1e-9)
-        values = np.stack([parsing.at(pixels[seen], kind) for kind in (BARE, (ParseClass.HAIR,), CLOTH)], 1)
+        values = np.stack(
+            [probability_at(parsing, pixels[seen], kind) for kind in (BARE, (ParseClass.HAIR,), CLOTH)], 1
+        )
         for _ in range(settings.rounds):
             values = (values + (graph @ values) / degree[:, None]) / 2
         whole = np.zeros((len(seen), 3), np.float32)
@@ -77,14 +77,11 @@ def corrected(
     """
     result = labels.copy()
     sure_skin, sure_cloth = parsed.skin > settings.sure, parsed.cloth > settings.sure
-    edges = surface.graph.tocoo()
-    same = (labels[edges.row] == labels[edges.col]) & (labels[edges.row] >= 0)
-    graph = sparse.csr_matrix((np.ones(same.sum()), (edges.row[same], edges.col[same])), edges.shape)
-    count, piece = connected_components(graph, directed=False)
-    piece = np.where(labels >= 0, piece, count)
+    count, piece = pieces(labels, surface)
+    seen = piece >= 0
     area, of_skin, of_cloth = (
-        np.bincount(piece, surface.vertex_area * chosen, count + 1)[:count]
-        for chosen in (labels >= 0, sure_skin, sure_cloth)
+        np.bincount(piece[seen], (surface.vertex_area * chosen)[seen], count)
+        for chosen in (seen, sure_skin, sure_cloth)
     )
     garment = max(int(labels.max(initial=HAIR)), HAIR) + 1
     for one in np.flatnonzero(area > 0):

@@ -18,7 +18,8 @@ from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import colour_distance
 from uvatar.texturing.completion.lowband import diffuse, solved
 from uvatar.texturing.layout.surface import ARMS, FEET, LEGS, Part, Surface, unseen_hands
-from uvatar.texturing.materials.segmentation import HAIR, SKIN, UNSEEN, Materials
+from uvatar.texturing.materials.labels import HAIR, SKIN, UNSEEN
+from uvatar.texturing.materials.segmentation import Materials
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from uvatar.data.arrays import Floats
 from uvatar.photos.colour import perceptual
@@ -19,12 +18,10 @@ from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.completion.hair_tone import telling
 from uvatar.texturing.layout.surface import ARMS, FEET, HANDS, LEGS, Part, Surface
 from uvatar.texturing.materials.clustering import clustered, joined, plausible_skin, smoothed, tidied, without_islands
+from uvatar.texturing.materials.labels import HAIR, SKIN, UNSEEN, pieces
 from uvatar.texturing.materials.light_splits import joined_over_light
 from uvatar.texturing.materials.parsed import ParsedVertices, bare_hand, corrected, corrected_head
 from uvatar.texturing.materials.settings import DEFAULT_SETTINGS, MaterialSettings
-
-UNSEEN = -1
-SKIN, HAIR = 0, 1  # the first two materials of everybody; garments follow
 
 
 @dataclass(frozen=True)
@@ -142,18 +139,9 @@ def _upper_head(surface: Surface) -> NDArray[np.bool_]:
     return upper
 
 
-def _pieces(labels: NDArray[np.int32], surface: Surface) -> tuple[int, NDArray[np.int32]]:
-    """Number of connected pieces of one label each, and the piece (V,) of every vertex, -1 where unseen."""
-    edges = surface.graph.tocoo()
-    same = (labels[edges.row] == labels[edges.col]) & (labels[edges.row] != UNSEEN)
-    graph = sparse.csr_matrix((np.ones(same.sum()), (edges.row[same], edges.col[same])), edges.shape)
-    count, piece = connected_components(graph, directed=False)
-    return count, np.where(labels != UNSEEN, piece, -1).astype(np.int32)
-
-
 def _single_things(labels: NDArray[np.int32], surface: Surface, settings: MaterialSettings) -> NDArray[np.bool_]:
     """The vertices (V,) of single things on garments: small pieces inside another material."""
-    count, piece = _pieces(labels, surface)
+    count, piece = pieces(labels, surface)
     seen = piece >= 0
     area = np.bincount(piece[seen], surface.vertex_area[seen], count)
     edges = surface.graph.tocoo()
@@ -191,7 +179,7 @@ def _too_little(labels: NDArray[np.int32], surface: Surface, settings: MaterialS
 def _split_shoes(labels: NDArray[np.int32], surface: Surface, settings: MaterialSettings) -> None:
     """Give pieces on the feet a label of their own if the rest of their material lies elsewhere."""
     feet = np.isin(surface.part, FEET)
-    count, piece = _pieces(labels, surface)
+    count, piece = pieces(labels, surface)
     seen = piece >= 0
     area = np.bincount(piece[seen], surface.vertex_area[seen], count)
     on_feet = np.bincount(piece[seen], surface.vertex_area[seen] * feet[seen], count)
@@ -314,7 +302,7 @@ def _label_collars(labels: NDArray[np.int32], parsed: ParsedVertices | None, sur
     """Give what was taken for hair to the garment that it touches, if it lies apart from the scalp: a dark collar is
     nearer to the hair's colour than to the skin's. A parser's word that it is hair counts more.
     """
-    count, piece = _pieces(labels, surface)
+    count, piece = pieces(labels, surface)
     of_hair = labels == HAIR
     own = np.flatnonzero(of_hair)
     if not len(own):

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from uvatar.data.arrays import Floats
 from uvatar.photos.colour import linear_from_srgb
 from uvatar.texturing.layout.surface import FEET, LEGS, Part, Surface
-from uvatar.texturing.materials.segmentation import HAIR, SKIN, UNSEEN, Hem, Materials
+from uvatar.texturing.materials.labels import HAIR, SKIN, UNSEEN
+from uvatar.texturing.materials.segmentation import Hem, Materials
 
 
 @dataclass(frozen=True)
