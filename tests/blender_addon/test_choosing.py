@@ -13,7 +13,7 @@ from tests.blender_addon.fake_pipeline import CROWD, found
 from tests.blender_addon.sample import ellipse
 from uvatar.protocol.options import declared
 from uvatar_blender.core.any_result import parse_any
-from uvatar_blender.core.choices import Choice, chosen_rows, given_people, told_apart, typed_height
+from uvatar_blender.core.choices import Choice, chosen_rows, given_people, height_of_one, told_apart
 from uvatar_blender.core.found_people import FoundPeople, named, overlap
 from uvatar_blender.core.hand_corrections import Corrections, PhotoEdit, of_person
 from uvatar_blender.core.mask_brush import MaskBrush, rows_of, strokes_of
@@ -59,7 +59,7 @@ def test_the_people_who_are_switched_on_are_told_to_the_job() -> None:
     assert given == [{"photo": "b\ufffd.jpg", "chosen": chosen_rows(people)}]
     assert declared()["given_people"].accepts(given) and given_people({}) is None
     assert given_people({Path("a/1.jpg"): people, Path("b/1.jpg"): people, Path("c.jpg"): people[:1]}) is None
-    assert typed_height(people) == "181" and typed_height(people[:1]) == typed_height([]) == ""
+    assert height_of_one(people) == "181" and height_of_one(people[:1]) == height_of_one([]) == ""
 
 
 def test_photos_of_the_same_name_are_in_jobs_of_their_own() -> None:

@@ -59,7 +59,7 @@ def told_apart(photos: Sequence[Path]) -> list[list[Path]]:
     return parts
 
 
-def typed_height(people: Sequence[Choice]) -> str:
+def height_of_one(people: Sequence[Choice]) -> str:
     """Return the height of the one person who is included, as the option ``height`` has it; "" if it is unknown."""
     known = [person.height for person in people if person.include and person.height]
     return f"{known[0]:g}" if known else ""

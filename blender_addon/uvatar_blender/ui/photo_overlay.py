@@ -17,7 +17,6 @@ from ..core.arrays import Floats
 
 Point = tuple[float, float]
 Colour = tuple[float, float, float, float]
-Frame = tuple[float, float, float, float]  # left, top, width and height (negative: downward), pixels of the region
 
 _CORNERS = 16  # of the discs that joints are drawn as
 LINE, JOINT, MOVED = (1.0, 1.0, 1.0, 0.7), (0.34, 0.71, 0.91, 1.0), (0.90, 0.62, 0.0, 1.0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import bpy
 
-from ..core.choices import given_people, told_apart, typed_height
+from ..core.choices import given_people, height_of_one, told_apart
 from ..core.jobs import grouped
 from ..protocol.bone_names import Naming
 from ..scene.avatar import ImportOptions
@@ -151,7 +151,7 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
                 given = given_people({path: chosen[path] for path in part if path in chosen})
                 options |= {} if given is None else {"given_people": given}
                 if one_person:
-                    options["height"] = options["height"] or typed_height(
+                    options["height"] = options["height"] or height_of_one(
                         [one for some in chosen.values() for one in some]
                     )
                 jobs.append((part, options))
