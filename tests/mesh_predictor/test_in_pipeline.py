@@ -120,7 +120,7 @@ def test_with_weights_every_person_is_predicted_and_refined(pipeline: Callable[.
     assert max(person.fit.landmark_error_median for person in result.people) < 0.01  # a useless prediction does no harm
 
 
-def test_without_refinement_the_prediction_is_the_result(
+def test_without_refinement_the_light_prediction_and_the_landmarks_are_the_result(
     pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path
 ) -> None:
     built = pipeline(light=True)
@@ -128,9 +128,7 @@ def test_without_refinement_the_prediction_is_the_result(
     result = reconstruct(("two.png", photo), built.engine, options)
     for person in result.people:
         assert person.fit.start == "mesh_predictor" and not person.fit.offsets.any()
-        assert (
-            np.abs(person.fit.body.body_pose).max() < 0.2 and person.fit.body.transl[2] > 1
-        )  # the untrained network's standing person
+        assert person.fit.landmark_error_median < 0.03  # the network has learnt nothing, and is a small part of it
     entry = present(result, built.engine, options)
     assert entry["people"][0]["licence"]["mesh_predictor"] == "Apache-2.0"
     romp = entry["romp"]

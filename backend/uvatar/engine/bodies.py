@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.data.fit import Fit
+from uvatar.data.camera import Camera
+from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.progress import StageProgress
 from uvatar.engine.detect import DetectedPeople
+from uvatar.fitting.blending import blended_bodies
 from uvatar.fitting.fitter import FitOptions, fit_people
-from uvatar.mesh_predictor.prediction import SMPL, fit_as_predicted
+from uvatar.mesh_predictor.prediction import SMPL, Prediction, fit_as_predicted
 from uvatar.protocol.heights import heights_of
 from uvatar.protocol.options import Options
 
@@ -47,12 +49,22 @@ def fit_bodies(
 def _as_predicted(
     detected: DetectedPeople, engine: Engine, options: Options, betas: NDArray[np.float32] | None
 ) -> list[Fit]:
-    fits = []
-    for person, prediction in zip(detected.people, detected.predictions, strict=True):
-        assert prediction is not None  # `detect` has left the others out
-        parameters = prediction.bodies(engine.body, detected.camera)[0]
-        if prediction.betas_of == SMPL and (registration := engine.registration(options.body)) is not None:
-            parameters = replace(parameters, betas=registration.source_betas(prediction.betas[0]))
-        parameters = parameters if betas is None else replace(parameters, betas=betas)
-        fits.append(fit_as_predicted(parameters, person, engine.body, detected.camera))
-    return fits
+    predictions = [prediction for prediction in detected.predictions if prediction is not None]
+    assert len(predictions) == len(detected.people)  # `detect` has left the others out
+    bodies = [_predicted_body(prediction, detected.camera, engine, options) for prediction in predictions]
+    if betas is not None:
+        bodies = [replace(parameters, betas=betas) for parameters in bodies]
+    if all(prediction.coarse for prediction in predictions):
+        starts = [prediction.starts()[0] for prediction in predictions]
+        bodies = blended_bodies(detected.people, starts, detected.camera, engine.fitting, betas) or bodies
+    return [
+        fit_as_predicted(parameters, person, engine.body, detected.camera)
+        for parameters, person in zip(bodies, detected.people, strict=True)
+    ]
+
+
+def _predicted_body(prediction: Prediction, camera: Camera, engine: Engine, options: Options) -> BodyParameters:
+    parameters = prediction.bodies(engine.body, camera)[0]
+    if prediction.betas_of == SMPL and (registration := engine.registration(options.body)) is not None:
+        return replace(parameters, betas=registration.source_betas(prediction.betas[0]))
+    return parameters

@@ -21,19 +21,19 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
-from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.fit import Fit
 from uvatar.data.gravity import GravityEvidence
-from uvatar.data.joints import WRIST_JOINTS, Joint
+from uvatar.data.joints import Joint
 from uvatar.data.landmarks import HIPS, SHOULDERS
 from uvatar.data.person import Person
 from uvatar.data.progress import StageProgress
 from uvatar.data.start import Start
 from uvatar.fitting.chain import BETAS, ORIENT, TRANSL, UNKNOWNS, State
 from uvatar.fitting.gravity import stances_and_gravity
-from uvatar.fitting.hands import finger_poses, with_twist_shared
 from uvatar.fitting.hypotheses import Hypotheses
 from uvatar.fitting.objective import Objective
 from uvatar.fitting.observations import Observations, world_landmarks
+from uvatar.fitting.parameters import parameters_of
 from uvatar.fitting.prepared import FittingModel
 from uvatar.fitting.report import quality
 from uvatar.fitting.settings import DEFAULT_SETTINGS, FittingSettings
@@ -46,7 +46,6 @@ from uvatar.fitting.terms import LandmarkTerm, Term
 from uvatar.fitting.terms.base import Stage, project
 from uvatar.fitting.terms.face_size import FaceSizeTerm
 from uvatar.fitting.upright import on_one_ground, straightened
-from uvatar.geometry import rotations
 
 
 @dataclass(frozen=True)
@@ -334,23 +333,10 @@ def _results(problem: _Problem, hypotheses: Hypotheses, open_age: Collection[int
     """What was found, with what to know about it; ``open_age``: the people who may be children, and may not."""
     observed, state = problem.observed, hypotheses.state
     model = observed.model
-    posed = model.skeleton.pose(state)
-    pixels, _ = project(posed.place(model.landmarks).positions, observed.camera)
-    orient = rotations.log(state.orient)
+    pixels, _ = project(model.skeleton.pose(state).place(model.landmarks).positions, observed.camera)
     fits = []
-    for i, person in enumerate(observed.people):
+    for i, (person, parameters) in enumerate(zip(observed.people, parameters_of(state, observed), strict=True)):
         judged = quality(person, pixels[i], observed.camera, hypotheses.groups[i], problem.settings.report)
-        pose, fingers = state.pose[i], None
-        if model.hand is not None:
-            found = finger_poses(observed.hands[i], posed.rotations[i, WRIST_JOINTS], posed.forearms[i], model.hand)
-            pose, fingers = with_twist_shared(pose, model.skeleton, found.seen), found.pose.astype(np.float32)
-        parameters = BodyParameters(
-            betas=state.betas[i].astype(np.float32),
-            global_orient=orient[i].astype(np.float32),
-            body_pose=np.concatenate([pose, np.zeros((2, 3))]).astype(np.float32),
-            transl=state.transl[i].astype(np.float32),
-            hand_pose=fingers,
-        )
         fits.append(
             Fit(
                 parameters,

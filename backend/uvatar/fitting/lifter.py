@@ -96,7 +96,7 @@ class Lifter:
         both = np.stack([plain, mirrored_features(plain)]).astype(np.float32)
         outputs = self.network({"features": both})
         joint_rotations, betas, spreads = (outputs[name].astype(np.float64) for name in ("turns", "betas", "spreads"))
-        joint_rotations = _mean_rotation(joint_rotations[0], FLIP @ joint_rotations[1][MIRRORED_JOINTS] @ FLIP)
+        joint_rotations = rotations.nearest(joint_rotations[0] + FLIP @ joint_rotations[1][MIRRORED_JOINTS] @ FLIP)
         looking = view(box, camera)
         local = np.stack(
             [
@@ -152,11 +152,3 @@ def mirrored_features(values: Floats) -> NDArray[np.float64]:
         values[..., 165:198][..., OTHER_SIDE_LANDMARKS],
     ]
     return np.concatenate([*flat, values[..., 198:199] * -1, values[..., 199:]], -1)
-
-
-def _mean_rotation(a: Floats, b: Floats) -> Floats:
-    """The rotations (..., 3, 3) nearest to the mean of two (least squares)."""
-    u, _, vt = np.linalg.svd(a + b)
-    u[..., :, 2] *= np.linalg.det(u @ vt)[..., None]
-    mean: Floats = u @ vt
-    return mean

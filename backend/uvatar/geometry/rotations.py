@@ -73,6 +73,14 @@ def between(source: Floats, target: Floats) -> Floats:
     return exp(axis / np.linalg.norm(axis) * np.arctan2(sine, cosine))
 
 
+def nearest(matrices: Floats) -> Floats:
+    """The rotations (..., 3, 3) nearest to ``matrices``, least squares; of a sum of rotations, their mean."""
+    u, _, vt = np.linalg.svd(matrices)
+    u[..., :, 2] *= np.linalg.det(u @ vt)[..., None]
+    rotation: Floats = u @ vt
+    return rotation
+
+
 def _series(vectors: Floats, first: Callable[[Floats], Floats], second: Callable[[Floats], Floats]) -> Floats:
     """I + first(angle) K + second(angle) K^2, with K^2 = v v' - angle^2 I."""
     x, y, z = np.moveaxis(vectors, -1, 0)

@@ -44,6 +44,7 @@ class Prediction:
         root_aligned: the camera sees the posed body moved so that its origin is between its hips, not as SMPL places
             it. So it is with checkpoints of ROMP's public training code (its ``root_align``), and not with the
             published ROMP.pkl.
+        coarse: the network is the light one, whose bodies are not given as they are: `uvatar.fitting.blending`.
     """
 
     score: NDArray[np.float32]
@@ -54,6 +55,7 @@ class Prediction:
     betas_of: str
     square: PaddedSquare
     root_aligned: bool = False
+    coarse: bool = False
 
     def __len__(self) -> int:
         return len(self.score)

@@ -31,6 +31,7 @@ class Look:
 
     maps: Maps[NDArray[np.float32]]
     found: Prediction
+    predictor: Predictor
 
     def at(self, pixels: Floats) -> Prediction:
         """The people at given body centres (P, 2), pixels of the photo, whether or not the heatmap sees anybody
@@ -38,7 +39,7 @@ class Look:
         """
         xy = self.found.square.to_normalised(np.asarray(pixels, np.float32))
         places = centers_at(self.maps.center, np.zeros(len(xy), np.int64), xy)
-        return _decoded(self.maps, places, self.found.square, self.found.betas_of, self.found.root_aligned)
+        return _decoded(self.maps, places, self.predictor, self.found.square)
 
     def of(self, people: Sequence[Person]) -> Prediction:
         """A prediction for each of ``people``: the one found at their torso, else what the maps say of that place."""
@@ -58,6 +59,7 @@ class Predictor:
         licence: str,
         root_aligned: bool = False,
         threshold: float = CENTER_THRESHOLD,
+        coarse: bool = False,
     ) -> None:
         """Prepare a network for photos.
 
@@ -66,17 +68,12 @@ class Predictor:
             name: for reports.
             betas_of: which body's betas it predicts, "smpl" or "open_body".
             licence: of the weights.
-            root_aligned: as in `Prediction`.
+            root_aligned, coarse: as in `Prediction`.
             threshold: what the heatmap must say for somebody to be found.
         """
         self.network = network
-        self.name, self.betas_of, self.licence, self.root_aligned, self.threshold = (
-            name,
-            betas_of,
-            licence,
-            root_aligned,
-            threshold,
-        )
+        self.name, self.betas_of, self.licence = name, betas_of, licence
+        self.root_aligned, self.threshold, self.coarse = root_aligned, threshold, coarse
 
     @classmethod
     def find(cls, weights: Path, models: Path, placement: Placement = ANYWHERE) -> Predictor | None:
@@ -112,7 +109,7 @@ class Predictor:
 
     @classmethod
     def _light(cls, network: Network) -> Predictor:
-        return cls(network, "light", OPEN_BODY, LIGHT_LICENCE, threshold=LIGHT_THRESHOLD)
+        return cls(network, "light", OPEN_BODY, LIGHT_LICENCE, threshold=LIGHT_THRESHOLD, coarse=True)
 
     def look(self, pixels: NDArray[np.uint8]) -> Look:
         """(H, W, 3) sRGB photo -> its maps and the people in them.
@@ -122,12 +119,10 @@ class Predictor:
         image, square = network_input(pixels)
         maps = Maps(**self.network({"image": image}))
         found = find_centers(maps.center, self.threshold)
-        return Look(maps, _decoded(maps, found, square, self.betas_of, self.root_aligned))
+        return Look(maps, _decoded(maps, found, self, square), self)
 
 
-def _decoded(
-    maps: Maps[NDArray[np.float32]], centers: Centers, square: PaddedSquare, betas_of: str, root_aligned: bool
-) -> Prediction:
+def _decoded(maps: Maps[NDArray[np.float32]], centers: Centers, of: Predictor, square: PaddedSquare) -> Prediction:
     bodies = sample(maps, centers)
     # Cell (x, y) of the map is the published centre (8 x, 8 y) of 512.
     pixels = square.to_pixels(centers.xy.astype(np.float32) / MAP_SIDE * 2 - 1)
@@ -137,7 +132,8 @@ def _decoded(
         camera=bodies.camera,
         pose=bodies.pose,
         betas=bodies.betas,
-        betas_of=betas_of,
+        betas_of=of.betas_of,
         square=square,
-        root_aligned=root_aligned,
+        root_aligned=of.root_aligned,
+        coarse=of.coarse,
     )
