@@ -168,7 +168,7 @@ def test_a_token_that_is_no_text_is_refused(tmp_path: Path, content: bytes) -> N
 @pytest.mark.parametrize(
     "command",
     ["reconstruct", "batch", "evaluate photos", "evaluate starts", "evaluate synthetic", "evaluate-photos"]
-    + ["evaluate-starts", "evaluate-synthetic", "evaluate hands"],
+    + ["evaluate-starts", "evaluate-synthetic", "evaluate hands", "evaluate predictions"],
 )
 def test_outputs_are_tried_before_the_work(tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No server is started and no model is loaded for what could not be written."""

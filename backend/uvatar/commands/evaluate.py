@@ -89,6 +89,24 @@ def starts(
     evaluate_starts(folder, out, Predictor.load(weights) if weights else None)
 
 
+def predictions(
+    folder: FolderArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table.")] = Path("evaluation-predictions"),
+    weights: Annotated[
+        Path | None, typer.Option(help="Mesh Predictor to evaluate. [default: the installed one]", exists=True)
+    ] = None,
+) -> None:
+    """Compare bodies that are not refined (--no-refine) with COCO's annotations in a folder of photos."""
+    _prepare(out)
+    from uvatar.evaluation.predictions import evaluate_predictions
+    from uvatar.protocol.errors import UvatarError
+
+    try:
+        evaluate_predictions(folder, out, weights)
+    except UvatarError as error:
+        raise fatal(console_of(), error) from error
+
+
 def hands(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the pictures.")] = Path(
         "evaluation-hands"
@@ -208,7 +226,7 @@ def likeness(
         raise fatal(console_of(), error) from error
 
 
-COMMANDS = (photos, synthetic, turning, faces, likeness, starts, hands, around, clothes, light)
+COMMANDS = (photos, synthetic, turning, faces, likeness, starts, predictions, hands, around, clothes, light)
 
 
 def _prepare(out: Path) -> None:
