@@ -258,6 +258,14 @@ def test_pipeline_on_our_own_people_meets_the_targets_in_3d(tmp_path: Path) -> N
     assert evaluation.summary["torso_direction"][1] < 10
 
 
+@pytest.mark.slow
+def test_bodies_of_our_own_people_that_are_only_predicted_are_near_them(tmp_path: Path) -> None:
+    evaluation = evaluate_synthetic(tmp_path, count=4, refine=False)
+    assert evaluation.found >= 3
+    assert evaluation.summary["mpjpe_20"][1] < 12
+    assert evaluation.summary["mpjpe_20"][1] < 0.7 * evaluation.summary["standing_mpjpe_20"][1]
+
+
 def test_splits_share_no_pose_and_know_their_vertical(body: BodyModel) -> None:
     bank = load_poses()
     poses = {}

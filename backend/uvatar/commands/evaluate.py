@@ -48,12 +48,15 @@ def synthetic(
             "reported."
         ),
     ] = "all",
+    refine: Annotated[
+        bool, typer.Option("--refine/--no-refine", help="Fit the bodies to the pictures, or only predict them.")
+    ] = True,
 ) -> None:
     """Render bodies whose pose and shape are known, reconstruct them, and measure the difference in 3D."""
     _prepare(out)
     from uvatar.evaluation.synthetic import evaluate_synthetic
 
-    evaluate_synthetic(out, poses=poses, textures=textures, count=count, seed=seed, split=split)
+    evaluate_synthetic(out, poses=poses, textures=textures, count=count, seed=seed, split=split, refine=refine)
 
 
 def turning(

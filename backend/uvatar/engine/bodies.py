@@ -12,7 +12,7 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.progress import StageProgress
 from uvatar.engine.detect import DetectedPeople
-from uvatar.fitting.blending import blended_bodies
+from uvatar.fitting.blending import blended_bodies, starts_of
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.mesh_predictor.prediction import SMPL, Prediction, fit_as_predicted
 from uvatar.protocol.heights import heights_of
@@ -38,7 +38,10 @@ def fit_bodies(
     """
     if not options.refine:
         return _as_predicted(detected, engine, options, betas)
-    starts = [[] if prediction is None else prediction.starts() for prediction in detected.predictions]
+    starts = [
+        [] if prediction is None else starts_of(prediction, [person], detected.camera, engine.fitting)
+        for person, prediction in zip(detected.people, detected.predictions, strict=True)
+    ]
     typed = [None if height is None else height / 100 for height in heights_of(options.height)]
     typed += [None] * (len(detected.people) - len(typed))
     heights = [person.stature or height for person, height in zip(detected.people, typed, strict=False)]

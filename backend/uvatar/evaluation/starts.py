@@ -19,9 +19,11 @@ from uvatar.body.face_points import FILE, load_correspondence
 from uvatar.data.camera import Camera
 from uvatar.evaluation.tables import Row, print_table, write_csv
 from uvatar.files.photo_files import photos_in, read_photo
+from uvatar.fitting.blending import starts_of
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.fitting.models import PoseModels
 from uvatar.fitting.prepared import prepare_fitting
+from uvatar.fitting.starts import LANDMARKS
 from uvatar.mesh_predictor.prediction import NAME as MESH
 from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.perception.perception import Perception
@@ -31,7 +33,7 @@ from uvatar.protocol.photo_lists import shown
 from uvatar.runtime.terminal import terminal
 from uvatar.runtime.weights import models_folder, weights_folder
 
-LANDMARKS, LIFTER = "landmarks", "lifter"
+LIFTER = "lifter"
 # Name in the table, the starts, and whether the fit has half the steps.
 WAYS: tuple[tuple[str, frozenset[str], bool], ...] = (
     ("landmarks", frozenset({LANDMARKS}), False),
@@ -101,7 +103,10 @@ def evaluate_starts(
         people = perception.people(photo)
         if not people:
             continue
-        starts = [[start] for start in predictor.look(photo.pixels).of(people).starts()] if predictor else None
+        starts = None
+        if predictor:
+            predicted = predictor.look(photo.pixels).of(people)
+            starts = [[start] for start in starts_of(predicted, people, camera, model)]
         fits = [fit_people(people, camera, model, FitOptions(fast=fast, only=names), starts) for _, names, fast in WAYS]
         for number, one in enumerate(zip(*fits, strict=True)):
             ends.append(Ends(path.name, number, tuple(fit.cost for fit in one), tuple(fit.start for fit in one)))

@@ -130,6 +130,7 @@ def evaluate_synthetic(
     seed: int = 0,
     body: BodyModel | None = None,
     split: str = "all",
+    refine: bool = True,
 ) -> Evaluation:
     """Render people, reconstruct each from the bytes of its picture, and measure the errors.
 
@@ -140,10 +141,11 @@ def evaluate_synthetic(
         textures: folder of clothed UV textures (png, jpg) of the open body; by default procedural outfits.
         body: the body that is rendered and fitted, where ``reconstruct`` is given.
         split: which people (`uvatar.evaluation.splits`).
+        refine: whether the engine fits the bodies, or only predicts them.
     """
     if reconstruct is None or body is None:
         engine = Engine.load()
-        body, reconstruct = engine.body, reconstruct or _small_texture(engine)
+        body, reconstruct = engine.body, reconstruct or _small_texture(engine, refine)
     images = texture_files(textures) if textures else []
     (out_dir / "pictures").mkdir(parents=True, exist_ok=True)
     bank = load_poses(poses)
@@ -343,8 +345,8 @@ def as_table(evaluation: Evaluation) -> Table:
     return table
 
 
-def _small_texture(engine: Engine) -> Reconstruct:
-    options = Options(texture_size=512)
+def _small_texture(engine: Engine, refine: bool) -> Reconstruct:
+    options = Options(texture_size=512, refine=refine)
     return lambda data, name: reconstruct((name, data), engine, options)
 
 

@@ -41,7 +41,7 @@ from uvatar.fitting.shape import PERHAPS_CHILD_NOTE, ShapeGroup, unseen_proporti
 from uvatar.fitting.sizes import likely_sizes
 from uvatar.fitting.solver import minimise, only
 from uvatar.fitting.standing import stood_up
-from uvatar.fitting.starts import landmark_start
+from uvatar.fitting.starts import LANDMARKS, landmark_start
 from uvatar.fitting.terms import LandmarkTerm, Term
 from uvatar.fitting.terms.base import Stage, project
 from uvatar.fitting.terms.face_size import FaceSizeTerm
@@ -238,7 +238,8 @@ def _pose_from_landmarks(problem: _Problem, hypotheses: Hypotheses, report: Repo
     state, damping = problem.minimised(search, state, steps[1], report=reports[1])
     state, _ = problem.minimised(narrow, state, steps[2], damping, report=reports[2])
     fitted = _with_costs(problem, narrow, hypotheses, state)
-    return fitted.best(lambda owner, start, group: (owner, group), within=settings.far_behind)
+    handicaps = {start.name: settings.leave_landmarks for start in fitted.starts if start.name != LANDMARKS}
+    return fitted.best(lambda owner, start, group: (owner, group), settings.far_behind, handicaps)
 
 
 def _placed(objective: Objective, state: State) -> State:

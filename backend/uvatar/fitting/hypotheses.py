@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,13 +42,23 @@ class Hypotheses:
             self.costs[index],
         )
 
-    def best(self, key: Callable[[int, str, str], Hashable], within: float = np.inf) -> Hypotheses:
-        """The cheapest of each key (owner, start's name, group's name) that is ``within`` nats of its owner's best."""
+    def best(
+        self,
+        key: Callable[[int, str, str], Hashable],
+        within: float = np.inf,
+        handicaps: Mapping[str, float] | None = None,
+    ) -> Hypotheses:
+        """The cheapest of each key (owner, start's name, group's name) that is ``within`` nats of its owner's best.
+
+        ``handicaps``: nats by start's name that its hypotheses must be cheaper by.
+        """
+        behind = np.array([(handicaps or {}).get(start.name, 0.0) for start in self.starts])
+        costs = self.costs + behind
         least: dict[int, float] = {}
         chosen: dict[Hashable, int] = {}
-        for i in np.argsort(self.costs):
+        for i in np.argsort(costs):
             owner = int(self.owners[i])
-            if self.costs[i] <= least.setdefault(owner, self.costs[i]) + within:
+            if costs[i] <= least.setdefault(owner, costs[i]) + within:
                 chosen.setdefault(key(owner, self.starts[i].name, self.groups[i].name), int(i))
         return self.rows(np.array(sorted(chosen.values(), key=lambda i: self.owners[i])))
 

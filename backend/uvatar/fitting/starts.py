@@ -65,10 +65,11 @@ class StartSettings:
 
 
 DEFAULT_SETTINGS = StartSettings()
+LANDMARKS = "landmarks"  # name of the landmarks' own start
 
 
 def landmark_start(
-    landmarks: Floats, rest: Floats, name: str = "landmarks", settings: StartSettings = DEFAULT_SETTINGS
+    landmarks: Floats, rest: Floats, name: str = LANDMARKS, settings: StartSettings = DEFAULT_SETTINGS
 ) -> Start:
     """Read a body's pose off its landmarks in space.
 
