@@ -12,9 +12,14 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.data.fit import BodyParameters
 from uvatar.data.joints import Joint
 from uvatar.data.start import Start
-from uvatar.fitting.blending import BlendSettings, blended, blended_bodies
+from uvatar.fitting.blending import BlendSettings, blended, blended_bodies, starts_of
+from uvatar.fitting.chain import State
+from uvatar.fitting.hypotheses import Hypotheses
 from uvatar.fitting.lifter import Lifted
+from uvatar.fitting.shape import ShapeGroup
 from uvatar.geometry import rotations
+from uvatar.mesh_predictor.prediction import OPEN_BODY, Prediction
+from uvatar.mesh_predictor.weak_perspective import PaddedSquare
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +97,43 @@ def test_a_known_shape_is_kept_and_the_body_farther_away_for_it(body: BodyModel)
     assert (changed[0].transl[2] > plain[0].transl[2]) == (sizes["changed"] > sizes["mean"])
 
 
+def predicted(truth: BodyParameters, coarse: bool) -> Prediction:
+    pose = np.concatenate([truth.global_orient[None], truth.body_pose]).astype(float)
+    none = np.zeros((1, 10), np.float32)
+    square = PaddedSquare.around(CAMERA.width, CAMERA.height)
+    return Prediction(
+        none[:, 0], none[:, :2], none[:, :3], rotations.exp(pose)[None].astype(np.float32), none, OPEN_BODY, square,
+        coarse=coarse,
+    )  # fmt: skip
+
+
+def test_only_a_coarse_prediction_s_start_is_blended(body: BodyModel) -> None:
+    truth = standing()
+    person, away = person_of(body, truth), standing(global_orient=[np.pi - 0.05, 0.0, 0.8])
+    (fine,), (coarse,) = (
+        starts_of(predicted(away, is_coarse), [person], CAMERA, fitting_model()) for is_coarse in (False, True)
+    )
+    upright, leaning = start_of(truth).orient, start_of(away).orient
+    np.testing.assert_allclose(fine.orient, leaning, atol=1e-5)
+    assert fine.name == coarse.name == "mesh_predictor"
+    assert rotations.angle(coarse.orient, upright) < 0.5 * rotations.angle(leaning, upright)
+
+
 def test_without_a_lifter_there_is_no_blend(body: BodyModel) -> None:
-    model = replace(fitting_model(), lifter=None)
-    assert blended_bodies([person_of(body, standing())], [start_of(standing())], CAMERA, model) == []
+    model, person = replace(fitting_model(), lifter=None), person_of(body, standing())
+    assert blended_bodies([person], [start_of(standing())], CAMERA, model) == []
+    (start,) = starts_of(predicted(standing(), coarse=True), [person], CAMERA, model)
+    np.testing.assert_allclose(start.orient, start_of(standing()).orient, atol=1e-5)
+
+
+def test_another_start_must_be_better_than_the_landmarks_by_its_handicap() -> None:
+    def chosen(cost: float) -> list[str]:
+        starts = [replace(start_of(standing()), name=name) for name in ("landmarks", "other", "landmarks")]
+        state = State(np.tile(np.eye(3), (3, 1, 1)), np.zeros((3, 21, 3)), np.zeros((3, 10)), np.zeros((3, 3)))
+        groups = [ShapeGroup("all", np.zeros(10), np.eye(10))] * 3
+        tried = Hypotheses(np.array([0, 0, 1]), starts, groups, state, np.array([10.0, cost, 20.0]))
+        best = tried.best(lambda owner, start, group: owner, handicaps={"other": 0.25})
+        assert best.costs[1] == 20.0 and best.costs[0] in (10.0, cost)  # the costs themselves stay
+        return [start.name for start in best.starts]
+
+    assert chosen(9.8) == ["landmarks", "landmarks"] and chosen(9.7) == ["other", "landmarks"]

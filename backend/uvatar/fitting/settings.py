@@ -31,9 +31,9 @@ class FittingSettings:
         outline_steps, close_steps: of the last two stages: (by default, when fast).
         upright_steps: between these two, of the place alone, after bodies were made upright.
         leave_landmarks: nats that another start must be better by than the landmarks' own, after the landmarks, to be
-            preferred. Where they are as good, the landmarks' own ends better on the outline: of 68 people in real
-            photos, the other starts lower the fit by a nat or more for 9 and raise it for 7 without this, for 9 and 2
-            with 0.25.
+            preferred. Where they are as good, the landmarks' own often ends better on the outline: of 71 people in real
+            photos, the other starts lower the end of the fit by more than a nat for 9 and raise it for 8 without this,
+            and for 9 and 3 with it.
         far_behind: nats after the landmarks from which a shape group is not tried on the outline, which saves time. How
             it was chosen is not recorded.
     """
