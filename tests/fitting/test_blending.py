@@ -126,14 +126,14 @@ def test_without_a_lifter_there_is_no_blend(body: BodyModel) -> None:
     np.testing.assert_allclose(start.orient, start_of(standing()).orient, atol=1e-5)
 
 
-def test_another_start_must_be_better_than_the_landmarks_by_its_handicap() -> None:
-    def chosen(cost: float) -> list[str]:
-        starts = [replace(start_of(standing()), name=name) for name in ("landmarks", "other", "landmarks")]
+def test_another_start_goes_on_beside_the_landmarks_if_it_is_clearly_better() -> None:
+    def kept(cost: float) -> list[tuple[int, str]]:
+        starts = [replace(start_of(standing()), name=name) for name in ("landmarks", "other", "other")]
         state = State(np.tile(np.eye(3), (3, 1, 1)), np.zeros((3, 21, 3)), np.zeros((3, 10)), np.zeros((3, 3)))
         groups = [ShapeGroup("all", np.zeros(10), np.eye(10))] * 3
         tried = Hypotheses(np.array([0, 0, 1]), starts, groups, state, np.array([10.0, cost, 20.0]))
-        best = tried.best(lambda owner, start, group: owner, handicaps={"other": 0.25})
-        assert best.costs[1] == 20.0 and best.costs[0] in (10.0, cost)  # the costs themselves stay
-        return [start.name for start in best.starts]
+        best = tried.clearly_better_than("landmarks", 0.25)
+        return [(int(owner), start.name) for owner, start in zip(best.owners, best.starts, strict=True)]
 
-    assert chosen(9.8) == ["landmarks", "landmarks"] and chosen(9.7) == ["other", "landmarks"]
+    assert kept(9.8) == [(0, "landmarks"), (1, "other")]  # the second person has no other
+    assert kept(9.7) == [(0, "landmarks"), (0, "other"), (1, "other")]

@@ -225,7 +225,9 @@ def _first_hypotheses(problem: _Problem, further: Sequence[Sequence[Start]]) -> 
 
 
 def _pose_from_landmarks(problem: _Problem, hypotheses: Hypotheses, report: Report) -> Hypotheses:
-    """Fit all hypotheses to the landmarks; the best of each person and group goes on, groups far behind do not."""
+    """Fit all hypotheses to the landmarks. The landmarks' own of each person and group goes on, and the best other one
+    if it is clearly better; what is far behind does not.
+    """
     settings, objective = problem.settings, problem.objective(hypotheses)
     search, narrow = objective.at(Stage.SEARCH), objective.at(Stage.LANDMARKS)
     steps = [settings.place_steps, settings.search_steps, settings.landmark_steps]
@@ -238,8 +240,8 @@ def _pose_from_landmarks(problem: _Problem, hypotheses: Hypotheses, report: Repo
     state, damping = problem.minimised(search, state, steps[1], report=reports[1])
     state, _ = problem.minimised(narrow, state, steps[2], damping, report=reports[2])
     fitted = _with_costs(problem, narrow, hypotheses, state)
-    handicaps = {start.name: settings.leave_landmarks for start in fitted.starts if start.name != LANDMARKS}
-    return fitted.best(lambda owner, start, group: (owner, group), settings.far_behind, handicaps)
+    best = fitted.best(lambda owner, start, group: (owner, group, start == LANDMARKS), within=settings.far_behind)
+    return best.clearly_better_than(LANDMARKS, settings.clearly_better)
 
 
 def _placed(objective: Objective, state: State) -> State:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,25 +42,27 @@ class Hypotheses:
             self.costs[index],
         )
 
-    def best(
-        self,
-        key: Callable[[int, str, str], Hashable],
-        within: float = np.inf,
-        handicaps: Mapping[str, float] | None = None,
-    ) -> Hypotheses:
-        """The cheapest of each key (owner, start's name, group's name) that is ``within`` nats of its owner's best.
-
-        ``handicaps``: nats by start's name that its hypotheses must be cheaper by.
-        """
-        behind = np.array([(handicaps or {}).get(start.name, 0.0) for start in self.starts])
-        costs = self.costs + behind
+    def best(self, key: Callable[[int, str, str], Hashable], within: float = np.inf) -> Hypotheses:
+        """The cheapest of each key (owner, start's name, group's name) that is ``within`` nats of its owner's best."""
         least: dict[int, float] = {}
         chosen: dict[Hashable, int] = {}
-        for i in np.argsort(costs):
+        for i in np.argsort(self.costs):
             owner = int(self.owners[i])
-            if costs[i] <= least.setdefault(owner, costs[i]) + within:
+            if self.costs[i] <= least.setdefault(owner, self.costs[i]) + within:
                 chosen.setdefault(key(owner, self.starts[i].name, self.groups[i].name), int(i))
         return self.rows(np.array(sorted(chosen.values(), key=lambda i: self.owners[i])))
+
+    def clearly_better_than(self, start: str, least: float) -> Hypotheses:
+        """Without those that are not ``least`` nats cheaper than what became of the named start, with the same owner
+        and group.
+        """
+        keys = [(int(owner), group.name) for owner, group in zip(self.owners, self.groups, strict=True)]
+        named = [one.name == start for one in self.starts]
+        costs = self.costs.tolist()
+        limits = {key: cost - least for key, cost, is_it in zip(keys, costs, named, strict=True) if is_it}
+        rows = zip(keys, costs, named, strict=True)
+        kept = [i for i, (key, cost, is_it) in enumerate(rows) if is_it or cost < limits.get(key, np.inf)]
+        return self.rows(np.array(kept))
 
     @property
     def of_children(self) -> NDArray[np.bool_]:
