@@ -5,7 +5,8 @@
    one that explains landmarks and prior best goes on.
 2. Its outline is drawn to the mask, with pairs of points made anew before each step.
 3. Whoever stands is made upright where the photo does not tell (`uvatar.fitting.upright`).
-4. The body that is left of each person follows landmarks and outline closely, its shape held.
+4. The body that is left of each person follows landmarks and outline closely, its shape held and what bears weight on
+   the ground.
 5. Whoever's legs are not in the photo stands on them.
 6. Several people who stand are made larger or smaller, and so farther away or nearer, until they stand on one ground.
 """

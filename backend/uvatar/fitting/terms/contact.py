@@ -21,6 +21,10 @@ from uvatar.fitting.terms.base import PosedBodies, Residuals, Stage, Term, robus
 class ContactSettings:
     """Tuned numbers of the contact term.
 
+    They were chosen on people of `uvatar evaluate synthetic --split tuning`: soles that are flat on the ground are 1.4
+    cm off it; with an error of 0.01 and a tilt of 1 they are 1.9, without the term 2.1. Raised heels and lifted feet
+    are as high as without it.
+
     Attributes:
         error: metres by which what bears weight may be off the ground.
         width: metres above the ground up to which a point may bear weight; from twice as much it surely does not: it is
