@@ -11,8 +11,10 @@ import pytest
 from tests.fitting.hands import hand_of_body
 from tests.fitting.people import CAMERA, fitting_model, person_of, standing, with_face
 from uvatar.body import BodyModel
+from uvatar.data.gravity import Gravity
 from uvatar.data.joints import Joint
 from uvatar.fitting.chain import UNKNOWNS, BodyPoints, State
+from uvatar.fitting.gravity import stances_of
 from uvatar.fitting.objective import Objective
 from uvatar.fitting.observations import Observations
 from uvatar.fitting.prior import PosePrior
@@ -46,7 +48,9 @@ def objective(body: BodyModel) -> Objective:
     others = [
         replace(term, chosen=np.zeros_like(term.chosen)) if isinstance(term, PalmTerm) else term for term in terms
     ]
-    return Objective(CAMERA, model, [*(term for term in others if term is not None), replace(outline, pairs=pairs)])
+    terms = [*(term for term in others if term is not None), replace(outline, pairs=pairs)]
+    stances = stances_of([person], State.of([standing()]), CAMERA, model)
+    return Objective(CAMERA, model, terms).on_ground(stances, Gravity(error=np.radians(3)))
 
 
 @pytest.fixture(scope="module")

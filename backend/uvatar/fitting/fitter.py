@@ -5,7 +5,8 @@
    one that explains landmarks and prior best goes on.
 2. Its outline is drawn to the mask, with pairs of points made anew before each step.
 3. Whoever stands is made upright where the photo does not tell (`uvatar.fitting.upright`).
-4. The body that is left of each person follows landmarks and outline closely, its shape held.
+4. The body that is left of each person follows landmarks and outline closely, its shape held and what bears weight on
+   the ground.
 5. Whoever's legs are not in the photo stands on them.
 6. Several people who stand are made larger or smaller, and so farther away or nearer, until they stand on one ground.
 """
@@ -117,7 +118,8 @@ def fit_people(
         hypotheses = replace(hypotheses, state=likely)
     if gravity is not None:
         hypotheses = _upright(problem, hypotheses, gravity)
-    hypotheses = _fit_closely(problem, hypotheses, _stage_report(report, _OUTLINE_DONE, 1.0, "Fitting the details"))
+    details = _stage_report(report, _OUTLINE_DONE, 1.0, "Fitting the details")
+    hypotheses = _fit_closely(problem, hypotheses, gravity, details)
     if gravity is not None:
         if problem.observed.unseen_legs.min(1).any():
             hypotheses = _stood_up(problem, hypotheses, gravity)
@@ -290,9 +292,15 @@ def _stood_up(problem: _Problem, hypotheses: Hypotheses, evidence: GravityEviden
     return replace(hypotheses, state=stood_up(bodies, seen.unseen_legs, np.array(gravity.up), seen.model.skeleton))
 
 
-def _fit_closely(problem: _Problem, hypotheses: Hypotheses, report: Report) -> Hypotheses:
+def _fit_closely(
+    problem: _Problem, hypotheses: Hypotheses, evidence: GravityEvidence | None, report: Report
+) -> Hypotheses:
     """The last steps: close to the picture, true to the shape and the directions in space found so far."""
     objective = problem.objective(hypotheses).at(Stage.CLOSE).held(hypotheses.state)
+    if evidence is not None:
+        seen = problem.observed
+        known = stances_and_gravity(seen.people, hypotheses.state, seen.camera, seen.model, evidence)
+        objective = objective.on_ground(*known)
     steps = problem.settings.close_steps[problem.options.fast]
     _, state = _paired_steps(problem, objective, hypotheses.state, steps, report)
     return replace(hypotheses, state=state)

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.camera import Camera
+from uvatar.data.gravity import Gravity
 from uvatar.fitting.chain import UNKNOWNS, State
 from uvatar.fitting.prepared import FittingModel
+from uvatar.fitting.stance import Stance
 from uvatar.fitting.terms.base import PosedBodies, Residuals, Stage, Term
 
 
@@ -34,6 +36,10 @@ class Objective:
         """With the terms that have a part in this stage, and their numbers there."""
         terms = (term.at(stage) for term in self.terms)
         return replace(self, terms=[term for term in terms if term is not None])
+
+    def on_ground(self, stances: Sequence[Stance], gravity: Gravity) -> Objective:
+        """Once the vertical is known, and how each of the people stands, in the order of the rows."""
+        return replace(self, terms=[term.on_ground(stances, gravity) for term in self.terms])
 
     def held(self, state: State) -> Objective:
         """For the last stage, which starts at these bodies."""

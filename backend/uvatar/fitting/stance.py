@@ -24,9 +24,10 @@ _LIMB_MASSES = (
     ("shoulder", "elbow", 0.57, 0.0263), ("elbow", "wrist", 0.46, 0.015), ("wrist", "wrist", 0.0, 0.006),
     ("hip", "knee", 0.39, 0.1447), ("knee", "ankle", 0.44, 0.0457), ("ankle", "foot", 0.5, 0.0133),
 )  # fmt: skip
-# Joints that people rest on besides their soles, and how far below them the skin is, metres.
-_RESTING = (*KNEE_JOINTS, *WRIST_JOINTS, Joint.PELVIS)
-_BELOW = np.array([0.05, 0.05, 0.04, 0.04, 0.1])
+# Joints that people rest on besides their soles. What may touch the ground is 12 points under the soles, then these;
+# each is so many metres above the skin.
+RESTING = (*KNEE_JOINTS, *WRIST_JOINTS, Joint.PELVIS)
+ABOVE_SKIN = np.array([0.0] * 12 + [0.05, 0.05, 0.04, 0.04, 0.1])
 
 
 @cache
@@ -133,6 +134,11 @@ class Stance:
     settings: StanceSettings = DEFAULT_SETTINGS
 
     @property
+    def touching(self) -> NDArray[np.float64]:
+        """(17, 3) what may touch the ground, metres, camera frame: points of the soles, then the joints `RESTING`."""
+        return np.concatenate([self.soles, self.joints[list(RESTING)]])
+
+    @property
     def tells(self) -> float:
         """0..1, whether the person says anything of the vertical: not who lies, or is upside down in the picture."""
         axes = np.stack([_trunk(self.joints), _legs(self.joints)])
@@ -161,9 +167,8 @@ class Stance:
     def _resting_cost(self, frame: _Frame) -> NDArray[np.float64]:
         """(G,) nats of the mass that is not above what bears it, and of soles that do not lie on the ground."""
         settings = self.settings
-        points = np.concatenate([self.soles, self.joints[list(_RESTING)]])
-        heights = points @ frame.ups.T
-        heights[len(self.soles) :] -= _BELOW[:, None]
+        points = self.touching
+        heights = points @ frame.ups.T - ABOVE_SKIN[:, None]
         above = heights - heights.min(0)
         bears = np.exp(-above / settings.lowest)
         bears[len(self.soles) :] *= settings.resting

@@ -7,6 +7,7 @@ term: its residuals, their Jacobian, its weights and its tuned numbers. A new te
 from uvatar.fitting.terms.balance import BalanceTerm
 from uvatar.fitting.terms.base import Term
 from uvatar.fitting.terms.bones import BoneTerm
+from uvatar.fitting.terms.contact import ContactTerm
 from uvatar.fitting.terms.face_size import FaceSizeTerm
 from uvatar.fitting.terms.height import HeightTerm
 from uvatar.fitting.terms.held_trunk import HeldTrunkTerm
@@ -33,6 +34,7 @@ TERMS: tuple[type[Term], ...] = (
     HeightTerm,
     FaceSizeTerm,
     HeldTrunkTerm,
+    ContactTerm,
 )
 
 __all__ = ["TERMS", "LandmarkTerm", "Term"]

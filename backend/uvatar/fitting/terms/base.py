@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
+from uvatar.data.gravity import Gravity
 from uvatar.fitting.chain import UNKNOWNS, Placed, PosedSkeleton, State
 from uvatar.fitting.observations import Observations
 from uvatar.fitting.shape import ShapeGroup
+from uvatar.fitting.stance import Stance
 
 
 class Stage(Enum):
@@ -106,6 +108,10 @@ class Term(ABC):
 
     def paired(self, bodies: PosedBodies) -> Self:
         """The term with its correspondences recomputed (iterated closest points), before every step."""
+        return self
+
+    def on_ground(self, stances: Sequence[Stance], gravity: Gravity) -> Self:
+        """The term once the vertical is known, and how each of the people stands, in the order of the rows."""
         return self
 
     def held(self, bodies: PosedBodies) -> Self:
