@@ -9,20 +9,15 @@ from numpy.typing import NDArray
 
 from uvatar.photos.colour import smoothstep
 from uvatar.photos.sampling import bilinear
-from uvatar.texturing.completion.smooth import SeenColours, mirrored_places
+from uvatar.texturing.completion.lowband import colours_at
+from uvatar.texturing.completion.smooth import Garments, SeenColours, mirrored_places
 from uvatar.texturing.layout.surface import Part, Surface
 from uvatar.texturing.light.shading import ShadingSettings, log_shading
 from uvatar.texturing.materials.labels import HAIR, SKIN, UNSEEN
 from uvatar.texturing.materials.material_map import MaterialMap, material_map, material_names
 from uvatar.texturing.materials.off_material import OffMaterialSettings, without_off_material
 from uvatar.texturing.materials.parsed import ParsedVertices
-from uvatar.texturing.materials.propagation import (
-    PropagationSettings,
-    colours_at,
-    labels_at,
-    material_colours,
-    propagate,
-)
+from uvatar.texturing.materials.propagation import PropagationSettings, labels_at, material_colours, propagate
 from uvatar.texturing.materials.segmentation import Materials, segment
 from uvatar.texturing.materials.settings import MaterialSettings
 from uvatar.texturing.materials.stray import StraySettings, without_stray, without_stray_texels
@@ -79,6 +74,12 @@ class Outfit:
     names: tuple[str, ...]
     invented: NDArray[np.bool_]
     stray: NDArray[np.bool_]
+
+    @property
+    def garments(self) -> Garments:
+        """What smooth colours do not spread across. Hair passes into skin."""
+        at_vertices, at_texels = self.dressed.labels, self.texel_labels
+        return Garments(np.where(at_vertices > HAIR, at_vertices, SKIN), np.where(at_texels > HAIR, at_texels, SKIN))
 
     @property
     def map(self) -> MaterialMap:
