@@ -13,6 +13,7 @@ from uvatar.texturing.completion.lowband import colours_at
 from uvatar.texturing.completion.smooth import Garments, SeenColours, mirrored_places
 from uvatar.texturing.layout.surface import Part, Surface
 from uvatar.texturing.light.shading import ShadingSettings, log_shading
+from uvatar.texturing.materials.hair_edge import HairEdgeSettings, with_soft_hair_edge
 from uvatar.texturing.materials.labels import HAIR, SKIN, UNSEEN
 from uvatar.texturing.materials.material_map import MaterialMap, material_map, material_names
 from uvatar.texturing.materials.off_material import OffMaterialSettings, without_off_material
@@ -33,7 +34,7 @@ class OutfitSettings:
     """Tuned numbers of filling by material.
 
     Attributes:
-        shading, materials, stray, off_material, unseen, propagation, pattern: of the steps.
+        shading, materials, stray, off_material, hair_edge, unseen, propagation, pattern: of the steps.
         trusted: alpha up to which a texel is filled by material alone, and from which by the smooth completion alone:
             where the photo half shows it, the photo's own colours continue best.
         head_trusted: the same of collars, scarves and hats; the rest of the head is never filled by material alone.
@@ -45,6 +46,7 @@ class OutfitSettings:
     materials: MaterialSettings = field(default_factory=MaterialSettings)
     stray: StraySettings = field(default_factory=StraySettings)
     off_material: OffMaterialSettings = field(default_factory=OffMaterialSettings)
+    hair_edge: HairEdgeSettings = field(default_factory=HairEdgeSettings)
     unseen: UnseenGarmentSettings = field(default_factory=UnseenGarmentSettings)
     propagation: PropagationSettings = field(default_factory=PropagationSettings)
     pattern: PatternSettings = field(default_factory=PatternSettings)
@@ -121,6 +123,7 @@ def tell_outfit(
     bare = materials.colours[SKIN]
     seen = without_stray_texels(seen, near, other, bare, cosine, low, labels, texel_labels, settings.stray)
     seen = without_off_material(seen, cosine, low, labels, texel_labels, settings.off_material)
+    seen = with_soft_hair_edge(seen, cosine, texel_labels, settings.hair_edge)
     invented = np.zeros(len(atlas.table), bool)
     if materials.invented is not None:
         invented = materials.invented[surface.faces].any(1)[atlas.table.face]
