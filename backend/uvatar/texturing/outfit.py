@@ -9,20 +9,16 @@ from numpy.typing import NDArray
 
 from uvatar.photos.colour import smoothstep
 from uvatar.photos.sampling import bilinear
-from uvatar.texturing.completion.smooth import SeenColours, mirrored_places
+from uvatar.texturing.completion.lowband import colours_at
+from uvatar.texturing.completion.smooth import Garments, SeenColours, mirrored_places
 from uvatar.texturing.layout.surface import Part, Surface
 from uvatar.texturing.light.shading import ShadingSettings, log_shading
+from uvatar.texturing.materials.hair_edge import HairEdgeSettings, with_soft_hair_edge
 from uvatar.texturing.materials.labels import HAIR, SKIN, UNSEEN
 from uvatar.texturing.materials.material_map import MaterialMap, material_map, material_names
 from uvatar.texturing.materials.off_material import OffMaterialSettings, without_off_material
 from uvatar.texturing.materials.parsed import ParsedVertices
-from uvatar.texturing.materials.propagation import (
-    PropagationSettings,
-    colours_at,
-    labels_at,
-    material_colours,
-    propagate,
-)
+from uvatar.texturing.materials.propagation import PropagationSettings, labels_at, material_colours, propagate
 from uvatar.texturing.materials.segmentation import Materials, segment
 from uvatar.texturing.materials.settings import MaterialSettings
 from uvatar.texturing.materials.stray import StraySettings, without_stray, without_stray_texels
@@ -38,7 +34,7 @@ class OutfitSettings:
     """Tuned numbers of filling by material.
 
     Attributes:
-        shading, materials, stray, off_material, unseen, propagation, pattern: of the steps.
+        shading, materials, stray, off_material, hair_edge, unseen, propagation, pattern: of the steps.
         trusted: alpha up to which a texel is filled by material alone, and from which by the smooth completion alone:
             where the photo half shows it, the photo's own colours continue best.
         head_trusted: the same of collars, scarves and hats; the rest of the head is never filled by material alone.
@@ -50,6 +46,7 @@ class OutfitSettings:
     materials: MaterialSettings = field(default_factory=MaterialSettings)
     stray: StraySettings = field(default_factory=StraySettings)
     off_material: OffMaterialSettings = field(default_factory=OffMaterialSettings)
+    hair_edge: HairEdgeSettings = field(default_factory=HairEdgeSettings)
     unseen: UnseenGarmentSettings = field(default_factory=UnseenGarmentSettings)
     propagation: PropagationSettings = field(default_factory=PropagationSettings)
     pattern: PatternSettings = field(default_factory=PatternSettings)
@@ -79,6 +76,12 @@ class Outfit:
     names: tuple[str, ...]
     invented: NDArray[np.bool_]
     stray: NDArray[np.bool_]
+
+    @property
+    def garments(self) -> Garments:
+        """What smooth colours do not spread across. Hair passes into skin."""
+        at_vertices, at_texels = self.dressed.labels, self.texel_labels
+        return Garments(np.where(at_vertices > HAIR, at_vertices, SKIN), np.where(at_texels > HAIR, at_texels, SKIN))
 
     @property
     def map(self) -> MaterialMap:
@@ -120,6 +123,7 @@ def tell_outfit(
     bare = materials.colours[SKIN]
     seen = without_stray_texels(seen, near, other, bare, cosine, low, labels, texel_labels, settings.stray)
     seen = without_off_material(seen, cosine, low, labels, texel_labels, settings.off_material)
+    seen = with_soft_hair_edge(seen, cosine, texel_labels, settings.hair_edge)
     invented = np.zeros(len(atlas.table), bool)
     if materials.invented is not None:
         invented = materials.invented[surface.faces].any(1)[atlas.table.face]

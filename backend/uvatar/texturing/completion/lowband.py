@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from uvatar.data.arrays import Floats
+from uvatar.data.arrays import Floats, Integers
 from uvatar.texturing.layout.atlas import Atlas
 from uvatar.texturing.layout.surface import Surface
 
@@ -81,3 +81,24 @@ def solved(system: sparse.spmatrix, right: Floats) -> NDArray[np.float32]:
     factors = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}, diag_pivot_thresh=0.0)
     solution: NDArray[np.float32] = factors.solve(right).astype(np.float32)
     return solution
+
+
+def colours_at(
+    colour: NDArray[np.float32],
+    vertex_labels: Integers,
+    label: NDArray[np.uint8],
+    surface: Surface,
+    face: Integers,
+    barycentric: Floats,
+) -> NDArray[np.float32]:
+    """Vertex colours (V, 3) at points of triangles ``face`` (M,) and of material ``label`` (M,), from the corners of
+    that material alone.
+    """
+    corners = surface.faces[face]
+    same = vertex_labels[corners] == label[:, None]
+    weight = np.where(same.any(1, keepdims=True), (barycentric + 1e-3) * same, barycentric)
+    weight = weight / weight.sum(1, keepdims=True)
+    starts = np.arange(0, corners.size + 1, 3, dtype=np.int32)
+    spread = sparse.csr_matrix((weight.ravel(), corners.ravel(), starts), (len(face), len(colour)))
+    colours: NDArray[np.float32] = (spread @ colour).astype(np.float32)
+    return colours

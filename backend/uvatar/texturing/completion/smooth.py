@@ -22,7 +22,7 @@ from uvatar.photos.colour import blended, colour_distance, perceptual, smoothste
 from uvatar.photos.sampling import bilinear
 from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.completion.hair_tone import HairToneSettings, telling
-from uvatar.texturing.completion.lowband import Anchor, diffuse, vertex_colours
+from uvatar.texturing.completion.lowband import Anchor, colours_at, diffuse, vertex_colours
 from uvatar.texturing.layout.atlas import Atlas
 from uvatar.texturing.layout.surface import Part, Surface, unseen_hands
 
@@ -57,6 +57,7 @@ class CompletionSettings:
             distance from the middle in units of ``trunk_width``, metres.
         least_neck, bare_neck: seen vertices of the neck, and their mean likeness to skin, from which it is bare.
         neck_pull: towards its colour.
+        across_border: how much two neighbours share their colours of which one wears another garment, or none.
         hidden_hand: mean share seen of both hands below which they are taken for bare.
         hidden_face: mean share seen of the face up to which the rest of it leans on the skin's colour, and from which
             it does not: below the chin, between a lit face and a neck in its shade, that would be a pale band.
@@ -85,6 +86,7 @@ class CompletionSettings:
     least_neck: int = 10
     bare_neck: float = 0.5
     neck_pull: float = 0.5
+    across_border: float = 0.003
     hidden_hand: float = 0.1
     hidden_face: tuple[float, float] = (0.1, 0.3)
 
@@ -121,6 +123,19 @@ class SeenColours:
         return vertex_colours(self.colours[known], self.certain[known], known, self.atlas)
 
 
+@dataclass(frozen=True)
+class Garments:
+    """What is worn where, 0 where it is skin or hair.
+
+    Attributes:
+        at_vertices: (V,).
+        at_texels: (T,).
+    """
+
+    at_vertices: NDArray[np.int64]
+    at_texels: NDArray[np.uint8]
+
+
 def complete(
     seen: SeenColours, settings: CompletionSettings = DEFAULT_SETTINGS
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -140,10 +155,10 @@ def shown_over(
 
 
 def smooth_fill(
-    seen: SeenColours, settings: CompletionSettings = DEFAULT_SETTINGS
+    seen: SeenColours, settings: CompletionSettings = DEFAULT_SETTINGS, garments: Garments | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Colours (T, 3) float32 linear light to lay under what the photos show, and labels (T,) uint8 MIRRORED or
-    COMPLETED.
+    COMPLETED. Colours do not spread from one of the ``garments`` to another or to bare skin, where these are known.
     """
     atlas = seen.atlas
     colour, share = seen.at_vertices
@@ -151,10 +166,17 @@ def smooth_fill(
     photo = colour, settings.seen_pull * share
     mirrored = _mirrored(colour, share, mirrorable, atlas.surface, settings)
     rings = _ring_anchor(colour, share, atlas.surface, settings)
-    priors = _priors(colour, share, seen.skin, atlas.surface, settings)
-    cut = _cut_at_borders(rings, atlas.surface, settings)
+    worn = np.zeros(len(share), np.int64) if garments is None else garments.at_vertices
+    priors = _priors(colour, share, seen.skin, worn, atlas.surface, settings)
+    cut = _cut_at_borders(rings, worn, atlas.surface, settings)
     low = diffuse(atlas.surface, [photo, mirrored, rings, *priors], cut)
     low_band = atlas.interpolate(low)
+    if garments is not None:
+        table = atlas.table
+        mixed = np.flatnonzero((worn[atlas.surface.faces] != worn[atlas.surface.faces[:, :1]]).any(1)[table.face])
+        low_band[mixed] = colours_at(
+            low, worn, garments.at_texels[mixed], atlas.surface, table.face[mixed], table.barycentric[mixed]
+        )
     fill = weighted(low_band, _fine_structure(seen, low, settings))
     mirrored_share = _mirror_in(fill, low_band, seen, mirrorable)
     labels = np.where(mirrored_share > 0.5, Label.MIRRORED, Label.COMPLETED)
@@ -235,20 +257,32 @@ def _ring_anchor(colour: Floats, share: Floats, surface: Surface, settings: Comp
     return ring_colour, settings.slice_pull * (1 - share) * ring_known
 
 
-def _cut_at_borders(rings: Anchor, surface: Surface, settings: CompletionSettings) -> sparse.csr_matrix:
-    """The mesh's graph (V, V), cut where slices differ and are relied upon: garments end sharply all round."""
+def _cut_at_borders(
+    rings: Anchor, worn: NDArray[np.int64], surface: Surface, settings: CompletionSettings
+) -> sparse.csr_matrix:
+    """The mesh's graph (V, V), cut where slices differ and are relied upon, and where what is ``worn`` (V,) does:
+    garments end sharply all round.
+    """
     colour, pull = rings
     edges = surface.graph.tocoo()
     apart = colour_distance(colour[edges.row], colour[edges.col])
     relied = np.minimum(pull[edges.row], pull[edges.col]) / settings.slice_pull
     kept = 1 - relied * smoothstep(apart, *settings.border)
+    kept = np.where(worn[edges.row] == worn[edges.col], kept, np.minimum(kept, settings.across_border))
     return sparse.csr_matrix((kept, (edges.row, edges.col)), edges.shape)
 
 
 def _priors(
-    colour: Floats, share: Floats, skin: Floats, surface: Surface, settings: CompletionSettings
+    colour: Floats,
+    share: Floats,
+    skin: Floats,
+    worn: NDArray[np.int64],
+    surface: Surface,
+    settings: CompletionSettings,
 ) -> list[Anchor]:
-    """Weak anchors for what is not seen: hair on the scalp, skin on face, hands and a bare neck."""
+    """Weak anchors for what is not seen: hair on the scalp, skin on face, hands and a bare neck; ``worn`` (V,): 0 where
+    it is not known to be a garment.
+    """
     unseen, priors = 1 - share, []
     scalp_seen = np.flatnonzero(surface.scalp & (share > settings.grazed_share))
     if len(scalp_seen) >= settings.least_hair:
@@ -266,7 +300,7 @@ def _priors(
     for hand in unseen_hands(share, surface, settings.hidden_hand):
         bare[hand] = 1
     priors.append((np.broadcast_to(skin, colour.shape), settings.skin_pull * unseen * bare))
-    neck = (surface.part == Part.HEAD) & ~surface.scalp & ~surface.face_front
+    neck = (surface.part == Part.HEAD) & ~surface.scalp & ~surface.face_front & (worn == 0)
     seen = np.flatnonzero(neck & (share > settings.seen_share))
     like = skin_likeness(colour[seen], skin)
     # Below the hairline the nape is skin, unless a collar, a scarf or long hair lies around the neck.

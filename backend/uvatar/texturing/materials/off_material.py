@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 from uvatar.photos.colour import colour_distance, smoothstep
+from uvatar.texturing.completion.lowband import colours_at
 from uvatar.texturing.completion.smooth import SeenColours
 from uvatar.texturing.layout.atlas import Atlas
 from uvatar.texturing.layout.surface import Part
 from uvatar.texturing.materials.labels import HAIR, SKIN
-from uvatar.texturing.materials.propagation import colours_at
 
 
 @dataclass(frozen=True)

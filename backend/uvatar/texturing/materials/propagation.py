@@ -260,24 +260,3 @@ def labels_at(
     at = np.einsum("mk,mkc->mc", barycentric[mixed], probability[surface.faces[face[mixed]]])
     result[mixed] = at.argmax(1)
     return result
-
-
-def colours_at(
-    colour: NDArray[np.float32],
-    vertex_labels: Integers,
-    label: NDArray[np.uint8],
-    surface: Surface,
-    face: Integers,
-    barycentric: Floats,
-) -> NDArray[np.float32]:
-    """Vertex colours (V, 3) at points of triangles ``face`` (M,) and of material ``label`` (M,), from the corners of
-    that material alone.
-    """
-    corners = surface.faces[face]
-    same = vertex_labels[corners] == label[:, None]
-    weight = np.where(same.any(1, keepdims=True), (barycentric + 1e-3) * same, barycentric)
-    weight = weight / weight.sum(1, keepdims=True)
-    starts = np.arange(0, corners.size + 1, 3, dtype=np.int32)
-    spread = sparse.csr_matrix((weight.ravel(), corners.ravel(), starts), (len(face), len(colour)))
-    colours: NDArray[np.float32] = (spread @ colour).astype(np.float32)
-    return colours

@@ -18,6 +18,7 @@ from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.completion.hair_tone import telling
 from uvatar.texturing.layout.surface import ARMS, FEET, HANDS, LEGS, Part, Surface
 from uvatar.texturing.materials.clustering import clustered, joined, plausible_skin, smoothed, tidied, without_islands
+from uvatar.texturing.materials.collars import label_dark_collars, label_high_collars
 from uvatar.texturing.materials.labels import HAIR, SKIN, UNSEEN, pieces
 from uvatar.texturing.materials.light_splits import joined_over_light
 from uvatar.texturing.materials.parsed import ParsedVertices, bare_hand, corrected, corrected_head
@@ -113,7 +114,8 @@ def segment(
     _label_head(labels, raw, seen & head, skin_feature, surface, settings)
     if parsed is not None:
         corrected_head(labels, seen & head, parsed, settings.parsed)
-    _label_collars(labels, parsed, surface)
+    label_dark_collars(labels, parsed, surface)
+    label_high_collars(labels, raw, seen & head, skin_feature, parsed, surface, settings.collars)
     labels, count = _renumbered(labels)
     colours = _median_colours(labels, count, colour, odd_light, skin)
     return Materials(labels, count, colours, things | odd_light)
@@ -296,23 +298,3 @@ def _label_head(
     other = np.flatnonzero(head & ~surface.face_front)
     nearer = np.linalg.norm(raw[other] - hair, axis=1) < np.linalg.norm(raw[other] - bare, axis=1)
     labels[other[nearer]] = HAIR
-
-
-def _label_collars(labels: NDArray[np.int32], parsed: ParsedVertices | None, surface: Surface) -> None:
-    """Give what was taken for hair to the garment that it touches, if it lies apart from the scalp: a dark collar is
-    nearer to the hair's colour than to the skin's. A parser's word that it is hair counts more.
-    """
-    count, piece = pieces(labels, surface)
-    of_hair = labels == HAIR
-    own = np.flatnonzero(of_hair)
-    if not len(own):
-        return
-    on_scalp = np.bincount(piece[own], surface.scalp[own], count) > 0
-    told = np.zeros(count) if parsed is None else np.bincount(piece[own], parsed.hair[own], count)
-    told = told / np.maximum(np.bincount(piece[own], minlength=count), 1)
-    edges = surface.graph.tocoo()
-    touching = of_hair[edges.row] & (labels[edges.col] > HAIR)
-    row, garment = piece[edges.row[touching]], labels[edges.col[touching]]
-    for one in np.unique(row):
-        if not on_scalp[one] and told[one] < 0.5:
-            labels[piece == one] = np.bincount(garment[row == one]).argmax()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from uvatar.photos.skin import SkinLikenessSettings
 from uvatar.texturing.completion.hair_tone import HairToneSettings
+from uvatar.texturing.materials.collars import CollarSettings
 from uvatar.texturing.materials.light_splits import LightSplitSettings
 from uvatar.texturing.materials.parsed import ParsedSettings
 
@@ -71,6 +72,7 @@ class MaterialSettings:
         glove: mean likeness of a hand to skin below which it is gloved.
         light: of joining what light has split.
         parsed: of what a parser says.
+        collars: of collars.
     """
 
     seen_share: float = 0.3
@@ -129,6 +131,7 @@ class MaterialSettings:
     glove: float = 0.15
     light: LightSplitSettings = field(default_factory=LightSplitSettings)
     parsed: ParsedSettings = field(default_factory=ParsedSettings)
+    collars: CollarSettings = field(default_factory=CollarSettings)
 
 
 DEFAULT_SETTINGS = MaterialSettings()

@@ -16,10 +16,10 @@ from scipy.spatial import cKDTree
 
 from uvatar.photos.colour import colour_distance, smoothstep
 from uvatar.photos.skin import SkinLikenessSettings, skin_likeness
+from uvatar.texturing.completion.lowband import colours_at
 from uvatar.texturing.completion.smooth import SeenColours
 from uvatar.texturing.layout.surface import ARMS, HANDS, LEGS, Part, Surface
 from uvatar.texturing.materials.labels import SKIN, UNSEEN
-from uvatar.texturing.materials.propagation import colours_at
 from uvatar.texturing.materials.segmentation import Materials
 
 _DRESSED = (Part.TRUNK, *LEGS)

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from uvatar.data.camera import Camera
 from uvatar.photos.colour import smoothstep
+from uvatar.texturing.completion.lowband import colours_at
 from uvatar.texturing.layout.atlas import Atlas
 from uvatar.texturing.layout.surface import ARMS, HANDS, Part, Surface
-from uvatar.texturing.materials.propagation import colours_at, labels_at
+from uvatar.texturing.materials.propagation import labels_at
 from uvatar.texturing.pattern.settings import PatternSettings
 from uvatar.texturing.seen.projection import ProjectedView
 
-NO_GROUP = 255  # head, hands and eyes: no cloth
-_TRUNK_AND_LEGS, _ARMS = 0, 1
+NO_GROUP = 255  # hands and eyes: no cloth
+_TRUNK_AND_LEGS, _ARMS, _HEAD = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,11 @@ class StructurePicture:
 
 
 def cloth_groups(surface: Surface) -> NDArray[np.uint8]:
-    """(V,) groups of parts between which structure does not move."""
+    """(V,) groups of parts between which structure does not move. A collar, on the neck, is the trunk's garment."""
     group = np.full(len(surface.part), _TRUNK_AND_LEGS, np.uint8)
     group[np.isin(surface.part, ARMS)] = _ARMS
-    group[np.isin(surface.part, (Part.HEAD, *HANDS)) | (surface.eye > 0)] = NO_GROUP
+    group[(surface.part == Part.HEAD) & (surface.scalp | surface.face_front)] = _HEAD
+    group[np.isin(surface.part, HANDS) | (surface.eye > 0)] = NO_GROUP
     return group
 
 
