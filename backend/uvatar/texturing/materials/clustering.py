@@ -61,32 +61,35 @@ def joined(
     apart, bare = _apart(centre, settings), _skin_hue(centre, skin, settings)
     member = np.eye(count, dtype=bool)  # the clusters of each material
     step = np.linalg.norm(raw[graph.row] - raw[graph.col], axis=1)
-    labels = labels.copy()
-    while len(member) > 1:
-        a, b = labels[graph.row], labels[graph.col]
-        edges = np.bincount(a * len(member) + b, minlength=len(member) ** 2).reshape(len(member), -1)
+    labels, count = labels.copy(), len(member)
+    row, column = graph.row, graph.col
+    known = np.full((count, count), np.nan)  # scores, by pairs of clusters that stand for what has joined them
+    while count > 1:
+        a, b = labels[row], labels[column]
+        edges = np.bincount(a * count + b, minlength=count**2).reshape(count, -1)
         mass = member @ size
         skin_share = member @ (size * bare) / mass
-        best, pair = settings.alike, None
-        for i in range(len(member)):
-            for j in range(i):
-                between = apart[np.ix_(member[i], member[j])]
-                distance = 0.5 * (
-                    np.average(between.min(1), weights=size[member[i]])
-                    + np.average(between.min(0), weights=size[member[j]])
-                )
-                border = step[(a == i) & (b == j)] if edges[i, j] >= settings.least_border else None
-                skin_step = abs(float(skin_share[i] - skin_share[j]))
-                between_both = edges[[i, j]][:, [i, j]]
-                score = _join_score(float(distance), skin_step, border, between_both, min(mass[i], mass[j]), settings)
-                if score < best:
-                    best, pair = score, (i, j)
-        if pair is None:
+        for i, j in np.argwhere(np.tril(np.isnan(known), -1)):
+            between = apart[np.ix_(member[i], member[j])]
+            distance = 0.5 * (
+                np.average(between.min(1), weights=size[member[i]])
+                + np.average(between.min(0), weights=size[member[j]])
+            )
+            border = step[(a == i) & (b == j)] if edges[i, j] >= settings.least_border else None
+            skin_step = abs(float(skin_share[i] - skin_share[j]))
+            between_both = edges[[i, j]][:, [i, j]]
+            known[i, j] = _join_score(float(distance), skin_step, border, between_both, min(mass[i], mass[j]), settings)
+        scores = np.where(np.tri(count, k=-1, dtype=bool), known, np.inf)
+        i, j = divmod(int(scores.argmin()), count)
+        if scores[i, j] >= settings.alike:
             break
-        member[pair[1]] |= member[pair[0]]
-        member = np.delete(member, pair[0], 0)
-        labels[labels == pair[0]] = pair[1]
-        labels = np.unique(labels, return_inverse=True)[1].astype(np.int32)
+        member[j] |= member[i]
+        member = np.delete(member, i, 0)
+        known[j], known[:, j] = np.nan, np.nan
+        known = np.delete(np.delete(known, i, 0), i, 1)
+        labels = np.where(labels == i, j, labels)
+        labels = (labels - (labels > i)).astype(np.int32)
+        count -= 1
     return labels
 
 

@@ -87,28 +87,32 @@ def filled(
     if not known.any():
         return result
     done = known.copy()
+    luma = _luma(result)
     factor = max(1, round(settings.search * metre))
-    source = _Source.of(result, known, factor)
-    unlike = None
+    source = _Source.of(luma, known, factor)
+    cost = None if source is None else _shift_costs(source, metre / factor, settings)
     for _ in range(settings.rounds):
         hole = wanted & ~done
-        if source is None or not hole.any():
+        if source is None or cost is None or not hole.any():
             break
-        unlike = _unlike_itself(source, settings) if unlike is None else unlike
-        shift = _best_shift(result, source, done, hole, metre, unlike, settings)
+        shift = _best_shift(result, luma, source, done, hole, metre, cost, settings)
         if shift is None and source.known is known and (done & ~known).any():
-            source = _Source.of(result, done.copy(), factor)  # what is left is too far from what is known
-            shift = None if source is None else _best_shift(result, source, done, hole, metre, unlike, settings)
+            source = _Source.of(luma, done.copy(), factor)  # what is left is too far from what is known
+            shift = None if source is None else _best_shift(result, luma, source, done, hole, metre, cost, settings)
         if source is None or shift is None:
             break
-        copied, there = _moved(result, source.known, shift)
-        new = hole & there
-        result[new] = (copied + _membrane(result - copied, done & there, new, factor, metre, settings))[new]
-        done |= new
+        _copy_shifted(result, source.known, shift, done, hole, factor, metre, settings)
+        np.copyto(luma, _luma(result), where=hole)
     rest = wanted & ~done
     if rest.any():
-        result[rest] = _mirrored_rows(result, done, metre, settings)[rest]
+        asked = np.flatnonzero(rest.any(1))
+        result[rest] = _mirrored_rows(result, done, asked, metre, settings)[rest[asked]]
     return result
+
+
+def _luma(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean (h, w) of the three channels."""
+    return np.asarray(cv2.transform(values, np.full((1, 3), 1 / 3, np.float32)), np.float32)
 
 
 @dataclass(frozen=True)
@@ -136,13 +140,13 @@ class _Source:
     variance: float
 
     @classmethod
-    def of(cls, values: NDArray[np.float32], known: NDArray[np.bool_], factor: int) -> _Source | None:
-        """Of values (h, w, 3); None if nothing is left at the lower resolution."""
+    def of(cls, luma: NDArray[np.float32], known: NDArray[np.bool_], factor: int) -> _Source | None:
+        """Of brightness (h, w); None if nothing is left at the lower resolution."""
         size = max(1, known.shape[1] // factor), max(1, known.shape[0] // factor)
         inside = _reduced(known.astype(np.float32), size) > 0.99
         if not inside.any():
             return None
-        brightness = np.where(inside, _reduced(values.mean(-1), size), 0).astype(np.float32)
+        brightness = np.where(inside, _reduced(luma, size), 0).astype(np.float32)
         shape = fft.next_fast_len(2 * size[1], True), fft.next_fast_len(2 * size[0], True)
         planes = (inside.astype(np.float32), brightness, brightness**2)
         share, luma, square = (fft.rfft2(plane, shape) for plane in planes)
@@ -152,44 +156,60 @@ class _Source:
 
 def _best_shift(
     values: NDArray[np.float32],
+    luma: NDArray[np.float32],
     source: _Source,
     done: NDArray[np.bool_],
     hole: NDArray[np.bool_],
     metre: float,
-    unlike: NDArray[np.float32],
+    cost: NDArray[np.float32],
     settings: ShiftSettings,
 ) -> tuple[int, int] | None:
-    """The shift (rows, columns) that fills most of the hole and agrees best around it."""
+    """The shift (rows, columns) that fills most of the hole and agrees best around it, of which ``cost`` (rows,
+    columns) are what shifts take off whatever the hole.
+    """
     size, shape = source.size, source.shape
-    metre = metre / source.factor
-    luma = _reduced(values.mean(-1), size)
+    small = _reduced(luma, size)
     missing = _reduced(hole.astype(np.float32), size) > 0.25
     solid = _reduced(done.astype(np.float32), size) > 0.99
-    side = 2 * max(1, round(settings.ring * metre)) + 1
+    side = 2 * max(1, round(settings.ring * metre / source.factor)) + 1
     ring = (cv2.dilate(missing.astype(np.uint8), np.ones((side, side), np.uint8)) > 0) & solid
     if not missing.any():
         return None
-    at_ring = np.where(ring, luma, 0).astype(np.float32)
+    at_ring = np.where(ring, small, 0).astype(np.float32)
     t_hole, t_ring, t_at_ring, t_ring2 = (
         np.conj(fft.rfft2(plane.astype(np.float32), shape)) for plane in (missing, ring, at_ring, at_ring**2)
     )
     overlap = fft.irfft2(t_ring * source.share, shape)
     error = fft.irfft2(t_ring2 * source.share - 2 * t_at_ring * source.luma + t_ring * source.square, shape)
-    cover = fft.irfft2(t_hole * source.share, shape) / missing.sum()
-    agreement = np.minimum(error / np.maximum(overlap, 1) / (2 * source.variance), settings.worst)
-    agreement = np.where(overlap > settings.least_overlap * max(ring.sum(), 1), agreement, settings.worst)
-    rows = (np.arange(shape[0]) + shape[0] // 2) % shape[0] - shape[0] // 2
-    columns = (np.arange(shape[1]) + shape[1] // 2) % shape[1] - shape[1] // 2
-    score = cover - settings.mismatch * agreement - settings.off_pitch * unlike
-    score -= settings.vertical * np.abs(rows)[:, None] / (settings.vertical_unit * metre)
-    score[np.hypot(rows[:, None], columns) < settings.least_shift * metre] = -np.inf
+    cover = fft.irfft2(t_hole * source.share, shape) / np.float32(missing.sum())
+    agreement = np.minimum(error / np.maximum(overlap, 1) / np.float32(2 * source.variance), settings.worst)
+    agreement[overlap <= settings.least_overlap * max(int(ring.sum()), 1)] = settings.worst
+    score = cover - np.float32(settings.mismatch) * agreement - cost
     score[cover < settings.least_gain] = -np.inf
     best = int(score.argmax())
     row, column = divmod(best, shape[1])
     if not np.isfinite(score[row, column]):
         return None
     near = done & _near(hole, source.factor * (side - 1) + 1)
+    rows, columns = _signed(shape[0]), _signed(shape[1])
     return _refined(values, source.known, near, source.factor, (int(rows[row]), int(columns[column])))
+
+
+def _signed(count: int) -> NDArray[np.int64]:
+    """The shifts (count,) that the places of a Fourier transform stand for."""
+    half = count // 2
+    return (np.arange(count) + half) % count - half
+
+
+def _shift_costs(source: _Source, metre: float, settings: ShiftSettings) -> NDArray[np.float32]:
+    """What (rows, columns) shifts take off: those by which what is copied from does not agree with itself, those along
+    the body, and infinitely those that are too short; ``metre``: in pixels of the search.
+    """
+    rows, columns = _signed(source.shape[0])[:, None], _signed(source.shape[1])
+    cost = settings.off_pitch * _unlike_itself(source, settings)
+    cost += settings.vertical * np.abs(rows) / (settings.vertical_unit * metre)
+    cost[np.hypot(rows, columns) < settings.least_shift * metre] = np.inf
+    return np.asarray(cost, np.float32)
 
 
 def _unlike_itself(source: _Source, settings: ShiftSettings) -> NDArray[np.float32]:
@@ -233,26 +253,69 @@ def _refined(
         return shift
     best, least = shift, np.inf
     height, width = known.shape
+    row, column = row.astype(np.int32), column.astype(np.int32)
+    colours, flat = np.ascontiguousarray(values).reshape(-1, 3), known.ravel()
+    own = np.take(colours, row * width + column, axis=0)
     for down in reach:
+        y = row + (shift[0] + down)
         for right in reach:
-            y, x = row + shift[0] + down, column + shift[1] + right
-            inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-            inside[inside] = known[y[inside], x[inside]]
-            if not inside.any():
+            x = column + (shift[1] + right)
+            inside = np.flatnonzero((y >= 0) & (y < height) & (x >= 0) & (x < width))
+            place = y[inside] * width + x[inside]
+            there = np.flatnonzero(np.take(flat, place))
+            if not len(there):
                 continue
-            error = ((values[row[inside], column[inside]] - values[y[inside], x[inside]]) ** 2).mean()
+            step = np.take(own, inside[there], axis=0) - np.take(colours, place[there], axis=0)
+            error = float(np.vdot(step, step)) / len(there)
             if error < least:
-                best, least = (shift[0] + down, shift[1] + right), float(error)
+                best, least = (shift[0] + down, shift[1] + right), error
     return best
 
 
+def _copy_shifted(
+    values: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    shift: tuple[int, int],
+    done: NDArray[np.bool_],
+    hole: NDArray[np.bool_],
+    factor: int,
+    metre: float,
+    settings: ShiftSettings,
+) -> None:
+    """Fill what of the hole (h, w) a shift reaches with what is known (h, w) there, in ``values`` (h, w, 3), and mark
+    it as ``done`` (h, w).
+    """
+    height, width = known.shape
+    row, column = np.nonzero(hole)
+    y, x = row + shift[0], column + shift[1]
+    there = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    there[there] = known[y[there], x[there]]
+    if not there.any():
+        return
+    row, column, y, x = row[there], column[there], y[there], x[there]
+    # the step at its edge, in a box around it that is no larger than it must be
+    margin = 4 * factor * (1 + round(settings.joined * metre / factor))
+    top, left = (max(int(place.min()) - margin, 0) // factor * factor for place in (row, column))
+    bottom, right = min(int(row.max()) + margin, height), min(int(column.max()) + margin, width)
+    box = np.s_[top:bottom, left:right]
+    new = np.zeros((bottom - top, right - left), bool)
+    new[row - top, column - left] = True
+    moved, reached = _moved(values, known, shift, (left, top), (right - left, bottom - top))
+    step = _membrane(values[box] - moved, done[box] & reached, new, factor, metre, settings)
+    values[row, column] = values[y, x] + step[row - top, column - left]
+    done[row, column] = True
+
+
 def _moved(
-    values: NDArray[np.float32], known: NDArray[np.bool_], shift: tuple[int, int]
+    values: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    shift: tuple[int, int],
+    corner: tuple[int, int],
+    size: tuple[int, int],
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Values at x + shift, and where these are known."""
-    matrix = np.array([[1, 0, shift[1]], [0, 1, shift[0]]], np.float32)
+    """Values at x + shift, and where these are known, in a box of a ``size`` (columns, rows) at a ``corner``."""
+    matrix = np.array([[1, 0, shift[1] + corner[0]], [0, 1, shift[0] + corner[1]]], np.float32)
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-    size = known.shape[1], known.shape[0]
     moved = cv2.warpAffine(values, matrix, size, flags=flags)
     there = cv2.warpAffine(known.astype(np.uint8), matrix, size, flags=flags) > 0
     return np.asarray(moved, np.float32), there
@@ -287,15 +350,19 @@ def _membrane(
 
 
 def _mirrored_rows(
-    values: NDArray[np.float32], known: NDArray[np.bool_], metre: float, settings: ShiftSettings
+    values: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    asked: NDArray[np.int64],
+    metre: float,
+    settings: ShiftSettings,
 ) -> NDArray[np.float32]:
-    """Every pixel (h, w, 3) from its row's nearest known runs, to and fro inside them; rows without any from the
-    nearest that has some.
+    """Every pixel (R, w, 3) of the rows ``asked`` (R,) from its row's nearest known runs, to and fro inside them; rows
+    without any from the nearest that has some.
     """
-    height, width = known.shape
     rows = np.flatnonzero(known.any(1))
-    nearest = rows[np.abs(np.arange(height)[:, None] - rows).argmin(1)]
+    nearest = rows[np.abs(asked[:, None] - rows).argmin(1)]
     known, values = known[nearest], values[nearest]
+    height, width = known.shape
     column = np.broadcast_to(np.arange(width), known.shape)
     padded = np.pad(known, ((0, 0), (1, 1)))
     starts, ends = padded[:, 1:-1] & ~padded[:, :-2], padded[:, 1:-1] & ~padded[:, 2:]
