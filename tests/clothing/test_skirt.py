@@ -18,6 +18,7 @@ from tests.clothing.test_offsets import CAMERA, clothing_model, seen_as, silhoue
 from uvatar.body import BodyModel, load_open_body
 from uvatar.clothing.limbs import limbs
 from uvatar.clothing.offsets import clothing_offsets
+from uvatar.clothing.sections import hull_reach
 from uvatar.clothing.shells import at_rest
 from uvatar.clothing.skirt.dressing import BENT, HIDDEN, build_skirt, find_skirt, without_skirt
 from uvatar.data.camera import Camera
@@ -78,7 +79,11 @@ def in_skirt(body: BodyModel, hem: float = KNEE, flare: float = 0.34, fit: Fit |
 @cache
 def dressed(body: BodyModel, hem: float = KNEE, flare: float = 0.34) -> tuple[View, Skirt, NDArray[np.float32]]:
     """A person in a skirt, the skirt that was built, and the offsets of the body inside."""
-    view = in_skirt(body, hem, flare)
+    return dressed_in(in_skirt(body, hem, flare), body)
+
+
+def dressed_in(view: View, body: BodyModel) -> tuple[View, Skirt, NDArray[np.float32]]:
+    """The same of the person of a view."""
     found, _ = find_skirt(view, body)
     assert found is not None
     offsets = clothing_offsets(view.fit, without_skirt(view.person, found), view.camera, clothing_model(body))
@@ -120,6 +125,20 @@ def test_a_skirt_is_as_deep_as_its_width_tells(body: BodyModel) -> None:
     _, skirt, _ = dressed(body, KNEE, 0.42)
     hem = skirt.grid()[-1]
     assert 0.6 < np.ptp(hem[:, 2]) / np.ptp(hem[:, 0]) < 1.0
+
+
+@pytest.mark.parametrize("waist", [0.17, 0.23])
+def test_a_coats_lower_part_begins_on_its_upper_part(body: BodyModel, waist: float) -> None:
+    """The coat's upper part is the body's surface, on which the rings begin without a ledge."""
+    fit = standing(body)
+    view = seen_in(body, fit, [tube(body.posed(fit.body)[1][Joint.PELVIS], 0.3, KNEE, (waist, 0.34))])
+    _, skirt, inside = dressed_in(view, body)
+    ring = skirt.grid()[1]  # the first one is tucked in
+    dressed = body.posed(fit.body, inside)[0][~limbs(body.data)[0]]
+    beside = dressed[np.abs(dressed[:, 1] - ring[:, 1].mean()) < 0.012][:, [0, 2]]
+    away = ring[:, [0, 2]] - beside.mean(0)
+    standing_off = np.linalg.norm(away, axis=1) - hull_reach(beside - beside.mean(0), unit(away))
+    assert standing_off.max() < 0.02
 
 
 def test_the_mesh_is_sound(body: BodyModel) -> None:
