@@ -19,6 +19,7 @@ from uvatar.clothing.skirt.detection import SkirtRows
 from uvatar.clothing.skirt.plane import RowPicture
 from uvatar.data.arrays import Floats, Integers
 from uvatar.geometry.adjacency import triangle_edges
+from uvatar.photos.colour import smoothstep
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class RingSettings:
         columns: directions of a ring.
         ease: between body and cloth.
         waist_ease: the same over the dressed waist.
-        waist: height below the top in which the dressed body shapes the rings.
+        waist: height below the top in which the dressed body shapes the rings: at the top it alone.
         flare: how far a skirt stands off before and behind, of what it does at the sides.
         uneven: how much farther than at its narrower side.
         hanging: from the pelvis, below which cloth hangs from what is above.
@@ -278,6 +279,11 @@ def _rings(
                 place[:, 0] = np.clip(place[:, 0], -left[index], right[index])
             points.append(place)
         radius[index] = hull_reach(np.concatenate(points), way)
+        if len(worn) >= settings.fewest:
+            # The skirt begins on the dressed body, without a ledge.
+            free = smoothstep((outline.s[index] - outline.s[0]) / size, 0, settings.waist)
+            held = hull_reach(worn - centre[index], way) + settings.waist_ease * size
+            radius[index] += (1 - free) * (np.minimum(held, radius[index]) - radius[index])
     radius = gaussian_filter1d(radius, settings.smooth_turn, axis=1, mode="wrap")
     radius = gaussian_filter1d(radius, settings.smooth_rows, axis=0, mode="nearest")
     return Rings(outline.s, centre, radius, _hem(centre, radius, turn, outline, hem_line, picture, settings))
