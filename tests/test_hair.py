@@ -9,7 +9,7 @@ import pytest
 
 from tests.clothing.test_hair import CHEST, portrait
 from uvatar.engine.engine import Engine
-from uvatar.engine.finish import clothe, finish_person
+from uvatar.engine.finish import clothe, finish_person, without_shells
 from uvatar.engine.jobs import on_body
 from uvatar.protocol.options import Options
 from uvatar.protocol.parts import part_entry, parts_of
@@ -36,7 +36,25 @@ def test_long_hair_becomes_a_part_of_the_avatar(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [replace(OPTIONS, hair=False), replace(OPTIONS, fast=True), replace(OPTIONS, clothing=False)]
+    "options", [replace(OPTIONS, hair="surface"), replace(OPTIONS, fast=True), replace(OPTIONS, clothing=False)]
 )
 def test_long_hair_can_be_left_out(engine: Engine, options: Options) -> None:
     assert clothe(portrait(engine.body, CHEST), engine, options).hair is None
+
+
+def test_none_leaves_a_bare_head_and_no_hair_on_the_chest(engine: Engine) -> None:
+    view = portrait(engine.body, CHEST)
+    crown = engine.body.data.v_template[:, 1] > engine.body.data.v_template[:, 1].max() - 0.08
+    surface, bare = (clothe(view, engine, replace(OPTIONS, hair=choice)) for choice in ("surface", "none"))
+    assert bare.hair is None and bare.bared is not None
+    bulge, none = (np.linalg.norm(fit.offsets[crown], axis=1).max() for fit in (surface, bare))
+    assert none < 0.012 and none < bulge
+    person = without_shells(view.person, bare)
+    assert (person.mask[bare.bared > 127] == 0).all() and (bare.bared > 127).any()
+
+
+def test_a_chosen_style_is_a_part_in_its_place(engine: Engine) -> None:
+    view = portrait(engine.body, None)
+    person = finish_person(view, None, engine, replace(OPTIONS, hair="bun"))
+    assert [part.name for part in person.parts] == ["Hair"]
+    assert person.fit.hair is not None and not person.fit.hair.as_seen

@@ -47,3 +47,10 @@ def at_rest(shell: Shell, transforms: Floats) -> NDArray[np.float32]:
     mixed = np.einsum("nj,jab->nab", shell.weights.astype(np.float64), transforms)
     rest: NDArray[np.float32] = np.linalg.solve(mixed[:, :, :3], (shell.vertices - mixed[:, :, 3])[..., None])[..., 0]
     return rest.astype(np.float32)
+
+
+def in_pose(shell: Shell, rest: NDArray[np.float32], transforms: Floats) -> NDArray[np.float32]:
+    """The inverse of `at_rest`: the shell's vertices (N, 3), given those at rest."""
+    mixed = np.einsum("nj,jab->nab", shell.weights.astype(np.float64), transforms)
+    posed: NDArray[np.float32] = (np.einsum("nab,nb->na", mixed[:, :, :3], rest) + mixed[:, :, 3]).astype(np.float32)
+    return posed

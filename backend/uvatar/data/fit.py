@@ -57,7 +57,9 @@ class Fit:
             nothing was fitted.
         shoes: the kind of shoe on the left and the right foot, None for a bare one; the shoes are in ``offsets``.
         skirt: a skirt, dress or long coat that is a mesh beside the body, or None.
-        hair: long hair that is a mesh beside the body, or None.
+        hair: hair that is a mesh beside the body, or None.
+        bared: uint8 of the person's window, 255 where the photo shows hair beside the head or before neck and trunk
+            that the avatar does not wear; None if it wears what the photo shows.
     """
 
     body: BodyParameters
@@ -72,6 +74,7 @@ class Fit:
     shoes: tuple[str | None, str | None] = (None, None)
     skirt: Skirt | None = None
     hair: Hair | None = None
+    bared: NDArray[np.uint8] | None = None
 
     @property
     def shells(self) -> tuple[Shell, ...]:

@@ -70,14 +70,17 @@ class Skirt(Shell):
 
 @dataclass(frozen=True)
 class Hair(Shell):
-    """Long hair: a cap over the skull that goes on as a curtain, open before the face and below; or a ponytail, a tube
-    behind the head. Quads are left out where there is none. Its pixels have a margin.
+    """Long hair: a cap over the skull that goes on as a curtain, open before the face and below; or a ponytail or
+    a bun, a tube behind the head. Quads are left out where there is none. Its pixels have a margin.
 
     Attributes:
         shown: uint8 of the person's window, 255 where hair is.
         loose: the same of ``pixels`` that are not before the bare head: what hair hides of neck and trunk.
+        as_seen: whether the mesh is where the photo shows hair; if not, it is a hairstyle that somebody has chosen, and
+            ``shown`` tells its colour alone.
     """
 
     shown: NDArray[np.uint8]
     loose: NDArray[np.uint8]
+    as_seen: bool = True
     NAME: ClassVar[str] = "Hair"  # of the part of an avatar

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from uvatar.body.rig import with_relaxed_hands
 from uvatar.clothing.bridging import cloth_shares
 from uvatar.clothing.ears import ears_under_hair, with_whole_ears
-from uvatar.clothing.hair.dressing import hair_pixels, with_hair, without_hair
-from uvatar.clothing.hair.pixels import long_hair
-from uvatar.clothing.hair.tail_pixels import tied_hair
+from uvatar.clothing.hair.dressing import without_hair
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.clothing.shoes import shoe_offsets
 from uvatar.clothing.skirt.dressing import build_skirt, find_skirt, without_skirt
@@ -34,6 +32,7 @@ from uvatar.engine.detect import DetectedPeople
 from uvatar.engine.faces import with_faces
 from uvatar.engine.generators import painted_texture
 from uvatar.engine.gravity import photo_gravity
+from uvatar.engine.hair import HairPlan
 from uvatar.engine.parsing import with_parsing
 from uvatar.engine.shells import dressed_mesh, shell_parts
 from uvatar.engine.texture_size import with_texture_size
@@ -43,7 +42,7 @@ from uvatar.fitting.report import finished
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.mesh_predictor.prediction import Prediction
-from uvatar.protocol.options import Options
+from uvatar.protocol.options import ON_SURFACE, Options
 from uvatar.results.result import NotFitted, PersonResult, PhotoResult
 from uvatar.texture_predictor.predictor import PredictionError
 from uvatar.texturing import face_offsets, texture_person
@@ -147,11 +146,10 @@ def clothe(
         cloth = cloth_shares(view, body, engine.clothing.mesh.averaging, engine.clothing.settings.bridging)
         if found is None:
             shoes = with_unseen_trousers(shoes, view, engine.clothing, cloth, others)
-        hair = (long_hair(view, body) or tied_hair(view, body)) if options.hair else None
-        if hair is not None:
-            of_hair = hair_pixels(hair, view, body)
-            person = without_hair(person, of_hair)
-        hidden = (hair is None or hair.tied) and ears_under_hair(replace(view, fit=fit), body, engine.clothing.ears)
+        hair = HairPlan.of(view, body, options.hair)
+        if hair.pixels is not None:
+            person = without_hair(person, hair.pixels)
+        hidden = hair.covers_ears and ears_under_hair(replace(view, fit=fit), body, engine.clothing.ears)
         worn = functools.partial(
             clothing_offsets, fit, camera=camera, model=engine.clothing, shoes=shoes, hair_on_ears=hidden, cloth=cloth
         )
@@ -165,10 +163,10 @@ def clothe(
         dressed = body.data.v_template + body.data.shapedirs @ fit.body.betas + fit.offsets
         face = with_whole_ears(face_offsets(fit, person, camera, body, engine.face), dressed, engine.clothing.ears)
         fit = replace(fit, offsets=(fit.offsets + face).astype(np.float32))
-        if hair is not None:
-            fit = with_hair(fit, hair, of_hair, view, body, engine.clothing.ears)
-            if fit.hair is None:  # it cannot be built: then the body's surface follows it
-                return clothe(view, engine, replace(options, hair=False), up, others)
+        haired = hair.worn(fit, view, body, engine.clothing.ears)
+        if haired is None:  # it cannot be built: then the body's surface follows it
+            return clothe(view, engine, replace(options, hair=ON_SURFACE), up, others)
+        fit = haired
     if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():
         raise FloatingPointError("The body's vertices are not finite.")
     return fit
@@ -196,10 +194,11 @@ def texture_views(views: Sequence[View], engine: Engine, options: Options) -> tu
 def without_shells(person: Person, fit: Fit) -> Person:
     """The person without the pixels of skirt and loose hair; those of hair before the head are painted on the head."""
     person = without_skirt(person, fit.skirt)
-    if fit.hair is None:
-        return person
-    # Nor is it the person's: the neck takes what looks like the scalp beside it from somebody else's pixels.
-    return replace(without_hair(person, fit.hair.loose), mask=np.where(fit.hair.loose > 127, 0, person.mask))
+    for loose in (fit.bared, None if fit.hair is None else fit.hair.loose):
+        if loose is not None:
+            # Nor is it the person's: the neck takes what looks like the scalp beside it from somebody else's pixels.
+            person = replace(without_hair(person, loose), mask=np.where(loose > 127, 0, person.mask))
+    return person
 
 
 def judge(person: PersonResult, photo: Photo, camera: Camera, engine: Engine) -> PersonResult:
@@ -209,7 +208,9 @@ def judge(person: PersonResult, photo: Photo, camera: Camera, engine: Engine) ->
     """
     if not person.texture.seen >= REPORT_SETTINGS.least_seen:
         raise not_fitted(person.person, photo, "no pixels of the photo reached the texture")
-    outline = outline_iou(person.person, *dressed_mesh(person.fit, engine.body), camera)
+    # Hair that the artist has left out says nothing of how well the rest meets the outline.
+    seen = person.person if person.fit.bared is None else without_hair(person.person, person.fit.bared)
+    outline = outline_iou(seen, *dressed_mesh(person.fit, engine.body), camera)
     return replace(person, outline=outline, fit=finished(person.fit, outline, person.texture.seen))
 
 

@@ -21,6 +21,10 @@ TEXTURE_SIZES = (512, 1024, 2048, 4096)  # pixels on a side
 AUTO_SIZE = "auto"
 # What is worn on the feet: what the photo shows, bare feet, or this kind of shoe.
 SHOES = ("auto", "none", "trainer", "flat", "boot", "heel")
+# What hair becomes: as the photo shows it, part of the head's surface, none, or this style.
+AS_SEEN, ON_SURFACE, NO_HAIR = "photo", "surface", "none"
+HAIRSTYLES = ("bob", "long", "ponytail", "bun")
+HAIR = (AS_SEEN, ON_SURFACE, NO_HAIR, *HAIRSTYLES)
 _DRESSED = {"refine": True, "fast": False, "clothing": True}  # where clothes are fitted
 # Which body avatars have: the one that ships, or SMPL, whose files the user brings.
 BODIES = ("open_body", "smpl")
@@ -185,7 +189,34 @@ class Options:
             active_if=_DRESSED,
         ),
     )
-    hair: bool = option(True, "Make long hair a mesh of its own.", panel=Panel("Long hair", active_if=_DRESSED))
+    hair: str = option(
+        AS_SEEN,
+        "What hair becomes: what the photo shows, part of the head's surface, nothing, or this style.",
+        choices=HAIR,
+        flag=Flag(
+            "photo: long, loose hair and ponytails are meshes of their own, other hair is part of the head's surface. "
+            "surface: all of it is. none: a bare head, for hair of your own. bob, long, ponytail or bun: that style, "
+            "in the colour of the photo's hair."
+        ),
+        panel=Panel(
+            "Hair",
+            "What hair the avatars have",
+            {
+                AS_SEEN: (
+                    AS_SEEN,
+                    "From the photo",
+                    "Long, loose hair and ponytails become objects of their own, other hair part of the head's surface",
+                ),
+                ON_SURFACE: (ON_SURFACE, "On the surface", "All hair is part of the head's surface"),
+                NO_HAIR: (NO_HAIR, "None", "A bare head, for hair of your own; the scalp has the hair's colour"),
+                "bob": ("bob", "Bob", "Loose hair down to the neck, in the colour of the photo's hair"),
+                "long": ("long", "Long", "Loose hair down to the chest, in the colour of the photo's hair"),
+                "ponytail": ("ponytail", "Ponytail", "A ponytail behind the head, in the colour of the photo's hair"),
+                "bun": ("bun", "Bun", "A bun on the back of the head, in the colour of the photo's hair"),
+            },
+            active_if=_DRESSED,
+        ),
+    )
     same_person: bool = option(
         False,
         "All photos, or all views in one photo, show the same person: make one avatar from them.",

@@ -11,47 +11,36 @@ from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
 from uvatar.clothing.ears import Ear, flat_ears
+from uvatar.clothing.hair.meshes import curtain, tube
 from uvatar.clothing.hair.pixels import HairPixels
-from uvatar.clothing.hair.rings import HairRings, hair_rings
+from uvatar.clothing.hair.styles import LOOSE, styled
 from uvatar.clothing.hair.tail import tail
-from uvatar.clothing.plane import sampled
-from uvatar.clothing.shells import ring_layout, strongest
-from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.joints import Joint
-from uvatar.data.landmarks import EARS
+from uvatar.data.landmarks import EARS, EYES
 from uvatar.data.person import Person
-from uvatar.data.shell import Hair
 from uvatar.data.view import View
 from uvatar.geometry.raster import rasterize
-from uvatar.photos.colour import smoothstep
 
 
 @dataclass(frozen=True)
 class HairSettings:
-    """Tuned numbers of hair's mesh; lengths in metres on a person of 1.7 m.
+    """Tuned numbers of hair in the photo.
 
     Attributes:
-        margin: around hair's pixels in which the head does not follow the photo's outline.
-        inset: share of a ring's width by which the photo is looked at nearer to its middle: its edge is uncertain.
-        blur: pixels of the picture in which hair is found, by which its edge is smoothed.
-        face: before the ears, how far back the face reaches on the side that is not seen.
-        fading: above the ends.
-        widest: distance of neighbouring columns below the chin over which there is hair.
-        neck, free: below the chin, from which on hair does not follow the head alone, and from which on not at all.
-        tied: below its root, from which on a ponytail does not follow the head at all.
+        margin: around hair's pixels in which the head does not follow the photo's outline, metres.
+        beyond: distance from the bare head up to which what is seen beside it is hair or worn on it, metres.
+        body: around the bare rest of the body, in which it is not, metres.
+        crown: height over the eyes from which on a head shows hair, if it has any, metres.
+        side: pixels of the longer side of the picture in which the bare body is drawn.
     """
 
     margin: float = 0.012
-    inset: float = 0.05
-    blur: float = 1.2
-    face: float = 0.02
-    fading: float = 0.01
-    widest: float = 0.045
-    neck: float = -0.04
-    free: float = 0.13
-    tied: float = 0.4
+    beyond: float = 0.2
+    body: float = 0.015
+    crown: float = 0.08
+    side: int = 500
 
 
 DEFAULT_SETTINGS = HairSettings()
@@ -72,6 +61,26 @@ def without_hair(person: Person, pixels: NDArray[np.uint8]) -> Person:
     return replace(person, others=np.maximum(person.others, pixels))
 
 
+def bared_pixels(
+    view: View, body: BodyModel, found: HairPixels | None, settings: HairSettings = DEFAULT_SETTINGS
+) -> NDArray[np.uint8]:
+    """uint8 of the person's window, 255 where the photo shows hair, or a hat, and a bald person would show none: beside
+    the bare head, and what ``found`` hides of neck and trunk.
+    """
+    person, data = view.person, body.data
+    size = max(person.mask.shape)
+    camera = view.camera.cropped(person.window, min(1.0, settings.side / size))
+    fragments = rasterize(body.posed(view.fit.body)[0], data.faces, camera)
+    share = data.weights[:, Joint.HEAD][data.faces[fragments.face, 0]]
+    head = fragments.mask & (share > 0.5)
+    depth = float(np.linalg.norm(body.landmarks_of(view.fit.body)[EARS].mean(0)))
+    metre = camera.focal / depth
+    near = _grown(head, settings.beyond * metre)
+    beside = near & ~head & ~_grown(fragments.mask & ~head, settings.body * metre)
+    pixels = np.where(_in_window(beside, camera, view) > 127, person.mask, 0).astype(np.uint8)
+    return pixels if found is None else np.maximum(pixels, _loose(found, hair_pixels(found, view, body), view, body))
+
+
 def with_hair(
     fit: Fit, found: HairPixels, pixels: NDArray[np.uint8], view: View, body: BodyModel, ears: Sequence[Ear]
 ) -> Fit:
@@ -79,14 +88,66 @@ def with_hair(
 
     ``pixels``: of `hair_pixels`.
     """
+    shown = _in_window(found.hair, found.camera, view)
     if found.tied:
-        ponytail = build_tail(found, pixels, replace(view, fit=fit), body)
-        return fit if ponytail is None else replace(fit, hair=ponytail)
+        ponytail = tube(tail(found, fit, body, body.posed(fit.body, fit.offsets)[0]))
+        if ponytail is None:
+            return fit
+        return replace(fit, hair=replace(ponytail, pixels=pixels, shown=shown, loose=pixels))
+    offsets, of_ears = _under_hair(fit, body, ears)
+    vertices = body.posed(fit.body, offsets)[0]
+    hair = curtain(found, fit, body, vertices, of_ears)
+    if hair is None:
+        return fit
+    loose = _loose(found, pixels, replace(view, fit=replace(fit, offsets=offsets)), body)
+    return replace(fit, offsets=offsets, hair=replace(hair, pixels=pixels, shown=shown, loose=loose))
+
+
+def with_hairstyle(
+    fit: Fit, style: str, found: HairPixels | None, view: View, body: BodyModel, ears: Sequence[Ear]
+) -> Fit:
+    """The dressed fit, whose head is bare, with a hairstyle (one of `styles.STYLES`) of the colour of the photo's hair;
+    as it is where it cannot be built.
+    """
+    offsets, of_ears = _under_hair(fit, body, ears) if style in LOOSE else (fit.offsets, np.zeros(0, np.int64))
+    hair = styled(style, replace(fit, offsets=offsets), body, of_ears)
+    if hair is None:
+        return fit
+    nothing = np.zeros_like(view.person.mask)
+    shown = _crown(view, body) if found is None else _in_window(found.hair, found.camera, view)
+    return replace(fit, offsets=offsets, hair=replace(hair, pixels=nothing, shown=shown, loose=nothing, as_seen=False))
+
+
+def _under_hair(fit: Fit, body: BodyModel, ears: Sequence[Ear]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The offsets (V, 3) with ears laid flat, and the ears' vertices."""
     rest = body.data.v_template + body.data.shapedirs @ fit.body.betas + fit.offsets
     offsets = (fit.offsets + flat_ears(ears, rest)).astype(np.float32)
-    of_ears = np.concatenate([ear.vertices for ear in ears]) if ears else np.zeros(0, np.int64)
-    hair = build_hair(found, pixels, replace(view, fit=fit), body, offsets, of_ears)
-    return fit if hair is None else replace(fit, offsets=offsets, hair=hair)
+    return offsets, np.concatenate([ear.vertices for ear in ears]) if ears else np.zeros(0, np.int64)
+
+
+def _loose(found: HairPixels, pixels: NDArray[np.uint8], view: View, body: BodyModel) -> NDArray[np.uint8]:
+    """uint8 of the person's window: what hair, and what may be hair, hides of neck and trunk."""
+    vertices = body.posed(view.fit.body, view.fit.offsets)[0]
+    fragments = rasterize(vertices, body.data.faces, found.camera)
+    of_head = fragments.mask & (body.data.weights[body.data.faces[fragments.face, 0], Joint.HEAD] > 0.5)
+    hidden = np.maximum(pixels, _in_window(found.doubtful, found.camera, view))
+    return np.where(_in_window(of_head, found.camera, view) > 127, 0, hidden).astype(np.uint8)
+
+
+def _crown(view: View, body: BodyModel, settings: HairSettings = DEFAULT_SETTINGS) -> NDArray[np.uint8]:
+    """uint8 of the person's window, 255 where the photo shows the top of the head."""
+    person, data = view.person, body.data
+    camera = view.camera.cropped(person.window, min(1.0, settings.side / max(person.mask.shape)))
+    fragments = rasterize(body.posed(view.fit.body)[0], data.faces, camera)
+    rest = data.v_template[:, 1] - data.landmark_template[EYES, 1].mean()
+    top = fragments.mask & (rest > settings.crown)[data.faces[fragments.face, 0]]
+    return np.where(person.mask > 127, _in_window(top, camera, view), 0).astype(np.uint8)
+
+
+def _grown(picture: NDArray[np.bool_], pixels: float) -> NDArray[np.bool_]:
+    """The picture (H, W) with so much around it."""
+    away = cv2.distanceTransform((~picture).astype(np.uint8), cv2.DIST_L2, 5)
+    return np.asarray(away <= pixels)
 
 
 def _in_window(picture: NDArray[np.bool_], camera: Camera, view: View) -> NDArray[np.uint8]:
@@ -100,149 +161,3 @@ def _in_window(picture: NDArray[np.bool_], camera: Camera, view: View) -> NDArra
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     shown = cv2.warpAffine(picture.astype(np.uint8) * np.uint8(255), matrix, (x1 - x0, y1 - y0), flags=flags)
     return np.asarray(shown, np.uint8)
-
-
-def build_hair(
-    found: HairPixels,
-    pixels: NDArray[np.uint8],
-    view: View,
-    body: BodyModel,
-    offsets: NDArray[np.float32],
-    ears: NDArray[np.int64],
-    settings: HairSettings = DEFAULT_SETTINGS,
-) -> Hair | None:
-    """The hair over the body with all its ``offsets`` (V, 3); None where the photo shows too little of it.
-
-    ``pixels``: of `hair_pixels`; ``ears``: vertices of ears.
-    """
-    fit, data = view.fit, body.data
-    vertices = body.posed(fit.body, offsets)[0]
-    rings = hair_rings(found, fit, body, vertices, ears)
-    if rings is None:
-        return None
-    shown = _opacity(found, rings, fit, body, settings)
-    points, kept = _cut(rings.plane.points(rings.points), shown)
-    # Between what lies before a shoulder and what lies behind it there is the shoulder.
-    across = np.linalg.norm(np.roll(rings.points, -1, 1) - rings.points, axis=-1)
-    joined = np.maximum(across[:-1], across[1:]) < settings.widest * rings.plane.size
-    kept &= joined | (rings.points[1:, :, 2] < rings.chin)
-    if not kept.any() or not np.isfinite(points).all():
-        return None
-    rows, columns = shown.shape
-    quads, uv, quad_uv = ring_layout(rows, rows, columns)
-    down = (rings.points[..., 2].ravel() - rings.chin) / rings.plane.size
-    weights = _weights(smoothstep(down, settings.neck, settings.free))
-    fragments = rasterize(vertices, data.faces, found.camera)
-    hidden = np.maximum(pixels, _in_window(found.doubtful, found.camera, view))
-    of_head = fragments.mask & (data.weights[data.faces[fragments.face, 0], Joint.HEAD] > 0.5)
-    return Hair(
-        points.reshape(-1, 3).astype(np.float32),
-        quads[kept.ravel()],
-        uv,
-        quad_uv[kept.ravel()],
-        weights,
-        columns,
-        rows,
-        pixels,
-        shown=_in_window(found.hair, found.camera, view),
-        loose=np.where(_in_window(of_head, found.camera, view) > 127, 0, hidden).astype(np.uint8),
-    )
-
-
-def build_tail(
-    found: HairPixels,
-    pixels: NDArray[np.uint8],
-    view: View,
-    body: BodyModel,
-    settings: HairSettings = DEFAULT_SETTINGS,
-) -> Hair | None:
-    """A ponytail behind the dressed body of the view; None where the photo shows too little of it."""
-    built = tail(found, view.fit, body, body.posed(view.fit.body, view.fit.offsets)[0])
-    if built is None or not np.isfinite(built.points).all():
-        return None
-    rows, columns = built.points.shape[:2]
-    quads, uv, quad_uv = ring_layout(rows, rows, columns)
-    weights = _weights(np.repeat(smoothstep(built.down, 0, settings.tied), columns))
-    points, shown = built.points.reshape(-1, 3).astype(np.float32), _in_window(found.hair, found.camera, view)
-    return Hair(points, quads, uv, quad_uv, weights, columns, rows, pixels, shown=shown, loose=pixels)
-
-
-def _weights(free: Floats) -> NDArray[np.float32]:
-    """(N, 24) weights of points that follow the head (``free`` (N,) 0) or the chest (1)."""
-    weights = np.zeros((len(free), len(Joint)))
-    for joint, share in ((Joint.HEAD, (1 - free) ** 2), (Joint.NECK, 2 * free * (1 - free)), (Joint.SPINE3, free**2)):
-        weights[:, joint] = share
-    return strongest(weights, 4)
-
-
-def _opacity(found: HairPixels, rings: HairRings, fit: Fit, body: BodyModel, settings: HairSettings) -> Floats:
-    """(R, C) how much hair there is at the rings' points, 0..1."""
-    points = rings.points
-    columns = points.shape[1]
-    along = np.sin(np.arange(columns) * (2 * np.pi / columns))
-    seen = np.broadcast_to(along < -1e-6, points.shape[:2])
-    inwards = points.copy()
-    inwards[..., 0] += (rings.centre[:, :1] - points[..., 0]) * settings.inset
-    inwards[..., 2] += np.maximum(rings.brow - points[..., 2], 0) * 2 * settings.inset
-    placed = rings.plane.points(inwards)
-    soft = cv2.GaussianBlur(found.hair.astype(np.float32), (0, 0), settings.blur)
-    picture = np.asarray(np.round(soft * 255), np.uint8)
-    shown = _looked_up(picture, found.camera, placed)
-    hanging = smoothstep((rings.hem - points[..., 2]) / rings.plane.size, -settings.fading, settings.fading)
-    hidden = hanging.copy()
-    # The side of the face that the photo does not show has the hairline of the other side.
-    head = body.transforms_of(fit.body)[Joint.HEAD]
-    rest = (rings.plane.points(points) - head[:, 3]) @ np.linalg.inv(head[:, :3]).T
-    ears = (body.data.landmark_template + body.data.landmark_shapedirs @ fit.body.betas)[EARS].mean(0)
-    before = rest[..., 2] > ears[2] + settings.face
-    mirrored = (rest * (-1, 1, 1)) @ head[:, :3].T + head[:, 3]
-    other = rings.plane.coordinates(mirrored)
-    known = other[..., 1] < rings.centre[:, 1:]
-    hidden = np.where(before & known, np.minimum(hanging, _looked_up(picture, found.camera, mirrored)), hidden)
-    opacity: Floats = np.where(seen, shown, hidden)
-    # The crown has no holes: hair begins where a column first shows some, and goes on to the top.
-    crown = points[..., 2] < rings.brow
-    first = np.where(((opacity > 0.5) & crown).any(0), ((opacity > 0.5) & crown).argmax(0), 0)
-    opacity[np.arange(len(opacity))[:, None] <= first] = 1
-    beside_face = np.where((points[..., 2] > rings.brow) & (points[..., 2] < rings.chin), rest[..., 2], -np.inf)
-    return _without_holes(opacity, np.unravel_index(beside_face.argmax(), beside_face.shape))
-
-
-def _without_holes(opacity: Floats, face: tuple[np.intp, ...]) -> Floats:
-    """Opacity (R, C) in which hair is open only before the face, whose middle is at ``face``, and at its ends.
-
-    Highlights, and what lies beside the outline where the surface is seen from its edge, would be holes.
-    """
-    columns = opacity.shape[1]
-    around = np.tile((opacity <= 0.5).astype(np.uint8), 3)  # the grid is closed around
-    _, labels = cv2.connectedComponents(around, connectivity=4)
-    ends = labels[-1]
-    before_face = labels[face[0], [face[1], face[1] + columns, face[1] + 2 * columns]]
-    kept = np.isin(labels, np.concatenate([ends, before_face, [0]]))[:, columns : 2 * columns]
-    return np.where(kept, opacity, 1.0)
-
-
-def _looked_up(picture: NDArray[np.uint8], camera: Camera, points: Floats) -> Floats:
-    """(R, C) 0..1, what the picture shows at points (R, C, 3)."""
-    pixels = camera.project(points.reshape(-1, 3).astype(np.float32)).reshape(*points.shape[:2], 2)
-    return sampled(picture, pixels.astype(np.float32)) / 255.0
-
-
-def _cut(points: Floats, shown: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Points (R, C, 3) with those at an edge moved onto it, where ``shown`` (R, C) passes a half, and the quads that
-    are kept, (R - 1, C).
-    """
-    inside = shown > 0.5
-    corners = np.stack([inside[:-1], inside[1:], np.roll(inside[1:], -1, 1), np.roll(inside[:-1], -1, 1)])
-    kept = corners.sum(0) >= 2
-    total, count = np.zeros_like(points), np.zeros(shown.shape)
-    for axis, step in ((0, 1), (0, -1), (1, 1), (1, -1)):
-        near, value = np.roll(points, step, axis), np.roll(shown, step, axis)
-        crossing = ~inside & (value > 0.5)
-        if axis == 0:
-            crossing[0 if step == 1 else -1] = False
-        share = np.where(crossing, (0.5 - shown) / np.maximum(value - shown, 1e-6), 0)
-        total += np.where(crossing[..., None], points + share[..., None] * (near - points), 0)
-        count += crossing
-    moved = np.where(count[..., None] > 0, total / np.maximum(count, 1)[..., None], points)
-    return moved, kept

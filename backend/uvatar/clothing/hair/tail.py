@@ -1,4 +1,6 @@
-"""The form of a ponytail: a tube from the back of the head down to where the photo shows its end beside the neck."""
+"""The form of ponytails and buns: tubes from the back of the head. A ponytail goes down to where the photo shows its
+end beside the neck, or as far as somebody says.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ from uvatar.photos.colour import smoothstep
 
 @dataclass(frozen=True)
 class TailSettings:
-    """Tuned numbers of a ponytail; lengths in metres on a person of 1.7 m, set while looking at one in a photo.
+    """Tuned numbers of ponytails and buns; lengths in metres on a person of 1.7 m, set while looking at one in a photo.
 
     Attributes:
         rows, columns: of the tube.
@@ -35,6 +37,8 @@ class TailSettings:
         beyond: that it reaches farther to the side than is seen, as the neck that hides it comes out wider than it is.
         gap: between it and the body.
         slab: half the height of the slices in which the body's back is found.
+        bun, bun_wide: half the length of a bun away from the head, and half its width as a share of that.
+        bun_root, bun_rise: its height above the middle between the ears, and the angle by which it points upwards.
     """
 
     rows: int = 24
@@ -49,6 +53,10 @@ class TailSettings:
     beyond: float = 0.008
     gap: float = 0.006
     slab: float = 0.015
+    bun: float = 0.046
+    bun_wide: float = 1.1
+    bun_root: float = 0.06
+    bun_rise: float = 0.35
 
 
 DEFAULT_SETTINGS = TailSettings()
@@ -56,7 +64,7 @@ DEFAULT_SETTINGS = TailSettings()
 
 @dataclass(frozen=True)
 class Tail:
-    """A ponytail; R rings of C columns.
+    """A ponytail or a bun; R rings of C columns.
 
     Attributes:
         points: (R, C, 3) camera frame; within a ring, columns at a quarter of a turn are behind.
@@ -91,12 +99,60 @@ def tail(
     radius = float(np.clip(0.75 * wide, thinnest, thickest))
     end = float(seen[:, 2].max()) + settings.unseen * size
     root = -settings.root * size
+    beside = outer + side * (settings.beyond * size - radius)
+    return _hanging(middle, beside, root, end, radius, head, others, plane, settings)
+
+
+def hanging_tail(
+    length: float, fit: Fit, body: BodyModel, vertices: Floats, settings: TailSettings = DEFAULT_SETTINGS
+) -> Tail | None:
+    """A ponytail that hangs straight down, ``length`` below its root, metres on a person of 1.7 m."""
+    plane = hair_plane(fit, body)
+    at = plane.coordinates(vertices)
+    of_head = body.data.weights[:, Joint.HEAD] > 0.5
+    root, middle = -settings.root * plane.size, float(at[of_head, 0].mean())
+    end, radius = root + length * plane.size, float(np.mean(settings.radius)) * plane.size
+    return _hanging(middle, middle, root, end, radius, at[of_head], at[~of_head], plane, settings)
+
+
+def bun(fit: Fit, body: BodyModel, vertices: Floats, settings: TailSettings = DEFAULT_SETTINGS) -> Tail | None:
+    """A bun high on the back of the head: a tube that is closed at both ends."""
+    plane = hair_plane(fit, body)
+    size = plane.size
+    head = plane.coordinates(vertices[body.data.weights[:, Joint.HEAD] > 0.5])
+    root = -settings.bun_root * size
+    near = head[np.abs(head[:, 2] - root) < settings.slab * size]
+    if not len(near):
+        return None
+    radius = settings.bun * size
+    outwards = np.array([0, np.cos(settings.bun_rise), -np.sin(settings.bun_rise)])
+    centre = np.array([head[:, 0].mean(), near[:, 1].max(), root]) + 0.5 * radius * outwards
+    angle = np.linspace(0, np.pi, settings.rows)
+    middles = centre - radius * np.cos(angle)[:, None] * outwards
+    thick = np.maximum(settings.bun_wide * radius * np.sin(angle), 0.001)
+    return Tail(_tube(middles, thick, plane, settings), np.zeros(settings.rows))
+
+
+def _hanging(
+    middle: float,
+    beside: float,
+    root: float,
+    end: float,
+    radius: float,
+    head: Floats,
+    others: Floats,
+    plane: BodyPlane,
+    settings: TailSettings,
+) -> Tail | None:
+    """A tube from the back of the head's ``middle`` at the height ``root`` down to ``end`` at ``beside``; None where it
+    would be too short. ``head`` (N, 3) and ``others`` (M, 3): vertices, all in coordinates of the plane.
+    """
+    size = plane.size
     near = head[np.abs(head[:, 2] - root) < settings.slab * size]
     if end - root < 4 * radius or not len(near):
         return None
     # Control points of its middle: u, w and s.
     back = float(near[:, 1].max())
-    beside = outer + side * (settings.beyond * size - radius)
     line = np.array(
         [
             (middle, back - settings.sunk * size, root),

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 from uvatar.data.arrays import Floats
 from uvatar.data.shell import Hair
 from uvatar.data.view import View
-from uvatar.photos.colour import LUMA, smoothstep, srgb_from_linear
+from uvatar.photos.colour import LUMA, linear_from_srgb, smoothstep, srgb_from_linear
 from uvatar.texturing.seen.foreground import cut_out, push_pull
 from uvatar.texturing.shells.texels import footprint_of, shell_texels
 
@@ -36,6 +36,9 @@ class HairTextureSettings:
         blend: texels over which the photo passes into strands.
         mirrored: from what is seen, as a share of the texture's side, over which its waves and curls go on.
         contour: standard deviation, as a share of the texture's side, that smooths where they are mirrored.
+        usual: quantiles of the brightness of hair's pixels between which they tell the colour of a hairstyle: without
+            highlights, which are seen on top of the head.
+        unknown: sRGB, of a hairstyle where the photo shows nothing of the head.
     """
 
     grazing: float = 0.35
@@ -49,6 +52,8 @@ class HairTextureSettings:
     blend: float = 6.0
     mirrored: float = 0.16
     contour: float = 0.02
+    usual: tuple[float, float] = (0.1, 0.6)
+    unknown: tuple[int, int, int] = (70, 50, 38)
 
 
 DEFAULT_SETTINGS = HairTextureSettings()
@@ -58,6 +63,8 @@ def hair_texture(
     hair: Hair, view: View, size: int, settings: HairTextureSettings = DEFAULT_SETTINGS
 ) -> NDArray[np.uint8]:
     """The hair's texture (size, size, 3), sRGB, row 0 at v = 1. ``hair`` is in the photo's pose."""
+    if not hair.as_seen:
+        return _of_its_colour(hair, view, size, settings)
     points, cosine = shell_texels(hair, size)
     pixels = view.camera.project(points.reshape(-1, 3))
     footprint = footprint_of(pixels.reshape(size, size, 2))
@@ -81,6 +88,21 @@ def hair_texture(
     inside = np.asarray(cv2.distanceTransform(seen.astype(np.uint8), cv2.DIST_L2, 3), np.float32)
     share = smoothstep(inside, 0, settings.blend)[..., None]
     return srgb_from_linear(colours * share + strands * (1 - share))
+
+
+def _of_its_colour(hair: Hair, view: View, size: int, settings: HairTextureSettings) -> NDArray[np.uint8]:
+    """Strands (size, size, 3), sRGB, of the colour and the contrast of the hair that the photo shows, wherever."""
+    x0, y0, x1, y1 = view.person.window
+    seen = (hair.shown > 127) & (view.person.others < 64)
+    inside = np.asarray(cv2.distanceTransform(seen.astype(np.uint8), cv2.DIST_L2, 3)) > settings.rim
+    seen = inside if inside.any() else seen
+    pixels = view.photo.pixels[y0:y1, x0:x1][seen]
+    colours = linear_from_srgb(pixels if len(pixels) else np.array([settings.unknown], np.uint8))
+    luma = np.log(colours @ LUMA + 1e-3)
+    low, high = np.quantile(luma, settings.usual)
+    even = np.median(colours[(luma >= low) & (luma <= high)], 0)
+    contrast = float(np.clip(1.48 * np.median(np.abs(luma - np.median(luma))), *settings.contrast))
+    return srgb_from_linear(even * np.exp(contrast * _strands(size, settings))[..., None])
 
 
 def _within(hair: Hair, view: View, pixels: NDArray[np.float32], rim: float) -> NDArray[np.bool_]:
