@@ -2,8 +2,8 @@
 
 1. Every start of every person (the landmarks' own, the pose lifter's, others that are given), with every group's shape,
    is placed and fitted to the landmarks: wide robust functions first, so that no limb is lost, then narrow ones. The
-   one that explains landmarks and prior best goes on.
-2. Its outline is drawn to the mask, with pairs of points made anew before each step.
+   landmarks' own goes on, and beside it the best other one if that explains landmarks and prior clearly better.
+2. Their outlines are drawn to the mask, with pairs of points made anew before each step; the best one goes on.
 3. Whoever stands is made upright where the photo does not tell (`uvatar.fitting.upright`).
 4. The body that is left of each person follows landmarks and outline closely, its shape held and what bears weight on
    the ground.
