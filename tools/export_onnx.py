@@ -76,6 +76,7 @@ def texture_inputs(config: Config, seed: int = 0) -> dict[str, Tensor]:
     }
     if config.spatial:
         channels = {"geometry": 7, "partial": 4, "mirrored": 4, "completed": 3}
+        channels |= {"materials": config.materials} if config.materials else {}
         inputs |= {name: torch.rand(1, count, size, size, generator=rng) for name, count in channels.items()}
     return inputs
 

@@ -18,6 +18,7 @@ def made_up(config: Config, batch: int = 2, seed: int = 0) -> tuple[torch.Tensor
         (
             torch.randn(1, 7, size, size, generator=rng),
             *(torch.rand(batch, count, size, size, generator=rng) for count in (4, 4, 3)),
+            *([torch.rand(batch, config.materials, size, size, generator=rng)] if config.materials else []),
         )
         if config.spatial
         else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -13,9 +13,12 @@ from safetensors.torch import load_file, save_file
 
 from tests.texture_predictor.people import made_up
 from uvatar.runtime.networks import CheckpointError
-from uvatar.texture_predictor.config import paper, small
+from uvatar.texture_predictor.config import ConfigError, paper, small
 from uvatar.texture_predictor.networks.checkpoint import FORMAT, load_checkpoint, read_config, save_checkpoint
+from uvatar.texture_predictor.networks.layers import Conv2d
 from uvatar.texture_predictor.networks.network import TextureNetwork
+from uvatar.texture_predictor.structure import MATERIALS
+from uvatar_training.networks.initialise import with_materials
 
 CONFIG = replace(small(), resolution=64, photo_side=64, channel_max=16)
 
@@ -85,3 +88,28 @@ def test_files_of_another_kind(path: Path, tmp_path: Path) -> None:
         path.write_bytes(path.read_bytes()[:size])
         with pytest.raises(CheckpointError, match="damaged"):
             load_checkpoint(path)
+
+
+def test_files_from_before_there_were_materials_are_read(path: Path) -> None:
+    older = {name: value for name, value in CONFIG.as_dict().items() if name != "materials"}
+    assert load_checkpoint(altered(path, older)).config == CONFIG
+
+
+def test_a_network_that_takes_materials_goes_on_from_one_that_does_not(path: Path, tmp_path: Path) -> None:
+    before = load_checkpoint(path)
+    network = with_materials(before).eval()
+    assert network.config == replace(CONFIG, materials=len(MATERIALS)) and with_materials(network) is network
+    photo, structure = made_up(network.config)
+    with torch.inference_mode():
+        expected = before(photo, replace(structure, materials=None)).texture
+        torch.testing.assert_close(network(photo, structure).texture, expected, atol=1e-4, rtol=1e-4)
+        assert network.structure_encoder.uv is not None
+        for entry in network.structure_encoder.uv.entries:
+            cast(Conv2d, entry).weight[:, -len(MATERIALS) :] = 1
+        assert float((network(photo, structure).texture - expected).abs().max()) > 0.01
+    save_checkpoint(network, tmp_path / "file.safetensors")
+    assert load_checkpoint(tmp_path / "file.safetensors").config.materials == len(MATERIALS)
+    with pytest.raises(ValueError, match="takes materials of shape"):
+        network(photo, replace(structure, materials=None))
+    with pytest.raises(ConfigError, match="materials must be 0"):
+        replace(paper(), materials=len(MATERIALS))

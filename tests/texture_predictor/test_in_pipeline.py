@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -32,8 +33,16 @@ from uvatar.texture_predictor.config import small
 from uvatar.texture_predictor.networks.checkpoint import save_checkpoint
 from uvatar.texture_predictor.networks.deployed import on_torch
 from uvatar.texture_predictor.networks.network import TextureNetwork
-from uvatar.texture_predictor.predictor import FILE, PredictionError, TexturePredictor
+from uvatar.texture_predictor.predictor import (
+    FILE,
+    PlacementSettings,
+    PredictionError,
+    TexturePredictor,
+    without_fine_change,
+)
+from uvatar.texture_predictor.structure import MATERIALS
 from uvatar.texturing import Texture, View
+from uvatar_training.networks.initialise import with_materials
 
 SIZE = 512
 CONFIG = replace(small(), resolution=64, photo_side=64, channel_max=16, trust=0.5)
@@ -119,6 +128,50 @@ def test_the_network_is_given_the_fit_and_what_the_photo_shows(
     # echoed, enlarged again and compared with what was given
     seen = partial.source == Label.SEEN
     assert np.abs(answer[seen].astype(int) - partial.image[seen]).mean() < 4
+
+
+def test_a_network_that_takes_materials_is_given_them(body: BodyModel, view: View, partial: Texture) -> None:
+    """Trousers and a second garment of the trunk, told apart by height; what is neither is nothing."""
+    network = with_materials(network_of())
+    predictor, given = predictor_of(network, body), dict[str, Any]()
+
+    def echo(inputs: dict[str, Any]) -> dict[str, Any]:
+        given.update(inputs)
+        return {"texture": inputs["completed"]}
+
+    predictor.network = echo  # type: ignore[assignment]
+    table, surface = atlas_of(body, SIZE).table, atlas_of(body, SIZE).surface
+    height = table.interpolate(surface.template, surface.faces)[:, 1]
+    low, high = np.quantile(height, (0.4, 0.7))
+    codes = np.where(height < low, 1, np.where(height < high, 2, 3)).astype(np.uint8)
+    told = replace(partial, materials=table.scatter(codes), material_names=("lower", "upper 2", "cape"))
+    predictor.predict(view, told)
+    maps, inside = given["materials"][0], predictor.plane.geometry[0, 6] > 0
+    assert maps.shape == (len(MATERIALS), 64, 64) and maps.min() >= 0 and maps.max() <= 1
+    place = predictor.plane.geometry[0, 1] + body.data.joint_template[0][1]
+    for name, own in (("lower", place < low - 0.05), ("upper", (place > low + 0.05) & (place < high - 0.05))):
+        solid = cv2.erode((own & inside).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        kind = MATERIALS.index(name)
+        assert solid.sum() > 50 and maps[kind][solid].mean() > 0.95 and np.delete(maps, kind, 0)[:, solid].max() < 0.05
+    predictor.predict(view, partial)
+    assert not given["materials"].any()
+
+
+def test_a_change_of_clothes_is_coarse_and_one_of_skin_as_it_is() -> None:
+    side = 128
+    rows = np.arange(side)[:, None, None] * np.ones((1, side, 3), np.float32)
+    slope, stripes = (rows / side).astype(np.float32), (0.2 * (rows // 4 % 2)).astype(np.float32)
+    materials = np.zeros((side, side, len(MATERIALS)), np.float32)
+    materials[:, :40, MATERIALS.index("skin")] = 1
+    materials[:, 40:80, MATERIALS.index("upper")] = 1
+    materials[:, 80:120, MATERIALS.index("lower")] = 1  # nothing is known of the last columns
+    laid = without_fine_change(slope + stripes, materials, PlacementSettings(garment_blur=4 / side))
+    np.testing.assert_array_equal(laid[:, :40], (slope + stripes)[:, :40])
+    np.testing.assert_array_equal(laid[:, 120:], (slope + stripes)[:, 120:])
+    middle = slice(16, side - 16)
+    assert np.abs(laid - slope - 0.1)[middle, 40:120].max() < 0.02
+    nothing = np.zeros_like(materials)
+    np.testing.assert_array_equal(without_fine_change(stripes, nothing, PlacementSettings()), stripes)
 
 
 def test_answers_have_the_asked_size_filled_gutters_and_one_value_per_seed(

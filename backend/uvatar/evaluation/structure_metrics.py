@@ -65,13 +65,18 @@ def patch_distance(image: Numbers, reference: Numbers, mask: NDArray[np.bool_]) 
     return float(np.sqrt(differences / sizes)) if sizes else float("nan")
 
 
+def cosine_filters() -> NDArray[np.float64]:
+    """(24, 5, 5) the two-dimensional cosine basis of small patches without its constant; each has the norm 1."""
+    at = (np.arange(_PATCH) + 0.5) * np.pi / _PATCH
+    waves = [np.cos(k * at) / np.linalg.norm(np.cos(k * at)) for k in range(_PATCH)]
+    return np.stack([np.outer(waves[i], waves[j]) for i in range(_PATCH) for j in range(_PATCH) if i + j])
+
+
 def _gram(picture: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Gram matrix of the responses of the cosine basis but its constant, in opponent colours, each as its root."""
     red, green, blue = (picture[..., channel] for channel in range(3))
     opponent = [(red + green + blue) / 3, red - green, blue - (red + green) / 2]
-    at = (np.arange(_PATCH) + 0.5) * np.pi / _PATCH
-    waves = [np.cos(k * at) / np.linalg.norm(np.cos(k * at)) for k in range(_PATCH)]
-    filters = [np.outer(waves[i], waves[j]) for i in range(_PATCH) for j in range(_PATCH) if i + j]
+    filters = cosine_filters()
     responses = np.stack([cv2.filter2D(plane, cv2.CV_32F, f)[inside] for plane in opponent for f in filters])
     gram = responses @ responses.T / responses.shape[1]
     # Strong edges must not outvote everything else: the matrix square root weighs by amplitude, not by energy.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from uvatar.texture_predictor.structure import MATERIALS
+
 SMALLEST, LARGEST = 64, 1024
 
 
@@ -26,6 +28,8 @@ class Config:
         channel_base, channel_max: a synthesis layer at r x r has min(channel_base / r, channel_max) channels.
         spatial_base, spatial_max: likewise for the UV encoder whose features condition the layers of the same size;
             both 0: no spatial conditioning, and the structure is pose, shape and camera alone.
+        materials: maps of materials that a spatially conditioned network is given beside the textures, one for each of
+            `uvatar.texture_predictor.structure.MATERIALS`, or 0.
         trust: 0..1, the share of what a spatially conditioned network changes in a completed texture that is laid on
             that texture.
     """
@@ -40,6 +44,7 @@ class Config:
     channel_max: int = 256
     spatial_base: int = 4096
     spatial_max: int = 64
+    materials: int = 0
     trust: float = 1.0
 
     def __post_init__(self) -> None:
@@ -66,6 +71,10 @@ class Config:
             raise ConfigError(
                 f"spatial_base {self.spatial_base} and spatial_max {self.spatial_max} leave no channels at {size} x "
                 f"{size}."
+            )
+        if self.materials not in (0, len(MATERIALS) * self.spatial):
+            raise ConfigError(
+                f"materials must be 0 or, with spatial conditioning, {len(MATERIALS)}, not {self.materials}."
             )
 
     @property
@@ -97,9 +106,12 @@ class Config:
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> Config:
-        """The inverse of `as_dict`. Raises ConfigError for missing, unknown or unusable entries."""
+        """The inverse of `as_dict`; networks older than the entry ``materials`` are given none.
+
+        Raises ConfigError for missing, unknown or unusable entries.
+        """
         known = {entry.name for entry in fields(cls)}
-        if not isinstance(entries, dict) or set(entries) != known:
+        if not isinstance(entries, dict) or {*entries, "materials"} != known:
             wrong = sorted(known.symmetric_difference(entries)) if isinstance(entries, dict) else "all"
             raise ConfigError(f"The configuration's entries are not those of this version: {wrong}.")
         return cls(**entries)

@@ -51,13 +51,20 @@ class UvPlane:
         return image.reshape(partial.shape)
 
     def structure(
-        self, pose: Arrays, betas: Arrays, camera: Arrays, partial: Arrays, completed: Arrays
+        self,
+        pose: Arrays,
+        betas: Arrays,
+        camera: Arrays,
+        partial: Arrays,
+        completed: Arrays,
+        materials: Arrays | None = None,
     ) -> Structure[Arrays]:
         """The structure of a person (see `Structure`) whose partial texture (1, 4, R, R) lies in this plane.
 
-        ``completed``: (1, 3, R, R) what is made of it without learning.
+        ``completed``: (1, 3, R, R) what is made of it without learning; ``materials``: see `Structure`.
         """
-        return Structure(pose, betas, camera, self.geometry, partial, self.mirrored(partial), completed)
+        mirrored = self.mirrored(partial)
+        return Structure(pose, betas, camera, self.geometry, partial, mirrored, completed, materials)
 
 
 def uv_plane(body: BodyModel, size: int) -> UvPlane:

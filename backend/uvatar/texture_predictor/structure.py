@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Values = TypeVar("Values")
+# The kinds of materials that `uvatar.texturing.materials.material_map` names, in the order of the maps of them.
+MATERIALS = ("skin", "hair", "upper", "outer", "lower", "shoes", "gloves", "headwear", "eyes")
+BARE = ("skin", "hair", "eyes")  # those that are no clothes
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,9 @@ class Structure(Generic[Values]):
         partial: (B, 4, R, R) the photo's sRGB 0..1 where it was projected, arbitrary elsewhere, and how well, 0..1,
             each texel is seen.
         mirrored: (B, 4, R, R) the same for the mirror image of each texel on the body's other side.
-        completed: (B, 3, R, R) the whole texture, completed without a network, by
-            `uvatar.texturing.completion.smooth`.
+        completed: (B, 3, R, R) the whole texture, completed without a network.
+        materials: (B, 9, R, R) the share, 0..1, of each of `MATERIALS` in each texel; all are 0 where materials are not
+            told apart. None for networks that are not given any.
     """
 
     pose: Values
@@ -35,3 +39,4 @@ class Structure(Generic[Values]):
     partial: Values | None = None
     mirrored: Values | None = None
     completed: Values | None = None
+    materials: Values | None = None

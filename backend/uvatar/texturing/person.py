@@ -79,7 +79,8 @@ def texture_person(
     fill, source, materials, seen = _completed(seen, cosine, projected_views[0], settings)
     colours, source = shown_over(fill, source, seen)
     if callable(predicted):
-        predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))
+        completed = table.picture(srgb_from_linear(colours))
+        predicted = predicted(_texture(completed, source, seen.alpha, materials, atlas))
     if predicted is not None:
         if predicted.shape != (expected := (atlas.size, atlas.size, 3)):
             raise TexturingError(f"The predicted texture has shape {predicted.shape}, expected {expected}.")

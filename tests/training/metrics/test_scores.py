@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.tables import markdown
 from uvatar.texture_predictor.config import small
 from uvatar.texture_predictor.networks.network import TextureNetwork
+from uvatar.texture_predictor.structure import MATERIALS
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance, FeatureError
 from uvatar_training.metrics.baselines import projected, projected_and_mirrored
 from uvatar_training.metrics.frechet import FID, FrechetDistance
@@ -151,9 +153,9 @@ def test_fillings_keep_what_was_seen_and_invent_smoothly(body: BodyModel) -> Non
 
 def test_the_table_ranks_what_costs_nothing_as_it_should(subjects: list[Subject], body: BodyModel) -> None:
     textures = baseline_textures(subjects, body, 128)
-    network = TextureNetwork(small()).eval()
+    network = TextureNetwork(replace(small(), materials=len(MATERIALS))).eval()
     with torch.no_grad():
-        photo, structure = network_inputs(subjects, body, uv_plane(body, 128), 128)
+        photo, structure = network_inputs(subjects, body, uv_plane(body, 128), 128, len(MATERIALS))
         textures["untrained"] = list(network(photo, structure).texture.clamp(0, 1).split(1))
     judge = Judge(body, 128, FeatureDistance(EfficientNetFeatures()), "features", FrechetDistance())
     rows = {str(row["texture"]): row for row in judge.rows(subjects, textures)}

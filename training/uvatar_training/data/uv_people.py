@@ -1,6 +1,7 @@
-"""People prepared for the Texture Predictor in advance, a megabyte each; training then needs no rendering.
+"""People prepared for the Texture Predictor in advance, a megabyte and three seconds each; training then needs neither
+the product nor a renderer.
 
-Beside every shard ``NAME.tar`` is a file ``NAME.people-TEXELS-PIXELS.npy``: a NumPy array of records, read by memory
+Beside every shard ``NAME.tar`` is a file ``NAME.completed-TEXELS-PIXELS.npy``: a NumPy array of records, read by memory
 mapping.
 """
 
@@ -15,7 +16,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -23,19 +23,18 @@ from numpy.typing import NDArray
 from uvatar.body import load_open_body
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
-from uvatar.texture_predictor.config import Config
+from uvatar.texture_predictor.inputs import Crop, pose_of
+from uvatar.texture_predictor.predictor import material_maps
 from uvatar.texturing.layout.atlas import Atlas
-from uvatar.texturing.painted import complete_painted
 from uvatar_training.data.problems import DataError, Skipped
+from uvatar_training.data.product import completed_texture, view_of
+from uvatar_training.data.sample import Sample
 from uvatar_training.data.shards import shard_paths, shard_set
-from uvatar_training.data.texture_batch import SMALLEST, TextureBatch, TextureStage, prepare_person, usable_pixels
+from uvatar_training.data.texture_batch import SMALLEST, in_its_light, usable_pixels
 
 SIZE = 256
 SHOWN = 2  # K of `UvPerson`
-_ARRAYS = ("photo", "colours", "shown", "completed", "truth", "pose", "betas", "camera")
-# Limits of what is removed from the visible part: at its borders, relative to the texture's side, and in holes, as a
-# share of it.
-_NARROWER, _HOLES = 0.02, 0.5
+_ARRAYS = ("photo", "shown", "completed", "materials", "truth", "pose", "betas", "camera")
 FEWEST_TEXELS = 0.06  # least share of the texture that must be visible
 
 
@@ -47,10 +46,10 @@ class UvPerson:
         name: of the sample and the person.
         split: "train" or "held_out".
         photo: (S, S, 3) uint8 sRGB on mid-grey.
-        colours: (R, R, 3) uint8 sRGB of the visible part of the texture.
-        shown: (K, R, R) uint8 how well each texel is visible: first all that is, then less, as for another fit and
-            mask.
-        completed: (K, R, R, 3) uint8 each of these completed by the product without a network (`uvatar.texturing`).
+        shown: (K, R, R) bool, the texels that are the photo's: first for the true body and mask, then with errors.
+        completed: (K, R, R, 3) uint8 sRGB, what the product makes of each without a network.
+        materials: (K, R, R) uint8, 1 + the index into `uvatar.texture_predictor.structure.MATERIALS`, 0 where there are
+            none.
         truth: (R, R, 3) uint8, the whole texture in the picture's light.
         pose: (24, 3, 3), betas: (10,), camera: (3,), see `uvatar.texture_predictor.structure.Structure`.
     """
@@ -58,9 +57,9 @@ class UvPerson:
     name: str
     split: str
     photo: NDArray[np.uint8]
-    colours: NDArray[np.uint8]
-    shown: NDArray[np.uint8]
+    shown: NDArray[np.bool_]
     completed: NDArray[np.uint8]
+    materials: NDArray[np.uint8]
     truth: NDArray[np.uint8]
     pose: NDArray[np.float32]
     betas: NDArray[np.float32]
@@ -110,7 +109,7 @@ def open_uv_people(
         DataError: there are no people.
     """
     shards = shard_paths(folder, split)
-    files = [path.with_suffix(f".people-{size}-{photo_side}.npy") for path in shards]
+    files = [path.with_suffix(f".completed-{size}-{photo_side}.npy") for path in shards]
     due = [number for number, file in enumerate(files) if not _is_current(file, shards[number])]
     skipped = Skipped()
     if due:
@@ -151,32 +150,28 @@ def _opened(file: Path, changed: int) -> NDArray[np.void]:
 def _make(shard: Path, file: Path, size: int, side: int) -> list[DataError]:
     """Write the people of one shard; the file appears only when it is complete."""
     torch.set_num_threads(1)
-    stage = _stage(size, side)
     kind = np.dtype([
-        ("name", "U64"), ("photo", "u1", (side, side, 3)), ("colours", "u1", (size, size, 3)),
-        ("shown", "u1", (SHOWN, size, size)),
-        ("completed", "u1", (SHOWN, size, size, 3)), ("truth", "u1", (size, size, 3)),
-        ("pose", "f4", (24, 3, 3)), ("betas", "f4", 10), ("camera", "f4", 3),
+        ("name", "U64"), ("photo", "u1", (side, side, 3)), ("shown", "?", (SHOWN, size, size)),
+        ("completed", "u1", (SHOWN, size, size, 3)), ("materials", "u1", (SHOWN, size, size)),
+        ("truth", "u1", (size, size, 3)), ("pose", "f4", (24, 3, 3)), ("betas", "f4", 10), ("camera", "f4", 3),
     ])  # fmt: skip
     rows, problems = [], []
-    samples = shard_set([shard])
+    samples, atlas = shard_set([shard]), _atlas(size)
     for number in range(len(samples)):
         try:
             sample = samples.read(number)
-            pixels = usable_pixels(sample, stage.body)
+            pixels = usable_pixels(sample, atlas.body)
         except DataError as error:
             problems.append(error)
             continue
         for person in np.flatnonzero(pixels >= SMALLEST**2).tolist():  # smaller people show too little of their clothes
             try:
-                ready = prepare_person(sample, person, stage)
+                row = _record(sample, person, atlas, side, np.random.default_rng([number, person]))
             except DataError as error:
                 problems.append(error)
                 continue
-            if ready.truth.isfinite().all() and float(ready.partial[:, 3].mean()) >= FEWEST_TEXELS:
-                rows.append(
-                    (f"{sample.name}/{person}", *_record(ready, _atlas(size), np.random.default_rng([number, person])))
-                )
+            if row is not None:
+                rows.append((f"{sample.name}/{person}", *row))
     part = file.with_suffix(f".{os.getpid()}.part")  # several processes of a run may write the same file
     try:
         with part.open("wb") as out:
@@ -188,37 +183,42 @@ def _make(shard: Path, file: Path, size: int, side: int) -> list[DataError]:
 
 
 @cache
-def _stage(size: int, side: int) -> TextureStage:
-    return TextureStage.of(load_open_body().in_network_layout(), Config(resolution=size, photo_side=side), size)
-
-
-@cache
 def _atlas(size: int) -> Atlas:
     return Atlas.of(load_open_body().in_network_layout(), size)
 
 
-def _record(ready: TextureBatch, atlas: Atlas, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
-    photo, partial, truth = (
-        (255 * part[0].permute(1, 2, 0)).round().clamp(0, 255).byte().numpy()
-        for part in (ready.photo, ready.partial, ready.truth)
-    )
-    colours, alpha = np.ascontiguousarray(partial[..., :3]), partial[..., 3]
-    shown = [alpha, *(_less(alpha, rng) for _ in range(SHOWN - 1))]
-    completed = [
-        complete_painted(Texture(colours, np.where(part > 127, Label.SEEN, Label.EMPTY).astype(np.uint8)), atlas).image
-        for part in shown
-    ]
-    fit = ready.pose[0].numpy(), ready.betas[0].numpy(), ready.camera[0].numpy()
-    return photo, colours, np.stack(shown), np.stack(completed), truth, *fit
+def _record(
+    sample: Sample, number: int, atlas: Atlas, side: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], ...] | None:
+    """The arrays of the sample's person ``number``, in the order of `_ARRAYS`; None if too little is seen or known.
+
+    Raises DataError.
+    """
+    label = sample.people[number]
+    if label.texture is None:
+        return None
+    _, joints = atlas.body.posed(label.parameters)
+    if joints[0, 2] <= 0:
+        raise DataError(sample.name, f"has person {number} behind the camera")
+    true = view_of(sample, number, atlas.body)
+    views = [true, *(view_of(sample, number, atlas.body, rng) for _ in range(SHOWN - 1))]
+    textures = [completed_texture(view, atlas) for view in views]
+    shown = np.stack([texture.source == Label.SEEN for texture in textures])
+    if min(part.mean() for part in shown) < FEWEST_TEXELS:
+        return None
+    partial = np.dstack([textures[0].image / np.float32(255), shown[0]]).transpose(2, 0, 1)
+    truth = in_its_light(label, torch.from_numpy(partial.astype(np.float32)), atlas.size)[0].permute(1, 2, 0)
+    crop = Crop.around(true.person.box)
+    photo = crop.person(sample.image, true.person.mask, side)[0].transpose(1, 2, 0)
+    return (
+        np.rint(255 * photo).astype(np.uint8), shown, np.stack([texture.image for texture in textures]),
+        np.stack([_kinds(texture) for texture in textures]), (255 * truth).round().clamp(0, 255).byte().numpy(),
+        pose_of(label.parameters)[0], label.betas[:10], crop.camera(joints[0], sample.camera)[0],
+    )  # fmt: skip
 
 
-def _less(alpha: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Remove a part (R, R) of it at the borders, and in half of the cases in holes, unless nothing would remain."""
-    size = len(alpha)
-    width = 1 + 2 * int(rng.integers(0, 1 + round(_NARROWER * size)))
-    shown = cv2.erode(alpha, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)))
-    if (share := rng.uniform(-_HOLES, _HOLES)) > 0:
-        cells = rng.random((16, 16), np.float32)
-        field = cv2.resize(cells, (size, size), interpolation=cv2.INTER_CUBIC)
-        shown = np.where(field >= np.quantile(cells, share), shown, 0)
-    return np.asarray(shown if (shown > 127).any() else alpha, np.uint8)
+def _kinds(texture: Texture) -> NDArray[np.uint8]:
+    """See `UvPerson.materials`."""
+    maps = material_maps(texture, len(texture.source))
+    kinds: NDArray[np.uint8] = np.where(maps.any(-1), 1 + maps.argmax(-1), 0).astype(np.uint8)
+    return kinds

@@ -62,7 +62,8 @@ def evaluate_textures(
     if checkpoint:
         network = load_checkpoint(checkpoint).eval()
         plane = uv_plane(body, network.config.resolution)
-        photo, structure = network_inputs(subjects, body, plane, network.config.photo_side)
+        config = network.config
+        photo, structure = network_inputs(subjects, body, plane, config.photo_side, config.materials)
         with torch.inference_mode():
             made = changes(network(photo, structure).texture, structure, network.config.trust)
             textures["predicted"] = _laid_on(made, structure, textures["the product without weights"])

@@ -102,9 +102,13 @@ def random_subject(body: BodyModel, pose: Floats, side: int, size: int, rng: np.
 
 
 def network_inputs(
-    subjects: Sequence[Subject], body: BodyModel, plane: TorchUvPlane, photo_side: int
+    subjects: Sequence[Subject], body: BodyModel, plane: TorchUvPlane, photo_side: int, materials: int = 0
 ) -> tuple[Tensor, Structure[Tensor]]:
-    """The Texture Predictor's inputs for these people: crops (B, 3, photo_side, photo_side) and structure."""
+    """The Texture Predictor's inputs for these people: crops (B, 3, photo_side, photo_side) and structure.
+
+    The textures are completed smoothly, as with ``--fast``: nothing tells their ``materials`` to a network that takes
+    so many maps.
+    """
     mesh, texels = UvMesh.of(body.data), Texels.of(body, plane.geometry.shape[-1])
     atlas = Atlas.of(body, texels.size)
     crops, cameras = [], []
@@ -119,7 +123,8 @@ def network_inputs(
     betas = torch.stack([torch.from_numpy(subject.sitter.body.betas) for subject in subjects])
     partial = [subject.partial(mesh, texels) for subject in subjects]
     whole = torch.cat([completed(part, plane, atlas) for part in partial])
-    return torch.cat(crops), plane.structure(pose, betas, torch.cat(cameras), torch.cat(partial), whole)
+    untold = torch.zeros(len(subjects), materials, texels.size, texels.size) if materials else None
+    return torch.cat(crops), plane.structure(pose, betas, torch.cat(cameras), torch.cat(partial), whole, untold)
 
 
 def baked(outfit: Paint, body: BodyModel, size: int) -> Tensor:

@@ -16,6 +16,7 @@ from uvatar.texture_predictor.config import Config, ConfigError
 from uvatar.texture_predictor.networks.layers import Conv2d
 from uvatar.texture_predictor.networks.network import TextureNetwork
 from uvatar.texture_predictor.networks.synthesis import Block
+from uvatar.texture_predictor.structure import MATERIALS
 
 
 @torch.no_grad()
@@ -72,3 +73,25 @@ def grown(small: TextureNetwork, config: Config) -> TextureNetwork:
         for layer in network.structure_encoder.uv.down[len(small.config.sizes) - 1 :]:
             cast(Conv2d, layer).weight.zero_()
     return network
+
+
+@torch.no_grad()
+def with_materials(network: TextureNetwork) -> TextureNetwork:
+    """A network that also takes maps of materials, and makes the same textures until it has learnt what they say.
+
+    ``network`` itself if it takes them already. Raises ConfigError if it has no spatial conditioning.
+    """
+    config = replace(network.config, materials=len(MATERIALS))
+    if config == network.config:
+        return network
+    result, state = TextureNetwork(config), network.state_dict()
+    uv = result.structure_encoder.uv
+    assert uv is not None
+    for number, entry in enumerate(uv.entries):
+        name = f"structure_encoder.uv.entries.{number}.weight"
+        known, weight = state[name], torch.zeros_like(cast(Conv2d, entry).weight)
+        # the layer scales its weights by the number of its inputs
+        weight[:, : known.shape[1]] = known * math.sqrt(weight.shape[1] / known.shape[1])
+        state[name] = weight
+    result.load_state_dict(state)
+    return result

@@ -75,7 +75,13 @@ class TorchUvPlane:
         return colours + (1 - alpha) * F.interpolate(far, partial.shape[-2:], mode="bilinear", align_corners=False)
 
     def structure(
-        self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor, completed: Tensor | None = None
+        self,
+        pose: Tensor,
+        betas: Tensor,
+        camera: Tensor,
+        partial: Tensor,
+        completed: Tensor | None = None,
+        materials: Tensor | None = None,
     ) -> Structure[Tensor]:
         """The structure of people, see `Structure`.
 
@@ -83,10 +89,11 @@ class TorchUvPlane:
             pose, betas, camera: of B people.
             partial: (B, 4, R, R) their partial textures in this plane.
             completed: (B, 3, R, R) these textures completed without a network; by default by `TorchUvPlane.completed`.
+            materials: (B, 9, R, R), see `Structure`.
         """
         mirrored = self.mirrored(partial)
         completed = self.completed(partial, mirrored) if completed is None else completed
-        return Structure(pose, betas, camera, self.geometry.to(partial), partial, mirrored, completed)
+        return Structure(pose, betas, camera, self.geometry.to(partial), partial, mirrored, completed, materials)
 
 
 def uv_plane(body: BodyModel, size: int) -> TorchUvPlane:

@@ -23,16 +23,18 @@ from torch import Tensor, nn
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.joints import OTHER_SIDE_JOINTS
 from uvatar.texture_predictor.networks.encoders import Style
+from uvatar.texture_predictor.structure import BARE, MATERIALS
 from uvatar_training.adversarial.augmentation import Strength, augmented
 from uvatar_training.adversarial.discriminator import Discriminator, DiscriminatorConfig
 from uvatar_training.adversarial.penalties import Lazy, r1_gamma
 from uvatar_training.data.batch import Batch, joined
 from uvatar_training.data.uv_people import UvPerson
 from uvatar_training.losses.adversarial import generator_loss
+from uvatar_training.losses.structure import fine_change, patch_distance
 from uvatar_training.losses.uv import Seams, seam_distance, seen_distance
 from uvatar_training.metrics.pictures import grid
 from uvatar_training.metrics.texels import surface_per_texel
-from uvatar_training.networks.initialise import start_from_completion
+from uvatar_training.networks.initialise import start_from_completion, with_materials
 from uvatar_training.networks.uv_plane import TorchUvPlane, uv_plane
 from uvatar_training.rendering import UvMesh
 from uvatar_training.rendering.unprojection import Texels
@@ -44,7 +46,7 @@ from uvatar_training.trainers.texture import export
 
 OPTIONS: dict[str, Any] = {
     "config": "light", "resolution": 0, "start": "", "adversarial": 0.0, "seam": 0.1, "kl": 1e-4, "seen": 0.3,
-    "r1_every": 16,
+    "patches": 0.0, "kept": 0.0, "r1_every": 16,
 }  # fmt: skip
 _COARSE = 8  # texels on a side of the patches whose mean colours are compared too
 _SHOWN = 8
@@ -54,13 +56,14 @@ _SHOWN = 8
 class UvBatch(Batch):
     """B people, channels first, colours 0..1.
 
-    ``partial`` (B, 4, R, R) and ``completed`` (B, 3, R, R) are as in `uvatar.texture_predictor.structure.Structure`,
-    the rest as in `uvatar_training.data.uv_people.UvPerson`.
+    ``partial`` (B, 4, R, R), ``completed`` (B, 3, R, R) and ``materials`` (B, 9, R, R) are as in
+    `uvatar.texture_predictor.structure.Structure`, the rest as in `uvatar_training.data.uv_people.UvPerson`.
     """
 
     photo: Tensor
     partial: Tensor
     completed: Tensor
+    materials: Tensor
     truth: Tensor
     pose: Tensor
     betas: Tensor
@@ -72,8 +75,9 @@ class CompleteTrainer:
 
     The recipe's options are ``config``, the network's configuration; ``resolution``, if it differs from the
     configuration's; ``start``, a checkpoint to start from (for example of `gan`, or of fewer texels); the weights of
-    the loss terms ``adversarial``, ``seam``, ``kl`` and ``seen`` (texels that the picture shows, relative to the
-    others); and ``r1_every``, the number of steps between penalties of the discriminator's gradient.
+    the loss terms ``adversarial``, ``seam``, ``kl``, ``patches`` (the statistics of what is not seen, by material) and
+    ``kept`` (fine structure that is changed in clothes), and of ``seen`` (texels that the picture shows, relative to
+    the others); and ``r1_every``, the number of steps between penalties of the discriminator's gradient.
     """
 
     def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:
@@ -92,6 +96,8 @@ class CompleteTrainer:
             )
         if not options["start"]:
             start_from_completion(generator.network)
+        generator.network = with_materials(generator.network)
+        self.config = generator.network.config
         generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.players = {"generator": Player(generator, optimiser_for(generator.parameters(), recipe))}
         if options["adversarial"]:
@@ -126,16 +132,18 @@ class CompleteTrainer:
         photo = batch.photo.contiguous(memory_format=torch.channels_last)
         partial = batch.partial.contiguous(memory_format=torch.channels_last)
         texture, mean, log_variance = turn.networks["generator"].train()(
-            photo, batch.pose, batch.betas, batch.camera, partial, None, turn.rng, completed=batch.completed
-        )
+            photo, batch.pose, batch.betas, batch.camera, partial, None, turn.rng, completed=batch.completed,
+            materials=batch.materials,
+        )  # fmt: skip
         texture = texture.float()
         weight = self.weight.to(texture) * (1 - (1 - float(self.options["seen"])) * batch.partial[:, 3:])
         terms = {
-            "fine": seen_distance(texture, batch.truth, weight),
+            "fine": seen_distance(texture, batch.truth, weight * (1 - self._kept(batch))),
             "coarse": _coarse_distance(texture, batch.truth, weight),
             "seam": float(self.options["seam"]) * seam_distance(texture, self.seams.to(texture.device)),
             "kl": float(self.options["kl"]) * Style(mean, log_variance).divergence().mean(),
         }
+        terms |= self._structure_terms(texture, batch, turn)
         if self.options["adversarial"]:
             critic = self.players["discriminator"].network.train().requires_grad_(False)
             terms["adversarial"] = float(self.options["adversarial"]) * generator_loss(
@@ -158,6 +166,25 @@ class CompleteTrainer:
             lambda texture: self._shown(texture, turn),
         )
 
+    def _structure_terms(self, texture: Tensor, batch: UvBatch, turn: Turn) -> dict[str, Tensor]:
+        """Those that have a weight."""
+        terms = {}
+        inside = self.plane.geometry[:, 6:].to(texture)
+        if self.options["patches"]:
+            unseen = batch.materials * (1 - batch.partial[:, 3:]) * inside
+            terms["patches"] = float(self.options["patches"]) * patch_distance(texture, batch.truth, unseen, turn.rng)
+        if self.options["kept"]:
+            where = self.weight.to(texture) * self._kept(batch)
+            terms["kept"] = float(self.options["kept"]) * fine_change(texture, batch.completed, where, inside)
+        return terms
+
+    def _kept(self, batch: UvBatch) -> Tensor:
+        """(B, 1, R, R) 0..1, where the completion's fine structure shall stay: with the term ``kept``, in clothes. A
+        mean of colours would blur it there.
+        """
+        bare = batch.materials[:, [MATERIALS.index(kind) for kind in BARE]].sum(1, keepdim=True)
+        return (batch.materials.sum(1, keepdim=True) - bare).clamp(0, 1) * bool(self.options["kept"])
+
     def _shown(self, texture: Tensor, turn: Turn) -> Tensor:
         """The discriminator's input: only the UV islands, because only the truth has its gutters filled."""
         inside = self.plane.geometry[:, 6:].to(texture)
@@ -168,7 +195,7 @@ class CompleteTrainer:
         """Rows: photo, the texels it shows, their completion without a network, the prediction, the truth."""
         few = UvBatch(**{name: value[:_SHOWN] for name, value in vars(batch).items()})
         texture, *_ = networks["generator"].eval()(
-            few.photo, few.pose, few.betas, few.camera, few.partial, completed=few.completed
+            few.photo, few.pose, few.betas, few.camera, few.partial, completed=few.completed, materials=few.materials
         )
         inside = self.plane.geometry[:, 6:].to(texture)
         shown = few.partial[:, :3] * few.partial[:, 3:]
@@ -187,13 +214,15 @@ def prepare_uv(person: UvPerson, rng: np.random.Generator, plane: TorchUvPlane) 
     def tinted(picture: NDArray[np.number[Any]]) -> Tensor:
         return torch.from_numpy(np.clip(picture.astype(np.float32) @ (matrix / 255), 0, 1)).permute(2, 0, 1)[None]
 
-    colours, alpha = _reduced(person.colours, person.shown[which], size)
+    colours, alpha = _reduced(person.completed[which], person.shown[which], size)
     partial = torch.cat([tinted(colours), torch.from_numpy(alpha)[None, None]], 1)
     completed, truth = (
         cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA) for part in (person.completed[which], person.truth)
     )
+    kinds = (person.materials[which][..., None] == np.arange(1, 1 + len(MATERIALS))).astype(np.float32)
+    materials = torch.from_numpy(cv2.resize(kinds, (size, size), interpolation=cv2.INTER_AREA)).permute(2, 0, 1)[None]
     pose, betas, camera = (torch.from_numpy(part.copy())[None] for part in (person.pose, person.betas, person.camera))
-    batch = UvBatch(tinted(person.photo), partial, tinted(completed), tinted(truth), pose, betas, camera)
+    batch = UvBatch(tinted(person.photo), partial, tinted(completed), materials, tinted(truth), pose, betas, camera)
     return mirror_image(batch, plane) if rng.random() < 0.5 else batch
 
 
@@ -201,12 +230,18 @@ def mirror_image(batch: UvBatch, plane: TorchUvPlane) -> UvBatch:
     """The same people, mirrored."""
     flip = torch.tensor([-1.0, 1.0, 1.0])
     opaque = torch.ones_like(batch.partial[:, 3:])
-    completed, truth = (plane.mirrored(torch.cat([part, opaque], 1))[:, :3] for part in (batch.completed, batch.truth))
+
+    def mirrored(values: Tensor) -> Tensor:
+        return plane.mirrored(torch.cat([values, opaque], 1))[:, :3]
+
+    # colours by threes, as the plane mirrors them; no material differs between left and right
+    materials = torch.cat([mirrored(three) for three in batch.materials.split(3, 1)], 1)
     return UvBatch(
         batch.photo.flip(3),
         plane.mirrored(batch.partial),
-        completed,
-        truth,
+        mirrored(batch.completed),
+        materials,
+        mirrored(batch.truth),
         flip[:, None] * batch.pose[:, OTHER_SIDE_JOINTS] * flip,
         batch.betas,
         batch.camera * flip[[1, 0, 1]],
@@ -220,10 +255,10 @@ def _coarse_distance(texture: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 
 
 def _reduced(
-    colours: NDArray[np.uint8], shown: NDArray[np.uint8], size: int
+    colours: NDArray[np.uint8], shown: NDArray[np.bool_], size: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(R, R, 3), (R, R) 0..255 -> colours (size, size, 3) 0..255 and alpha (size, size) 0..1."""
-    alpha = shown[..., None].astype(np.float32) / 255
+    """(R, R, 3), (R, R) -> colours (size, size, 3) 0..255 and alpha (size, size) 0..1."""
+    alpha = shown[..., None].astype(np.float32)
     weighted = np.concatenate([colours * alpha, alpha], 2)
     small = np.asarray(cv2.resize(weighted, (size, size), interpolation=cv2.INTER_AREA), np.float32)
     return small[..., :3] / np.maximum(small[..., 3:], 1e-4), small[..., 3]

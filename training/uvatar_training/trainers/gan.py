@@ -54,17 +54,27 @@ class Generator(nn.Module):
         self.register_buffer("spread", plane.spread, persistent=False)
 
     def structure(
-        self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor | None, completed: Tensor | None = None
+        self,
+        pose: Tensor,
+        betas: Tensor,
+        camera: Tensor,
+        partial: Tensor | None,
+        completed: Tensor | None = None,
+        materials: Tensor | None = None,
     ) -> Structure[Tensor]:
         """People of whom the ``partial`` texture (B, 4, R, R) is known, None for nothing.
 
-        ``completed``: see `TorchUvPlane.structure`.
+        ``completed``, ``materials``: see `TorchUvPlane.structure`; without materials, a network that takes them sees
+        none.
         """
         if not self.network.config.spatial:
             return Structure(pose, betas, camera)
         size = self.network.config.resolution
         shown = pose.new_zeros(len(pose), 4, size, size) if partial is None else partial
-        return TorchUvPlane(self.geometry, self.mirror, self.spread).structure(pose, betas, camera, shown, completed)  # type: ignore[arg-type]
+        if materials is None and (count := self.network.config.materials):
+            materials = pose.new_zeros(len(pose), count, size, size)
+        plane = TorchUvPlane(self.geometry, self.mirror, self.spread)  # type: ignore[arg-type]
+        return plane.structure(pose, betas, camera, shown, completed, materials)
 
     def forward(
         self,
@@ -77,12 +87,13 @@ class Generator(nn.Module):
         rng: torch.Generator | None = None,
         mixing: float = 0.0,
         completed: Tensor | None = None,
+        materials: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         """With a photo: texture (B, 3, R, R), the style's mean and log-variance (B, latent).
 
         With a latent instead: texture alone.
         """
-        structure = self.structure(pose, betas, camera, partial, completed)
+        structure = self.structure(pose, betas, camera, partial, completed, materials)
         if photo is None:
             assert latent is not None
             return (self.network.generate(latent, structure, rng, mixing=mixing),)

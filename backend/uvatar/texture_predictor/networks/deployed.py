@@ -33,6 +33,7 @@ class DeployedTextureNetwork(nn.Module):
         partial: Tensor | None = None,
         mirrored: Tensor | None = None,
         completed: Tensor | None = None,
+        materials: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """One person's photo (1, 3, S, S), `Structure` and random numbers -> "texture" (1, 3, R, R), not clipped.
 
@@ -42,7 +43,7 @@ class DeployedTextureNetwork(nn.Module):
             truncation: (1,) as in `TextureNetwork.generate`.
         """
         network = self.network
-        structure = Structure(pose, betas, camera, geometry, partial, mirrored, completed)
+        structure = Structure(pose, betas, camera, geometry, partial, mirrored, completed, materials)
         style = network.style_encoder(photo)
         latent = style.mean + latent_noise * (0.5 * style.log_variance).exp()
         vector, features = network.structure_encoder(structure)

@@ -21,7 +21,7 @@ _RESNET_FEATURES = 512
 _LOG_VARIANCE = (-10.0, 4.0)
 _JOINTS, _BETAS, _CAMERA = 24, 10, 3
 _HIDDEN = 256
-# Maps of the UV plane: geometry, partial texture, its mirror image, the completed texture.
+# Maps of the UV plane besides materials: geometry, partial texture, its mirror image, the completed texture.
 _MAPS = 7 + 4 + 4 + 3
 
 
@@ -74,8 +74,8 @@ class StyleEncoder(nn.Module):
 
 
 class UvEncoder(nn.Module):
-    """Geometry, partial texture, its mirror image and the completed texture -> features of every size, each seeing more
-    of the body than the last.
+    """Geometry, partial texture, its mirror image, the completed texture and materials -> features of every size, each
+    seeing more of the body than the last.
 
     Every size sees the maps themselves too, so that a network for larger textures goes on from one for smaller ones.
     """
@@ -83,11 +83,11 @@ class UvEncoder(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         channels = [config.spatial_channels(size) for size in config.sizes]
-        self.entries = nn.ModuleList(Conv2d(_MAPS, count, 3) for count in channels)
+        self.entries = nn.ModuleList(Conv2d(_MAPS + config.materials, count, 3) for count in channels)
         self.down = nn.ModuleList(Conv2d(fine, coarse, 3, down=True) for coarse, fine in itertools.pairwise(channels))
 
     def forward(self, maps: Tensor) -> list[Tensor]:
-        """(B, 18, R, R) -> (B, spatial_channels, s, s) for s = 4, 8, ..., R."""
+        """(B, 18 + materials, R, R) -> (B, spatial_channels, s, s) for s = 4, 8, ..., R."""
         features = [leaky_relu(self.entries[-1](maps))]
         for entry, down in zip(reversed(self.entries[:-1]), reversed(self.down), strict=True):
             maps = F.avg_pool2d(maps, 2)
@@ -96,8 +96,8 @@ class UvEncoder(nn.Module):
 
 
 def uv_maps(structure: Structure[Tensor]) -> Tensor:
-    """(B, 18, R, R) geometry, partial texture, its mirror image, the completed one for the UV encoder: colours -1..1, 0
-    where not seen.
+    """(B, 18 + materials, R, R) geometry, partial texture, its mirror image, the completed one and materials for the UV
+    encoder: colours -1..1, 0 where not seen.
     """
     if (
         structure.geometry is None
@@ -114,7 +114,10 @@ def uv_maps(structure: Structure[Tensor]) -> Tensor:
         # what lies under alpha 0 may be anything, NaN included
         textures += [torch.where(alpha > 0, (2 * texture[:, :3] - 1) * alpha, 0), alpha]
     batch = len(structure.betas)
-    return torch.cat([structure.geometry.expand(batch, -1, -1, -1), *textures, 2 * structure.completed - 1], 1)
+    materials = [] if structure.materials is None else [structure.materials]
+    return torch.cat(
+        [structure.geometry.expand(batch, -1, -1, -1), *textures, 2 * structure.completed - 1, *materials], 1
+    )
 
 
 class StructureEncoder(nn.Module):

@@ -125,6 +125,8 @@ def _check(photo: Tensor, structure: Structure[Tensor], config: Config) -> None:
             ("mirrored", structure.mirrored, (batch, 4, size, size)),
         ]
         shapes += [("completed", structure.completed, (batch, 3, size, size))]
+    if config.materials:
+        shapes += [("materials", structure.materials, (batch, config.materials, size, size))]
     for name, tensor, shape in shapes:
         found = None if tensor is None else tuple(tensor.shape)
         if found != tuple(shape):
