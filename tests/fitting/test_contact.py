@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.fitting.people import CAMERA, fitting_model, person_of, standing
 from tests.fitting.test_gravity import odd_poses
@@ -32,11 +33,12 @@ def term_of(one: BodyParameters, body: BodyModel) -> tuple[ContactTerm, Objectiv
     return term, Objective(CAMERA, model, [term])
 
 
-def soles_of(bodies: State) -> np.ndarray:
+def soles_of(bodies: State) -> NDArray[np.float64]:
     """(2, 6) heights of points under the left and the right foot, metres, above the lowest of them."""
     model = fitting_model()
     heights = -model.skeleton.pose(bodies).place(model.soles).positions[0, :, 1]
-    return (heights - heights.min()).reshape(2, 6)
+    above: NDArray[np.float64] = (heights - heights.min()).reshape(2, 6)
+    return above
 
 
 def with_left_leg(hip: float, knee: float, ankle: float = 0.0) -> BodyParameters:

@@ -48,9 +48,9 @@ def objective(body: BodyModel) -> Objective:
     others = [
         replace(term, chosen=np.zeros_like(term.chosen)) if isinstance(term, PalmTerm) else term for term in terms
     ]
-    terms = [*(term for term in others if term is not None), replace(outline, pairs=pairs)]
+    known = [*(term for term in others if term is not None), replace(outline, pairs=pairs)]
     stances = stances_of([person], State.of([standing()]), CAMERA, model)
-    return Objective(CAMERA, model, terms).on_ground(stances, Gravity(error=np.radians(3)))
+    return Objective(CAMERA, model, known).on_ground(stances, Gravity(error=np.radians(3)))
 
 
 @pytest.fixture(scope="module")
