@@ -20,12 +20,12 @@ class CollarSettings:
     Attributes:
         nearer: part of the distance to skin and hair that the distance to the collar's colour may be.
         rounds: vertices that a collar goes up the neck at most, each about a centimetre.
-        sure: probability from which a parser's word that it is skin or hair counts more.
+        sure: probability from which a parser's word that it is skin or hair counts more; the same as of dark collars.
     """
 
     nearer: float = 0.7
     rounds: int = 12
-    sure: float = 0.75
+    sure: float = 0.5
 
 
 def label_dark_collars(labels: NDArray[np.int32], parsed: ParsedVertices | None, surface: Surface) -> None:
