@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from uvatar.texturing.pattern import shift_map
 from uvatar.texturing.pattern.shift_map import filled
 
 METRE = 500.0  # pixels
@@ -40,3 +43,25 @@ def test_a_step_in_brightness_is_evened_out() -> None:
 def test_nothing_known_gives_nothing() -> None:
     nothing = np.zeros((40, 50), bool)
     assert not filled(np.ones((40, 50, 3), np.float32), nothing, ~nothing, METRE).any()
+
+
+def test_a_small_hole_is_filled_in_a_small_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    column = np.mgrid[:400, :500][1]
+    stripes = 0.4 * np.sign(np.sin(2 * np.pi * column / 20))
+    truth = np.repeat(stripes[..., None], 3, 2).astype(np.float32)
+    known = np.ones(stripes.shape, bool)
+    known[0:40, 0:40] = known[200:240, 300:340] = False  # one of them at the picture's corner
+    sizes = []
+    membrane = shift_map._membrane
+
+    def watched(difference: np.ndarray, *rest: Any) -> np.ndarray:
+        sizes.append(difference.shape[0] * difference.shape[1])
+        return membrane(difference, *rest)
+
+    monkeypatch.setattr(shift_map, "_membrane", watched)
+    alone = known.copy()
+    alone[0:40, 0:40] = True
+    made = filled(truth, alone, ~alone, METRE)
+    assert sizes and max(sizes) < 0.1 * known.size
+    assert np.abs(made - truth).mean() < 0.01
+    assert np.abs(filled(truth, known, ~known, METRE) - truth).mean() < 0.01
