@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.clothing.test_hair import CHEST, HAIR, portrait
+from tests.clothing.test_hair import CHEST, HAIR, SKIN, portrait
 from tests.clothing.test_offsets import clothing_model, standing
 from uvatar.body import BodyModel, load_open_body
 from uvatar.clothing.hair.dressing import bared_pixels, with_hairstyle
@@ -81,6 +81,22 @@ def test_they_have_the_colour_of_the_photos_hair(body: BodyModel, style: str) ->
     assert fit.hair is not None
     texture = hair_texture(fit.hair, view, 64).astype(float)
     assert np.abs(np.median(texture, (0, 1)) - HAIR).max() < 25
+
+
+def test_skin_above_a_high_hairline_does_not_tell_the_colour(body: BodyModel) -> None:
+    view = portrait(body, None)
+    pixels = view.photo.pixels.copy()
+    marks = view.camera.project(body.landmarks_of(view.fit.body))
+    assert view.person.face is not None
+    top = view.person.face[10, 1]  # of the forehead
+    of_hair = np.abs(pixels.astype(int) - HAIR).max(-1) < 25
+    receding = of_hair & (np.abs(np.arange(pixels.shape[1])[None] - marks[EYES, 0].mean()) < 60)
+    receding &= np.arange(len(pixels))[:, None] > top - 0.03 * view.camera.focal / 4
+    pixels[receding] = SKIN
+    view = replace(view, photo=replace(view.photo, pixels=pixels))
+    fit = with_hairstyle(view.fit, "bun", None, view, body, ())
+    assert receding.sum() > 500 and fit.hair is not None
+    assert np.abs(np.median(hair_texture(fit.hair, view, 64).astype(float), (0, 1)) - HAIR).max() < 25
 
 
 def test_ears_lie_flat_under_loose_hair_only(body: BodyModel) -> None:

@@ -32,14 +32,14 @@ class HairSettings:
         margin: around hair's pixels in which the head does not follow the photo's outline, metres.
         beyond: distance from the bare head up to which what is seen beside it is hair or worn on it, metres.
         body: around the bare rest of the body, in which it is not, metres.
-        crown: height over the eyes from which on a head shows hair, if it has any, metres.
+        crown: height over the eyes above which a head shows hair, if it has any, metres.
         side: pixels of the longer side of the picture in which the bare body is drawn.
     """
 
     margin: float = 0.012
     beyond: float = 0.2
     body: float = 0.015
-    crown: float = 0.08
+    crown: float = 0.11
     side: int = 500
 
 
