@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.clothing.test_hair import CHEST, portrait
 from uvatar.engine.engine import Engine
 from uvatar.engine.finish import clothe, finish_person, without_shells
 from uvatar.engine.jobs import on_body
 from uvatar.protocol.options import Options
-from uvatar.protocol.parts import part_entry, parts_of
+from uvatar.protocol.parts import MASK, part_entry, parts_of
 
 OPTIONS = Options(texture_size=512, texture="projected")
 
@@ -26,7 +28,9 @@ def test_long_hair_becomes_a_part_of_the_avatar(engine: Engine) -> None:
     view = portrait(engine.body, CHEST)
     person = finish_person(view, None, engine, OPTIONS)
     part = on_body(person, None, view.camera, engine).parts[-1]
-    assert part.name == "Hair" and part.two_sided
+    assert part.name == "Hair" and part.two_sided and part.alpha == MASK
+    with Image.open(io.BytesIO(part.texture)) as picture:
+        assert picture.mode == "RGBA" and np.asarray(picture)[..., 3].min() == 0
     rig, hair = engine.body.data.rig, person.fit.hair
     assert rig is not None and hair is not None
     (read,) = parts_of({"parts": [part_entry(part)]}, len(rig.joint_names), 10)

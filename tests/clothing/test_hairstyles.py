@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.clothing.test_hair import CHEST, HAIR, portrait
+from tests.clothing.test_hair import CHEST, CLOTH, HAIR, SKIN, portrait
 from tests.clothing.test_offsets import clothing_model, standing
 from uvatar.body import BodyModel, load_open_body
 from uvatar.clothing.hair.dressing import bared_pixels, with_hairstyle
-from uvatar.clothing.hair.pixels import long_hair
+from uvatar.clothing.hair.pixels import any_hair, long_hair
 from uvatar.clothing.hair.styles import LOOSE, STYLES, styled
 from uvatar.clothing.shells import at_rest
 from uvatar.data.joints import Joint
@@ -74,13 +74,40 @@ def test_they_are_as_long_as_they_say(body: BodyModel) -> None:
     assert below["ponytail"] > 0.08 and 0.2 < below["long"] < 0.4
 
 
+@pytest.mark.parametrize("seen", [True, False])  # whether hair is told from the clothes
 @pytest.mark.parametrize("style", STYLES)
-def test_they_have_the_colour_of_the_photos_hair(body: BodyModel, style: str) -> None:
-    view = portrait(body, None)
+def test_they_have_the_colour_of_the_photos_hair(body: BodyModel, style: str, seen: bool) -> None:
+    view = portrait(body, None, cloth=CLOTH if seen else HAIR)
+    assert (any_hair(view, body) is not None) == seen
     fit = with_hairstyle(view.fit, style, None, view, body, clothing_model(body).ears)
     assert fit.hair is not None
     texture = hair_texture(fit.hair, view, 64).astype(float)
     assert np.abs(np.median(texture, (0, 1)) - HAIR).max() < 25
+
+
+@pytest.mark.parametrize("cloth", [CLOTH, HAIR])
+def test_skin_above_a_high_hairline_does_not_tell_the_colour(body: BodyModel, cloth: tuple[int, int, int]) -> None:
+    view = portrait(body, None, cloth=cloth)
+    pixels = view.photo.pixels.copy()
+    marks = view.camera.project(body.landmarks_of(view.fit.body))
+    assert view.person.face is not None
+    top = view.person.face[10, 1]  # of the forehead
+    of_hair = np.abs(pixels.astype(int) - HAIR).max(-1) < 25
+    receding = of_hair & (np.abs(np.arange(pixels.shape[1])[None] - marks[EYES, 0].mean()) < 60)
+    receding &= np.arange(len(pixels))[:, None] > top - 0.03 * view.camera.focal / 4
+    receding &= np.arange(len(pixels))[:, None] < top + 0.1 * view.camera.focal / 4
+    pixels[receding] = SKIN
+    view = replace(view, photo=replace(view.photo, pixels=pixels))
+    fit = with_hairstyle(view.fit, "bun", None, view, body, ())
+    assert receding.sum() > 500 and fit.hair is not None
+    assert np.abs(np.median(hair_texture(fit.hair, view, 64).astype(float), (0, 1)) - HAIR).max() < 25
+
+
+def test_a_bald_person_gets_no_hair_of_skin(body: BodyModel) -> None:
+    view = portrait(body, None, hair=SKIN)
+    fit = with_hairstyle(view.fit, "bun", None, view, body, ())
+    assert fit.hair is not None
+    assert np.abs(np.median(hair_texture(fit.hair, view, 64).astype(float), (0, 1)) - SKIN).max() > 60
 
 
 def test_ears_lie_flat_under_loose_hair_only(body: BodyModel) -> None:

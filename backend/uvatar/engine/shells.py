@@ -15,15 +15,17 @@ from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.shell import Hair, Shell, Skirt
 from uvatar.data.view import View
 from uvatar.photos.encoding import encode_png
-from uvatar.protocol.parts import Part
+from uvatar.protocol.parts import MASK, OPAQUE, Part
 from uvatar.results.present import strongest_influences
 from uvatar.texturing.shells.hair import hair_texture
+from uvatar.texturing.shells.hair_ends import hair_opacity
 from uvatar.texturing.shells.skirt import skirt_texture
 
 if TYPE_CHECKING:
     from uvatar.engine.engine import Engine
 
 ROUGHNESS = {Skirt.NAME: 0.85, Hair.NAME: 0.6}
+ALPHA = {Skirt.NAME: OPAQUE, Hair.NAME: MASK}
 NEIGHBOURS = 12  # vertices of the body whose mean movement by a slider a shell follows
 TEXTURE_SHARE = 2  # a shell has about a quarter of a body's surface
 
@@ -39,7 +41,8 @@ def shell_parts(view: View, texture_size: int, engine: Engine) -> tuple[Part, ..
         texture = skirt_texture(fit.skirt, view, vertices, surface, size)
         parts.append(_part(Skirt.NAME, fit.skirt, fit.body, body, encode_png(texture)))
     if fit.hair is not None:
-        parts.append(_part(Hair.NAME, fit.hair, fit.body, body, encode_png(hair_texture(fit.hair, view, size))))
+        colours, opacity = hair_texture(fit.hair, view, size), hair_opacity(fit.hair, size)
+        parts.append(_part(Hair.NAME, fit.hair, fit.body, body, encode_png(np.dstack([colours, opacity]))))
     return tuple(parts)
 
 
@@ -79,4 +82,5 @@ def _part(name: str, shell: Shell, parameters: BodyParameters, body: BodyModel, 
         texture=texture,
         two_sided=True,
         roughness=ROUGHNESS[name],
+        alpha=ALPHA[name],
     )

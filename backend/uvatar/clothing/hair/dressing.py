@@ -16,12 +16,14 @@ from uvatar.clothing.hair.pixels import HairPixels
 from uvatar.clothing.hair.styles import LOOSE, styled
 from uvatar.clothing.hair.tail import tail
 from uvatar.data.camera import Camera
+from uvatar.data.face import BARE_SKIN, FACE_SCORE
 from uvatar.data.fit import Fit
 from uvatar.data.joints import Joint
 from uvatar.data.landmarks import EARS, EYES
 from uvatar.data.person import Person
 from uvatar.data.view import View
 from uvatar.geometry.raster import rasterize
+from uvatar.photos.colour import DISTANCE_WEIGHTS, linear_from_srgb, perceptual
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,9 @@ class HairSettings:
         margin: around hair's pixels in which the head does not follow the photo's outline, metres.
         beyond: distance from the bare head up to which what is seen beside it is hair or worn on it, metres.
         body: around the bare rest of the body, in which it is not, metres.
-        crown: height over the eyes from which on a head shows hair, if it has any, metres.
+        crown: height over the eyes above which a head shows hair, if it has any, metres.
+        skin, least: colour distance from the face's skin up to which the top of a head shows a high forehead, and
+            the share of it that shows something else at least: otherwise it is bald, and tells nothing.
         side: pixels of the longer side of the picture in which the bare body is drawn.
     """
 
@@ -40,6 +44,8 @@ class HairSettings:
     beyond: float = 0.2
     body: float = 0.015
     crown: float = 0.08
+    skin: float = 0.1
+    least: float = 0.15
     side: int = 500
 
 
@@ -135,13 +141,26 @@ def _loose(found: HairPixels, pixels: NDArray[np.uint8], view: View, body: BodyM
 
 
 def _crown(view: View, body: BodyModel, settings: HairSettings = DEFAULT_SETTINGS) -> NDArray[np.uint8]:
-    """uint8 of the person's window, 255 where the photo shows the top of the head."""
+    """uint8 of the person's window, 255 where the photo shows the top of the head, and not skin."""
     person, data = view.person, body.data
     camera = view.camera.cropped(person.window, min(1.0, settings.side / max(person.mask.shape)))
     fragments = rasterize(body.posed(view.fit.body)[0], data.faces, camera)
     rest = data.v_template[:, 1] - data.landmark_template[EYES, 1].mean()
     top = fragments.mask & (rest > settings.crown)[data.faces[fragments.face, 0]]
-    return np.where(person.mask > 127, _in_window(top, camera, view), 0).astype(np.uint8)
+    crown = (person.mask > 127) & (_in_window(top, camera, view) > 127)
+    if person.face is not None and person.face_score > FACE_SCORE and crown.any():
+        x0, y0, x1, y1 = person.window
+        across, down = (np.floor(person.face[BARE_SKIN, axis]).astype(int) for axis in range(2))
+        height, width = view.photo.pixels.shape[:2]
+        inside = (across >= 0) & (across < width) & (down >= 0) & (down < height)
+        bare = view.photo.pixels[down[inside], across[inside]]
+        pixels = view.photo.pixels[y0:y1, x0:x1][crown]
+        if len(bare):
+            skin = np.median(perceptual(linear_from_srgb(bare)), 0)
+            off = np.linalg.norm((perceptual(linear_from_srgb(pixels)) - skin) * DISTANCE_WEIGHTS, axis=1)
+            hair = off > settings.skin
+            crown[crown] = hair & (hair.mean() > settings.least)
+    return np.where(crown, 255, 0).astype(np.uint8)
 
 
 def _grown(picture: NDArray[np.bool_], pixels: float) -> NDArray[np.bool_]:

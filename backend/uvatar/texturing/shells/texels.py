@@ -18,16 +18,21 @@ def shell_texels(shell: Shell, size: int) -> tuple[NDArray[np.float32], NDArray[
     grid = shell.grid()
     first = shell.columns // 4
     grid = np.concatenate([grid[:, first:], grid[:, : first + 1]], 1).astype(np.float32)
-    # The inverse of the mesh's layout: a margin all round, rows from the top.
-    place = ((np.arange(size, dtype=np.float32) + 0.5) / size - 0.005) / 0.99
-    across, down = np.meshgrid(place * shell.columns, place * (shell.outer - 1))
-    at, edge = (across.astype(np.float32), down.astype(np.float32)), cv2.BORDER_REPLICATE
+    at, edge = grid_places(shell, size), cv2.BORDER_REPLICATE
     points = np.asarray(cv2.remap(grid, *at, cv2.INTER_LINEAR, borderMode=edge), np.float32)
     along, below = np.gradient(grid, axis=1), np.gradient(grid, axis=0)
     normal = unit(np.cross(below, along)).astype(np.float32)
     normal = np.asarray(cv2.remap(normal, *at, cv2.INTER_LINEAR, borderMode=edge), np.float32)
     cosine = -(unit(normal) * unit(points)).sum(-1)
     return points, cosine.astype(np.float32)
+
+
+def grid_places(shell: Shell, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(size, size) columns and rows of the shell's grid, beginning at the texture's seam, where the texels are."""
+    # The inverse of the mesh's layout: a margin all round, rows from the top.
+    place = ((np.arange(size, dtype=np.float32) + 0.5) / size - 0.005) / 0.99
+    across, down = np.meshgrid(place * shell.columns, place * (shell.outer - 1))
+    return across.astype(np.float32), down.astype(np.float32)
 
 
 def extent_of(points: Floats) -> tuple[float, float]:
