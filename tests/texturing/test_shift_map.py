@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from uvatar.texturing.pattern import shift_map
 from uvatar.texturing.pattern.shift_map import filled
@@ -54,7 +55,7 @@ def test_a_small_hole_is_filled_in_a_small_box(monkeypatch: pytest.MonkeyPatch) 
     sizes = []
     membrane = shift_map._membrane
 
-    def watched(difference: np.ndarray, *rest: Any) -> np.ndarray:
+    def watched(difference: NDArray[np.float32], *rest: Any) -> NDArray[np.float32]:
         sizes.append(difference.shape[0] * difference.shape[1])
         return membrane(difference, *rest)
 

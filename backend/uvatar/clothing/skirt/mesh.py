@@ -83,7 +83,7 @@ class MeshSettings:
     row: float = 0.03
     thickness: float = 0.004
     fold: float = 0.03
-    tucked: float = 0.009
+    tucked: float = 0.012
 
 
 DEFAULT_SETTINGS = MeshSettings()

@@ -31,7 +31,7 @@ class RingSettings:
         row: between rings.
         columns: directions of a ring.
         ease: between body and cloth.
-        waist_ease: the same over the dressed waist.
+        waist_ease: the same over the dressed waist. With 5 mm, the topmost rows of the texture are not the skirt's.
         waist: height below the top in which the dressed body shapes the rings: at the top it alone.
         flare: how far a skirt stands off before and behind, of what it does at the sides.
         uneven: how much farther than at its narrower side.
@@ -51,7 +51,7 @@ class RingSettings:
     row: float = 0.01
     columns: int = 72
     ease: float = 0.012
-    waist_ease: float = 0.005
+    waist_ease: float = 0.008
     waist: float = 0.12
     flare: float = 0.9
     uneven: float = 1.15

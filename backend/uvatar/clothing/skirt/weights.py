@@ -132,5 +132,6 @@ def _weights_around(points: Floats, vertices: Floats, data: BodyData, size: floa
     near = np.exp(-0.5 * (distance / (settings.spread * size)) ** 2) + 1e-9
     weights = data.weights[trunk]
     weights[:, ARM_JOINTS] = 0
-    body: Floats = np.einsum("nk,nkj->nj", near, weights[nearest])
-    return body / np.maximum(body.sum(1, keepdims=True), 1e-9)
+    body = np.einsum("nk,nkj->nj", near, weights[nearest])
+    mean: Floats = body / np.maximum(body.sum(1, keepdims=True), 1e-9)
+    return mean

@@ -140,13 +140,13 @@ class _Source:
     variance: float
 
     @classmethod
-    def of(cls, luma: NDArray[np.float32], known: NDArray[np.bool_], factor: int) -> _Source | None:
+    def of(cls, light: NDArray[np.float32], known: NDArray[np.bool_], factor: int) -> _Source | None:
         """Of brightness (h, w); None if nothing is left at the lower resolution."""
         size = max(1, known.shape[1] // factor), max(1, known.shape[0] // factor)
         inside = _reduced(known.astype(np.float32), size) > 0.99
         if not inside.any():
             return None
-        brightness = np.where(inside, _reduced(luma, size), 0).astype(np.float32)
+        brightness = np.where(inside, _reduced(light, size), 0).astype(np.float32)
         shape = fft.next_fast_len(2 * size[1], True), fft.next_fast_len(2 * size[0], True)
         planes = (inside.astype(np.float32), brightness, brightness**2)
         share, luma, square = (fft.rfft2(plane, shape) for plane in planes)
