@@ -47,7 +47,7 @@ def scene(strip: int, known: int = KNOWN) -> tuple[Person, Photo, NDArray[np.boo
     landmarks = np.column_stack([points + (LEFT, TOP), np.ones(33)]).astype(np.float32)
     window = (LEFT, TOP, LEFT + SIZE, TOP + SIZE)
     box = np.array([LEFT + 70, TOP + 20, LEFT + 186, TOP + 250], np.float32)
-    mask = 255 * grown(outline, strip)
+    mask = np.uint8(255) * grown(outline, strip)
     one = Person(box, 1.0, landmarks, landmarks, window, mask, np.zeros_like(mask), parsing=parsing)
     return one, Photo(pixels, None, "0" * 64), outline
 

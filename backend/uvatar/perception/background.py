@@ -25,9 +25,8 @@ from uvatar.perception.gaps import along_bones
 class BackgroundSettings:
     """Tuned numbers of taking background out of masks.
 
-    With them, the masks of 11 people of the annotated photos that were grown by a strip, .06 of the box wide, and
-    overlapped the annotations by .58, overlap them by .82, where the masks as they were found do by .88. Good masks
-    would become worse (.83 to .75 of 32 people), so that only those that are wrong for certain are cut out again.
+    Good masks become worse if they are cut out again, so that only those are that are wrong for certain
+    (docs/perception.md has the figures).
 
     Attributes:
         sure: probability of background in the middle of a piece. Limbs that motion blurs are below.
@@ -38,7 +37,7 @@ class BackgroundSettings:
         wrong: share of the mask that all pieces together must have. Of 118 people in 116 photos, one has .075, whose
             mask takes in a crowd; the next ones have .021, .012 and .008, all others nothing.
         side: pixels of the longer side at which colours are compared.
-        rounds: of graph cuts. With 2 or 8 the overlap above differs by .003.
+        rounds: of graph cuts. With 2 or 8, the IoU of masks that were grown differs by .003 or less.
         visible: visibility from which on a landmark says where the person is. Those in front of a crowd are doubtful.
         kept: share of the mask that must remain; otherwise the colours do not tell the person from the background.
     """
