@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
+from uvatar.data.parsing import ParseClass
+from uvatar.data.person import Person
 from uvatar.data.progress import ignore_progress
+from uvatar.engine.detect import detect
 from uvatar.engine.engine import Engine
 from uvatar.engine.pipeline import Pipeline
+from uvatar.engine.timing import Stopwatch
+from uvatar.parsing.parsers import PersonPicture
+from uvatar.protocol.options import DEFAULT_OPTIONS
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 NAME = "both.png"
@@ -73,6 +82,36 @@ def test_only_the_chosen_person_is_made(pipeline: Pipeline, both: bytes) -> None
     (again,) = result["people"]
     assert (again["mask"]["pixels"] == pixels).all() and again["mask"]["window"] == person["mask"]["window"]
     assert again["metrics"]["texels_seen"] < person["metrics"]["texels_seen"]
+
+
+class NothingButBackground:
+    """A parser that takes everything around the limbs for background."""
+
+    classes = (ParseClass.BACKGROUND,)
+
+    def parse(self, person: PersonPicture) -> NDArray[np.float32]:
+        return np.ones((64, 64, 1), np.float32)
+
+
+def test_strokes_win_over_what_a_parser_takes_for_background(pipeline: Pipeline, both: bytes) -> None:
+    engine = replace(pipeline.engine, parser=NothingButBackground())
+
+    def people(engine: Engine, *strokes: list[float]) -> list[Person]:
+        options = replace(DEFAULT_OPTIONS, given_people=[{"photo": NAME, "strokes": list(strokes)}] if strokes else [])
+        found = detect((NAME, both), engine, options, ignore_progress, Stopwatch()).people
+        return sorted(found, key=lambda person: float(person.box[0]))
+
+    def mask(person: Person) -> NDArray[np.bool_]:
+        return person.whole_mask((600, 900))
+
+    found, parsed = people(replace(engine, parser=None)), people(engine)
+    for before, after in zip(found, parsed, strict=True):
+        assert not (mask(after) & ~mask(before)).any() and 0.2 < mask(after).sum() / mask(before).sum() < 0.95
+    rows, columns = np.nonzero(mask(found[0]) & ~mask(parsed[0]))
+    x, y = float(columns[len(rows) // 2]) + 0.5, float(rows[len(rows) // 2]) + 0.5
+    painted, other = people(engine, [*map(float, parsed[0].box), 1, 6.0, x, y])
+    assert mask(painted)[int(y), int(x)] and painted.parsing is None, "the parser is given what is painted"
+    assert (mask(other) == mask(parsed[1])).all()
 
 
 def test_somebody_who_is_not_there_cannot_be_chosen(pipeline: Pipeline, both: bytes) -> None:

@@ -25,7 +25,7 @@ from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.view import View
 from uvatar.engine.engine import Engine
-from uvatar.engine.parsing import with_parsing
+from uvatar.engine.parsing import parsed_people, with_parsing
 from uvatar.parsing import parsers
 from uvatar.parsing.lookup import probability_at
 from uvatar.parsing.parsers import ParserError, PersonPicture, find_parser, parsed
@@ -274,6 +274,16 @@ def test_a_parser_that_fails_leaves_a_note_and_the_person_as_they_were() -> None
     done, notes = seen_by(Plug())
     assert notes == () and done.person.parsing is not None
     assert probability_at(done.person.parsing, np.array([[30.0, 50.0]]), (ParseClass.HAT,)) == pytest.approx(1)
+
+    def parsed_by(parser: object, options: Options = DEFAULT_OPTIONS) -> Person:
+        [found] = parsed_people([person], photo, cast(Engine, SimpleNamespace(parser=parser, threads=1)), options)
+        return found
+
+    assert parsed_by(Broken()) is person and parsed_by(None) is person
+    assert parsed_by(Plug(), replace(DEFAULT_OPTIONS, fast=True)) is person
+    early = replace(view, person=parsed_by(Plug()))
+    assert early.person.parsing is not None
+    assert with_parsing(early, cast(Engine, SimpleNamespace(parser=Broken())), DEFAULT_OPTIONS) == (early, ())
 
 
 def test_lookup_is_bilinear_at_pixel_centres() -> None:

@@ -16,6 +16,7 @@ from uvatar.data.progress import Progress
 from uvatar.engine.brush import brushed
 from uvatar.engine.chosen import as_chosen
 from uvatar.engine.gravity import gravity_evidence
+from uvatar.engine.parsing import parsed_people
 from uvatar.engine.pins import pinned
 from uvatar.engine.timing import Stopwatch
 from uvatar.mesh_predictor.prediction import Prediction, match_people
@@ -76,6 +77,8 @@ def detect(photo: PhotoFile, engine: Engine, options: Options, report: Progress,
     clock.lap("reading")
     report("finding people", 0.05, "Looking for people")
     found = _found(decoded, engine, options)
+    made, rest = found.people[: options.max_people], found.people[options.max_people :]
+    found = replace(found, people=parsed_people(made, decoded, engine, options) + rest)
     clock.lap("finding people")
     people = _corrected(found.people, decoded, options)
     report("predicting", 0.25, "Predicting bodies")
@@ -112,10 +115,17 @@ def _found(photo: Photo, engine: Engine, options: Options) -> Found:
 
 
 def _corrected(people: list[Person], photo: Photo, options: Options) -> list[Person]:
-    """As many of the people as there may be, with what somebody has corrected by hand."""
+    """As many of the people as there may be, with what somebody has corrected by hand.
+
+    What a parser has seen before that is left out: it is given mask and landmarks.
+    """
     height, width = photo.pixels.shape[:2]
     strokes, pins = (rows_of(options.given_people, photo.name, what) for what in ("strokes", "pins"))
-    return pinned(brushed(people, strokes, (width, height))[: options.max_people], pins)
+    corrected = pinned(brushed(people, strokes, (width, height))[: options.max_people], pins)
+    return [
+        after if after is before else replace(after, parsing=None)
+        for before, after in zip(people, corrected, strict=False)
+    ]
 
 
 def nobody_found(name: str, left_out: int) -> NoReturn:

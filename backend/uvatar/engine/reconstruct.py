@@ -1,6 +1,7 @@
 """The order of the stages: a photo in, people with fitted, clothed, textured bodies out.
 
-    decode_photo -> Perception.found -> Predictor.look -> fit_people -> with_faces -> clothing_offsets -> texture_person
+    decode_photo -> Perception.found -> parsed_people -> Predictor.look -> fit_people -> with_faces -> clothing_offsets
+    -> texture_person
 
 The Mesh Predictor runs where its weights are installed: its people are further starts for `fit_people` beside the
 landmarks' own, and without refinement they are the result.  A result file of ROMP or another estimator can take its

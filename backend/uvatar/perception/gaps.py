@@ -76,8 +76,8 @@ def gap_odds(
         settings: tuned numbers.
     """
     odds = np.full(own.shape, 50.0, np.float32)
-    core = _along_bones(landmarks, settings.core, settings.core, own.shape, settings)
-    flesh = _along_bones(landmarks, settings.arm, settings.leg, own.shape, settings)
+    core = along_bones(landmarks, settings.core, settings.core, own.shape, settings)
+    flesh = along_bones(landmarks, settings.arm, settings.leg, own.shape, settings)
     person, claimed = core & (own > 0), (own > 0) & (rivals < 0)
     asked = claimed & ~flesh & _between_limbs(landmarks, own.shape, settings)
     nobody = cv2.erode((np.maximum(own, rivals) < settings.background).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
@@ -97,10 +97,18 @@ def gap_odds(
     return np.asarray(cv2.medianBlur(odds, 5), np.float32)
 
 
-def _along_bones(
-    landmarks: Floats, arm: float, leg: float, shape: tuple[int, ...], settings: GapSettings
+def along_bones(
+    landmarks: Floats,
+    arm: float,
+    leg: float,
+    shape: tuple[int, ...],
+    settings: GapSettings = DEFAULT_SETTINGS,
+    seen: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
-    """(h, w) the pixels of trunk and head, and those within ``arm`` or ``leg`` of the limbs' bones."""
+    """(h, w) the pixels of trunk and head, and those within ``arm`` or ``leg`` of the limbs' bones.
+
+    Where it is given which landmarks (33,) are ``seen``, other bones do not count.
+    """
     shoulders, hips, ears = landmarks[SHOULDERS], landmarks[HIPS], landmarks[EARS]
     length = max(
         float(np.linalg.norm(shoulders.mean(0) - hips.mean(0))),
@@ -110,6 +118,8 @@ def _along_bones(
     _fill(canvas, landmarks[[*SHOULDERS, *HIPS]])
     for bones, radius in ((_ARMS, arm), (_LEGS, leg)):
         for bone in bones:
+            if seen is not None and not seen[list(bone)].all():
+                continue
             start, end = np.round(landmarks[list(bone)]).astype(int).tolist()
             cv2.line(canvas, start, end, (1,), max(1, round(2 * radius * length)))
     head = max(settings.head * length, 0.5 * float(np.linalg.norm(ears[0] - ears[1])))
