@@ -53,7 +53,8 @@ def joined(
         parts: each with its vertices where the body's are.
 
     Returns:
-        vertices, faces, and a texture for both: (N, M, 3), or (N, M, 4) where a part has holes, as between hair's strands.
+        vertices, faces, and a texture for both: (N, M, 3), or (N, M, 4) where a part has holes, as hair between its
+        strands.
     """
     shown = [(part, placed) for part, placed in parts if part.alpha != BLEND]
     if not shown:
