@@ -69,7 +69,7 @@ def render_textured(
     """The body with its texture, unlit, as the camera sees it.
 
     ``vertices`` (V, 3) in the camera frame; ``texture`` (N, N, 3) sRGB with v up, or (N, N, 4) with alpha;
-    ``background`` (H, W, 3) of the camera's size or None for a neutral backdrop; ``supersample`` squared rays per pixel.
+    ``background`` (H, W, 3) of the camera's size or None for a neutral one; ``supersample`` squared rays per pixel.
     """
     scene = textured_scene(vertices, body, texture)
     paint = texture_paint(vertices, body, texture, camera, supersample)
