@@ -253,12 +253,11 @@ def _reduced(picture: bytes, side: int) -> bytes:
             return picture
         size = [max(1, round(length * side / max(image.size))) for length in image.size]
         # An image with alpha band by band: Pillow makes colours black where it is transparent, which filtering shows.
-        bands = image.split() if image.mode == "RGBA" else [image]
-        smaller = [band.resize(size, Image.Resampling.BOX) for band in bands]
+        bands = list(image.split()) if image.mode == "RGBA" else [image]
+        bands = [band.resize(size, Image.Resampling.BOX) for band in bands]
+        smaller = Image.merge("RGBA", bands) if len(bands) > 1 else bands[0]
         data = io.BytesIO()
-        (Image.merge("RGBA", smaller) if len(smaller) > 1 else smaller[0]).save(
-            data, "PNG" if picture.startswith(_PNG) else "JPEG", quality=90, compress_level=PNG_LEVEL
-        )
+        smaller.save(data, "PNG" if picture.startswith(_PNG) else "JPEG", quality=90, compress_level=PNG_LEVEL)
     return data.getvalue()
 
 
