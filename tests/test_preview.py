@@ -14,7 +14,8 @@ from tests.parts import made_part
 from uvatar.body import load_open_body
 from uvatar.data.camera import Camera
 from uvatar.data.labels import Label
-from uvatar.protocol.parts import BLEND, OPAQUE, Part
+from uvatar.photos.encoding import encode_png
+from uvatar.protocol.parts import BLEND, MASK, OPAQUE, Part
 from uvatar.results.preview import label_colours, overlay, render_textured, turntable
 from uvatar.results.preview.drawing import BACKDROP, TINTS
 from uvatar.results.preview.drawing import sample_texture as sample
@@ -189,6 +190,27 @@ def test_the_turntable_shows_parts() -> None:
     assert front[1] > 2 * front[0]  # green, as the body's texture is there
     front = middles(replace(skirt, alpha=BLEND))[0]
     assert front[0] > 2 * front[1] and front[0] > 2 * front[2]
+
+
+def test_the_turntable_shows_what_is_behind_holes() -> None:
+    vertices, body = box()
+    near, nearer = (card(-0.2, 0.2, -0.4, 0.4, z=z) for z in (1.65, 1.6))
+    faces = np.array([[0, 2, 1, -1], [0, 3, 2, -1]], np.int32)
+    picture = np.full((16, 16, 4), (230, 230, 30, 255), np.uint8)
+    picture[8:, :, 3] = 0  # the lower half
+    hair = replace(
+        made_part("Hair"), vertices=near, faces=faces, uv=CARD.uv, face_uv=faces, keys=None, alpha=MASK,
+        texture=encode_png(picture),
+    )  # fmt: skip
+    sheet = turntable(
+        vertices, body, quarters(), views=1, columns=1, height=120, supersample=1, parts=[(hair, near), (hair, nearer)]
+    )
+    above, below = (sheet[row, sheet.shape[1] // 2].astype(int) for row in (50, 70))
+    assert above[0] > 2 * above[2] and abs(above[0] - above[1]) < 10  # yellow
+    assert below[0] > 2 * below[1] and below[0] > 2 * below[2]  # the box behind both cards
+    solid = [(replace(hair, alpha=OPAQUE), near)]
+    sheet = turntable(vertices, body, quarters(), views=1, columns=1, height=120, supersample=1, parts=solid)
+    assert close(sheet[70, sheet.shape[1] // 2], tuple(above), within=3)
 
 
 def test_label_colours_tell_labels_apart_and_fill_gutters() -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.spatial import cKDTree
 
 from tests.gltf.test_glb import plain
 from uvatar.gltf.avatar import lods
 from uvatar.gltf.decimation import Settings, decimated
+from uvatar.gltf.document import Document, Look
 from uvatar.gltf.presets import LEVELS, PRESETS
 from uvatar.gltf.surface import Skeleton, Surface, body_at_rest
+from uvatar.photos.encoding import encode_png
 from uvatar.protocol.expressions import EXPRESSIONS
 
 Read = Callable[..., dict[str, Any]]
@@ -108,3 +112,19 @@ def test_the_face_stays_finer_than_the_rest(body: tuple[Surface, Skeleton], leve
 
     [alike] = decimated(body[0], body[1].heads, [5_000], Settings(moving=0.0))
     assert in_face(levels[1]) > 1.5 * in_face(alike)
+
+
+@pytest.mark.parametrize("webp", [False, True])
+def test_smaller_textures_keep_the_colours_under_transparent_texels(webp: bool) -> None:
+    picture = np.full((64, 64, 4), (200, 120, 60, 0), np.uint8)
+    picture[:20, :, 3] = 255
+    document = Document(webp=webp)
+    document.add_material("Hair", Look(encode_png(picture), alpha="mask").with_texture_of(32))
+    (image,) = document.content.images
+    view = document.content.bufferViews[image.bufferView]
+    file = document.to_bytes()
+    begin = file.index(b"BIN\0") + 4 + (view.byteOffset or 0)
+    with Image.open(io.BytesIO(file[begin : begin + view.byteLength])) as small:
+        texels = np.asarray(small.convert("RGBA")).astype(int)
+    assert texels.shape == (32, 32, 4) and texels[:8, :, 3].min() == 255 and texels[12:, :, 3].max() == 0
+    assert np.abs(texels[..., :3] - (200, 120, 60)).max() < 12

@@ -251,9 +251,13 @@ def _reduced(picture: bytes, side: int) -> bytes:
     with Image.open(io.BytesIO(picture)) as image:
         if max(image.size) <= side:
             return picture
-        image.thumbnail((side, side), Image.Resampling.BOX)
+        size = [max(1, round(length * side / max(image.size))) for length in image.size]
+        # An image with alpha band by band: Pillow makes colours black where it is transparent, which filtering shows.
+        bands = list(image.split()) if image.mode == "RGBA" else [image]
+        bands = [band.resize(size, Image.Resampling.BOX) for band in bands]
+        smaller = Image.merge("RGBA", bands) if len(bands) > 1 else bands[0]
         data = io.BytesIO()
-        image.save(data, "PNG" if picture.startswith(_PNG) else "JPEG", quality=90, compress_level=PNG_LEVEL)
+        smaller.save(data, "PNG" if picture.startswith(_PNG) else "JPEG", quality=90, compress_level=PNG_LEVEL)
     return data.getvalue()
 
 
@@ -261,7 +265,8 @@ def _reduced(picture: bytes, side: int) -> bytes:
 def _as_webp(picture: bytes, exact: bool) -> bytes:
     with Image.open(io.BytesIO(picture)) as image:
         data = io.BytesIO()
-        image.save(data, "WEBP", quality=WEBP_EFFORT if exact else WEBP_QUALITY, lossless=exact)
+        # "exact" keeps colours under transparent texels, which filtering shows.
+        image.save(data, "WEBP", quality=WEBP_EFFORT if exact else WEBP_QUALITY, lossless=exact, exact=True)
     return data.getvalue()
 
 

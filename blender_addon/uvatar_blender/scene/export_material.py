@@ -51,16 +51,24 @@ def _make_plain(material: bpy.types.Material, principled: bool) -> None:
     show_sources(material, 0.0)
     dull_eyes(material)  # no exporter reads such nodes
     shader = next((link.to_node for link in texture.outputs["Color"].links if link.to_node.type == "EMISSION"), None)
-    if principled and shader is not None:
-        lit = tree.nodes.new("ShaderNodeBsdfPrincipled")
-        lit.inputs["Roughness"].default_value, lit.inputs["Specular IOR Level"].default_value = (
-            SKIN_ROUGHNESS,
-            SKIN_SPECULAR,
-        )
-        for link in list(shader.outputs[0].links):
-            tree.links.new(lit.outputs[0], link.to_socket)
-        tree.links.new(texture.outputs["Color"], lit.inputs["Base Color"])
-        tree.nodes.remove(shader)
+    if shader is None:
+        return
+    mix = next((link.to_node for link in shader.outputs[0].links if link.to_node.type == "MIX_SHADER"), None)
+    if not principled:
+        if mix is not None:  # the glTF exporter knows transparency of unlit materials by a colour here
+            tree.links.new(texture.outputs["Color"], mix.inputs[2])
+        return
+    lit = tree.nodes.new("ShaderNodeBsdfPrincipled")
+    lit.inputs["Roughness"].default_value, lit.inputs["Specular IOR Level"].default_value = (
+        SKIN_ROUGHNESS,
+        SKIN_SPECULAR,
+    )
+    if mix is not None:  # with what is transparent
+        tree.links.new(mix.inputs[0].links[0].from_socket, lit.inputs["Alpha"])
+    for link in list((mix or shader).outputs[0].links):
+        tree.links.new(lit.outputs[0], link.to_socket)
+    tree.links.new(texture.outputs["Color"], lit.inputs["Base Color"])
+    tree.nodes.remove(shader)
 
 
 def _make_even(tree: bpy.types.NodeTree, evened: dict[bpy.types.Image, bpy.types.Image], names: Names) -> None:

@@ -149,6 +149,20 @@ def test_an_import_that_fails_leaves_nothing(toothed: dict[str, Any], scene: Any
     assert not bpy.data.objects and not bpy.data.meshes and not bpy.data.images
 
 
+@pytest.mark.parametrize("target", [Target.GLTF, Target.UNITY, Target.USD])
+def test_files_of_unlit_avatars_keep_what_is_transparent(scene: Any, tmp_path: Path, target: Target) -> None:
+    rig = imported(dressed([replace(made_part("Lashes"), alpha=MASK, material=None)]), scene, unlit=True)
+    path = tmp_path / f"me{target.suffix}"
+    export_avatar(rig, path, target)
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    read_file(path)
+    (found,) = (material for material in bpy.data.materials if material.name.endswith("Lashes"))
+    links = [(link.from_socket.name, link.to_socket.name) for link in found.node_tree.links]
+    assert any(begin == "Color" for begin, _ in links) and any(begin == "Alpha" for begin, _ in links), links
+    mixed = [end for begin, end in links if end in ("Alpha", "Fac")]
+    assert mixed, links
+
+
 @pytest.mark.parametrize("target", list(Target))
 def test_files_keep_parts_with_bones_keys_and_material(scene: Any, tmp_path: Path, target: Target) -> None:
     result = dressed([made_part(), replace(made_part("Lashes"), alpha=MASK, material=None)])

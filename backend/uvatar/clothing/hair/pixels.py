@@ -122,15 +122,6 @@ def long_hair(view: View, body: BodyModel, settings: HairPixelSettings = DEFAULT
     return HairPixels(picture.camera, hair, doubtful) if long else None
 
 
-def any_hair(view: View, body: BodyModel, settings: HairPixelSettings = DEFAULT_SETTINGS) -> HairPixels | None:
-    """The pixels of hair of whatever length, for its colour; None where the photo does not tell."""
-    picture = head_picture(view, body, settings)
-    if picture is None:
-        return None
-    hair, doubtful = grown_hair(picture, settings)
-    return HairPixels(picture.camera, hair, doubtful) if hair.any() else None
-
-
 def head_picture(view: View, body: BodyModel, settings: HairPixelSettings = DEFAULT_SETTINGS) -> HeadPicture | None:
     """The photo around the head; None without an upright face that is large enough."""
     face = view.person.face

@@ -118,7 +118,8 @@ def _left_share(
     ``across``, ``down`` (N,) and (24,), metres.
     """
     chains = [[pair[part] for pair in (HIP_JOINTS, KNEE_JOINTS, ANKLE_JOINTS)] for part in (0, 1)]
-    left, right = (np.interp(down, joints_down[chain], joints_across[chain]) for chain in chains)
+    # A foot that is lifted behind may be higher than its knee.
+    left, right = (np.interp(down, np.maximum.accumulate(joints_down[chain]), joints_across[chain]) for chain in chains)
     least = settings.least_apart * np.ptp(joints_across[HIP_JOINTS])
     apart = np.maximum(left - right, least)
     share: Floats = smoothstep((across - (left + right) / 2) / (settings.sides * apart / 2) + 0.5, 0, 1)

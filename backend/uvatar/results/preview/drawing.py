@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from uvatar.data.arrays import Floats, Integers
 from uvatar.data.camera import Camera
 from uvatar.geometry.mesh import unit, vertex_normals
-from uvatar.geometry.raster import Fragments, RayScene
+from uvatar.geometry.raster import Fragments, PiercedScene, RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.photos.sampling import bilinear
 from uvatar.results.preview.casting import Paint, cast
@@ -68,10 +68,10 @@ def render_textured(
 ) -> Picture:
     """The body with its texture, unlit, as the camera sees it.
 
-    ``vertices`` (V, 3) in the camera frame; ``texture`` (N, N, 3) sRGB with v up; ``background`` (H, W, 3) of the
-    camera's size or None for a neutral backdrop; ``supersample`` squared rays per pixel.
+    ``vertices`` (V, 3) in the camera frame; ``texture`` (N, N, 3) sRGB with v up, or (N, N, 4) with alpha;
+    ``background`` (H, W, 3) of the camera's size or None for a neutral one; ``supersample`` squared rays per pixel.
     """
-    scene = RayScene(vertices, body.faces)
+    scene = textured_scene(vertices, body, texture)
     paint = texture_paint(vertices, body, texture, camera, supersample)
     colour, coverage = cast(scene, camera, supersample, paint)
     return Picture(composed(colour, coverage, background, camera), coverage)
@@ -120,16 +120,33 @@ def sample_texture(texture: NDArray[np.float32], uv: Floats) -> NDArray[np.float
     return bilinear(texture, points.reshape(-1, 2)).reshape(*uv.shape[:-1], texture.shape[2])
 
 
+def textured_scene(vertices: Floats, body: TexturedFaces, texture: NDArray[np.uint8]) -> RayScene:
+    """The mesh, whose surface is not where the texture's alpha channel, if it has one, is below a half."""
+    if texture.shape[2] == 3:
+        return RayScene(vertices, body.faces)
+    rows, columns = texture.shape[:2]
+    solid = texture[..., 3] > 127
+
+    def is_solid(face: NDArray[np.int32], barycentric: NDArray[np.float32]) -> NDArray[np.bool_]:
+        uv = np.einsum("nk,nkc->nc", barycentric, body.uv[body.face_uv[face]])
+        row = np.clip((1 - uv[:, 1]) * rows, 0, rows - 1).astype(int)
+        there: NDArray[np.bool_] = solid[row, np.clip(uv[:, 0] * columns, 0, columns - 1).astype(int)]
+        return there
+
+    return PiercedScene(vertices, body.faces, is_solid)
+
+
 def texture_paint(
     vertices: Floats, body: TexturedFaces, texture: NDArray[np.uint8], camera: Camera, supersample: int
 ) -> Paint:
-    """What colours N fragments by the texture (H, W, 3) sRGB: linear light (N, 3).
+    """What colours N fragments by the texture (H, W, 3) or (H, W, 4) sRGB: linear light (N, 3).
 
     Every triangle is sampled from the texture halved until its texels are about as large as the samples there: bilinear
     sampling of smaller ones would flicker, and layouts give some parts more texels than others.
     """
     levels = _levels(vertices, body, texture, camera, supersample)
     pictures: dict[int, NDArray[np.float32]] = {}
+    texture = texture[..., :3]
 
     def picture(level: int) -> NDArray[np.float32]:
         if level not in pictures:

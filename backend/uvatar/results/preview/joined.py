@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
-from uvatar.protocol.parts import BLEND, Part, triangles_of
+from uvatar.protocol.parts import BLEND, MASK, Part, triangles_of
 
 _CELLS = 4  # at least; the parts' pictures are squares in a column beside the body's
 
@@ -53,7 +53,8 @@ def joined(
         parts: each with its vertices where the body's are.
 
     Returns:
-        vertices, faces, and a texture (N, M, 3) for both.
+        vertices, faces, and a texture for both: (N, M, 3), or (N, M, 4) where a part has holes, as hair between its
+        strands.
     """
     shown = [(part, placed) for part, placed in parts if part.alpha != BLEND]
     if not shown:
@@ -61,8 +62,8 @@ def joined(
     size = len(texture)
     cell = max(1, size // max(_CELLS, len(shown)))
     wide = size + cell
-    image = np.zeros((size, wide, 3), np.uint8)
-    image[:, :size] = texture
+    image = np.zeros((size, wide, 4), np.uint8)
+    image[:, :size, :3], image[..., 3] = texture, 255
     scale = np.array([size / wide, 1], np.float32)
     points, faces, uv, face_uv = [vertices], [body.faces], [body.uv * scale], [body.face_uv]
     corners, coordinates = len(vertices), len(body.uv)
@@ -84,15 +85,18 @@ def joined(
     everything = JoinedFaces(
         np.concatenate(faces).astype(np.int32), np.concatenate(uv), np.concatenate(face_uv).astype(np.int32)
     )
-    return np.concatenate(points), everything, image
+    holes = any(part.alpha == MASK and part.texture for part, _ in shown)
+    return np.concatenate(points), everything, image if holes else np.ascontiguousarray(image[..., :3])
 
 
 def _picture(part: Part) -> NDArray[np.uint8]:
-    """The part's texture (H, W, 3) sRGB, or a texel of its colour."""
+    """The part's texture (H, W, 4), sRGB and how solid it is, or a texel of its colour."""
     if not part.texture:
-        texel: NDArray[np.uint8] = np.round(255 * np.array([[part.colour]])).astype(np.uint8)
+        texel: NDArray[np.uint8] = np.round(255 * np.array([[(*part.colour, 1)]])).astype(np.uint8)
         return texel
-    picture = cv2.imdecode(np.frombuffer(part.texture, np.uint8), cv2.IMREAD_COLOR)
+    kind = cv2.IMREAD_UNCHANGED if part.alpha == MASK else cv2.IMREAD_COLOR
+    picture = cv2.imdecode(np.frombuffer(part.texture, np.uint8), kind)
     if picture is None:
         raise ValueError(f"The texture of the part {part.name} cannot be read.")
-    return np.asarray(picture[..., ::-1], np.uint8)
+    code = cv2.COLOR_BGRA2RGBA if picture.shape[-1] == 4 else cv2.COLOR_BGR2RGBA
+    return np.asarray(cv2.cvtColor(picture, code), np.uint8)

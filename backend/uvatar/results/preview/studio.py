@@ -12,11 +12,11 @@ from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.geometry import rotations
 from uvatar.geometry.mesh import unit, vertex_normals
-from uvatar.geometry.raster import Fragments, RayScene
+from uvatar.geometry.raster import Fragments
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.protocol.parts import Part
 from uvatar.results.preview.casting import cast
-from uvatar.results.preview.drawing import BACKDROP, KEY_LIGHT, composed, texture_paint
+from uvatar.results.preview.drawing import BACKDROP, KEY_LIGHT, composed, texture_paint, textured_scene
 from uvatar.results.preview.joined import TexturedFaces, joined
 
 FLOOR_SHADOW = 0.55
@@ -94,7 +94,7 @@ def _studio_view(
         colour: Floats = textured(fragments) * light[..., None]
         return colour
 
-    colour, coverage = cast(RayScene(seen, body.faces), camera, supersample, lit)
+    colour, coverage = cast(textured_scene(seen, body, texture), camera, supersample, lit)
     return composed(colour, coverage, _floor_picture(centred, floor, tilt, ahead, camera), camera)
 
 
