@@ -224,7 +224,7 @@ def test_wide_hems_draw_no_heel_into_the_ground(body: BodyModel, shoes: Shoes, t
     metres_per_pixel = float(body.posed(view.fit.body)[0][:, 2].mean()) / view.camera.focal
     side = 2 * round(0.05 / metres_per_pixel) + 1
     around = cv2.dilate(view.person.mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
-    person = replace(view.person, mask=around)
+    person = replace(view.person, mask=around.astype(np.uint8))
     found = clothing_offsets(view.fit, person, view.camera, prepare_clothing(body), offsets)
     sole = shoes.feet & (shoes.height < 0.03)
     moved = (found - offsets)[sole]
