@@ -216,6 +216,33 @@ def test_clothes_go_over_the_shoes(body: BodyModel, shoes: Shoes) -> None:
     assert lowest < template[:, 1].min() - 0.003 or offsets[shoes.feet, 1].min() > -0.003
 
 
+@pytest.mark.parametrize("turn", [0.0, 0.5])
+def test_wide_hems_draw_no_heel_into_the_ground(body: BodyModel, shoes: Shoes, turn: float) -> None:
+    """The mask goes on 5 cm around the whole person, also below the feet: soles stay flat and at their height."""
+    view = photographed(body, shoes, PALE, "trainer", turn=turn)
+    offsets = worn(shoes, "trainer")
+    metres_per_pixel = float(body.posed(view.fit.body)[0][:, 2].mean()) / view.camera.focal
+    side = 2 * round(0.05 / metres_per_pixel) + 1
+    around = cv2.dilate(view.person.mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    person = replace(view.person, mask=around.astype(np.uint8))
+    found = clothing_offsets(view.fit, person, view.camera, prepare_clothing(body), offsets)
+    sole = shoes.feet & (shoes.height < 0.03)
+    moved = (found - offsets)[sole]
+    assert np.linalg.norm(moved, axis=1).max() > 0.01  # clothes do grow here
+    assert np.abs(moved[:, 1]).max() < 0.002
+
+
+def test_shoes_are_lifted_where_the_fit_stands_too_low(body: BodyModel, shoes: Shoes) -> None:
+    """The whole fit is lower than the person by one and a half times the thickness of the sole."""
+    view = photographed(body, shoes, PALE, "trainer", camera=Camera.for_photo(1000, 1400))
+    template = body.data.v_template
+    thickness = float(template[:, 1].min() - (template + worn(shoes, "trainer"))[:, 1].min())
+    lower = view.fit.body.transl + np.array([0, 1.5 * thickness, 0], np.float32)  # y points down
+    low = replace(view, fit=replace(view.fit, body=replace(view.fit.body, transl=lower)))
+    as_is, lifted = (shoe_offsets(one, body, shoes, "trainer")[1][shoes.feet, 1].min() for one in (view, low))
+    assert lifted - as_is > 1.2 * thickness
+
+
 def test_shoes_of_another_body_are_not_put_on(body: BodyModel, tmp_path: Path) -> None:
     with np.load(weights_folder() / SHOE_FILE) as file:
         arrays = {name: file[name] for name in file.files}

@@ -56,7 +56,8 @@ def clothing_offsets(
     that are laid flat. ``fit.offsets`` are the
     person's own form, as of the face, on which clothes are worn; they are not part of what is returned. ``model`` is
     the fitted body, prepared by `uvatar.clothing.model.prepare_clothing`. ``shoes`` (V, 3), rest pose, are
-    displacements to begin from, as if they were the body's own form; they are part of what is returned.
+    displacements to begin from, as if they were the body's own form; they are part of what is returned. With them, also
+    where they are zeros for bare feet, clothes draw no foot up or down: its sole keeps its form and height.
     ``hair_on_ears`` says whether the photo shows hair where the ears are: they are laid flat if the outline stands off
     the head there. Otherwise they keep their form.
     ``cloth`` (V,) says where cloth bridges what is hollow in the body (`uvatar.clothing.bridging`).
@@ -64,7 +65,9 @@ def clothing_offsets(
     body, data = model.body, model.body.data
     rest = data.v_template + data.shapedirs @ fit.body.betas
     posed, skinning = pose_and_skinning(body, fit.body)
-    if shoes is not None:
+    if shoes is None:
+        model = replace(model, level=np.zeros_like(model.level))
+    else:
         model = replace(model, size=model.size + model.shod)
         rest, posed = rest + shoes, posed + np.einsum("vij,vj->vi", skinning, shoes)
     model = replace(model, near=np.maximum(model.near, beside_hidden_limbs(person, camera, data)))
@@ -116,6 +119,7 @@ def _grown(
         swollen = np.maximum(swelling + told * step[0], -settings.shrink_limit * radius)
         slide = np.einsum("vij,vj->vi", back, np.pad(told[:, None] * step[1], ((0, 0), (0, 1))))
         offsets = _limited(offsets + (swollen - swelling)[:, None] * swell_rest + slide, height, settings)
+        offsets[:, 1] *= 1 - model.level
         swelling = swollen
         # Before the next round, not only at the end: what smoothing takes from the outline, the next round gives back.
         offsets = unfolded(with_whole_ears(offsets, rest, model.ears, flat), bare, model.mesh, settings.unfolding)

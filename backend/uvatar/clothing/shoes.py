@@ -58,7 +58,8 @@ class ShoeSettings:
             shoes, and need not be.
         one_material: colour distance between foot and shaft below which it is a boot rather than a shoe and a sock.
         lifts: shares of the sole's thickness by which the foot may be lifted: the fit, which knows no soles, puts the
-            bare sole anywhere between the ground and the height at which it really is.
+            bare sole anywhere between the ground and the height at which it really is, and sometimes lower. 2.0, too,
+            was better for one of two people in photos and worse for the other.
         lift_fading: heights over which the lift passes into the leg.
         unusual: share of the compared pixels by which a kind of shoe must be better than the usual ones.
     """
@@ -80,7 +81,7 @@ class ShoeSettings:
     above_shaft: tuple[float, float] = (0.27, 0.36)
     bare_leg: float = 0.5
     one_material: float = 0.15
-    lifts: tuple[float, ...] = (0.0, 0.5, 1.0)
+    lifts: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)
     lift_fading: tuple[float, float] = (0.09, 0.36)
     unusual: tuple[tuple[str, float], ...] = (("heel", 0.03),)
 
