@@ -145,8 +145,8 @@ def dressed_fill(
 ) -> NDArray[np.float32]:
     """Replace the smooth completion by one with materials and structure.
 
-    Plain garments keep its low band, which goes on from what is seen at the same height. What is seen of a pattern there
-    is single stripes and checks, so that patterned garments take the colours of the whole material.
+    Plain garments keep its low band, which goes on from what is seen at the same height. In patterned ones these are
+    single stripes and checks, so that they take the colours of the whole material.
 
     Args:
         smooth: the smooth completion; texels that show the other side of the body are kept where that is seen well.

@@ -84,7 +84,7 @@ class PatternSettings:
     margin: float = 0.015
     least_run: float = 0.02
     least_area: float = 0.002
-    plain_strength: float = 0.9
+    plain_strength: float = 0.6
     broad: float = 0.035
     broad_strength: float = 0.4
     grain: float = 0.004
