@@ -85,7 +85,7 @@ def test_a_collar_does_not_redden_the_nape(atlas: Atlas) -> None:
     shown = (atlas.interpolate(place[:, 2:])[:, 0] > np.median(place[neck_of(surface), 2])).astype(np.float32)
     nothing = np.zeros(size, np.float32)
     seen = SeenColours(colours, shown, shown, nothing, np.tile(bare, (len(place), 1)), bare, atlas)
-    fill, _ = smooth_fill(seen, garments=Garments(worn, at_texels))
+    fill = smooth_fill(seen, garments=Garments(worn, at_texels)).colours
     behind = (shown == 0) & (atlas.interpolate(neck_of(surface).astype(np.float32)) > 0.99)
     skin, collar = behind & (at_texels == 0), behind & (at_texels > 0)
     assert min(skin.sum(), collar.sum()) > 40

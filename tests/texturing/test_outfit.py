@@ -137,6 +137,19 @@ def test_plain_cloth_stays_plain(studio: Studio, atlas: Atlas) -> None:
     assert colours.std(0).max() < 12
 
 
+def test_plain_cloth_goes_on_behind_as_at_its_height_whatever_the_noise(studio: Studio, atlas: Atlas) -> None:
+    def dyed(rest: NDArray[Any]) -> NDArray[Any]:
+        """Cloth that gets slowly lighter upwards."""
+        return np.array([90.0, 60, 120]) * (1 + 1.2 * np.clip(rest[:, 1:2] + 0.15, -0.1, 0.4))
+
+    view = studio.photograph(dyed, side=800)
+    noise = np.random.default_rng(0).normal(0, 6, view.photo.pixels.shape)
+    noisy = np.clip(view.photo.pixels + noise, 0, 255).astype(np.uint8)
+    texture = texture_person([replace(view, photo=replace(view.photo, pixels=noisy))], atlas)
+    places, colours = behind(texture, atlas, back_of(studio.body))
+    assert np.abs(colours - dyed(places)).mean() < 3
+
+
 @pytest.mark.parametrize(("limbs", "bare"), [((150, 108, 90), True), ((40, 38, 37), False), ((70, 120, 80), False)])
 def test_shaded_arms_are_skin_and_sleeves_are_not(atlas: Atlas, limbs: tuple[int, int, int], bare: bool) -> None:
     surface = atlas.surface

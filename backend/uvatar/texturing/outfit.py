@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.photos.colour import smoothstep
+from uvatar.data.labels import Label
+from uvatar.photos.colour import colour_distance, smoothstep
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.completion.lowband import colours_at
-from uvatar.texturing.completion.smooth import Garments, SeenColours, mirrored_places
+from uvatar.texturing.completion.smooth import Garments, SeenColours, SmoothFill, mirrored_places
 from uvatar.texturing.layout.surface import Part, Surface
 from uvatar.texturing.light.shading import ShadingSettings, log_shading
 from uvatar.texturing.materials.hair_edge import HairEdgeSettings, with_soft_hair_edge
@@ -39,6 +40,8 @@ class OutfitSettings:
             where the photo half shows it, the photo's own colours continue best.
         head_trusted: the same of collars, scarves and hats; the rest of the head is never filled by material alone.
         sure_mirror: certainty of a texel's mirror image from which it is kept, and fully.
+        alike: colour distance of the smooth completion from the material's colour up to which plain cloth takes the
+            former, and from which the latter: there it is of another garment. Set while looking at 8 people.
         least_seen: share of the vertices that must be seen to tell materials.
     """
 
@@ -53,6 +56,7 @@ class OutfitSettings:
     trusted: tuple[float, float] = (0.02, 0.5)
     head_trusted: tuple[float, float] = (0.0, 0.1)
     sure_mirror: tuple[float, float] = (0.4, 0.7)
+    alike: tuple[float, float] = (0.06, 0.14)
     least_seen: float = 0.03
 
 
@@ -133,8 +137,7 @@ def tell_outfit(
 
 
 def dressed_fill(
-    smooth: NDArray[np.float32],
-    mirrored: NDArray[np.bool_],
+    smooth: SmoothFill,
     outfit: Outfit,
     seen: SeenColours,
     view: ProjectedView,
@@ -142,9 +145,11 @@ def dressed_fill(
 ) -> NDArray[np.float32]:
     """Replace the smooth completion by one with materials and structure.
 
+    Plain garments keep its low band, which goes on from what is seen at the same height. In patterned ones these are
+    single stripes and checks, so that they take the colours of the whole material.
+
     Args:
-        smooth: (T, 3) linear light of the smooth completion.
-        mirrored: (T,) texels that show the other side of the body; kept where that is seen well.
+        smooth: the smooth completion; texels that show the other side of the body are kept where that is seen well.
         outfit: the materials.
         seen: what the photos show of them.
         view: the photo that structure is taken from.
@@ -158,17 +163,22 @@ def dressed_fill(
     on_head, elsewhere = (1 - smoothstep(seen.alpha, *limit) for limit in (settings.head_trusted, settings.trusted))
     amount = np.where(head, on_head * worn, elsewhere)
     stray = outfit.stray | outfit.stray[surface.mirror]  # not to be mirrored
-    mirrored = mirrored & ~stray[surface.faces[:, 0]][atlas.table.face]
+    mirrored = (smooth.labels == Label.MIRRORED) & ~stray[surface.faces[:, 0]][atlas.table.face]
     amount *= 1 - _well_mirrored(mirrored, seen, settings)
     texels = np.flatnonzero(amount > 0)
     face, barycentric = atlas.table.face[texels], atlas.table.barycentric[texels]
     labels = outfit.texel_labels[texels]
     base = colours_at(dressed.colour, dressed.labels, labels, surface, face, barycentric)
-    factor = unseen_structure(view, dressed, texels, labels, seen.alpha, seen.certain, atlas, settings.pattern)
+    factor, patterned = unseen_structure(
+        view, dressed, texels, labels, seen.alpha, seen.certain, atlas, settings.pattern
+    )
+    low = smooth.low[texels]
+    plain = (1 - patterned) * (1 - smoothstep(colour_distance(low, base), *settings.alike)) * (labels > HAIR)
+    base = base + (low - base) * plain[:, None]
     darkest = settings.pattern.darkest
     made = np.maximum((base + darkest) * factor - darkest, 0)
-    result = smooth.copy()
-    result[texels] += (made - smooth[texels]) * amount[texels, None]
+    result = smooth.colours.copy()
+    result[texels] += (made - result[texels]) * amount[texels, None]
     return result
 
 

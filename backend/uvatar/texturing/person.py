@@ -105,10 +105,10 @@ def _completed(
     outfit = None
     if cosine is not None:
         outfit, seen = tell_outfit(seen, cosine, view, settings.outfit)
-    fill, source = smooth_fill(seen, settings.completion, None if outfit is None else outfit.garments)
+    fill = smooth_fill(seen, settings.completion, None if outfit is None else outfit.garments)
     if outfit is None:
-        return fill, source, None, seen
-    return dressed_fill(fill, source == Label.MIRRORED, outfit, seen, view, settings.outfit), source, outfit.map, seen
+        return fill.colours, fill.labels, None, seen
+    return dressed_fill(fill, outfit, seen, view, settings.outfit), fill.labels, outfit.map, seen
 
 
 def _with_light(

@@ -136,6 +136,21 @@ class Garments:
     at_texels: NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class SmoothFill:
+    """What to lay under what the photos show.
+
+    Attributes:
+        colours: (T, 3) float32 linear light.
+        labels: (T,) uint8 `Label.MIRRORED` or `Label.COMPLETED`.
+        low: (T, 3) float32 linear light, the low band of ``colours``.
+    """
+
+    colours: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    low: NDArray[np.float32]
+
+
 def complete(
     seen: SeenColours, settings: CompletionSettings = DEFAULT_SETTINGS
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -143,7 +158,8 @@ def complete(
 
     Returns colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN, MIRRORED or COMPLETED.
     """
-    return shown_over(*smooth_fill(seen, settings), seen)
+    fill = smooth_fill(seen, settings)
+    return shown_over(fill.colours, fill.labels, seen)
 
 
 def shown_over(
@@ -156,9 +172,9 @@ def shown_over(
 
 def smooth_fill(
     seen: SeenColours, settings: CompletionSettings = DEFAULT_SETTINGS, garments: Garments | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Colours (T, 3) float32 linear light to lay under what the photos show, and labels (T,) uint8 MIRRORED or
-    COMPLETED. Colours do not spread from one of the ``garments`` to another or to bare skin, where these are known.
+) -> SmoothFill:
+    """What to lay under what the photos show. Colours do not spread from one of the ``garments`` to another or to bare
+    skin, where these are known.
     """
     atlas = seen.atlas
     colour, share = seen.at_vertices
@@ -180,7 +196,7 @@ def smooth_fill(
     fill = weighted(low_band, _fine_structure(seen, low, settings))
     mirrored_share = _mirror_in(fill, low_band, seen, mirrorable)
     labels = np.where(mirrored_share > 0.5, Label.MIRRORED, Label.COMPLETED)
-    return fill, labels.astype(np.uint8)
+    return SmoothFill(fill, labels.astype(np.uint8), low_band)
 
 
 def _mirrorable(colour: Floats, share: Floats, surface: Surface, settings: CompletionSettings) -> NDArray[np.float32]:

@@ -40,16 +40,12 @@ def clean_sources(
     box: tuple[slice, slice],
     settings: PatternSettings,
 ) -> tuple[NDArray[np.bool_], float]:
-    """The sources (h, w) of a material without single things, and the power with which its structure is used."""
+    """The sources (h, w) of a material without single things, and how patterned it is, 0..1."""
     side = 2 * max(1, round(settings.margin * picture.metre)) + 1
     own = values[source]
     light = own.mean(1)
     hue = _hue_step(picture.shown[box][source], picture.low[box][source])
-    spread = float(np.median(hue))
     usual = settings.usual_factor * float(np.quantile(hue, settings.usual))  # single things may be half of it
-    strength = settings.plain_strength + (1 - settings.plain_strength) * float(
-        smoothstep(np.array(spread), *settings.patterned)
-    )
     off = np.zeros(source.shape, bool)
     off[source] = (hue > max(settings.hue_outlier, settings.hue_spread * usual)) | (
         np.abs(light) > max(settings.light_outlier, settings.light_spread * float(np.median(np.abs(light))))
@@ -63,7 +59,31 @@ def clean_sources(
     clean = clean & ~(np.abs(picture.across[box]) < settings.middle)
     run = max(1, round(settings.least_run * picture.metre))
     clean = cv2.morphologyEx(clean.astype(np.uint8), cv2.MORPH_OPEN, np.ones((1, run), np.uint8)) > 0
-    return (clean if clean.any() else source), strength
+    return (clean if clean.any() else source), _patterned(values, source, picture, box, settings)
+
+
+def _patterned(
+    values: NDArray[np.float32],
+    source: NDArray[np.bool_],
+    picture: StructurePicture,
+    box: tuple[slice, slice],
+    settings: PatternSettings,
+) -> float:
+    """How patterned, 0..1, a material is, by the hue and the brightness of what is coarser than the photo's noise."""
+    deviation = settings.grain * picture.metre
+    weight = source.astype(np.float32)
+    total = np.asarray(cv2.GaussianBlur(weight, (0, 0), deviation), np.float32)[source, None]
+    light, shown = (
+        np.asarray(cv2.GaussianBlur(plane * weight[..., None], (0, 0), deviation), np.float32)[source] / total
+        for plane in (values, picture.shown[box])
+    )
+    hue = float(np.median(_hue_step(shown, picture.low[box][source])))
+    contrast = float(np.median(np.abs(light.mean(1))))
+    coloured, contrasted = (
+        smoothstep(np.array(hue), *settings.patterned),
+        smoothstep(np.array(contrast), *settings.contrasted),
+    )
+    return float(max(coloured, contrasted))
 
 
 def _hue_step(shown: Floats, smooth: Floats) -> NDArray[np.float32]:

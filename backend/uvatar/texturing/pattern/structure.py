@@ -32,7 +32,7 @@ def unseen_structure(
     certain: NDArray[np.float32],
     atlas: Atlas,
     settings: PatternSettings = DEFAULT_SETTINGS,
-) -> NDArray[np.float32]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Find the structure of texels that no photo shows fully.
 
     Args:
@@ -44,14 +44,15 @@ def unseen_structure(
         atlas: of the body.
         settings: tuned numbers.
 
-    Returns (M, 3) factors of the smooth colour plus ``settings.darkest``.
+    Returns (M, 3) factors of the smooth colour plus ``settings.darkest``, and how patterned (M,), 0..1, the material is
+    there; 0 where nothing tells.
     """
     surface = atlas.surface
     group = cloth_groups(surface)
     texel_group = group[surface.faces[atlas.table.face[texels], 0]]
     picture = structure_picture(view, dressed, group, alpha, certain, atlas, settings)
     place = places(view, texels, picture.camera, atlas, settings)
-    result = np.ones((len(texels), 3), np.float32)
+    result, patterned = np.ones((len(texels), 3), np.float32), np.zeros(len(texels), np.float32)
     height, width = picture.label.shape
     for material in np.unique(texel_labels[texel_group != NO_GROUP]):
         others = of_others(picture, material, settings)
@@ -68,12 +69,13 @@ def unseen_structure(
             rows, columns = (np.flatnonzero((wanted | source).any(axis)) for axis in (1, 0))
             box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
             values = picture.structure[box]
-            clean, strength = clean_sources(values, source[box], picture, box, settings)
+            clean, patterned[own] = clean_sources(values, source[box], picture, box, settings)
             whole = filled(values, clean, wanted[box], picture.metre, settings.shift)
             at = place[own] - np.array([columns[0], rows[0]], np.float32)
-            whole = strength * _without_shade(whole, wanted[box], picture.metre, settings)
-            result[own] = np.exp(bilinear(np.ascontiguousarray(whole), at))
-    return result
+            whole = _without_shade(whole, wanted[box], picture.metre, settings)
+            strength = settings.plain_strength + (1 - settings.plain_strength) * patterned[own]
+            result[own] = np.exp(strength[:, None] * bilinear(np.ascontiguousarray(whole), at))
+    return result, patterned
 
 
 def _without_shade(
