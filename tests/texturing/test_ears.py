@@ -146,14 +146,14 @@ def test_ears_are_shaded_within_limits(atlas: Atlas) -> None:
 
 
 def test_ears_of_a_person_with_dark_hair_are_skin_all_round(studio: Studio, atlas: Atlas) -> None:
-    """Seen from before, of a body whose hair begins at the ears' front."""
+    """Seen from before, of a body whose hair lies on the rear of its ears."""
     surface = atlas.surface
     front = surface.template[surface.ear > 0, 2].max()
 
     def paint(rest: NDArray[Any]) -> NDArray[Any]:
         skin, hair, shirt = np.array([215, 160, 135]), np.array([50, 35, 28]), np.array([60, 90, 190])
         above = rest[:, 1] > surface.template[surface.ear > 0, 1].max()
-        colours = np.where(((rest[:, 2] < front - 0.03) | above)[:, None], hair, skin)
+        colours = np.where(((rest[:, 2] < front - 0.01) | above)[:, None], hair, skin)
         return np.where((rest[:, 1] < surface.template[surface.face_front, 1].min() - 0.1)[:, None], shirt, colours)
 
     made = texture_person([studio.photograph(paint)], atlas)
