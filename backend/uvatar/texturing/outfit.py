@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from uvatar.texturing.materials.unseen_garments import UnseenGarmentSettings, wi
 from uvatar.texturing.pattern.settings import PatternSettings
 from uvatar.texturing.pattern.structure import unseen_structure
 from uvatar.texturing.pattern.structure_picture import Dressed
+from uvatar.texturing.seen.ears import EARS, EarSettings, bare_ears
 from uvatar.texturing.seen.projection import ProjectedView
 
 
@@ -35,7 +36,7 @@ class OutfitSettings:
     """Tuned numbers of filling by material.
 
     Attributes:
-        shading, materials, stray, off_material, hair_edge, unseen, propagation, pattern: of the steps.
+        shading, materials, stray, off_material, hair_edge, unseen, propagation, pattern, ears: of the steps.
         trusted: alpha up to which a texel is filled by material alone, and from which by the smooth completion alone:
             where the photo half shows it, the photo's own colours continue best.
         head_trusted: the same of collars, scarves and hats; the rest of the head is never filled by material alone.
@@ -53,6 +54,7 @@ class OutfitSettings:
     unseen: UnseenGarmentSettings = field(default_factory=UnseenGarmentSettings)
     propagation: PropagationSettings = field(default_factory=PropagationSettings)
     pattern: PatternSettings = field(default_factory=PatternSettings)
+    ears: EarSettings = field(default_factory=EarSettings)
     trusted: tuple[float, float] = (0.02, 0.5)
     head_trusted: tuple[float, float] = (0.0, 0.1)
     sure_mirror: tuple[float, float] = (0.4, 0.7)
@@ -118,6 +120,7 @@ def tell_outfit(
     worn = view.source.fit
     shod, skirted = worn.shoes != (None, None), worn.skirt is not None
     materials = with_unseen_garments(materials, share, shod, skirted, surface, settings.unseen)
+    materials = _with_bare_ears(materials, seen, settings.ears)
     before = _material_before(materials, view, surface)
     probability = propagate(materials, share, before, surface, settings.propagation)
     probability = with_even_hems(probability, materials, surface, settings.unseen)
@@ -134,6 +137,14 @@ def tell_outfit(
     names = material_names(labels, materials.count, surface)
     stray = other | (told & (materials.labels == UNSEEN))
     return Outfit(Dressed(probability, labels, low, materials.things), texel_labels, names, invented, stray), seen
+
+
+def _with_bare_ears(materials: Materials, seen: SeenColours, settings: EarSettings) -> Materials:
+    """The materials with ears of skin, unless hair or a garment is seen to cover them."""
+    labels, surface = materials.labels.copy(), seen.atlas.surface
+    for ear, bare in zip(EARS, bare_ears(seen, settings), strict=True):
+        labels[(surface.ear == ear) & (labels <= HAIR) & bare] = SKIN
+    return replace(materials, labels=labels)
 
 
 def dressed_fill(

@@ -18,11 +18,13 @@ from uvatar.texturing.generators.painting import Painter, paint_unseen
 from uvatar.texturing.layout.atlas import Atlas, TexturingError
 from uvatar.texturing.light.even_light import light_map, light_picture
 from uvatar.texturing.light.normal_map import normal_map
+from uvatar.texturing.materials.labels import HAIR
 from uvatar.texturing.materials.material_map import MaterialMap, with_eyes
 from uvatar.texturing.outfit import dressed_fill, tell_outfit
 from uvatar.texturing.pattern.detail import unseen_detail
 from uvatar.texturing.predicted import Predict, fill_in
 from uvatar.texturing.seen.contamination import without_foreign
+from uvatar.texturing.seen.ears import paint_ears
 from uvatar.texturing.seen.eyes import paint_eyes
 from uvatar.texturing.seen.flesh import paint_flesh
 from uvatar.texturing.seen.merging import best_cosine, merge
@@ -90,8 +92,7 @@ def texture_person(
         colours, source = fill_in(predicted, seen, plain, settings.prediction)
     if painter is not None:
         colours, source = paint_unseen(colours, source, seen.alpha, projected_views[0], painter, atlas)
-    paint_eyes(colours, source, projected_views[0], skin, atlas, settings.eyes)
-    paint_flesh(colours, source, skin, atlas, settings.flesh)
+    _paint_known(colours, source, seen, projected_views[0], materials, settings)
     made = _texture(table.picture(srgb_from_linear(colours)), source, seen.alpha, materials, atlas)
     return _with_light(made, colours, projected_views, projections, materials, atlas, settings)
 
@@ -109,6 +110,23 @@ def _completed(
     if outfit is None:
         return fill.colours, fill.labels, None, seen
     return dressed_fill(fill, outfit, seen, view, settings.outfit), fill.labels, outfit.map, seen
+
+
+def _paint_known(
+    colours: NDArray[np.float32],
+    source: NDArray[np.uint8],
+    seen: SeenColours,
+    view: ProjectedView,
+    materials: MaterialMap | None,
+    settings: TexturingSettings,
+) -> None:
+    """Write ears, eyes and the mouth's inside, of which is known what they look like, into ``colours`` (T, 3), linear
+    light, and ``source`` (T,), labels.
+    """
+    worn = None if materials is None else materials.labels > HAIR
+    paint_ears(colours, source, seen, worn, settings.contamination.ears)
+    paint_eyes(colours, source, view, seen.skin, seen.atlas, settings.eyes)
+    paint_flesh(colours, source, seen.skin, seen.atlas, settings.flesh)
 
 
 def _with_light(

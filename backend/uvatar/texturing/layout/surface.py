@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from uvatar.body.data import BodyData
+from uvatar.clothing.ears import find_ears
 from uvatar.data.arrays import Floats, Integers
 from uvatar.data.joints import COLLAR_JOINTS, SPINE_JOINTS, Joint
 from uvatar.data.landmarks import EYES, MOUTH
@@ -105,6 +106,7 @@ class Surface:
         template: (V, 3) float32 rest T-pose, SMPL axes (x left of the person, y up, z forward), metres.
         part: (V,) uint8, each vertex's `Part`.
         eye: (V,) uint8, 0 body, 1 left eyeball, 2 right eyeball.
+        ear: (V,) uint8, 0 elsewhere, 1 left ear, 2 right ear.
         mirror: (V,) index of the vertex on the other side of the body.
         mirror_uv: (F, 3, 2) float32 where the corners of each triangle's mirror image lie in the UV plane.
         ring: (V,) int32 the slice of its part, a few centimetres along the limb or the trunk, that each vertex lies in.
@@ -123,6 +125,7 @@ class Surface:
     template: NDArray[np.float32]
     part: NDArray[np.uint8]
     eye: NDArray[np.uint8]
+    ear: NDArray[np.uint8]
     mirror: NDArray[np.int32]
     mirror_uv: NDArray[np.float32]
     ring: NDArray[np.int32]
@@ -165,9 +168,13 @@ def build_surface(data: BodyData, settings: SurfaceSettings = DEFAULT_SETTINGS) 
     ring, ring_part = _rings(template, part, settings)
     graph = adjacency(triangle_edges(faces), len(template)).astype(np.float32)
     a, b, c = (template[faces[:, k]] for k in range(3))
+    ear = np.zeros(len(template), np.uint8)
+    for found in find_ears(data):
+        ear[found.vertices] = 1 if found.outward > 0 else 2
     return Surface(
-        faces=faces, uv=data.uv, face_uv=data.face_uv, template=template, part=part, eye=data.part, mirror=data.mirror,
-        mirror_uv=_mirror_uv(faces, data.uv, data.face_uv, data.mirror), ring=ring, ring_part=ring_part, graph=graph,
+        faces=faces, uv=data.uv, face_uv=data.face_uv, template=template, part=part, eye=data.part, ear=ear,
+        mirror=data.mirror, mirror_uv=_mirror_uv(faces, data.uv, data.face_uv, data.mirror),
+        ring=ring, ring_part=ring_part, graph=graph,
         scalp=scalp, face_front=face_front,
         stature=float(np.ptp(template[:, 1])), double_area=float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum()),
         settings=settings,

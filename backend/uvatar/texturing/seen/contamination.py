@@ -22,6 +22,7 @@ from uvatar.photos.skin import skin_likeness
 from uvatar.texturing.completion.lowband import diffuse, vertex_colours
 from uvatar.texturing.layout.atlas import Atlas
 from uvatar.texturing.layout.surface import ARMS, HANDS, Part
+from uvatar.texturing.seen.ears import EarSettings, ear_doubt
 from uvatar.texturing.seen.projection import ProjectedView, Projection
 from uvatar.texturing.seen.stray_hair import StrayHairSettings, stray_hair
 
@@ -69,6 +70,7 @@ class ContaminationSettings:
         same_background: distances from the background's colour up to which it is exactly that, and from which not.
         least_weight: of a texel that is kept, as `ProjectionSettings.least_weight`.
         hair: of hair on the neck.
+        ears: of what falls on ears.
     """
 
     glove: float = 0.15
@@ -104,6 +106,7 @@ class ContaminationSettings:
     same_background: tuple[float, float] = (0.04, 0.10)
     least_weight: float = 0.01
     hair: StrayHairSettings = field(default_factory=StrayHairSettings)
+    ears: EarSettings = field(default_factory=EarSettings)
 
 
 DEFAULT_SETTINGS = ContaminationSettings()
@@ -146,8 +149,9 @@ def without_foreign(
     hands = _on_hands(projection, part, pixels, view, skin, settings)
     background = _background(projection, part, pixels, view, atlas, settings)
     hair = stray_hair(projection, skin, atlas, settings.hair)
-    foreign = np.maximum(np.maximum(hands.foreign, background.foreign), hair)
-    hidden = np.maximum(np.maximum(hands.hidden, background.hidden), hair)
+    other = np.maximum(hair, ear_doubt(projection, skin, atlas, settings.hair, settings.ears))
+    foreign = np.maximum(np.maximum(hands.foreign, background.foreign), other)
+    hidden = np.maximum(np.maximum(hands.hidden, background.hidden), other)
     weights = (projection.weights * (1 - hidden)).astype(np.float32)
     certainty = (projection.certainty * (1 - foreign)).astype(np.float32)
     kept = np.flatnonzero(weights > settings.least_weight)

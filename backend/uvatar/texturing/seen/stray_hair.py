@@ -60,13 +60,8 @@ def stray_hair(
     height = surface.template[surface.face_front, 1]
     low = surface.template[corner, 1] < 0.5 * (height.min() + height.max())
     neck = (surface.part[corner] == Part.HEAD) & ~scalp & ~face & low
-    hair = projection.colours[scalp & (projection.weights > 0.5)]
-    if len(hair) < settings.least or not neck.any():
-        return found
-    luma = hair @ LUMA
-    dark, light = np.quantile(luma, settings.shades)
-    tone = np.median(hair[(luma >= dark) & (luma <= light)], axis=0)
-    if colour_distance(tone[None], skin)[0] < settings.unlike_skin:
+    tone = hair_tone(projection, scalp, skin, settings)
+    if tone is None or not neck.any():
         return found
 
     trunk = projection.colours[(surface.part[corner] == Part.TRUNK) & (projection.weights > 0.5)]
@@ -88,6 +83,21 @@ def stray_hair(
         grown = np.asarray(cv2.dilate(atlas.table.scatter(everywhere), np.ones((side, side), np.uint8)))
         found[neck] = grown.ravel()[atlas.table.pixel[projection.texels[neck]]]
     return found
+
+
+def hair_tone(
+    projection: Projection, scalp: NDArray[np.bool_], skin: Floats, settings: StrayHairSettings
+) -> NDArray[np.float32] | None:
+    """Linear light (3,) of the hair that a photo shows on the ``scalp`` (M,), None if there is too little of it or it
+    cannot be told from the ``skin`` (3,).
+    """
+    hair = projection.colours[scalp & (projection.weights > 0.5)]
+    if len(hair) < settings.least:
+        return None
+    luma = hair @ LUMA
+    dark, light = np.quantile(luma, settings.shades)
+    tone: NDArray[np.float32] = np.median(hair[(luma >= dark) & (luma <= light)], axis=0)
+    return None if colour_distance(tone[None], skin)[0] < settings.unlike_skin else tone
 
 
 def _nearest(colours: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
