@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 
+from uvatar.commands.evaluate import predictions, starts
 from uvatar.evaluation.predictions import (
     LANDMARKS,
     NETWORK,
@@ -62,6 +64,25 @@ def test_a_body_that_is_not_refined_is_where_the_photo_shows_the_person(annotate
     assert one.errors[UNREFINED].mean() < one.errors[NETWORK].mean()  # the landmarks are of use
     table = (tmp_path / "out" / "predictions.csv").read_text()
     assert len(table.splitlines()) == 4 and UNREFINED in table
+
+
+def test_a_photo_that_is_missing_is_reported_and_left_out(
+    annotated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (annotated / "man.jpg").unlink()
+    assert evaluate_predictions(annotated, tmp_path / "out") == []
+    assert "man.jpg" in capsys.readouterr().out
+
+
+def test_a_file_that_holds_no_network_is_told(
+    annotated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = tmp_path / "network.onnx"
+    damaged.write_bytes(b"nothing")
+    for command in (predictions, starts):
+        with pytest.raises(typer.Exit):
+            command(annotated, tmp_path / "out", damaged)
+        assert "network.onnx" in capsys.readouterr().out
 
 
 def test_a_folder_without_annotations_is_told(tmp_path: Path) -> None:

@@ -88,8 +88,12 @@ def starts(
     _prepare(out)
     from uvatar.evaluation.starts import evaluate_starts
     from uvatar.mesh_predictor.predictor import Predictor
+    from uvatar.runtime.networks import CheckpointError
 
-    evaluate_starts(folder, out, Predictor.load(weights) if weights else None)
+    try:
+        evaluate_starts(folder, out, Predictor.load(weights) if weights else None)
+    except CheckpointError as error:
+        raise fatal(console_of(), error) from error
 
 
 def predictions(
@@ -103,10 +107,11 @@ def predictions(
     _prepare(out)
     from uvatar.evaluation.predictions import evaluate_predictions
     from uvatar.protocol.errors import UvatarError
+    from uvatar.runtime.networks import CheckpointError
 
     try:
         evaluate_predictions(folder, out, weights)
-    except UvatarError as error:
+    except (UvatarError, CheckpointError) as error:
         raise fatal(console_of(), error) from error
 
 

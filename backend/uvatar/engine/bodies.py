@@ -1,4 +1,4 @@
-"""The bodies of a photo's people: fitted to the photo, or as they were predicted."""
+"""The bodies of a photo's people: fitted to the photo, or only predicted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def fit_bodies(
     report: StageProgress,
     betas: NDArray[np.float32] | None = None,
 ) -> list[Fit]:
-    """Predictions and landmarks refined, or, without ``options.refine``, the predictions as they are.
+    """Predictions and landmarks refined, or, without ``options.refine``, the predictions: coarse ones blended with what
+    the landmarks say, all others as they are.
 
     Args:
         betas: (10,) the shape where it is known already.

@@ -4,10 +4,11 @@
     -> texture_person
 
 The Mesh Predictor runs where its weights are installed: its people are further starts for `fit_people` beside the
-landmarks' own, and without refinement they are the result.  A result file of ROMP or another estimator can take its
-place. The Texture Predictor runs inside `texture_person`, where its weights are installed: it is given what the photos
-show of the texture, and what it makes of that takes the place of the smooth completion. People are fitted and textured
-on the open body. Where the job asks for SMPL, the finished ones are transferred to it (`uvatar.engine.jobs`).
+landmarks' own, and without refinement they are the result (`uvatar.engine.bodies`). A result file of ROMP or another
+estimator can take its place. The Texture Predictor runs inside `texture_person`, where its weights are installed: it is
+given what the photos show of the texture, and what it makes of that takes the place of the smooth completion. People
+are fitted and textured on the open body. Where the job asks for SMPL, the finished ones are transferred to it
+(`uvatar.engine.jobs`).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from uvatar.fitting.prepared import FittingModel, prepare_fitting
 from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.perception.annotated import Annotation, keypoint_errors, match, read_annotations
 from uvatar.perception.perception import Perception
-from uvatar.photos.decoding import decode_photo
+from uvatar.photos.decoding import PhotoError, decode_photo
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.photo_lists import shown
 from uvatar.runtime.terminal import terminal
@@ -102,6 +102,8 @@ def evaluate_predictions(
 ) -> list[Agreement]:
     """Measure the annotated people in a folder of photos; print the table, and write it to out/predictions.csv.
 
+    Photos that cannot be used are reported and left out.
+
     Args:
         folder: photos with annotations.
         out: where the table is written.
@@ -110,7 +112,6 @@ def evaluate_predictions(
 
     Raises:
         UvatarError: there are no annotations, or no Mesh Predictor.
-        PhotoError: a photo cannot be used.
         CheckpointError, ModelError: a network cannot be used.
     """
     console = console or terminal()
@@ -126,7 +127,11 @@ def evaluate_predictions(
     measured = Measured.load(predictor)
     agreements = []
     for annotation in read_annotations(folder):
-        photo = decode_photo(read_photo(folder / annotation.file), annotation.file)
+        try:
+            photo = decode_photo(read_photo(folder / annotation.file), annotation.file)
+        except (PhotoError, UvatarError) as error:
+            console.print(f"{shown(annotation.file)}: {error}")
+            continue
         agreements.append(measured.agreement(photo, annotation))
         console.print(f"{shown(annotation.file)}: {'found' if agreements[-1].errors else 'not found'}")
     rows = summary(agreements)

@@ -34,7 +34,7 @@ class PersonResult:
 
     Attributes:
         outline: overlap (IoU) of the body, clothing included, with the person's mask; NaN where neither is seen.
-        prediction: where it is the result as it is, not refined.
+        prediction: of the Mesh Predictor or a result file, where it is not refined.
         seconds: time spent on this person by stage; stages that work on all people at once are not in it.
         parts: further meshes that were made from the photo, on the open body's rig.
     """
