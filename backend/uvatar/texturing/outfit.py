@@ -42,7 +42,8 @@ class OutfitSettings:
         head_trusted: the same of collars, scarves and hats; the rest of the head is never filled by material alone.
         sure_mirror: certainty of a texel's mirror image from which it is kept, and fully.
         alike: colour distance of the smooth completion from the material's colour up to which plain cloth takes the
-            former, and from which the latter: there it is of another garment. Set while looking at 8 people.
+            former, and from which the latter: there it is of another garment. Not tuned; two garments of one person
+            are further apart.
         least_seen: share of the vertices that must be seen to tell materials.
     """
 
