@@ -11,8 +11,9 @@ from tests.fitting.people import CAMERA, fitting_model, person_of, standing
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.fit import Fit
 from uvatar.data.start import Start
-from uvatar.evaluation.starts import LANDMARKS, WAYS, Ends, summary
+from uvatar.evaluation.starts import WAYS, Ends, summary
 from uvatar.fitting.fitter import FitOptions, fit_people
+from uvatar.fitting.starts import LANDMARKS
 from uvatar.geometry import rotations
 
 
