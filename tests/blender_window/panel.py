@@ -116,3 +116,12 @@ def close_panel(window: Window, number: int = 0) -> None:
     left, top, width, _ = window.sidebar()
     window.click(left + width // 3, top + 16 + 27 * number)
     window.settle()
+
+
+def scroll_down(window: Window, steps: int = 8) -> None:
+    """Turn the mouse wheel over the sidebar."""
+    left, top, width, height = window.sidebar()
+    window.hand("mousemove", left + width // 2, top + height // 2)
+    for _ in range(steps):
+        window.hand("click", 5)
+    window.settle()

@@ -18,6 +18,7 @@ from tests.blender_window.panel import (
     close_panel,
     photo,
     picture,
+    scroll_down,
     sidebar_picture,
     wait_photo,
     watch_ticks,
@@ -114,6 +115,7 @@ def test_a_painted_texture_is_completed_by_a_click(
     )
     assert window.value("texture().is_dirty")
     close_panel(window)  # Avatars from Photos
+    scroll_down(window)
     watch_ticks(window)
     window.press("uvatar.complete_texture")
     window.until("not state.session().running and not any(state.session().run.waiting())", "the texture has come back")
