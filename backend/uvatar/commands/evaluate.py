@@ -10,6 +10,9 @@ import typer
 from uvatar.commands.common import console_of, fatal
 
 FolderArgument = Annotated[Path, typer.Argument(help="Folder of photos.", exists=True, file_okay=False)]
+PredictorOption = Annotated[
+    Path | None, typer.Option(help="Mesh Predictor to evaluate. [default: the installed one]", exists=True)
+]
 
 
 def photos(
@@ -80,9 +83,7 @@ def turning(
 def starts(
     folder: FolderArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table.")] = Path("evaluation-starts"),
-    weights: Annotated[
-        Path | None, typer.Option(help="Mesh Predictor to evaluate. [default: the installed one]", exists=True)
-    ] = None,
+    weights: PredictorOption = None,
 ) -> None:
     """Compare the results of fitting with and without learned starts (pose lifter and Mesh Predictor)."""
     _prepare(out)
@@ -99,9 +100,7 @@ def starts(
 def predictions(
     folder: FolderArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table.")] = Path("evaluation-predictions"),
-    weights: Annotated[
-        Path | None, typer.Option(help="Mesh Predictor to evaluate. [default: the installed one]", exists=True)
-    ] = None,
+    weights: PredictorOption = None,
 ) -> None:
     """Compare bodies that are not refined (--no-refine) with COCO's annotations in a folder of photos."""
     _prepare(out)

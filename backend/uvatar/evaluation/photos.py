@@ -26,6 +26,7 @@ from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.landmarks import ANKLES, COCO_LANDMARKS, HEAD, HIPS, KNEES, TOES
 from uvatar.data.person import Person
+from uvatar.evaluation.keypoints import by_group, keypoint_row
 from uvatar.evaluation.metrics import (
     flat_colour_psnr,
     landmark_error,
@@ -334,28 +335,13 @@ def _targets(rows: Sequence[Row]) -> list[Row]:
 
 def _annotation_rows(agreements: Sequence[_Agreement]) -> list[Row]:
     rows: list[Row] = []
-    for group, members in (
-        ("full body, 200 px or taller", [a for a in agreements if a.full_body]),
-        ("cut, small or hidden", [a for a in agreements if not a.full_body]),
-    ):
+    for group, members in by_group(agreements):
         found = [a for a in members if a.raw is not None]
         for source, errors, ious in (
             ("raw landmarks, mask", [a.raw for a in found], [a.mask_iou for a in found]),
             ("fitted body, clothed outline", [a.body for a in found], [a.clothed_iou for a in found]),
         ):
             if found:
-                pooled = np.concatenate([e for e in errors if e is not None])
-                rows.append(
-                    {
-                        "group": group,
-                        "of": source,
-                        "people": len(members),
-                        "missed": len(members) - len(found),
-                        "PCK 5 %": float(np.mean(pooled <= 0.05)),
-                        "PCK 10 %": float(np.mean(pooled <= 0.1)),
-                        "median error %": 100 * float(np.median(pooled)),
-                        "IoU mean": float(np.nanmean(ious)),
-                        "IoU median": float(np.nanmedian(ious)),
-                    }
-                )
+                row = keypoint_row(group, source, len(members), [e for e in errors if e is not None])
+                rows.append({**row, "IoU mean": float(np.nanmean(ious)), "IoU median": float(np.nanmedian(ious))})
     return rows

@@ -22,6 +22,7 @@ from uvatar.data.fit import BodyParameters
 from uvatar.data.landmarks import COCO_LANDMARKS
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
+from uvatar.evaluation.keypoints import by_group, keypoint_row
 from uvatar.evaluation.tables import Row, print_table, write_csv
 from uvatar.files.photo_files import read_photo
 from uvatar.fitting.blending import blended_bodies
@@ -144,18 +145,8 @@ def evaluate_predictions(
 def summary(agreements: Sequence[Agreement]) -> list[Row]:
     """For each group of people, and each of what is compared: the shares of keypoints that are met (PCK)."""
     rows: list[Row] = []
-    for group, members in (
-        ("full body, 200 px or taller", [one for one in agreements if one.full_body]),
-        ("cut, small or hidden", [one for one in agreements if not one.full_body]),
-    ):
+    for group, members in by_group(agreements):
         found = [one for one in members if one.errors]
         for name in found[0].errors if found else ():
-            pooled = np.concatenate([one.errors[name] for one in found])
-            rows.append(
-                {
-                    "group": group, "of": name, "people": len(members), "missed": len(members) - len(found),
-                    "PCK 5 %": float(np.mean(pooled <= 0.05)), "PCK 10 %": float(np.mean(pooled <= 0.1)),
-                    "median error %": 100 * float(np.median(pooled)),
-                }
-            )  # fmt: skip
+            rows.append(keypoint_row(group, name, len(members), [one.errors[name] for one in found]))
     return rows
