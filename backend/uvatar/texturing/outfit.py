@@ -27,7 +27,7 @@ from uvatar.texturing.materials.unseen_garments import UnseenGarmentSettings, wi
 from uvatar.texturing.pattern.settings import PatternSettings
 from uvatar.texturing.pattern.structure import unseen_structure
 from uvatar.texturing.pattern.structure_picture import Dressed
-from uvatar.texturing.seen.ears import EARS, EarSettings, bare_ears
+from uvatar.texturing.seen.ears import EARS
 from uvatar.texturing.seen.projection import ProjectedView
 
 
@@ -55,7 +55,6 @@ class OutfitSettings:
     unseen: UnseenGarmentSettings = field(default_factory=UnseenGarmentSettings)
     propagation: PropagationSettings = field(default_factory=PropagationSettings)
     pattern: PatternSettings = field(default_factory=PatternSettings)
-    ears: EarSettings = field(default_factory=EarSettings)
     trusted: tuple[float, float] = (0.02, 0.5)
     head_trusted: tuple[float, float] = (0.0, 0.1)
     sure_mirror: tuple[float, float] = (0.4, 0.7)
@@ -97,7 +96,11 @@ class Outfit:
 
 
 def tell_outfit(
-    seen: SeenColours, cosine: NDArray[np.float32], view: ProjectedView, settings: OutfitSettings = DEFAULT_SETTINGS
+    seen: SeenColours,
+    cosine: NDArray[np.float32],
+    view: ProjectedView,
+    bare_ears: tuple[bool, bool],
+    settings: OutfitSettings = DEFAULT_SETTINGS,
 ) -> tuple[Outfit | None, SeenColours]:
     """Tell the materials of the whole body, and leave out of what the photos show what belongs to another one.
 
@@ -105,6 +108,7 @@ def tell_outfit(
         seen: what the photos show.
         cosine: (T,) between the surface's normal and the line of sight of the photo that shows each texel best.
         view: the first photo.
+        bare_ears: whether the left and the right ear are bare.
         settings: tuned numbers.
 
     Returns the materials, None if too little is seen to tell them, and what the photos show of them.
@@ -121,7 +125,7 @@ def tell_outfit(
     worn = view.source.fit
     shod, skirted = worn.shoes != (None, None), worn.skirt is not None
     materials = with_unseen_garments(materials, share, shod, skirted, surface, settings.unseen)
-    materials = _with_bare_ears(materials, seen, settings.ears)
+    materials = _with_bare_ears(materials, bare_ears, surface)
     before = _material_before(materials, view, surface)
     probability = propagate(materials, share, before, surface, settings.propagation)
     probability = with_even_hems(probability, materials, surface, settings.unseen)
@@ -140,11 +144,11 @@ def tell_outfit(
     return Outfit(Dressed(probability, labels, low, materials.things), texel_labels, names, invented, stray), seen
 
 
-def _with_bare_ears(materials: Materials, seen: SeenColours, settings: EarSettings) -> Materials:
-    """The materials with ears of skin, unless hair or a garment is seen to cover them."""
-    labels, surface = materials.labels.copy(), seen.atlas.surface
-    for ear, bare in zip(EARS, bare_ears(seen, settings), strict=True):
-        labels[(surface.ear == ear) & (labels <= HAIR) & bare] = SKIN
+def _with_bare_ears(materials: Materials, bare: tuple[bool, bool], surface: Surface) -> Materials:
+    """The materials with ears of skin where they are bare, unless a garment is seen to cover them."""
+    labels = materials.labels.copy()
+    for ear, uncovered in zip(EARS, bare, strict=True):
+        labels[(surface.ear == ear) & (labels <= HAIR) & uncovered] = SKIN
     return replace(materials, labels=labels)
 
 

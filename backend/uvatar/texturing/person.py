@@ -24,7 +24,7 @@ from uvatar.texturing.outfit import dressed_fill, tell_outfit
 from uvatar.texturing.pattern.detail import unseen_detail
 from uvatar.texturing.predicted import Predict, fill_in
 from uvatar.texturing.seen.contamination import without_foreign
-from uvatar.texturing.seen.ears import paint_ears
+from uvatar.texturing.seen.ears import bare_ears, paint_ears
 from uvatar.texturing.seen.eyes import paint_eyes
 from uvatar.texturing.seen.flesh import paint_flesh
 from uvatar.texturing.seen.merging import best_cosine, merge
@@ -105,7 +105,8 @@ def _completed(
     """
     outfit = None
     if cosine is not None:
-        outfit, seen = tell_outfit(seen, cosine, view, settings.outfit)
+        bare = bare_ears(seen, settings.contamination.ears)
+        outfit, seen = tell_outfit(seen, cosine, view, bare, settings.outfit)
     fill = smooth_fill(seen, settings.completion, None if outfit is None else outfit.garments)
     if outfit is None:
         return fill.colours, fill.labels, None, seen
